@@ -1,0 +1,50 @@
+# `make` goes from a fresh clone to results/demo/paper.pdf and report.html;
+# `make test` runs every check.  Both make the environment they need.
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+CORES ?= $(shell nproc)
+SCALE ?= demo
+
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: all env tex test lint lock clean
+
+all: env tex
+	snakemake --cores $(CORES) --rerun-incomplete --show-failed-logs --quiet rules host \
+	    --config default_scale=$(SCALE)
+	@ls results/$(SCALE)/paper.pdf results/$(SCALE)/report.html 2>/dev/null || true
+
+env: $(READY)
+
+# torch is installed apart from the lock: its build (CPU, CUDA) is the machine's choice,
+# for instance  make TORCH="torch==2.13.0 --index-url ..."
+$(READY): envs/requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	pip install --quiet --require-hashes -r envs/requirements.lock
+	pip install --quiet $(TORCH)
+	pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+tex: env
+	@python -m mathprobe tex
+
+test: env tex lint
+	pytest
+
+lint: env
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+# Needs uv (pip install uv); the only place where versions are chosen.
+lock:
+	uv pip compile envs/requirements.in --universal --python-version 3.11 \
+	    --generate-hashes --no-annotate --no-header --no-emit-index-url \
+	    -o envs/requirements.lock
+
+clean:
+	rm -rf results logs .snakemake

@@ -1,0 +1,19 @@
+# From matrices to a typeset paper.  `snakemake -c2` makes the default scale; a path
+# under results/ makes one thing; `snakemake --profile slurm` does it on a cluster.
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/linalg.smk"
+include: "workflow/rules/paper.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        outcome(CATALOG.default_scale),

@@ -1,0 +1,103 @@
+"""Weights and training states on disk: safetensors, which hold no code.
+
+A state is everything a training needs to go on as if it had never stopped.  The last
+two are kept; a damaged one is named, set aside, and the one before is used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mathprobe import files
+
+KEPT = 2
+HEADER = "mathprobe"
+_NAME = re.compile(r"\d{12}\.safetensors")
+
+
+@dataclass(frozen=True)
+class State:
+    """Named tensors, and what else must be known to go on (plain JSON values)."""
+
+    updates: int
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    return files.digest({name: tensor.numpy() for name, tensor in tensors.items()})
+
+
+def _write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    host = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
+    }
+    header = json.dumps({"facts": facts, files.DIGEST: _digest(host)}, sort_keys=True)
+    # One entry: safetensors writes several in an order that changes from run to run.
+    files.write_bytes(path, save(host, {HEADER: header}))
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, "pt") as stored:
+            header = json.loads((stored.metadata() or {}).get(HEADER, "{}"))
+            names = stored.keys()
+            tensors = {name: stored.get_tensor(name) for name in names}
+        if header.get(files.DIGEST) != _digest(tensors):
+            raise files.DamagedFile(f"{path}: its checksum does not match")
+        return tensors, header["facts"]
+    except SafetensorError as error:
+        raise files.DamagedFile(f"{path}: damaged ({error})") from error
+
+
+def save_model(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
+    """Write a model's weights, and beside them the facts that say what it is."""
+    _write(path, dict(model.state_dict()), facts)
+
+
+def load_model(path: Path, model: nn.Module) -> dict[str, Any]:
+    """Read weights into a model of the same shape and give the stored facts."""
+    tensors, facts = _read(path)
+    model.load_state_dict(tensors)
+    return facts
+
+
+def model_facts(path: Path) -> dict[str, Any]:
+    """Read what a stored model says it is."""
+    return _read(path)[1]
+
+
+def save_state(folder: Path, state: State) -> None:
+    """Write a state and remove all but the newest two."""
+    facts = {**state.facts, "updates": state.updates}
+    _write(folder / f"{state.updates:012d}.safetensors", state.tensors, facts)
+    for old in _states(folder)[:-KEPT]:
+        old.unlink()
+
+
+def load_state(folder: Path, say=print) -> State | None:
+    """Read the newest undamaged state of a folder, if there is one."""
+    for path in reversed(_states(folder)):
+        try:
+            tensors, facts = _read(path)
+        except files.DamagedFile as error:
+            aside = path.with_suffix(".damaged")
+            path.rename(aside)
+            say(f"{error}; set aside as {aside.name}, trying the state before it")
+        else:
+            return State(facts.pop("updates"), tensors, facts)
+    return None
+
+
+def _states(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))

@@ -1,0 +1,350 @@
+"""The door: every command that the rules call.  Only this module opens files.
+
+Each command reads what it is given, calls one function, and writes its outputs whole.
+Heavy imports stand inside the commands, so that each costs only what it uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mathprobe import files, provenance
+from mathprobe.errors import InputError
+from mathprobe.spec import Conditions, Model, TestSet
+
+STOPPED = 75  # EX_TEMPFAIL: the state is saved, run again to go on
+
+Arguments = argparse.Namespace
+Parser = argparse.ArgumentParser
+COMMANDS: dict[str, tuple[Callable[[Parser], None], Callable[[Arguments], None]]] = {}
+
+
+def command(prepare: Callable[[Parser], None]) -> Callable:
+    """Register a command under its function's name, with its arguments."""
+
+    def register(function: Callable[[Arguments], None]) -> Callable:
+        COMMANDS[function.__name__] = prepare, function
+        return function
+
+    return register
+
+
+def _spec_and_out(parser: Parser) -> None:
+    parser.add_argument("spec", help="specification, as JSON")
+    parser.add_argument("out", type=Path)
+
+
+@command(_spec_and_out)
+def testset(args: Arguments) -> None:
+    """Make a test set."""
+    from mathprobe.studies import linalg
+
+    spec = TestSet.parse(args.spec)
+    _save_with_spec(args.out, linalg.make_testset(spec), spec)
+
+
+def _conditions(parser: Parser) -> None:
+    _spec_and_out(parser)
+    parser.add_argument("--published", type=Path, required=True)
+
+
+@command(_conditions)
+def conditions(args: Arguments) -> None:
+    """Sample matrices of every law and write quantiles of their condition numbers."""
+    from mathprobe import catalog
+    from mathprobe.paper import tables
+    from mathprobe.studies import linalg
+
+    rows = linalg.condition_numbers(Conditions.parse(args.spec))
+    beside = tables.condition_numbers(rows, catalog.read(args.published))
+    files.write_csv(args.out, beside, tables.COLUMNS["condition_numbers"])
+
+
+def _save_with_spec(path: Path, arrays: dict[str, Any], spec: Model | TestSet) -> None:
+    import numpy as np
+
+    files.save_arrays(path, {**arrays, "spec": np.array(spec.json())})
+
+
+def _read_tests(paths: list[Path]) -> dict[str, dict[str, Any]]:
+    """Read test sets, by their law."""
+    tests = {}
+    for path in paths:
+        arrays = files.load_arrays(path)
+        tests[TestSet.parse(str(arrays.pop("spec"))).data.law] = arrays
+    return tests
+
+
+def _set_up_torch(threads: int) -> str:
+    """Choose the device, and the same bits every time on it."""
+    # cuBLAS reads this at its first use.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _train(parser: Parser) -> None:
+    parser.add_argument("spec", help="specification of the model, as JSON")
+    parser.add_argument("--tests", type=Path, nargs="+", required=True)
+    for output in ("--model", "--curve", "--run"):
+        parser.add_argument(output, type=Path, required=True)
+    parser.add_argument("--state", type=Path, required=True, help="folder of states")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--save-every", type=float, default=5.0, help="minutes")
+
+
+@command(_train)
+def train(args: Arguments) -> None:
+    """Train a model, or go on where its training was stopped."""
+    device = _set_up_torch(args.threads)
+    from mathprobe import checkpoint
+    from mathprobe.progress import Watcher
+    from mathprobe.studies import linalg
+    from mathprobe.training import Interrupted
+
+    spec, stamp = Model.parse(args.spec), provenance.stamp()
+    with files.only_one(args.state):
+        trainer = linalg.trainer(spec, _read_tests(args.tests), device)
+        if trainer.resume(args.state):
+            print(f"going on after {trainer.examples:,} examples")
+        label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
+        with Watcher(label, spec.schedule.examples, trainer.examples) as watch:
+            try:
+                trainer.run(args.state, 60.0 * args.save_every, watch)
+            except Interrupted as reason:
+                print(f"{reason}: state saved in {args.state}; run again to go on")
+                raise SystemExit(STOPPED) from None
+        checkpoint.save_model(args.model, trainer.model, {"spec": spec.plain()})
+        columns = ("examples", "test", "accuracy", "malformed", "loss")
+        files.write_csv(args.curve, trainer.curve, columns)
+        run = {**trainer.summary(), **stamp, "finished": provenance.now()}
+        files.write_json(args.run, {**run, "device": device, "threads": args.threads})
+        shutil.rmtree(args.state, ignore_errors=True)
+
+
+def _predict(parser: Parser) -> None:
+    parser.add_argument("model", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--tests", type=Path, nargs="+", required=True)
+    parser.add_argument("--threads", type=int, default=1)
+
+
+@command(_predict)
+def predict(args: Arguments) -> None:
+    """Have a trained model, and the oracle, answer test sets."""
+    device = _set_up_torch(args.threads)
+    from mathprobe import checkpoint
+    from mathprobe.studies import linalg
+
+    spec = Model.of(checkpoint.model_facts(args.model)["spec"])
+    network = linalg.Codecs(spec).build()
+    checkpoint.load_model(args.model, network)
+    tests = _read_tests(args.tests)
+    arrays = linalg.predictions(spec, network.to(device), tests)
+    _save_with_spec(args.out, arrays, spec)
+
+
+def _score(parser: Parser) -> None:
+    parser.add_argument("predictions", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--tests", type=Path, nargs="+", required=True)
+    parser.add_argument("--tolerances", type=float, nargs="+", required=True)
+
+
+@command(_score)
+def score(args: Arguments) -> None:
+    """Score predictions: a row per test law and tolerance."""
+    from mathprobe.linalg import scores
+    from mathprobe.studies import linalg
+
+    answers = files.load_arrays(args.predictions)
+    spec = Model.parse(str(answers.pop("spec")))
+    rows = linalg.score(spec, _read_tests(args.tests), answers, args.tolerances)
+    files.write_csv(args.out, rows, scores.COLUMNS)
+
+
+def _table(parser: Parser) -> None:
+    parser.add_argument("kind")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders")
+    parser.add_argument("--target", type=float, help="accuracy, for learning_speed")
+
+
+@command(_table)
+def table(args: Arguments) -> None:
+    """Put what several models did into one tidy table, beside the published numbers."""
+    from mathprobe import catalog
+    from mathprobe.paper import tables
+
+    models = [
+        tables.Trained(
+            folder.name,
+            files.read_json(folder / "run.json"),
+            tables.read(folder / "scores.csv"),
+            tables.read(folder / "curve.csv"),
+        )
+        for folder in args.models
+    ]
+    options = {} if args.target is None else {"target": args.target}
+    published = catalog.read(args.published)
+    rows = getattr(tables, args.kind)(models, published, **options)
+    files.write_csv(args.out, rows, tables.COLUMNS[args.kind])
+
+
+def _with_facts(parser: Parser) -> None:
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--facts", required=True, help="scale and settings, as JSON")
+    parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--tables", type=Path, nargs="+", required=True)
+
+
+def _facts(args: Arguments) -> dict[str, Any]:
+    from mathprobe import catalog
+
+    published = catalog.read(args.published)
+    facts = json.loads(args.facts)
+    return {**facts, "published": published, "labels": published["labels"]}
+
+
+def _read_tables(paths: list[Path]) -> dict[str, list[dict[str, Any]]]:
+    from mathprobe.paper import tables
+
+    return {path.stem: tables.read(path) for path in paths}
+
+
+def _by_stem(paths: list[Path]) -> dict[str, Path]:
+    return {path.stem: path for path in paths}
+
+
+def _latex(parser: Parser) -> None:
+    parser.add_argument("template", type=Path)
+    _with_facts(parser)
+
+
+@command(_latex)
+def latex(args: Arguments) -> None:
+    """Fill a LaTeX template with tidy tables."""
+    from mathprobe.paper import latex
+
+    page = latex.render(args.template, _read_tables(args.tables), _facts(args))
+    files.write_text(args.out, page)
+
+
+@command(_with_facts)
+def numbers(args: Arguments) -> None:
+    """Write the numbers that the prose names."""
+    from mathprobe.paper import latex, numbers
+
+    named = numbers.results(_read_tables(args.tables), _facts(args))
+    files.write_text(args.out, latex.define(named))
+
+
+def _notebook(parser: Parser) -> None:
+    parser.add_argument("source", type=Path)
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("html", type=Path)
+    parser.add_argument("--kept", type=Path, required=True, help="of a failed run")
+    parser.add_argument("--parameters", nargs="+", required=True, metavar="NAME=VALUE")
+
+
+@command(_notebook)
+def notebook(args: Arguments) -> None:
+    """Execute a notebook; it writes its own figures."""
+    from mathprobe.paper import notebooks
+
+    parameters = dict(pair.split("=", 1) for pair in args.parameters)
+    executed = notebooks.execute(args.source, parameters, args.kept)
+    files.write_text(args.notebook, executed.ipynb)
+    files.write_text(args.html, executed.html)
+
+
+def _report(parser: Parser) -> None:
+    _with_facts(parser)
+    parser.add_argument("--template", type=Path, required=True)
+    for parts in ("--figures", "--notebooks"):
+        parser.add_argument(parts, type=Path, nargs="+", required=True)
+
+
+@command(_report)
+def report(args: Arguments) -> None:
+    """Gather tables, figures and notebooks into one HTML page."""
+    from mathprobe.paper import report
+
+    parts = (_by_stem(paths) for paths in (args.tables, args.figures, args.notebooks))
+    page = report.build(args.template, *parts, _facts(args))
+    files.write_text(args.out, page)
+
+
+@command(lambda parser: None)
+def tex(args: Arguments) -> None:
+    """Find a TeX, or unpack a private one; say in one line which."""
+    from mathprobe.paper import tex
+
+    engine = tex.provide()
+    print(engine.line)
+    if not engine.usable:
+        print(tex.skipped_box(engine.note))
+
+
+def _typeset(parser: Parser) -> None:
+    parser.add_argument("source", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--parts", type=Path, nargs="+", required=True)
+
+
+@command(_typeset)
+def typeset(args: Arguments) -> None:
+    """Typeset the paper with the tables, numbers and figures of a scale."""
+    from mathprobe.paper import tex
+
+    engine = tex.find()
+    if not engine.usable:
+        raise InputError(f"no TeX\n{tex.skipped_box(engine.note)}")
+    with tempfile.TemporaryDirectory() as build:
+        for part in args.parts:
+            copied = Path(build) / part.parent.name / part.name
+            copied.parent.mkdir(exist_ok=True)
+            shutil.copyfile(part, copied)
+        files.write_bytes(args.out, tex.typeset(args.source, Path(build), engine))
+
+
+def _stale(parser: Parser) -> None:
+    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
+
+
+@command(_stale)
+def stale(args: Arguments) -> None:
+    """List the models that code older than this made; nothing retrains by itself."""
+    now = provenance.code_digest()
+    runs = sorted(args.results.rglob("run.json"))
+    old = [path for path in runs if files.read_json(path)["code"] != now]
+    for path in old:
+        print(path.parent)
+    print(f"{len(old)} of {len(runs)} models were made by other code", file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; what is wrong with its input is said in one line."""
+    parser = Parser(
+        prog="mathprobe", description="What the rules of the workflow call."
+    )
+    verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (prepare, function) in COMMANDS.items():
+        prepare(verbs.add_parser(name, help=function.__doc__))
+    args = parser.parse_args(arguments)
+    try:
+        COMMANDS[args.command][1](args)
+    except (InputError, OSError) as error:
+        sys.exit(f"mathprobe {args.command}: {error}")

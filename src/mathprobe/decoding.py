@@ -1,0 +1,52 @@
+"""Greedy decoding with cached keys and values.  B: batch, S: source, T: target."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mathprobe.nets.layers import Attention, KeysValues
+from mathprobe.nets.seq2seq import LayerMemory, Seq2Seq
+
+
+@torch.inference_mode()
+def greedy(
+    model: Seq2Seq, source: Tensor, start: int, length: int, chunk: int = 2048
+) -> Tensor:
+    """Write the likeliest next word, `length` times: ids [B, length], start included.
+
+    Sequences are not cut at their end token: a reader ignores what follows it.
+    """
+    model.eval()
+    parts = [_greedy_chunk(model, part, start, length) for part in source.split(chunk)]
+    return torch.cat(parts)
+
+
+def _greedy_chunk(model: Seq2Seq, source: Tensor, start: int, length: int) -> Tensor:
+    mask = model.source_mask(source)
+    memory = model.encode(source, mask)
+    caches = []
+    for layer in model.decoder:
+        prefix = _empty(layer.attention, memory, length)
+        caches.append(LayerMemory(prefix, layer.cross.remember(memory)))
+    ids = torch.full((len(source), length), start, device=source.device)
+    for step in range(length - 1):
+        x = model.target_embedding(ids[:, step : step + 1], start=step)
+        for layer, cache in zip(model.decoder, caches, strict=True):
+            prefix = _extend(cache.prefix, layer.attention.remember(x), step)
+            x = layer(x, LayerMemory(prefix, cache.source), mask, causal=False)
+        ids[:, step + 1] = model.logits(x[:, -1]).argmax(-1)
+    return ids
+
+
+def _empty(attention: Attention, memory: Tensor, length: int) -> KeysValues:
+    width = attention.out.in_features // attention.heads
+    shape = len(memory), attention.heads, length, width
+    return KeysValues(memory.new_zeros(shape), memory.new_zeros(shape))
+
+
+def _extend(cache: KeysValues, new: KeysValues, step: int) -> KeysValues:
+    """Write one position into the cache and give what is filled by now."""
+    cache.keys[:, :, step : step + 1] = new.keys
+    cache.values[:, :, step : step + 1] = new.values
+    return KeysValues(cache.keys[:, :, : step + 1], cache.values[:, :, : step + 1])

@@ -1,0 +1,136 @@
+"""Plain files, written whole or not at all, and read only if they are undamaged."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import hashlib
+import io
+import json
+import os
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mathprobe.errors import InputError
+
+# What numpy and zipfile raise on bytes that are not what was written.
+UNREADABLE = (
+    *(AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError),
+    *(SyntaxError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+DIGEST = "digest"  # the array of a stored set that holds the checksum of the others
+
+
+class DamagedFile(InputError):
+    """A file whose content is not what was written."""
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write a file through a temporary neighbour; a crash leaves the old one."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold a folder against other processes; a second one is refused."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder}: another process works here") from None
+        yield
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write indented JSON with sorted keys."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read JSON; what is not JSON is named."""
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise DamagedFile(f"{path}: not JSON ({error}); make it anew") from error
+
+
+def csv_text(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
+    """Format rows as CSV: exactly these columns, None as nothing."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(
+    path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]
+) -> None:
+    """Write rows as CSV."""
+    write_text(path, csv_text(rows, columns))
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """Hash named arrays: names, types, shapes and bytes."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
+
+
+def save_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays with their checksum, no pickle; same arrays, same bytes."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays, **{DIGEST: np.array(digest(arrays))})
+    write_bytes(path, content.getvalue())
+
+
+def load_arrays(path: Path | str) -> dict[str, np.ndarray]:
+    """Read named arrays and hold them against their checksum."""
+    content = io.BytesIO(Path(path).read_bytes())
+    try:
+        with np.load(content, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except UNREADABLE as error:
+        raise DamagedFile(f"{path}: damaged ({error}); {_REMEDY}") from error
+    written = str(arrays.pop(DIGEST, "missing"))
+    if written != digest(arrays):
+        raise DamagedFile(f"{path}: its checksum does not match; {_REMEDY}")
+    return arrays
+
+
+_REMEDY = "remove the file and run again to make it anew"

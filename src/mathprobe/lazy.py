@@ -1,0 +1,18 @@
+"""torch, imported at its first use.
+
+The Snakefile reads the registries (names of laws, encodings, tasks) on every call and
+never computes; modules that only register things must not cost it seconds of import.
+"""
+
+from types import ModuleType
+from typing import Any
+
+
+class _LazyTorch(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        import torch
+
+        return getattr(torch, name)
+
+
+torch = _LazyTorch("torch")

@@ -1,0 +1,1 @@
+"""Matrices, their laws, encodings and tasks.  Knows no network."""

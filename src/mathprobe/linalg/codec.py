@@ -1,0 +1,114 @@
+"""Matrices as sequences of tokens.  B: batch, [r, c]: matrix, T: sequence.
+
+Source: Charton 2022, section 2: two tokens for the dimensions, then the coefficients
+row by row, between two end tokens; shorter sequences are padded at the right.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mathprobe.lazy import torch
+from mathprobe.linalg.encodings import FILLER
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mathprobe.linalg.encodings import Encoding
+
+END, PADDING = 0, 1
+SPECIALS = ("<s>", "</s>")  # the published code's names of these two
+LARGEST_DIMENSION = 100
+DIMENSIONS = tuple(f"V{size}" for size in range(1, LARGEST_DIMENSION + 1))
+STRANGE = -2  # in a number's place: a token that belongs to no number
+
+
+class MatrixCodec:
+    """Write matrices as ids of one vocabulary, and read any ids as matrices.
+
+    The vocabulary holds only words that the encoding writes: a network need not learn
+    that the others never come.
+    """
+
+    def __init__(self, encoding: Encoding) -> None:
+        self.encoding = encoding
+        words = [encoding.vocabulary[place] for place in encoding.written]
+        self.vocabulary = (*SPECIALS, *words, *DIMENSIONS)
+        self._first_dimension = len(SPECIALS) + len(words)
+        # From ids to the encoding's own, and back: only words that it writes have ids.
+        self._words = torch.from_numpy(encoding.written)
+        self._ids = torch.full((len(encoding.vocabulary) + 1,), FILLER)  # last: FILLER
+        self._ids[self._words] = torch.arange(len(words)) + len(SPECIALS)
+
+    @property
+    def ragged(self) -> bool:
+        """Tell whether matrices of one shape may have sequences of several lengths."""
+        return bool((self.encoding.encode(0.0) == FILLER).any())
+
+    def length(self, rows: int, columns: int) -> int:
+        """Give the longest sequence of a matrix, both end tokens included."""
+        return 4 + self.encoding.width * rows * columns
+
+    def _frame(self, rows: int, columns: int) -> list[int]:
+        before = self._first_dimension - 1
+        return [END, before + rows, before + columns]
+
+    def encode(self, matrix: Tensor) -> Tensor:
+        """Write matrices [B, r, c] as ids [B, T]."""
+        batch, rows, columns = matrix.shape
+        if max(rows, columns) > LARGEST_DIMENSION:
+            raise ValueError(
+                f"a {rows} x {columns} matrix: dimensions go to {LARGEST_DIMENSION}"
+            )
+        numbers = self.encoding.encode(matrix.flatten(1)).flatten(1)  # [B, r c width]
+        body = self._ids.to(matrix.device)[numbers]
+        frame = torch.tensor(self._frame(rows, columns), device=matrix.device)
+        end = torch.full((batch, 1), END, device=matrix.device)
+        ids = torch.cat([frame.expand(batch, -1), body, end], dim=1)
+        return _close_gaps(ids)
+
+    def decode(self, ids: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+        """Read ids [B, T] as matrices [B, r, c], NaN where not ok [B].
+
+        Total: any ids give an answer.  What follows the last number is not looked at.
+        """
+        frame = torch.tensor(self._frame(rows, columns), device=ids.device)
+        framed = (ids[:, :3] == frame).all(1)
+        numbers, orderly = self._numbers(ids[:, 3:], rows * columns)
+        values, well_formed = self.encoding.decode(numbers)  # [B, r c]
+        ok = framed & orderly & well_formed.all(1)
+        values = values.masked_fill(~ok[:, None], torch.nan)
+        return values.unflatten(1, (rows, columns)), ok
+
+    def _numbers(self, body: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Cut a body [B, T] into the tokens of `count` numbers [B, count, width]."""
+        width, batch = self.encoding.width, len(body)
+        tokens = self._number_tokens(body)
+        opens = self.encoding.opens(tokens)
+        number = opens.cumsum(1) - 1  # which number a token belongs to
+        number = torch.where(tokens == FILLER, count, number)
+        place = torch.arange(body.shape[1], device=body.device).expand_as(body)
+        within = place - torch.where(opens, place, 0).cummax(1).values
+        # A place after the last one holds what is too much, for every number.
+        grid = torch.full((batch, count + 1, width + 1), FILLER, device=body.device)
+        row = torch.arange(batch, device=body.device)[:, None].expand_as(body)
+        column = number.clamp(0, count), within.clamp(max=width)
+        grid[row, *column] = tokens
+        early = (number < 0).any(1)
+        late = (grid[:, : count - 1, width] != FILLER).any(1)
+        return grid[:, :count, :width], ~(early | late)
+
+    def _number_tokens(self, body: Tensor) -> Tensor:
+        """Turn ids into the encoding's own; nothing is left after an end token."""
+        places = (body - len(SPECIALS)).clamp(0, len(self._words) - 1)
+        tokens = self._words.to(body.device)[places]
+        strange = (body < len(SPECIALS)) | (body >= self._first_dimension)
+        ended = (body == END).cumsum(1) > 0
+        return tokens.masked_fill(strange, STRANGE).masked_fill(ended, FILLER)
+
+
+def _close_gaps(ids: Tensor) -> Tensor:
+    """Move fillers behind the sequence and make them padding."""
+    gap = ids == FILLER
+    order = gap.to(torch.int8).argsort(dim=1, stable=True)
+    return ids.masked_fill(gap, PADDING).gather(1, order)

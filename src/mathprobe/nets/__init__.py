@@ -1,0 +1,1 @@
+"""Networks.  Know no matrix and no digit."""

@@ -1,0 +1,87 @@
+"""Attention, feed-forward, embeddings.  B: batch, S: keys, T: queries, D: width.
+
+Source: Charton 2022, section 2, and the published code where the text is silent:
+post-norm layers, ReLU, biases everywhere, learned positions, no scaling of embeddings.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NORM_EPSILON = 1e-12
+
+
+class KeysValues(NamedTuple):
+    """Keys and values [B, heads, S, D / heads], as one layer caches them."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose keys and values may come from another width."""
+
+    def __init__(self, width: int, heads: int, memory_width: int | None = None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(memory_width or width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def remember(self, memory: Tensor) -> KeysValues:
+        """Project a memory [B, S, D'] to keys and values."""
+        keys, values = self.key_value(memory).chunk(2, dim=-1)
+        return KeysValues(self._split(keys), self._split(values))
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: KeysValues,
+        mask: Tensor | None = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """Attend from x [B, T, D] where mask [B, 1, 1, S] is true."""
+        seen = functional.scaled_dot_product_attention(
+            self._split(self.query(x)), *memory, attn_mask=mask, is_causal=causal
+        )
+        return self.out(seen.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Sequential):
+    """One hidden layer of four times the width, with ReLU."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(
+            nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width)
+        )
+
+
+def norm(width: int) -> nn.LayerNorm:
+    """Build the layer norm of all layers."""
+    return nn.LayerNorm(width, eps=NORM_EPSILON)
+
+
+class Embedding(nn.Module):
+    """Tokens plus learned positions, normalised; the padding token starts at zero."""
+
+    def __init__(self, words: int, length: int, width: int, padding: int) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(words, width)
+        self.positions = nn.Embedding(length, width)
+        self.norm = norm(width)
+        for table in (self.tokens, self.positions):
+            nn.init.normal_(table.weight, std=width**-0.5)
+        with torch.no_grad():
+            self.tokens.weight[padding].zero_()
+
+    def forward(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Embed ids [B, T] that stand at positions start, start + 1, ..."""
+        places = self.positions.weight[start : start + ids.shape[1]]
+        return self.norm(self.tokens(ids) + places)

@@ -1,0 +1,134 @@
+"""The encoder-decoder of Charton 2022, section 2.  B: batch, S: source, T: target.
+
+Two choices are the published code's, not the usual ones: the query of the decoder's
+cross-attention is the layer's input (`query="input"`), not what its self-attention
+made of it (`query="attended"`); and the output layer is tied to the decoder's token
+table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn, zeros
+from torch.nn import functional
+
+from mathprobe.nets.layers import Attention, Embedding, FeedForward, KeysValues, norm
+from mathprobe.spec import Stack
+
+QUERIES = ("input", "attended")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words and longest sequence of one side; ragged: sequences may be padded."""
+
+    words: int
+    length: int
+    padding: int
+    ragged: bool = False
+
+
+class LayerMemory(NamedTuple):
+    """What a decoder layer keeps between steps: the prefix and the source."""
+
+    prefix: KeysValues
+    source: KeysValues
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and feed-forward, each followed by its norm."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__()
+        self.attention = Attention(stack.width, stack.heads)
+        self.attention_norm = norm(stack.width)
+        self.feed_forward = FeedForward(stack.width)
+        self.feed_forward_norm = norm(stack.width)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        seen = self.attention(x, self.attention.remember(x), mask)
+        y = self.attention_norm(x + seen)
+        return self.feed_forward_norm(y + self.feed_forward(y))
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, attention to the source, feed-forward."""
+
+    def __init__(self, stack: Stack, source_width: int, query: str) -> None:
+        super().__init__()
+        self.query = query
+        self.attention = Attention(stack.width, stack.heads)
+        self.attention_norm = norm(stack.width)
+        self.cross = Attention(stack.width, stack.heads, source_width)
+        self.cross_norm = norm(stack.width)
+        self.feed_forward = FeedForward(stack.width)
+        self.feed_forward_norm = norm(stack.width)
+
+    def forward(
+        self, x: Tensor, memory: LayerMemory, mask: Tensor | None, causal: bool
+    ) -> Tensor:
+        y = self.attention_norm(x + self.attention(x, memory.prefix, causal=causal))
+        asking = x if self.query == "input" else y
+        y = self.cross_norm(y + self.cross(asking, memory.source, mask))
+        return self.feed_forward_norm(y + self.feed_forward(y))
+
+
+class Seq2Seq(nn.Module):
+    """Encoder and decoder, with source and target vocabularies of their own."""
+
+    def __init__(
+        self,
+        source: Vocabulary,
+        target: Vocabulary,
+        encoder: Stack,
+        decoder: Stack,
+        query: str = "input",
+    ) -> None:
+        super().__init__()
+        self.source, self.target = source, target
+        self.source_embedding = Embedding(
+            source.words, source.length, encoder.width, source.padding
+        )
+        self.encoder = nn.ModuleList(
+            EncoderLayer(encoder) for _ in range(encoder.layers)
+        )
+        self.target_embedding = Embedding(
+            target.words, target.length, decoder.width, target.padding
+        )
+        self.decoder = nn.ModuleList(
+            DecoderLayer(decoder, encoder.width, query) for _ in range(decoder.layers)
+        )
+        self.output_bias = nn.Parameter(zeros(target.words))
+        bound = decoder.width**-0.5
+        nn.init.uniform_(self.output_bias, -bound, bound)
+
+    def source_mask(self, ids: Tensor) -> Tensor | None:
+        """Mark [B, 1, 1, S] which source positions may be attended to; None: all."""
+        if not self.source.ragged:
+            return None
+        return (ids != self.source.padding)[:, None, None, :]
+
+    def encode(self, ids: Tensor, mask: Tensor | None) -> Tensor:
+        """Read source ids [B, S] into memory [B, S, D]."""
+        x = self.source_embedding(ids)
+        for layer in self.encoder:
+            x = layer(x, mask)
+        return x
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Score every target word [B, T, V]."""
+        words = self.target_embedding.tokens.weight
+        return functional.linear(x, words, self.output_bias)
+
+    def forward(
+        self, source_ids: Tensor, target_ids: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """Score the next word after each target prefix: logits [B, T, V]."""
+        memory = self.encode(source_ids, mask)
+        x = self.target_embedding(target_ids)
+        for layer in self.decoder:
+            prefix = layer.attention.remember(x)
+            x = layer(x, LayerMemory(prefix, layer.cross.remember(memory)), mask, True)
+        return self.logits(x)

@@ -1,0 +1,1 @@
+"""What a person reads: tables, notebooks, the PDF and the HTML report."""

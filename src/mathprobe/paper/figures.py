@@ -1,0 +1,351 @@
+"""Figures for print: heat maps of accuracy, and learning curves.
+
+A figure depends on its table and on nothing else: equal tables give equal bytes.
+Numbers in the tables are shares between 0 and 1; figures show percent.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise, zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from mathprobe import files
+from mathprobe.errors import InputError
+from mathprobe.linalg.laws import LAWS, is_positive
+
+WIDTH = 5.5  # inches: the paper's text
+STYLE: dict[str, Any] = {
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 8,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 150,
+    "font.family": "STIXGeneral",
+    "font.size": 8,
+    "grid.color": "0.88",
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.4,
+    "mathtext.fontset": "stix",
+    "pdf.fonttype": 42,  # outlines that a reader can search and copy
+    "svg.hashsalt": "mathprobe",
+    "xtick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.labelsize": 7,
+    "ytick.major.width": 0.6,
+}
+UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+
+# Okabe and Ito's colours, which remain apart for colour-blind readers.  The yellow is
+# too pale for a thin line on paper and is left out.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+GROUPS = ("symmetric", "positive")
+DASHES = {"symmetric": "-", "positive": (0, (3.5, 1.4))}
+MARKS = 0.15  # between two markers on a line, in diagonals of the panel
+
+CIVIDIS = colormaps["cividis"]
+EQUAL_CONTRAST = 0.179  # the luminance on which black and white read equally well
+SHARE = Normalize(0.0, 1.0)
+MARGINS = 1.2, 1.1  # inches around heat maps: for labels beside, and above and below
+GAP = 0.3  # of a cell, between groups of laws
+CEILING = "exact answer"  # what the encodings let through of it
+REFERENCE = 5  # the size that every one of the paper's tables has
+
+
+class Entry(NamedTuple):
+    """What a table shows, as its name says: `ood_eigenvalues_n5`."""
+
+    kind: str
+    task: str
+    n: int
+
+
+def entry(stem: str, kinds: Sequence[str]) -> Entry:
+    """Read a table's name."""
+    for kind in kinds:
+        if found := re.fullmatch(rf"{kind}_([a-z_]+)_n(\d+)", stem):
+            return Entry(kind, found[1], int(found[2]))
+    shapes = ", ".join(f"{kind}_TASK_nSIZE" for kind in kinds)
+    raise InputError(f"{stem!r}: not the name of a table; known names are {shapes}")
+
+
+def group(law: str) -> str:
+    """Tell whether a law's eigenvalues are symmetric about zero or positive."""
+    return GROUPS[is_positive(law)]
+
+
+def label(law: str, published: Mapping[str, Any]) -> str:
+    """Name a law as the paper's tables do."""
+    return published.get("labels", {}).get(law, law.replace("_", " "))
+
+
+def square(table: pd.DataFrame, values: str) -> pd.DataFrame:
+    """Spread tidy rows: training laws down, test laws across, both in table order."""
+    wide = table.groupby(["train", "test"])[values].mean().unstack()
+    return wide.reindex(index=table["train"].unique(), columns=table["test"].unique())
+
+
+def printed(published: Mapping[str, Any], task: str, n: int) -> pd.DataFrame | None:
+    """Give the shares that the paper prints for a task and size, or None."""
+    rows = published["out_of_distribution"].get(task, {}).get(f"n{n}")
+    if not rows:
+        return None
+    return (
+        pd.DataFrame.from_dict(rows, orient="index", columns=published["columns"]) / 100
+    )
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Write `stem`.pdf and `stem`.svg; equal figures give equal bytes."""
+    for kind, undated in UNDATED.items():
+        content = io.BytesIO()
+        with rc_context(STYLE):
+            figure.savefig(content, format=kind, metadata=undated)
+        files.write_bytes(stem.with_name(f"{stem.name}.{kind}"), content.getvalue())
+
+
+class Panel(NamedTuple):
+    """A heat map: what it shows, in which colours, and how numbers are written."""
+
+    title: str
+    values: pd.DataFrame  # shares, or differences of shares
+    colours: Colormap = CIVIDIS
+    norm: Normalize = SHARE
+    number: str = "{:.0f}"
+    ceiling: pd.Series | None = None  # an extra row, below
+
+
+def heatmaps(
+    table: pd.DataFrame, published: Mapping[str, Any], task: str, n: int
+) -> Figure:
+    """Draw accuracy by training and test law, beside what the paper prints.
+
+    Where it prints nothing for this size, its table of 5 x 5 matrices stands beside.
+    """
+    panels = _panels(table, published, task, n)
+    size = (WIDTH - MARGINS[0]) / max(len(panels), 2)  # of a panel without its labels
+    rows, columns = (len(side) + GAP for side in panels[0].values.axes)
+    height = size * (rows + 1.0 + GAP) / columns + MARGINS[1]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(MARGINS[0] + len(panels) * size, height))
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axis, panel in zip(axes, panels, strict=True):
+            _heatmap(axis, panel, published)
+        axes[0].set_ylabel("trained on")
+        figure.supxlabel("tested on", fontsize=STYLE["font.size"])
+        _colour_bar(figure, axes)
+    return figure
+
+
+def _panels(
+    table: pd.DataFrame, published: Mapping[str, Any], task: str, n: int
+) -> list[Panel]:
+    ours = square(table, "accuracy")
+    ceiling = table.groupby("test")["oracle"].mean().reindex(ours.columns)
+    panels = [Panel(f"measured, $n={n}$", ours, ceiling=ceiling)]
+    if (same := printed(published, task, n)) is not None:
+        same = same.reindex_like(ours)
+        panels.append(Panel(f"published, $n={n}$", same))
+        panels.append(_difference(ours - same))
+    elif (other := printed(published, task, REFERENCE)) is not None:
+        other = other.reindex_like(ours)
+        panels.append(Panel(f"published for $n={REFERENCE}$, none for $n={n}$", other))
+    return panels
+
+
+def _difference(points: pd.DataFrame) -> Panel:
+    bound = max(0.25, np.nanmax(points.abs().to_numpy(), initial=0.0))
+    title, norm = "measured $-$ published", Normalize(-bound, bound)
+    return Panel(title, points, colormaps["PuOr_r"], norm, "{:+.0f}")
+
+
+def _places(laws: Iterable[str]) -> np.ndarray:
+    """Place laws on an axis, a gap between groups."""
+    groups = [group(law) for law in laws]
+    steps = [0.0] + [1.0 + GAP * (a != b) for a, b in pairwise(groups)]
+    return np.cumsum(steps)
+
+
+def _heatmap(axes: Axes, panel: Panel, published: Mapping[str, Any]) -> None:
+    values = panel.values
+    across, down = _places(values.columns), _places(values.index)
+    names = [label(law, published) for law in values.index]
+    bottom = down[-1] + 1.0 + GAP
+    for y, (_, row) in zip(down, values.iterrows(), strict=True):
+        _cells(axes, across, y, row, panel)
+    if panel.ceiling is not None:
+        _cells(axes, across, bottom, panel.ceiling, panel)
+        down, names = np.append(down, bottom), [*names, CEILING]
+    axes.set(xlim=(-0.5, across[-1] + 0.5), ylim=(bottom + 0.5, -0.5), aspect="equal")
+    axes.set_xticks(across, [label(law, published) for law in values.columns])
+    axes.set_title(panel.title, pad=13)
+    axes.tick_params(length=0, pad=1.5)
+    axes.tick_params("x", labelrotation=90)
+    axes.spines[:].set_visible(False)
+    if panel.ceiling is not None:
+        axes.set_yticks(down, names)
+    _group_names(axes, values.columns, across)
+
+
+def _cells(
+    axes: Axes, across: np.ndarray, y: float, shares: pd.Series, panel: Panel
+) -> None:
+    for x, share in zip(across, shares, strict=True):
+        corner = (x - 0.5, y - 0.5)
+        if np.isnan(share):
+            empty = Rectangle(corner, 1, 1, facecolor="0.93", edgecolor="white")
+            axes.add_patch(empty)
+            continue
+        colour = panel.colours(panel.norm(share))
+        axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white"))
+        text = panel.number.format(round(100 * share)).replace("-", "−")
+        text = text.replace("+0", "0")
+        ink = "black" if _luminance(colour) > EQUAL_CONTRAST else "white"
+        axes.text(x, y, text, size=6, color=ink, ha="center", va="center_baseline")
+
+
+def _luminance(colour: tuple[float, ...]) -> float:
+    """Give the relative luminance of an sRGB colour, as WCAG defines it."""
+    s = np.asarray(colour[:3])
+    linear = np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def _group_names(axes: Axes, laws: Iterable[str], places: np.ndarray) -> None:
+    names = np.array([group(law) for law in laws])
+    for name in GROUPS:
+        if (names == name).any():
+            middle = places[names == name].mean()
+            axes.text(
+                middle, -0.65, name, size=7, ha="center", va="bottom", style="italic"
+            )
+
+
+def _colour_bar(figure: Figure, axes: Sequence[Axes]) -> None:
+    shown = ScalarMappable(SHARE, CIVIDIS)
+    bar = figure.colorbar(shown, ax=axes, fraction=0.02, pad=0.015, aspect=35)
+    bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"])
+    bar.ax.tick_params(length=2, width=0.5, pad=1.5)
+    bar.set_label("accuracy (%)", labelpad=2)
+    bar.outline.set_visible(False)
+
+
+def learning_curves(
+    table: pd.DataFrame, published: Mapping[str, Any], target: float | None = None
+) -> Figure:
+    """Draw accuracy against training examples: a panel per test law."""
+    table = table[table["examples"] > 0]
+    tests, trains = (list(table[name].unique()) for name in ("test", "train"))
+    columns = min(len(tests), 3)
+    rows = -(-len(tests) // columns)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.55 + 1.9 * rows))
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes, test in zip_longest(grid.flat, tests):
+            if test is None:
+                axes.remove()
+                continue
+            axes.set_title(f"tested on {label(test, published)}")
+            _curves(axes, table[table["test"] == test], trains, published)
+            _target(axes, target)
+        _examples_axis(grid, table["examples"])
+        _legend(figure, grid.flat[0], trains)
+    return figure
+
+
+def _legend(figure: Figure, axes: Axes, trains: list[str]) -> None:
+    """Name the lines below the panels: a row for each group of laws."""
+    lines = dict(zip(trains, axes.get_lines(), strict=False))
+    rows = [[lines[law] for law in trains if group(law) == name] for name in GROUPS]
+    rows = [row for row in rows if row]
+    blank = Line2D([], [], linestyle="none", label=" ")
+    columns = zip_longest(*rows, fillvalue=blank)
+    figure.legend(
+        handles=[line for column in columns for line in column],
+        loc="outside lower center",
+        ncols=max(map(len, rows), default=1),
+        title="trained on",
+        title_fontsize=STYLE["legend.fontsize"],
+        handlelength=3.2,
+        columnspacing=1.6,
+    )
+
+
+def _curves(
+    axes: Axes, table: pd.DataFrame, trains: list[str], published: Mapping[str, Any]
+) -> None:
+    for train in trains:
+        order = list(LAWS).index(LAWS.known(train))  # a law keeps its colour
+        line = table[table["train"] == train].sort_values("examples")
+        line = line.dropna(subset="accuracy")
+        axes.plot(
+            line["examples"],
+            100 * line["accuracy"],
+            color=COLOURS[order % len(COLOURS)],
+            linestyle=DASHES[group(train)],
+            marker=MARKERS[order % len(MARKERS)],
+            markevery=(MARKS * order / len(LAWS), MARKS),
+            markeredgewidth=0,
+            label=label(train, published),
+            clip_on=False,  # a marker on the edge stays whole,
+            in_layout=False,  # and an empty line takes no room
+            zorder=3,
+        )
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+
+
+def _target(axes: Axes, target: float | None) -> None:
+    if target is None:
+        return
+    axes.axhline(100 * target, color="0.35", linewidth=0.7, linestyle=":", zorder=2)
+    below = target > 0.9
+    axes.annotate(
+        f"target: {100 * target:g} %",
+        (0, 100 * target),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, -2 if below else 2),
+        textcoords="offset points",
+        va="top" if below else "bottom",
+        size=6,
+        color="0.35",
+    )
+
+
+def _examples_axis(grid: np.ndarray, examples: pd.Series) -> None:
+    units = {"training examples (millions)": 1e6, "training examples (thousands)": 1e3}
+    fitting = [name for name, unit in units.items() if examples.max() >= 10 * unit]
+    name = next(iter(fitting), "training examples")
+    unit = units.get(name, 1)
+    axes = grid.flat[0]
+    axes.set_xscale("log")
+    first, last = examples.min(), examples.max()
+    axes.set_xlim(first, last if first < last else 2 * last)
+    axes.set_ylim(0, 100)
+    axes.set_yticks(range(0, 101, 25))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / unit:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    for below in grid[-1]:
+        below.set_xlabel(name)
+    for left in grid[:, 0]:
+        left.set_ylabel("accuracy (%)")

@@ -1,0 +1,181 @@
+"""LaTeX from tables: filters, templates, and numbers that the prose names.
+
+Every number passes a filter that says how it is printed: the templates refuse a raw
+float, and the prose knows numbers by name only (`\\result` of `paper/mathprobe.sty`).
+A missing value prints as a dash.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from mathprobe.errors import InputError
+from mathprobe.paper.tables import Row
+from mathprobe.paper.views import VIEWS, Facts, Tables
+
+DASH = "---"
+DEEPEST = 45  # percent of the hue of a cell that is always right
+SPECIAL = {
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and value != value)
+
+
+def _printed(write: Callable[..., str]) -> Callable[..., str]:
+    """Print a dash where there is no value."""
+
+    @wraps(write)
+    def written(value: Any, *how: Any) -> str:
+        return DASH if _missing(value) else write(value, *how)
+
+    return written
+
+
+@_printed
+def tex(value: Any) -> str:
+    """Escape what LaTeX would take for a command."""
+    return "".join(SPECIAL.get(char, char) for char in str(value))
+
+
+@_printed
+def thousands(value: float) -> str:
+    """Print a whole number in groups of three digits."""
+    text = f"{round(value):,}".replace(",", r"\,")
+    return text.replace("-", "$-$")
+
+
+@_printed
+def fixed(value: float, digits: int) -> str:
+    """Print with so many decimals; never minus zero."""
+    if math.isinf(value):
+        return r"$\infty$" if value > 0 else r"$-\infty$"
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return text.replace("-", "$-$")
+
+
+@_printed
+def percent(share: float, digits: int = 1) -> str:
+    """Print a share as a percentage, without the sign."""
+    return fixed(100 * share, digits)
+
+
+@_printed
+def plain(value: float) -> str:
+    """Print the shortest text that reads as this number."""
+    return f"{value:g}".replace("-", "$-$")
+
+
+@_printed
+def rounded(value: float) -> str:
+    """Print with one decimal below 100, as a whole number above."""
+    return fixed(value, 1) if abs(value) < 99.95 else thousands(value)
+
+
+@_printed
+def nearest(value: float, resolution: float) -> str:
+    """Print to the power of ten that is at most a tenth of the resolution."""
+    step = 10 ** max(0, math.floor(math.log10(resolution) - 1))
+    return thousands(step * round(value / step))
+
+
+@_printed
+def scientific(value: float) -> str:
+    """Print a decimal power, with a factor where there is one."""
+    factor, power = f"{value:.2e}".split("e")
+    factor = f"{float(factor):g}"
+    front = "" if factor == "1" else rf"{factor}\cdot "
+    return f"${front}10^{{{int(power)}}}$"
+
+
+@_printed
+def duration(seconds: float) -> str:
+    """Print a time in the two units that suit it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return rf"{hours}\,h {minutes:02d}\,min"
+    return rf"{minutes}\,min {rest:02d}\,s" if minutes else rf"{rest}\,s"
+
+
+@_printed
+def shade(share: float) -> str:
+    """Print how dark a cell is, in percent of the hue."""
+    return str(round(DEEPEST * min(max(share, 0.0), 1.0)))
+
+
+@_printed
+def half_width(cell: Row, digits: int = 1) -> str:
+    """Print half an interval in percentage points, rounded up: never zero."""
+    if _missing(cell["low"]) or _missing(cell["high"]):
+        return DASH
+    unit = 10.0**digits
+    half = 50 * (cell["high"] - cell["low"])
+    return fixed(max(1, math.ceil(half * unit - 1e-9)) / unit, digits)
+
+
+FILTERS = (
+    *(tex, thousands, fixed, percent, plain, rounded, nearest, scientific),
+    *(duration, shade, half_width),
+)
+
+
+def _finalize(value: Any) -> Any:
+    if value is None or isinstance(value, float | bool):
+        raise InputError(f"{value!r} reaches the text: a filter must say how it prints")
+    return value
+
+
+def environment(folder: Path) -> jinja2.Environment:
+    r"""Prepare templates whose marks LaTeX does not use: \VAR{...} and lines of %%."""
+    made = jinja2.Environment(
+        block_start_string=r"\BLOCK{",
+        block_end_string="}",
+        variable_start_string=r"\VAR{",
+        variable_end_string="}",
+        comment_start_string=r"\#{",
+        comment_end_string="}",
+        line_statement_prefix="%%",
+        line_comment_prefix="%#",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
+        loader=jinja2.FileSystemLoader(folder),
+    )
+    made.filters |= {write.__name__: write for write in FILTERS}
+    return made
+
+
+def render(template: Path, tables: Tables, facts: Facts) -> str:
+    """Fill a template with the tables of its kind."""
+    views = {name: partial(view, tables, facts) for name, view in VIEWS.items()}
+    page = environment(template.parent).get_template(template.name)
+    return page.render(tables=tables, **facts, **views)
+
+
+def define(numbers: dict[str, str]) -> str:
+    r"""Write numbers for \result; they are LaTeX already."""
+    for key, text in numbers.items():
+        if not re.fullmatch(r"[\w/]+", key) or not isinstance(text, str):
+            raise InputError(f"{key!r}: {text!r} cannot be named in LaTeX")
+    return "".join(f"\\defresult{{{key}}}{{{text}}}\n" for key, text in numbers.items())

@@ -1,0 +1,245 @@
+"""The numbers that the paper's prose names, each from a table or a setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from statistics import fmean, median
+from typing import Any
+
+from scipy.stats import spearmanr
+
+from mathprobe.linalg.laws import MARCHENKO_DEVIATION
+from mathprobe.paper.latex import (
+    DASH,
+    duration,
+    fixed,
+    nearest,
+    percent,
+    plain,
+    scientific,
+    tex,
+    thousands,
+)
+from mathprobe.paper.tables import Row
+from mathprobe.paper.views import (
+    Cells,
+    Facts,
+    Tables,
+    conditions,
+    device,
+    grids,
+    speeds,
+)
+
+MARCHENKO = "marchenko_pastur"
+FULL_SCALES = ("paper", "as_coded")
+
+
+def results(tables: Tables, facts: Facts) -> dict[str, str]:
+    """Give every number that the prose names, as LaTeX."""
+    scale = facts["scale"]
+    return {
+        "scale": tex(scale),
+        "scale/full": "yes" if scale in FULL_SCALES else "no",
+        **_settings("here", facts["study"]),
+        **_settings("paper", facts["reference"]),
+        **_grid_numbers(tables, facts),
+        **_speed_numbers(tables, facts),
+        **_condition_numbers(tables, facts),
+        **_run_numbers(tables, facts),
+    }
+
+
+def _settings(prefix: str, study: Row) -> dict[str, str]:
+    """Say how the models of the first table are built, trained and tested."""
+    entry = study["tables"]["out_of_distribution"][0]
+    recipe = study["recipes"][entry["recipe"]]
+    deviation = study["laws"].get(MARCHENKO, {}).get("deviation", MARCHENKO_DEVIATION)
+    numbers = {
+        "task": tex(entry["task"].replace("_", " ")),
+        "n": str(entry["n"]),
+        "recipe": tex(entry["recipe"]),
+        "query": tex(recipe["query"]),
+        "tests/examples": thousands(study["tests"]["examples"]),
+        "tests/tolerance": plain(100 * study["tests"]["tolerances"][0]),
+        "marchenko/deviation": fixed(deviation, 3),
+        "curve/examples": thousands(recipe["curve"]["examples"]),
+        **_training(recipe["schedule"]),
+    }
+    for side in ("input", "output"):
+        numbers[f"{side}/encoding"] = tex(recipe[side]["encoding"].upper())
+        numbers[f"{side}/digits"] = str(recipe[side]["digits"])
+    for stack in ("encoder", "decoder"):
+        for key in ("layers", "width", "heads"):
+            numbers[f"{stack}/{key}"] = str(recipe[stack][key])
+    return {f"{prefix}/{key}": text for key, text in numbers.items()}
+
+
+def _training(schedule: Row) -> dict[str, str]:
+    updates = math.ceil(schedule["examples"] / schedule["batch"])
+    counts = ("examples", "batch", "warmup_updates", "cosine_updates")
+    rates = ("learning_rate", "final_learning_rate")
+    return {
+        **{f"training/{key}": thousands(schedule[key]) for key in counts},
+        **{f"training/{key}": scientific(schedule[key]) for key in rates},
+        "training/updates": thousands(updates),
+        "training/clip_norm": plain(schedule["clip_norm"]),
+        "curve/every": thousands(schedule["curve_every"]),
+    }
+
+
+def _range(values: Iterable[float], digits: int = 1) -> str:
+    """Print what values lie between: once, where the ends print alike."""
+    values = list(values)
+    ends = (fixed(end(values, default=None), digits) for end in (min, max))
+    return " to~".join(dict.fromkeys(ends))
+
+
+def _grid_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
+    """Describe the first table of accuracies in numbers, and give all cells of all."""
+    all_grids = grids(tables, facts)
+    numbers = {
+        f"ood/{grid['name']}/{train}/{test}": percent(cell["accuracy"])
+        for grid in all_grids
+        for (train, test), cell in grid["cells"].items()
+    }
+    main = all_grids[0]
+    ours = {key: 100 * cell["accuracy"] for key, cell in main["cells"].items()}
+    size = main["published_n"]
+    return {
+        **numbers,
+        "main/models": str(len(main["trains"]) * main["seeds"]),
+        "main/seeds": str(main["seeds"]),
+        "main/examples": thousands(main["examples"]),
+        "main/published_n": str(size) if size else DASH,
+        "main/same_n": "yes" if size == main["n"] else "no",
+        "main/all_positive": fixed(100 * 0.5 ** main["n"], 1),
+        "main/published_all_positive": fixed(100 * 0.5**size if size else None, 1),
+        "main/oracle": _range(100 * share for share in main["ceilings"].values()),
+        "main/home_of_oracle": _range(_home_of_oracle(main)),
+        **_described("main/ours", ours, facts, 1),
+        **_described("main/published", main["published"], facts, 0),
+        **_agreement(ours, main["published"]),
+    }
+
+
+def _home_of_oracle(grid: Row) -> Iterable[float]:
+    for law in grid["trains"]:
+        cell = grid["cells"].get((law, law))
+        if cell and cell["oracle"]:
+            yield 100 * cell["accuracy"] / cell["oracle"]
+
+
+def _described(prefix: str, cells: Cells, facts: Facts, digits: int) -> dict[str, str]:
+    """Give the ranges of the parts of a square that the prose speaks of."""
+    positive = set(facts["positive"])
+    others = positive - {MARCHENKO}
+
+    def part(keep: Callable[[str, str], bool]) -> list[float]:
+        return [value for key, value in cells.items() if keep(*key)]
+
+    parts = {
+        "home": part(lambda a, b: a == b),
+        "positive_on_symmetric": part(lambda a, b: a in positive and b not in positive),
+        "symmetric_on_positive": part(lambda a, b: a not in positive and b in others),
+        "symmetric_on_marchenko": part(
+            lambda a, b: a not in positive and b == MARCHENKO
+        ),
+        "semicircle_abroad": part(lambda a, b: a == "semicircle" != b),
+        "laplace_abroad": part(lambda a, b: a == "laplace" != b),
+        "gaussian_abroad": part(lambda a, b: a == "gaussian" != b),
+    }
+    numbers = {f"{prefix}/{name}": _range(v, digits) for name, v in parts.items()}
+    for law in facts["laws"]:
+        mean = part(lambda a, b, law=law: a == law)
+        numbers[f"{prefix}/mean/{law}"] = fixed(fmean(mean) if mean else None, 1)
+    return numbers
+
+
+def _agreement(ours: Cells, published: Cells) -> dict[str, str]:
+    """Compare two squares cell by cell: Spearman's correlation, mean difference."""
+    both = sorted(ours.keys() & published.keys())
+    left, right = ([cells[key] for key in both] for cells in (ours, published))
+    varied = len(set(left)) > 1 and len(set(right)) > 1
+    rank = float(spearmanr(left, right).statistic) if varied else None
+    gaps = [abs(a - b) for a, b in zip(left, right, strict=True)]
+    return {
+        "main/agreement/cells": str(len(both)),
+        "main/agreement/rank": fixed(rank, 2),
+        "main/agreement/difference": fixed(fmean(gaps) if gaps else None, 1),
+    }
+
+
+def _speed_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
+    """Describe the first table of learning speeds in numbers."""
+    views = speeds(tables, facts)
+    main = views[0] if views else None
+    cells = main["cells"] if main else {}
+    reached = [key for key, cell in cells.items() if cell["examples"] is not None]
+    numbers = {
+        "speed/n": plain(main["n"] if main else None),
+        "speed/target": plain(100 * main["target"] if main else None),
+        "speed/resolution": thousands(main["resolution"] if main else None),
+        "speed/budget": thousands(main["budget"] if main else None),
+        "speed/curves": str(len(cells)),
+        "speed/reached": str(len(reached)),
+        "speed/published_target": plain(main["published_accuracy"] if main else None),
+        "speed/published_n": plain(main["published_n"] if main else None),
+    }
+    for law in ("semicircle", "gaussian", "laplace"):
+        here = cells.get((law, "semicircle"), {}).get("examples")
+        there = main["published"].get((law, "semicircle")) if main else None
+        numbers[f"speed/ours/{law}"] = nearest(here, main and main["resolution"])
+        numbers[f"speed/published/{law}"] = thousands(there)
+    return numbers
+
+
+def _condition_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
+    """Count the published quantiles that lie in the measured intervals."""
+    main = conditions(tables, facts)[0]
+    published = main["published"] if main["n"] == main["published_n"] else {}
+    inside = [
+        main["cells"][key]["low"] <= value <= main["cells"][key]["high"]
+        for key, value in published.items()
+        if key in main["cells"]
+    ]
+    rejected = {law: row["rejected"] for (law, _), row in main["cells"].items()}
+    rest = sum(count for law, count in rejected.items() if law != MARCHENKO)
+    return {
+        "conditions/n": str(main["n"]),
+        "conditions/matrices": thousands(main["matrices"]),
+        "conditions/compared": str(len(inside)),
+        "conditions/covered": str(sum(inside)),
+        "conditions/rejected/marchenko": thousands(rejected.get(MARCHENKO)),
+        "conditions/rejected/others": thousands(rest),
+    }
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return ", ".join(dict.fromkeys(tex(value) for value in values))
+
+
+def _run_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
+    """Say by what, where and how long the models were trained."""
+    rows = tables.get("runs") or []
+    first = rows[0] if rows else {}
+    speed = [row["examples_per_second"] for row in rows]
+    clean = {row["clean"] for row in rows}
+    return {
+        "runs/models": str(len(rows)),
+        "runs/time": duration(sum(row["seconds"] for row in rows)),
+        "runs/longest": duration(max((row["seconds"] for row in rows), default=None)),
+        "runs/examples_per_second": thousands(median(speed) if speed else None),
+        "runs/parameters": thousands(first.get("parameters")),
+        "runs/devices": _listed(device(row) for row in rows),
+        "runs/python": _listed(row["python"] for row in rows),
+        "runs/torch": _listed(row["torch"] for row in rows),
+        "runs/revision": _listed((row["revision"] or "")[:10] for row in rows),
+        "runs/clean": "yes"
+        if clean == {True}
+        else "no"
+        if False in clean
+        else "unknown",
+        "runs/resumed": str(sum(row["attempts"] > 1 for row in rows)),
+    }

@@ -1,0 +1,507 @@
+"""One page that shows every result: it loads nothing, so it can be sent as it is.
+
+Equal inputs give equal bytes.  Shares stand between 0 and 1 in the tables and are
+shown as percent.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import pandas as pd
+
+from mathprobe.errors import InputError
+from mathprobe.paper import figures as draw
+
+UNSHRUNK = ("paper", "as_coded")  # scales with the paper's own settings
+BY_ENTRY = ("ood", "tolerances", "learning_speed", "curves")
+ONCE = ("condition_numbers", "runs")
+LAST = ("settings", "runs")  # sections below figures and notebooks
+# Text that may look like a number, such as a revision 7e10.
+TEXT = (
+    *("train", "test", "law", "model", "recipe", "machine", "cpu", "device"),
+    *("finished", "python", "torch", "revision"),
+)
+CAPTIONS = {
+    "ood_heatmap": (
+        "Accuracy by training law (rows) and test law (columns). “Exact answer” is "
+        "what the true answer scores after rounding to the digits that the tokens hold."
+    ),
+    "learning_curves": (
+        "Accuracy against the number of training examples, one line per training law. "
+        "Dashed lines: laws with positive eigenvalues."
+    ),
+}
+NONE = "–"
+
+
+class Cell(NamedTuple):
+    """What stands in a table: a number, lines below it, a tooltip, a shade."""
+
+    text: str
+    below: tuple[str, ...] = ()
+    tip: str = ""
+    share: float | None = None  # 0 to 1: how deep the shade
+
+
+class Row(NamedTuple):
+    """A line of a table; `apart` sets it off from the line above."""
+
+    name: str
+    cells: list[Cell]
+    apart: bool = False
+
+
+class Section(NamedTuple):
+    """A table with what a reader needs to know about it."""
+
+    key: str  # of the file that it shows
+    title: str
+    note: str
+    corner: str
+    head: list[str]
+    rows: list[Row]
+
+
+class Card(NamedTuple):
+    """A key number."""
+
+    number: str
+    what: str
+    where: str
+
+
+Namer = Callable[[str], str]
+
+
+def build(
+    template: Path,
+    tables: Mapping[str, Path],
+    figures: Mapping[str, Path],
+    notebooks: Mapping[str, Path],
+    facts: Mapping[str, Any],
+) -> str:
+    """Build the page from tables (CSV), figures (SVG) and notebooks (HTML), by name.
+
+    Facts: `scale`; and, where known, `labels` of the laws, the settings of the `study`
+    beside those of a `reference`, and under `head` what else the head is to show.
+    """
+    read = {key: _read(path) for key, path in tables.items()}
+    parts = {key: _entry(key) for key in read}
+    labels = {"labels": facts.get("labels", {})}
+
+    def name(law: str) -> str:
+        return draw.label(law, labels)
+
+    sections = [
+        SECTIONS[kind](key, read[key], entry, name)
+        for kind in SECTIONS
+        for key, entry in parts.items()
+        if entry.kind == kind and not read[key].empty
+    ]
+    cards = [
+        card
+        for key, entry in parts.items()
+        if entry.kind == "ood"
+        for card in _cards(read[key], entry, name)
+    ]
+    runs = read.get("runs", pd.DataFrame())
+    return _environment(template).render(
+        scale=facts["scale"],
+        shrunk=facts["scale"] not in UNSHRUNK,
+        head={**facts.get("head", {}), **_ran(runs)},
+        cards=cards + _totals(runs),
+        sections=[*sections, *_settings(facts)],
+        last=LAST,
+        figures=[(key, _caption(key), _uri(path)) for key, path in figures.items()],
+        notebooks={key: path.read_text() for key, path in notebooks.items()},
+        files={key: f"tables/{path.name}" for key, path in tables.items()},
+    )
+
+
+def _environment(template: Path) -> Any:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template.name)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, "string"))
+
+
+def _entry(key: str) -> draw.Entry:
+    """Read what a table shows from its name; a table of no task has size 0."""
+    if key in ONCE:
+        return draw.Entry(key, "", 0)
+    try:
+        return draw.entry(key, BY_ENTRY)
+    except InputError as error:
+        raise InputError(f"{error}, {', '.join(ONCE)}") from error
+
+
+def _uri(path: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _caption(key: str) -> str:
+    fitting = [text for name, text in CAPTIONS.items() if key.startswith(name)]
+    return next(iter(fitting), key.replace("_", " "))
+
+
+# Numbers as text.
+
+
+def _known(value: Any) -> bool:
+    return not pd.isna(value)
+
+
+def _percent(share: Any, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f}" if _known(share) else NONE
+
+
+def _range(low: Any, high: Any, show: Callable[[Any], str]) -> str:
+    return f"{show(low)} to {show(high)}" if _known(low) and _known(high) else ""
+
+
+def _significant(value: Any) -> str:
+    """Show a number with at least three digits."""
+    if not _known(value):
+        return NONE
+    if not 0 < value < math.inf:
+        return f"{value:g}"
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
+
+
+def _count(number: Any) -> str:
+    """Show a number of examples in words that can be compared at a glance."""
+    if not _known(number):
+        return NONE
+    for unit, word in ((1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.3g} {word}"
+    return f"{number:.0f}"
+
+
+def _duration(seconds: Any) -> str:
+    if not _known(seconds):
+        return NONE
+    for unit, word in ((3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.1f} {word}"
+    return f"{seconds:.1f} s"
+
+
+def _task(entry: draw.Entry) -> str:
+    return f"{entry.task.replace('_', ' ')}, {entry.n} × {entry.n}"
+
+
+def _listed(texts: list[str]) -> str:
+    return "; ".join(text for text in texts if text)
+
+
+# Sections: a function for each kind of table, in the order of the page.
+
+
+def _ood(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Section:
+    tests = list(table["test"].unique())
+    cells = {
+        (row["train"], row["test"]): _ood_cell(row)
+        for row in table.to_dict("records")  # the last of several seeds' rows
+    }
+    trains = list(table["train"].unique())
+    rows = [
+        Row(name(train), [cells.get((train, test), Cell(NONE)) for test in tests])
+        for train in trains
+    ]
+    rows = [
+        row._replace(apart=i > 0 and draw.group(trains[i]) != draw.group(trains[i - 1]))
+        for i, row in enumerate(rows)
+    ]
+    ceiling = table.groupby("test")["oracle"].mean()
+    shown = [_shaded(ceiling[test]) for test in tests]
+    note = (
+        "Percent of answers with a relative L1 error below 5 %, with 95 % intervals. "
+        "The last row is what the exact answer scores once it is rounded as the "
+        "tokens are. "
+    )
+    note += (
+        "Printed values stand below, as “paper”."
+        if table["published"].notna().any()
+        else "The paper prints no table for this question and size."
+    )
+    head = [name(test) for test in tests]
+    rows.append(Row("exact answer", shown, apart=True))
+    title = f"Out of distribution: {_task(entry)}"
+    return Section(key, title, note, "trained on ↓ tested on →", head, rows)
+
+
+def _shaded(share: Any, below: tuple[str, ...] = (), tip: str = "") -> Cell:
+    if not _known(share):
+        return Cell(NONE)
+    return Cell(_percent(share), below, tip, share)
+
+
+def _ood_cell(row: Mapping[str, Any]) -> Cell:
+    share = row["accuracy"]
+    interval = _range(row["low"], row["high"], _percent)
+    paper = f"paper {_percent(row['published'], 0)}" if _known(row["published"]) else ""
+    tip = [
+        f"{_percent(share)} % of {row['examples']:,} test examples",
+        interval and f"95 % interval {interval}",
+        f"exact answer {_percent(row['oracle'])}",
+        paper,
+    ]
+    below = tuple(text for text in (interval.replace(" to ", "–"), paper) if text)
+    return _shaded(share, below, _listed(tip))
+
+
+def _tolerances(
+    key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer
+) -> Section:
+    steps = sorted(table["tolerance"].unique(), reverse=True)
+    rows = []
+    for law, part in table.groupby("law", sort=False):
+        found = {row["tolerance"]: row for row in part.to_dict("records")}
+        cells = [_tolerance_cell(found.get(step)) for step in steps]
+        malformed = Cell(_percent(part["malformed"].max(), 2))
+        rows.append(Row(name(law), [*cells, malformed]))
+    note = (
+        "Every model on its own law: percent of answers within a tolerance. Below: "
+        "what the exact answer scores. Malformed: answers that are not "
+        "well-formed numbers."
+    )
+    head = [*(f"{100 * step:g} %" for step in steps), "malformed, %"]
+    title = f"Tolerances: {_task(entry)}"
+    return Section(key, title, note, "law", head, rows)
+
+
+def _tolerance_cell(row: Mapping[str, Any] | None) -> Cell:
+    if row is None:
+        return Cell(NONE)
+    interval = _range(row["low"], row["high"], _percent)
+    tip = [f"{row['examples']:,} test examples", f"95 % interval {interval}"]
+    below = (f"exact {_percent(row['oracle'])}",)
+    return _shaded(row["accuracy"], below, _listed(tip))
+
+
+def _speed(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Section:
+    tests = list(table["test"].unique())
+    rows = []
+    for train, part in table.groupby("train", sort=False):
+        found = {row["test"]: row for row in part.to_dict("records")}
+        rows.append(Row(name(train), [_speed_cell(found.get(test)) for test in tests]))
+    first = table.iloc[0]
+    note = (
+        f"Training examples until {100 * first['target']:g} % accuracy is first "
+        f"reached, measured every {_count(first['resolution'])} examples, out of "
+        f"{_count(first['budget'])}."
+    )
+    head = [f"on {name(test)}" for test in tests]
+    title = f"Learning speed: {_task(entry)}"
+    return Section(key, title, note, "trained on", head, rows)
+
+
+def _speed_cell(row: Mapping[str, Any] | None) -> Cell:
+    if row is None:
+        return Cell(NONE)
+    published = row["published"]
+    paper = (f"paper {_count(published)}",) if _known(published) else ()
+    if _known(row["examples"]):
+        best = f"best accuracy {_percent(row['best'])} %"
+        return Cell(_count(row["examples"]), paper, best)
+    best = f"best {_percent(row['best'])} %"
+    return Cell("not reached", (best, *paper))
+
+
+def _conditions(
+    key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer
+) -> Section:
+    quantiles = sorted(table["quantile"].unique())
+    rows = []
+    for law, part in table.groupby("law", sort=False):
+        found = {row["quantile"]: row for row in part.to_dict("records")}
+        cells = [cell for q in quantiles for cell in _condition_cells(found.get(q))]
+        rows.append(Row(name(law), [*cells, Cell(f"{part['rejected'].iloc[0]:,}")]))
+    first = table.iloc[0]
+    note = (
+        "Largest over smallest absolute eigenvalue: median and quantiles of "
+        f"{first['matrices']:,} random {first['n']} × {first['n']} matrices per law, "
+        "with 95 % intervals. No model takes part in this."
+    )
+    words = {q: f"{100 * q:g} %" for q in quantiles} | {0.5: "median"}
+    head = [f"{words[q]}: {whose}" for q in quantiles for whose in ("paper", "here")]
+    return Section(
+        key, "Condition numbers", note, "law", [*head, "singular, redrawn"], rows
+    )
+
+
+def _condition_cells(row: Mapping[str, Any] | None) -> tuple[Cell, Cell]:
+    if row is None:
+        return Cell(NONE), Cell(NONE)
+    digits = 1 if row["published"] < 100 else 0  # as printed
+    paper = f"{row['published']:,.{digits}f}" if _known(row["published"]) else NONE
+    interval = _range(row["low"], row["high"], _significant)
+    below = (interval.replace(" to ", "–"),) if interval else ()
+    return Cell(paper), Cell(_significant(row["value"]), below)
+
+
+def _runs(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Section:
+    rows = [_run(row) for row in table.to_dict("records")]
+    sums = [_duration(table["seconds"].sum()), _count(table["examples"].sum())]
+    cells = [Cell(text) for text in sums]
+    blanks = [Cell("")] * (len(RUN_HEAD) - len(cells))
+    rows.append(Row("together", [*cells, *blanks], apart=True))
+    note = "Training time counts every attempt whose state was saved, but no waiting."
+    return Section(
+        key, "What ran where, and for how long", note, "model", list(RUN_HEAD), rows
+    )
+
+
+RUN_HEAD = (
+    *("time", "examples", "per second", "attempts", "device", "machine"),
+    *("parameters", "finished", "torch", "code"),
+)
+
+
+def _run(row: Mapping[str, Any]) -> Row:
+    threads = f"threads: {_count(row['threads'])}"
+    device = Cell(_text(row["device"]), (threads,) if row["device"] == "cpu" else ())
+    cells = [
+        Cell(_duration(row["seconds"])),
+        Cell(_count(row["examples"])),
+        Cell(_count(row["examples_per_second"])),
+        Cell(_count(row["attempts"])),
+        device,
+        Cell(_text(row["machine"]), (_text(row["cpu"]),)),
+        Cell(_count(row["parameters"])),
+        Cell(_moment(row["finished"])),
+        Cell(_text(row["torch"]), (f"Python {_text(row['python'])}",)),
+        _revision(row),
+    ]
+    return Row(_text(row["model"]), cells)
+
+
+def _text(value: Any) -> str:
+    return str(value) if _known(value) else NONE
+
+
+def _moment(finished: Any) -> str:
+    """Show a time as a day and a minute; times are UTC."""
+    return _text(finished)[:16].replace("T", " ")
+
+
+def _revision(row: Mapping[str, Any]) -> Cell:
+    if not _known(row["revision"]):
+        return Cell("unknown")
+    clean = _known(row["clean"]) and bool(row["clean"])
+    below = () if clean else ("with changes",)
+    return Cell(row["revision"][:8], below, row["revision"])
+
+
+SECTIONS = {
+    "ood": _ood,
+    "tolerances": _tolerances,
+    "learning_speed": _speed,
+    "condition_numbers": _conditions,
+    "runs": _runs,
+}
+
+
+# Settings: what was run, beside what the paper ran.
+
+
+def _settings(facts: Mapping[str, Any]) -> list[Section]:
+    """Compare the settings of the first table's models with the reference's."""
+    if not {"study", "reference"} <= set(facts):
+        return []
+    here, paper = (_described(facts[which]) for which in ("study", "reference"))
+    rows = [
+        Row(what, [Cell(text, share=float(text != paper[what])), Cell(paper[what])])
+        for what, text in here.items()
+    ]
+    note = "Of the models of the first table. Shaded: other than the paper’s."
+    title = "Settings"
+    return [Section("settings", title, note, "setting", ["here", "paper"], rows)]
+
+
+def _described(study: Mapping[str, Any]) -> dict[str, str]:
+    entry = study["tables"]["out_of_distribution"][0]
+    recipe = study["recipes"][entry["recipe"]]
+    schedule = recipe["schedule"]
+    rates = [f"{schedule[key]:g}" for key in ("learning_rate", "final_learning_rate")]
+    return {
+        "question": _task(draw.Entry("", entry["task"], entry["n"])),
+        "training examples": f"{schedule['examples']:,}",
+        "batch": f"{schedule['batch']:,}",
+        "learning rate": " to ".join(rates),
+        "warm-up updates": f"{schedule['warmup_updates']:,}",
+        **{side: _stack(recipe[side]) for side in ("encoder", "decoder")},
+        **{side: _encoding(recipe[side]) for side in ("input", "output")},
+        "test examples per law": f"{study['tests']['examples']:,}",
+    }
+
+
+def _stack(stack: Mapping[str, Any]) -> str:
+    return "{layers} layers, width {width}, {heads} heads".format_map(stack)
+
+
+def _encoding(side: Mapping[str, Any]) -> str:
+    return f"{side['encoding'].upper()}, {side['digits']} digits"
+
+
+# The head of the page.
+
+
+def _cards(table: pd.DataFrame, entry: draw.Entry, name: Namer) -> list[Card]:
+    """Sum an out-of-distribution table up in a few numbers."""
+    trained, tested = (table[side].map(draw.group) for side in ("train", "test"))
+    home = table["train"] == table["test"]
+    across = {
+        "on a model’s own law, on average": home,
+        "from symmetric laws to positive": (trained == "symmetric")
+        & (tested == "positive"),
+        "from positive laws to symmetric": (trained == "positive")
+        & (tested == "symmetric"),
+    }
+    where = _task(entry)
+    cards = [
+        Card(f"{_percent(table['accuracy'][rows].mean())} %", what, where)
+        for what, rows in across.items()
+        if rows.any()
+    ]
+    worst = table.groupby("train")["accuracy"].min().dropna()
+    if not worst.empty:
+        what = f"or more on every test: {name(worst.idxmax())}, the safest law"
+        cards.append(Card(f"{_percent(worst.max())} %", what, where))
+    return cards
+
+
+def _totals(runs: pd.DataFrame) -> list[Card]:
+    if runs.empty:
+        return []
+    models = f"{len(runs)} {'model' if len(runs) == 1 else 'models'} trained"
+    examples = f"on {_count(runs['examples'].sum())} examples in all"
+    return [Card(_duration(runs["seconds"].sum()), models, examples)]
+
+
+def _ran(runs: pd.DataFrame) -> dict[str, str]:
+    """Say where and when the models were trained."""
+    if runs.empty:
+        return {}
+    places = runs[["machine", "device", "cpu"]].astype("string").fillna(NONE)
+    places = places.drop_duplicates()
+    where = "; ".join(f"{p.machine} ({p.device}, {p.cpu})" for p in places.itertuples())
+    ends = sorted(_moment(value) for value in runs["finished"].dropna())
+    when = " to ".join(dict.fromkeys([ends[0], ends[-1]])) if ends else NONE
+    return {"Trained on": where, "Finished": f"{when} UTC"}

@@ -1,0 +1,178 @@
+"""What decides a result, frozen: from configuration to command to the file's header.
+
+A specification holds nothing that only decides how fast or where a result is made.
+This module imports no torch, so that the Snakefile can read it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, Self, get_type_hints
+
+from mathprobe.errors import InputError
+
+
+class Record:
+    """A frozen dataclass that is read from and written to JSON, strictly."""
+
+    @classmethod
+    def of(cls, values: Any, place: str | None = None) -> Self:
+        """Build from nested plain values; a missing or unknown key is named."""
+        place = place or cls.__name__
+        if not isinstance(values, dict):
+            raise InputError(f"{place}: {values!r} is not a mapping")
+        known = get_type_hints(cls)
+        wrong = sorted(set(values) ^ set(known))
+        if wrong:
+            raise InputError(
+                f"{place}: {', '.join(wrong)} missing or unknown; "
+                f"keys are {', '.join(known)}"
+            )
+        return cls(
+            **{
+                name: kind.of(values[name], f"{place}.{name}")
+                if is_dataclass(kind)
+                else values[name]
+                for name, kind in known.items()
+            }
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read from JSON text."""
+        try:
+            return cls.of(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise InputError(f"{cls.__name__}: not JSON ({error})") from error
+
+    def json(self) -> str:
+        """Write as JSON text; equal specifications give equal text."""
+        return json.dumps(self.plain(), sort_keys=True)
+
+    def plain(self) -> dict[str, Any]:
+        """Give nested plain values."""
+        return asdict(self)
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Say in which values this differs from another's plain values."""
+        ours, theirs = _flat(self.plain()), _flat(other)
+        return [
+            f"{key}: {theirs.get(key)!r} then, {ours.get(key)!r} now"
+            for key in sorted(ours.keys() | theirs.keys())
+            if ours.get(key) != theirs.get(key)
+        ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+@dataclass(frozen=True)
+class Draw(Record):
+    """Matrices of a law at a size, and the question asked about them."""
+
+    task: str
+    law: str
+    n: int
+    law_settings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Side(Record):
+    """How numbers are written on one side."""
+
+    encoding: str
+    digits: int
+
+
+@dataclass(frozen=True)
+class Stack(Record):
+    """Layers of one side of a network: their number, width and heads."""
+
+    layers: int
+    width: int
+    heads: int
+
+
+@dataclass(frozen=True)
+class Schedule(Record):
+    """How a model is trained: Charton 2022, appendix."""
+
+    examples: int
+    batch: int
+    learning_rate: float
+    final_learning_rate: float
+    warmup_updates: int
+    cosine_updates: int | None  # None: the cosine ends with the training
+    clip_norm: float
+    curve_every: int  # examples between two points of the learning curve
+
+    @property
+    def updates(self) -> int:
+        """Give the number of updates; the last batch is a whole one."""
+        return math.ceil(self.examples / self.batch)
+
+    @property
+    def updates_per_point(self) -> int:
+        """Give the number of updates between two points of the curve."""
+        return math.ceil(self.curve_every / self.batch)
+
+    def rate(self, update: int) -> float:
+        """Give the learning rate of an update, counted from 0."""
+        start, peak, floor = 1e-7, self.learning_rate, self.final_learning_rate
+        if update < self.warmup_updates:
+            return start + update * (peak - start) / self.warmup_updates
+        period = self.cosine_updates or max(1, self.updates - self.warmup_updates)
+        along = math.pi * min(1.0, (update - self.warmup_updates) / period)
+        return floor + 0.5 * (peak - floor) * (1.0 + math.cos(along))
+
+
+@dataclass(frozen=True)
+class Curve(Record):
+    """Which test sets a learning curve shows, and how many examples of each."""
+
+    tests: list[str]
+    examples: int
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Model(Record):
+    """A network and its training."""
+
+    data: Draw
+    input: Side
+    output: Side
+    encoder: Stack
+    decoder: Stack
+    query: str
+    schedule: Schedule
+    curve: Curve
+    seed: int
+
+
+@dataclass(frozen=True)
+class TestSet(Record):
+    """A test set, the same for every model."""
+
+    __test__ = False  # not a test class, whatever its name begins with
+
+    data: Draw
+    examples: int
+
+
+@dataclass(frozen=True)
+class Conditions(Record):
+    """A sample of matrices whose condition numbers are looked at."""
+
+    n: int
+    matrices: int
+    law_settings: dict[str, dict[str, float]]

@@ -1,0 +1,1 @@
+"""Studies: the only place where a domain meets the machine."""

@@ -1,0 +1,158 @@
+import copy
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from mathprobe import catalog
+from mathprobe.catalog import Catalog
+from mathprobe.errors import InputError
+from mathprobe.registry import UnknownName
+
+
+@pytest.fixture
+def config():
+    return catalog.read("config/config.yaml")
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return catalog.read(catalog.SCHEMA)
+
+
+def put(config, path, value):
+    """Set a value of a copy by its dotted path."""
+    changed = copy.deepcopy(config)
+    *outer, last = path.split(".")
+    place = changed
+    for key in outer:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return changed
+
+
+def test_the_schema_is_one(schema):
+    Draft202012Validator.check_schema(schema)
+
+
+def test_the_paper_scale_shrinks_nothing(books, config):
+    assert config["scales"]["paper"] == {}
+    assert books.linalg("paper")["tests"] == config["linalg"]["tests"]
+    paper = books.model("paper", "eigenvalues", "laplace", 5, "base")
+    assert (paper.encoder.layers, paper.encoder.width, paper.encoder.heads) == (
+        6,
+        512,
+        8,
+    )
+    assert (paper.schedule.batch, paper.schedule.warmup_updates) == (64, 10_000)
+
+
+@pytest.mark.parametrize("scale", ["demo", "smoke"])
+def test_other_scales_only_shrink(books, scale):
+    paper, small = (
+        books.model(name, "eigenvalues", "laplace", 2, "base").plain()
+        for name in ("paper", scale)
+    )
+    for part in ("encoder", "decoder"):
+        assert all(small[part][key] <= paper[part][key] for key in paper[part])
+    assert small["schedule"]["examples"] < paper["schedule"]["examples"]
+    assert books.linalg(scale)["tests"]["examples"] <= 10_000
+
+
+def test_a_scale_changes_what_it_names_and_nothing_else(books):
+    demo, paper = books.linalg("demo"), books.linalg("paper")
+    assert demo["tests"]["tolerances"] == paper["tests"]["tolerances"]
+    assert demo["recipes"]["base"]["schedule"]["batch"] == 64
+
+
+def test_the_coded_scale_differs_from_the_paper_in_the_law_alone(books):
+    paper, coded = books.linalg("paper"), books.linalg("as_coded")
+    assert coded["laws"] == {
+        "marchenko_pastur": {"deviation": pytest.approx(1.8257419)}
+    }
+    assert {**coded, "laws": paper["laws"]} == paper
+
+
+def test_a_recipe_is_laid_over_base(books):
+    base, other = (
+        books.model("paper", "eigenvalues", "laplace", 5, name)
+        for name in ("base", "attended")
+    )
+    assert (base.query, other.query) == ("input", "attended")
+    assert other.schedule == base.schedule
+
+
+def test_an_entry_that_is_not_configured_is_the_first_moved(books):
+    entry = books.entry("demo", "learning_speed", "eigenvalues", "7")
+    first = books.entries("demo", "learning_speed")[0]
+    assert entry == {**first, "n": 7}
+
+
+BAD = {
+    "default_scale": ("tiny", "default_scale: unknown scale 'tiny'; known names"),
+    "linalg.recipes.base.batch": (64, "'batch' was unexpected"),
+    "linalg.recipes.base.schedule.batch": ("64", "schedule.batch: '64' is not of type"),
+    "linalg.recipes.base.schedule.learning_rate": (
+        "1e-4",
+        "learning_rate: '1e-4' is not of type 'number'.*write 1.0e-4",
+    ),
+    "linalg.recipes.base.input.encoding": (
+        "p100",
+        "input.encoding: unknown encoding 'p100'; known names are p10, p1000",
+    ),
+    "linalg.recipes.base.input.digits": (9, "digits: 9 is too many; fp15 takes 1 to 4"),
+    "linalg.recipes.base.encoder.heads": (7, "width 512 is not a multiple of 7 heads"),
+    "linalg.recipes.base.query": ("both", "query: 'both' is not one of"),
+    "linalg.recipes.base.curve.tests": (
+        ["cauchy"],
+        "curve.tests: unknown law 'cauchy'",
+    ),
+    "linalg.laws.cauchy": (
+        {},
+        "laws: unknown law 'cauchy'; known names are semicircle",
+    ),
+    "linalg.laws.laplace": (
+        {"deviation": 1.0},
+        "laws.laplace: unknown setting 'deviation'; known names are bound",
+    ),
+    "linalg.tests.tolerances": ([5], "tolerances.0: 5 is greater than or equal"),
+    "linalg.tables.out_of_distribution": ([], "out_of_distribution: .* non-empty"),
+    "scales.demo.linalg.recipe": ({}, "scales.demo.linalg: .*'recipe' was unexpected"),
+    "scales.demo.threads": (1, "scales.demo: .*'threads' was unexpected"),
+    "scales.Big": ({}, "'Big' does not match"),
+    "scales.large": ({}, "config.compute: .*large is in one of them only"),
+    "compute.demo.train.threads": (0, r"compute\.\w+\.train.threads: 0 is less than"),
+    "nonsense": (1, "'nonsense' was unexpected"),
+}
+
+
+@pytest.mark.parametrize("path", BAD)
+def test_a_bad_configuration_is_named_with_its_place(config, schema, path):
+    value, message = BAD[path]
+    with pytest.raises(InputError, match=message):
+        Catalog(put(config, path, value), schema)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (("tiny", "eigenvalues", "laplace", 2, "base"), "unknown scale 'tiny'"),
+        (("demo", "eigenvalue", "laplace", 2, "base"), "unknown task 'eigenvalue'"),
+        (("demo", "eigenvalues", "laplas", 2, "base"), "unknown law 'laplas'"),
+        (("demo", "eigenvalues", "laplace", 2, "bass"), "unknown recipe 'bass'"),
+    ],
+)
+def test_an_unknown_name_lists_the_known_ones(books, call, message):
+    with pytest.raises((InputError, UnknownName), match=message):
+        books.model(*call)
+
+
+def test_yaml_that_is_none_is_named(tmp_path):
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(InputError, match=r"bad.yaml: not YAML"):
+        catalog.read(tmp_path / "bad.yaml")
+
+
+def test_laying_over_replaces_lists_and_leaves_the_lower_alone():
+    under = {"a": {"b": [1, 2], "c": 3}}
+    assert catalog.merged(under, {"a": {"b": [9]}}) == {"a": {"b": [9], "c": 3}}
+    assert under == {"a": {"b": [1, 2], "c": 3}}

@@ -1,0 +1,81 @@
+import json
+import os
+
+import pytest
+import torch
+from torch import nn
+
+from mathprobe import checkpoint
+from mathprobe.checkpoint import State
+from mathprobe.files import DamagedFile
+
+
+def state(updates):
+    tensors = {"a": torch.full((3,), float(updates)), "step": torch.tensor(updates)}
+    return State(updates, tensors, {"curve": [{"x": 1}]})
+
+
+def test_a_state_comes_back(tmp_path):
+    checkpoint.save_state(tmp_path, state(7))
+    back = checkpoint.load_state(tmp_path)
+    assert (back.updates, back.facts) == (7, {"curve": [{"x": 1}]})
+    assert all(torch.equal(back.tensors[k], v) for k, v in state(7).tensors.items())
+
+
+def test_no_folder_is_no_state(tmp_path):
+    assert checkpoint.load_state(tmp_path / "none") is None
+
+
+def test_the_last_two_are_kept(tmp_path):
+    for updates in (5, 900, 1000):
+        checkpoint.save_state(tmp_path, state(updates))
+    assert sorted(os.listdir(tmp_path)) == [
+        "000000000900.safetensors",
+        "000000001000.safetensors",
+    ]
+    assert checkpoint.load_state(tmp_path).updates == 1000
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
+def test_a_damaged_state_is_named_set_aside_and_the_one_before_used(tmp_path, damage):
+    for updates in (1, 2):
+        checkpoint.save_state(tmp_path, state(updates))
+    path = tmp_path / "000000000002.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    half = bytes(content[: len(content) // 2])
+    path.write_bytes({"truncate": half, "flip": bytes(content), "empty": b""}[damage])
+    said = []
+    assert checkpoint.load_state(tmp_path, said.append).updates == 1
+    assert "000000000002.safetensors" in said[0]
+    assert (tmp_path / "000000000002.damaged").exists()
+
+
+def test_a_model_carries_what_it_is(tmp_path):
+    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    checkpoint.save_model(tmp_path / "m", model, {"spec": {"n": 5}})
+    assert checkpoint.load_model(tmp_path / "m", other) == {"spec": {"n": 5}}
+    assert torch.equal(model.weight, other.weight)
+    assert checkpoint.model_facts(tmp_path / "m") == {"spec": {"n": 5}}
+
+
+def test_equal_models_are_equal_files(tmp_path):
+    model = nn.Linear(3, 2)
+    contents = set()
+    for _ in range(20):  # an order that is left to chance shows in one of them
+        checkpoint.save_model(tmp_path / "m", model, {"spec": {"n": 5}, "b": 1})
+        contents.add((tmp_path / "m").read_bytes())
+    assert len(contents) == 1
+
+
+def test_a_damaged_model_is_refused(tmp_path):
+    path = tmp_path / "m"
+    checkpoint.save_model(path, nn.Linear(3, 2), {})
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile, match="checksum"):
+        checkpoint.load_model(path, nn.Linear(3, 2))
+    path.write_text(json.dumps({}))
+    with pytest.raises(DamagedFile, match="damaged"):
+        checkpoint.model_facts(path)

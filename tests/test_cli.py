@@ -1,0 +1,179 @@
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mathprobe import cli, files
+from mathprobe.spec import Conditions, Draw, TestSet
+
+PUBLISHED = "paper/published/charton2022.yaml"
+
+
+def run(*arguments):
+    cli.main([str(argument) for argument in arguments])
+
+
+def refused(*arguments):
+    """Give the one line in which a command refuses its input."""
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    assert isinstance(caught.value.code, str)
+    return caught.value.code
+
+
+@pytest.fixture(scope="module")
+def tests(smoke_model, tmp_path_factory):
+    """Paths of the test sets that the smallest model's curve shows."""
+    folder = tmp_path_factory.mktemp("tests")
+    paths = []
+    for law in smoke_model.curve.tests:
+        data = dataclasses.replace(smoke_model.data, law=law)
+        paths.append(folder / f"{law}.npz")
+        run("testset", TestSet(data, 30).json(), paths[-1])
+    return paths
+
+
+def train_arguments(spec, tests, folder):
+    return [
+        *("train", spec.json(), "--tests", *tests),
+        *("--model", folder / "model.safetensors", "--curve", folder / "curve.csv"),
+        *("--run", folder / "run.json", "--state", folder / "state"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(smoke_model, tests, tmp_path_factory):
+    """A folder named as a recipe, with a model and all that is made from it."""
+    folder = tmp_path_factory.mktemp("model") / "base"
+    run(*train_arguments(smoke_model, tests, folder))
+    predictions = folder / "predictions.npz"
+    run("predict", folder / "model.safetensors", predictions, "--tests", *tests)
+    tolerances = ["--tolerances", 0.05, 0.01]
+    run("score", predictions, folder / "scores.csv", "--tests", *tests, *tolerances)
+    return folder
+
+
+def test_a_model_leaves_its_files_and_no_state(trained):
+    assert sorted(path.name for path in trained.iterdir()) == [
+        "curve.csv",
+        "model.safetensors",
+        "predictions.npz",
+        "run.json",
+        "scores.csv",
+    ]
+
+
+def test_a_run_says_what_was_trained_where(trained, smoke_model):
+    facts = json.loads((trained / "run.json").read_text())
+    assert facts["spec"] == smoke_model.plain()
+    assert facts["examples"] == smoke_model.schedule.examples
+    assert facts["attempts"] == 1
+    assert facts["seconds"] > 0
+    assert facts["parameters"] > 1000
+    assert facts["started"] <= facts["finished"]
+
+
+def test_scores_have_a_row_per_test_and_tolerance(trained, smoke_model):
+    lines = (trained / "scores.csv").read_text().splitlines()
+    assert lines[0].startswith("test,tolerance,examples,correct,malformed,accuracy")
+    starts = [line.split(",")[:3] for line in lines[1:]]
+    laws = smoke_model.curve.tests
+    assert starts == [[law, t, "30"] for law in laws for t in ("0.05", "0.01")]
+
+
+def test_predicting_twice_gives_the_same_bytes(trained, tests, tmp_path):
+    again = tmp_path / "again.npz"
+    run("predict", trained / "model.safetensors", again, "--tests", *tests)
+    assert again.read_bytes() == (trained / "predictions.npz").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["ood", "curves", "runs"])
+def test_tables_are_made_from_folders(trained, tmp_path, kind):
+    out = tmp_path / "table.csv"
+    run("table", kind, out, "--published", PUBLISHED, "--models", trained)
+    assert len(out.read_text().splitlines()) > 1
+
+
+def test_condition_numbers_stand_beside_the_published_ones(tmp_path):
+    spec = Conditions(5, 200, {})
+    run("conditions", spec.json(), tmp_path / "c.csv", "--published", PUBLISHED)
+    lines = (tmp_path / "c.csv").read_text().splitlines()
+    assert lines[0].endswith("value,low,high,published")
+    assert len(lines) == 1 + 7 * 3
+    assert lines[1].endswith(",9.4")
+
+
+def test_stale_lists_what_other_code_made(trained, tmp_path, capsys):
+    run("stale", trained.parent)
+    assert "0 of 1 models" in capsys.readouterr().err
+    facts = json.loads((trained / "run.json").read_text())
+    files.write_json(tmp_path / "old" / "run.json", {**facts, "code": "older"})
+    run("stale", tmp_path)
+    captured = capsys.readouterr()
+    assert captured.out.strip().endswith("old")
+    assert "1 of 1 models" in captured.err
+
+
+def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tests, tmp_path):
+    longer = {"examples": 320 * 320, "curve_every": 160 * 320}
+    schedule = dataclasses.replace(smoke_model.schedule, **longer)
+    spec = dataclasses.replace(smoke_model, schedule=schedule)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run(*train_arguments(spec, tests, whole))
+    command = [sys.executable, "-m", "mathprobe"]
+    command += map(str, train_arguments(spec, tests, parts))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while not (parts / "state" / "lock").exists():
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate()[0]
+    assert process.returncode == cli.STOPPED
+    assert "stopped by SIGTERM: state saved" in said
+    assert not (parts / "model.safetensors").exists()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "going on after" in done.stdout
+    for name in ("model.safetensors", "curve.csv"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
+    assert json.loads((parts / "run.json").read_text())["attempts"] == 2
+
+
+def test_a_damaged_test_set_is_named_with_the_remedy(trained, tests, tmp_path):
+    content = bytearray(tests[0].read_bytes())
+    content[len(content) // 2] ^= 255
+    bad = tmp_path / "bad.npz"
+    bad.write_bytes(content)
+    said = refused(
+        *("predict", trained / "model.safetensors", tmp_path / "p.npz"),
+        *("--tests", bad),
+    )
+    assert said.startswith("mathprobe predict: ")
+    assert str(bad) in said
+    assert "remove the file and run again" in said
+    assert not (tmp_path / "p.npz").exists()
+
+
+def test_an_unwritable_place_is_named():
+    spec = TestSet(Draw("eigenvalues", "laplace", 2, {}), 5)
+    assert "/proc/nowhere" in refused("testset", spec.json(), "/proc/nowhere/t.npz")
+
+
+def test_an_unknown_law_is_named_with_the_known_ones(tmp_path):
+    spec = TestSet(Draw("eigenvalues", "cauchy", 2, {}), 5)
+    said = refused("testset", spec.json(), tmp_path / "t.npz")
+    assert "unknown law 'cauchy'; known names are semicircle, uniform" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_file_is_named(tmp_path):
+    said = refused("predict", tmp_path / "none", tmp_path / "p", "--tests", "x.npz")
+    assert str(tmp_path / "none") in said
+
+
+def test_a_specification_that_is_none_is_named(tmp_path):
+    assert "TestSet: not JSON" in refused("testset", "{", tmp_path / "t.npz")

@@ -1,0 +1,61 @@
+"""One lock; every other environment names the same versions."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ENVS = Path("envs")
+PYPI = {"matplotlib-base": "matplotlib", "pytorch": "torch"}  # names on conda-forge
+
+
+def makefile_torch():
+    return re.search(r"^TORCH \?= torch==(\S+)$", Path("Makefile").read_text(), re.M)[1]
+
+
+@pytest.fixture(scope="module")
+def locked():
+    lines = (ENVS / "requirements.lock").read_text()
+    pins = dict(re.findall(r"^([a-z0-9_.-]+)==([^ \\;]+)", lines, re.M))
+    return {**pins, "torch": makefile_torch()}
+
+
+def conda(name):
+    content = yaml.safe_load((ENVS / name).read_text())
+    pins = (pin.split("=", 1) for pin in content["dependencies"])
+    return {PYPI.get(name, name): version for name, version in pins}
+
+
+def test_the_conda_environment_names_the_versions_of_the_lock(locked):
+    pins = conda("python.yaml")
+    assert pins.pop("python") == "3.11"
+    assert pins == {name: locked[name] for name in pins}
+
+
+def test_the_conda_environment_has_what_the_package_needs():
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    needed = [re.match(r"[a-z0-9-]+", line)[0] for line in project["dependencies"]]
+    assert set(needed) <= set(conda("python.yaml"))
+
+
+def test_the_lock_holds_every_requirement_once(locked):
+    text = (ENVS / "requirements.in").read_text()
+    named = re.findall(r"^([a-z0-9-]+)", text, re.M)
+    assert named
+    assert set(named) <= set(locked)
+
+
+def test_the_lock_holds_no_torch_no_cuda_and_only_hashes():
+    text = (ENVS / "requirements.lock").read_text()
+    assert not re.search(r"^(torch|nvidia|triton|cuda)[a-z0-9-]*==", text, re.M)
+    assert text.count("==") <= text.count("--hash=sha256:")
+    assert "://" not in text
+
+
+def test_the_package_supports_a_range_that_holds_the_pin():
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    assert "torch>=2.11" in project["dependencies"]
+    assert project["requires-python"] == ">=3.11"
+    assert makefile_torch() == "2.13.0"

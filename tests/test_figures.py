@@ -1,0 +1,202 @@
+"""What the figures show, and that they repeat to the byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from mathprobe.errors import InputError
+from mathprobe.linalg.laws import LAWS
+from mathprobe.paper import figures
+
+PROJECT = Path(__file__).parent.parent
+TESTS = ("semicircle", "abs_semicircle")
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, Any]:
+    return yaml.safe_load((PROJECT / "paper/published/charton2022.yaml").read_text())
+
+
+@pytest.fixture
+def ood() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    rows = [(train, test, rng.uniform()) for train, test in product(LAWS, LAWS)]
+    table = pd.DataFrame(rows, columns=["train", "test", "accuracy"])
+    return table.assign(oracle=0.875)
+
+
+def curves(examples: list[int], tests: tuple[str, ...] = TESTS) -> pd.DataFrame:
+    rows = [
+        (train, test, count, 0.1 + 0.8 * k / len(examples))
+        for (train, test), (k, count) in product(
+            product(LAWS, tests), enumerate(examples)
+        )
+    ]
+    return pd.DataFrame(rows, columns=["train", "test", "examples", "accuracy"])
+
+
+def titles(figure: Any) -> list[str]:
+    return [axes.get_title() for axes in figure.axes if axes.get_title()]
+
+
+def texts(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def content(figure: Any, stem: Path) -> list[bytes]:
+    figures.save(figure, stem)
+    return [stem.with_suffix(suffix).read_bytes() for suffix in (".pdf", ".svg")]
+
+
+def drawn(kind: str, ood: pd.DataFrame, published: dict[str, Any]) -> Any:
+    if kind == "heatmaps":
+        return figures.heatmaps(ood, published, "eigenvalues", 5)
+    return figures.learning_curves(curves([100, 200, 400]), published, 0.8)
+
+
+@pytest.mark.parametrize("kind", ["heatmaps", "learning_curves"])
+def test_a_figure_repeats_to_the_byte(kind, ood, published, tmp_path):
+    first, second = (
+        content(drawn(kind, ood, published), tmp_path / name / "figure")
+        for name in ("first", "second")
+    )
+    assert first == second
+
+
+def test_files_hold_no_date_and_text_that_can_be_searched(ood, published, tmp_path):
+    pdf, svg = content(drawn("heatmaps", ood, published), tmp_path / "figure")
+    assert b"CreationDate" not in pdf
+    assert b"<dc:date>" not in svg
+    assert b"/Type3" not in pdf
+    assert {path.name for path in tmp_path.iterdir()} == {"figure.pdf", "figure.svg"}
+
+
+def test_a_figure_is_as_wide_as_the_text(ood, published):
+    assert drawn("heatmaps", ood, published).get_figwidth() == pytest.approx(5.5)
+    assert drawn("learning_curves", ood, published).get_figwidth() == 5.5
+
+
+def test_drawing_leaves_the_global_style_alone(published, tmp_path):
+    before = dict(matplotlib.rcParams)
+    content(figures.learning_curves(curves([1, 2]), published), tmp_path / "figure")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_published_numbers_and_the_difference_stand_beside(ood, published):
+    figure = figures.heatmaps(ood, published, "eigenvalues", 5)
+    assert titles(figure) == [
+        "measured, $n=5$",
+        "published, $n=5$",
+        "measured $-$ published",
+    ]
+    printed = figures.printed(published, "eigenvalues", 5)
+    assert texts(figure.axes[1]).count("100") == (printed == 1).to_numpy().sum()
+
+
+def test_without_a_printed_size_the_printed_one_is_marked_as_another(ood, published):
+    figure = figures.heatmaps(ood, published, "eigenvalues", 2)
+    assert titles(figure) == [
+        "measured, $n=2$",
+        "published for $n=5$, none for $n=2$",
+    ]
+
+
+def test_a_task_of_which_nothing_is_printed_is_shown_alone(ood, published):
+    figure = figures.heatmaps(ood, published, "transposition", 2)
+    assert titles(figure) == ["measured, $n=2$"]
+
+
+def test_a_partly_printed_table_leaves_the_rest_empty(ood, published):
+    figure = figures.heatmaps(ood, published, "eigenvalues", 10)
+    numbers = [text for text in texts(figure.axes[1]) if text not in figures.GROUPS]
+    assert len(numbers) == 14
+
+
+def test_the_ceiling_is_a_row_of_its_own(ood, published):
+    axes = figures.heatmaps(ood, published, "eigenvalues", 5).axes[0]
+    assert axes.get_yticklabels()[-1].get_text() == figures.CEILING
+    assert texts(axes).count("88") >= len(LAWS)
+
+
+def test_missing_cells_are_drawn_empty(ood, published, tmp_path):
+    ood.loc[ood["train"] == "laplace", ["accuracy", "oracle"]] = np.nan
+    few = ood[ood["test"].isin(["semicircle", "abs_laplace"])]
+    content(figures.heatmaps(few, published, "eigenvalues", 5), tmp_path / "figure")
+
+
+def test_a_square_keeps_the_order_of_the_table(ood):
+    wide = figures.square(ood.iloc[::-1], "accuracy")
+    assert list(wide.index) == list(wide.columns) == list(LAWS)[::-1]
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_every_law_has_a_printed_label_and_a_group(law, published):
+    assert figures.label(law, published) == published["labels"][law]
+    assert figures.group(law) in figures.GROUPS
+
+
+def test_a_panel_for_each_test_law_and_a_line_for_each_training_law(published):
+    figure = figures.learning_curves(curves([100, 200]), published)
+    assert titles(figure) == ["tested on Semi-circle", "tested on abs-sc"]
+    assert [len(axes.get_lines()) for axes in figure.axes] == [len(LAWS)] * 2
+
+
+def test_lines_differ_in_colour_and_in_marker(published):
+    lines = figures.learning_curves(curves([1, 2]), published).axes[0].get_lines()
+    assert len({line.get_color() for line in lines}) == len(LAWS)
+    assert len({line.get_marker() for line in lines}) == len(LAWS)
+
+
+def test_a_law_keeps_its_colour_when_others_are_missing(published):
+    table = curves([100, 200])
+    few = table[table["train"].isin(["laplace", "abs_laplace"])]
+    full, part = (figures.learning_curves(t, published) for t in (table, few))
+    colours = {x.get_label(): x.get_color() for x in full.axes[0].get_lines()}
+    for line in part.axes[0].get_lines():
+        assert line.get_color() == colours[line.get_label()]
+
+
+@pytest.mark.parametrize(
+    ("last", "unit"), [(36_000_000, "millions"), (400_000, "thousands"), (640, "")]
+)
+def test_the_axis_counts_in_a_fitting_unit(last, unit, published):
+    figure = figures.learning_curves(curves([last // 2, last]), published)
+    name = f"training examples ({unit})" if unit else "training examples"
+    assert figure.axes[0].get_xlabel() == name
+
+
+@pytest.mark.parametrize("tests", [TESTS[:1], tuple(LAWS)])
+def test_one_point_no_point_and_any_number_of_panels_can_be_drawn(
+    tests, published, tmp_path
+):
+    table = curves([300_000], tests)
+    table.loc[table["train"] == "laplace", "accuracy"] = np.nan
+    figure = figures.learning_curves(table, published, 0.99)
+    assert len(figure.axes) == len(tests)
+    content(figure, tmp_path / "figure")
+
+
+def test_a_table_is_known_by_its_name():
+    entry = figures.entry("ood_symmetric_inverse_n5", ["ood"])
+    assert entry == ("ood", "symmetric_inverse", 5)
+
+
+def test_another_name_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"'runs'.*known names are ood_TASK_nSIZE"):
+        figures.entry("runs", ["ood"])
+
+
+def test_nothing_here_imports_torch():
+    code = "import sys; from mathprobe.paper import figures, notebooks, report\n"
+    code += "assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

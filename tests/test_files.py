@@ -1,0 +1,113 @@
+import json
+import os
+import resource
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mathprobe import files
+from mathprobe.errors import InputError
+
+ARRAYS = {"x": np.arange(6.0).reshape(2, 3), "name": np.array("ünï")}
+
+
+def test_arrays_come_back(tmp_path):
+    files.save_arrays(tmp_path / "deep" / "a.npz", ARRAYS)
+    stored = files.load_arrays(tmp_path / "deep" / "a.npz")
+    assert stored.keys() == ARRAYS.keys()
+    assert all(np.array_equal(stored[k], ARRAYS[k]) for k in ARRAYS)
+
+
+def test_equal_arrays_give_equal_bytes(tmp_path):
+    for name in "ab":
+        files.save_arrays(tmp_path / name, ARRAYS)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def read(path):
+    try:
+        return files.load_arrays(path)
+    except files.DamagedFile as error:
+        return str(error)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_damage_is_found(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("damage") / "a.npz"
+    files.save_arrays(path, ARRAYS)
+    good = path.read_bytes()
+    place = data.draw(st.integers(0, len(good) - 1))
+    bad = bytearray(good)
+    bad[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(data.draw(st.sampled_from([bytes(bad), good[:place]])))
+    outcome = read(path)
+    if isinstance(outcome, str):
+        assert str(path) in outcome
+        assert "make it anew" in outcome
+    else:  # a byte that carries nothing, such as a time stamp
+        assert all(np.array_equal(outcome[k], ARRAYS[k]) for k in ARRAYS)
+
+
+def test_a_swapped_array_is_found(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.ones(3), digest=np.array(files.digest({"x": np.zeros(3)})))
+    with pytest.raises(files.DamagedFile, match="checksum"):
+        files.load_arrays(path)
+
+
+def test_pickles_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.array([{}], dtype=object))
+    with pytest.raises(files.DamagedFile):
+        files.load_arrays(tmp_path / "a.npz")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="large"):
+            files.write_text(path, "x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_files_have_the_usual_permissions(tmp_path):
+    files.write_text(tmp_path / "a", "")
+    (tmp_path / "b").write_text("")
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab"}
+    assert len(modes) == 1
+
+
+def test_csv_writes_none_as_nothing_and_refuses_unknown_columns(tmp_path):
+    files.write_csv(tmp_path / "a", [{"a": 1, "b": None}], ("a", "b"))
+    assert (tmp_path / "a").read_text() == "a,b\n1,\n"
+    with pytest.raises(ValueError, match="c"):
+        files.csv_text([{"c": 1}], ("a",))
+
+
+def test_json_is_sorted_and_bad_json_is_named(tmp_path):
+    files.write_json(tmp_path / "a", {"b": 1, "a": 2})
+    assert json.loads((tmp_path / "a").read_text()) == {"a": 2, "b": 1}
+    (tmp_path / "a").write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        files.read_json(tmp_path / "a")
+
+
+def test_a_folder_is_held_by_one_process(tmp_path):
+    with files.only_one(tmp_path):
+        other = f"from mathprobe import files; files.only_one({tmp_path!r}).__enter__()"
+        code = f"from pathlib import PosixPath; {other}"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+        assert b"another process works here" in done.stderr
+    with files.only_one(tmp_path):
+        pass

@@ -1,0 +1,348 @@
+"""What reaches the paper: numbers as they print, whole tables, and the whole PDF."""
+
+import math
+import re
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from mathprobe.catalog import SCHEMA, Catalog, read
+from mathprobe.errors import InputError
+from mathprobe.paper import latex, numbers, tables
+
+PROJECT = Path(__file__).parent.parent
+PAPER = PROJECT / "paper"
+KINDS = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
+PUBLISHED = read(PAPER / "published" / "charton2022.yaml")
+CATALOG = Catalog(read(PROJECT / "config" / "config.yaml"), read(PROJECT / SCHEMA))
+LAWS = CATALOG.laws
+FILTERS = [write for write in latex.FILTERS if write is not latex.half_width]
+SCALES = ["smoke", "demo", "paper"]
+
+
+def facts(scale: str) -> dict:
+    return {
+        **CATALOG.facts(scale),
+        "published": PUBLISHED,
+        "labels": PUBLISHED["labels"],
+    }
+
+
+def share(accuracy: float, examples: int = 5000) -> dict:
+    ends = {"low": max(0.0, accuracy - 0.01), "high": min(1.0, accuracy + 0.01)}
+    return {"examples": examples, "accuracy": accuracy, **ends}
+
+
+def square(n: int) -> list[dict]:
+    place = {"n": n, "recipe": "base", "seeds": 1, "oracle": 0.96, "published": None}
+    return [
+        {"train": a, "test": b, **place, **share((i + j) / 14)}
+        for i, a in enumerate(LAWS)
+        for j, b in enumerate(LAWS)
+    ]
+
+
+def by_tolerance() -> list[dict]:
+    return [
+        {"law": law, "tolerance": t, **share(10 * t), "oracle": 0.9, "malformed": 0.001}
+        for law in LAWS
+        for t in (0.05, 0.02, 0.01, 0.005)
+    ]
+
+
+def speed(n: int, accuracy: float) -> list[dict]:
+    place = {"n": n, "recipe": "base", "target": accuracy, "published": None}
+    steps = {"resolution": 20032, "budget": 400000}
+    return [
+        {
+            "train": law,
+            "test": test,
+            **place,
+            "examples": examples,
+            **steps,
+            "best": best,
+        }
+        for law in LAWS
+        for test, examples, best in (
+            ("semicircle", None, 0.5),
+            ("abs_semicircle", 41264, 1.0),
+        )
+    ]
+
+
+def condition_numbers() -> list[dict]:
+    published = PUBLISHED["condition_numbers"]
+    return [
+        {
+            **{"law": law, "n": 5, "matrices": 10000, "rejected": 0},
+            **{"quantile": quantile, "value": value},
+            **{"low": 0.9 * value, "high": 1.1 * value, "published": value},
+        }
+        for law, row in published["rows"].items()
+        for quantile, value in zip(published["quantiles"], row, strict=True)
+    ]
+
+
+def runs(n: int) -> list[dict]:
+    made = {
+        **{
+            "n": n,
+            "recipe": "base",
+            "machine": "a_b",
+            "cpu": "Cores & Co",
+            "threads": 1,
+        },
+        **{"device": "cpu", "parameters": 301442, "examples": 400000, "seconds": 200.5},
+        **{"examples_per_second": 1995.0, "attempts": 1, "python": "3.11.7"},
+        **{
+            "finished": "2026-01-01",
+            "torch": "2.13.0",
+            "revision": None,
+            "clean": None,
+        },
+    }
+    return [{"model": law, "law": law, **made} for law in LAWS]
+
+
+def mock(scale: str, *others: str) -> dict[str, list[dict]]:
+    """Give the tables of a scale, and more squares that were asked for."""
+    asked = CATALOG.linalg(scale)["tables"]
+    entry, pace = asked["out_of_distribution"][0], asked["learning_speed"][0]
+    name = f"{entry['task']}_n{entry['n']}"
+    return {
+        **{f"ood_{other}": square(int(other.rsplit("_n")[1])) for other in others},
+        f"ood_{name}": square(entry["n"]),
+        f"tolerances_{name}": by_tolerance(),
+        f"learning_speed_{name}": speed(pace["n"], pace["accuracy"]),
+        "condition_numbers": condition_numbers(),
+        "runs": runs(entry["n"]),
+    }
+
+
+def page(kind: str, scale: str = "demo", tables: dict | None = None) -> str:
+    tables = mock(scale) if tables is None else tables
+    return latex.render(PAPER / "templates" / kind, tables, facts(scale))
+
+
+def line(template: str, **values) -> str:
+    return latex.environment(PAPER).from_string(template).render(**values)
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("{{ '50% & a_b' | tex }}", r"50\% \& a\_b"),
+        (r"{{ '\\{~^}<$#' | tex }}", None),
+        ("{{ 36000000 | thousands }}", r"36\,000\,000"),
+        ("{{ -1234.6 | thousands }}", r"$-$1\,235"),
+        ("{{ -0.004 | fixed(2) }}", "0.00"),
+        ("{{ -1.25 | fixed(1) }}", "$-$1.2"),
+        ("{{ 0.8804 | percent }}", "88.0"),
+        ("{{ 0.2 | percent(0) }}", "20"),
+        ("{{ 0.5 | plain }}", "0.5"),
+        ("{{ 5.0 | plain }}", "5"),
+        ("{{ 99.94 | rounded }}", "99.9"),
+        ("{{ 5293.4 | rounded }}", r"5\,293"),
+        ("{{ 187342 | nearest(20032) }}", r"187\,000"),
+        ("{{ 187342 | nearest(5) }}", r"187\,342"),
+        ("{{ 0.0001 | scientific }}", "$10^{-4}$"),
+        ("{{ 0.00025 | scientific }}", r"$2.5\cdot 10^{-4}$"),
+        ("{{ 12.4 | duration }}", r"12\,s"),
+        ("{{ 59.7 | duration }}", r"1\,min 00\,s"),
+        ("{{ 3723 | duration }}", r"1\,h 02\,min"),
+        ("{{ 1.0 | shade }}", str(latex.DEEPEST)),
+        ("{{ {'low': 1.0, 'high': 1.0} | half_width }}", "0.1"),
+        ("{{ {'low': 0.9, 'high': 0.914} | half_width }}", "0.7"),
+        ("{{ {'low': none, 'high': none} | half_width }}", "---"),
+    ],
+)
+def test_a_filter_prints_a_number_as_it_is_read(text, printed):
+    text = text.replace("{{", r"\VAR{").replace(" }}", "}")
+    escaped = r"\textbackslash{}\{\textasciitilde{}\textasciicircum{}\}"
+    printed = escaped + r"\textless{}\$\#" if printed is None else printed
+    assert line(text) == printed
+
+
+@pytest.mark.parametrize("write", FILTERS, ids=lambda write: write.__name__)
+@pytest.mark.parametrize("value", [None, math.nan, ""])
+def test_what_is_missing_prints_as_a_dash(write, value):
+    assert write(value) == "---"  # half_width looks into a cell: above
+
+
+@pytest.mark.parametrize("value", [0.5, None, math.nan, True])
+def test_a_number_without_a_filter_is_refused(value):
+    with pytest.raises(InputError, match="reaches the text"):
+        line(r"\VAR{value}", value=value)
+    assert line(r"\VAR{value}", value=7) == "7"
+
+
+def test_an_unknown_name_in_a_template_is_refused():
+    with pytest.raises(jinja2.UndefinedError, match="nobody"):
+        line(r"\VAR{nobody}")
+
+
+def test_latex_itself_passes_through_a_template():
+    text = "\\begin{a}{#1} % {{x}} {%\n%% if false\nno\n%% endif\n\\% &\n"
+    assert line(text) == "\\begin{a}{#1} % {{x}} {%\n\\% &\n"
+
+
+def test_a_table_is_read_with_its_types(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("law,n,share,clean,revision,empty\nlaplace,5,0.5,True,7e10,\n")
+    row = {"law": "laplace", "n": 5, "share": 0.5, "clean": True, "revision": "7e10"}
+    assert tables.read(file) == [{**row, "empty": None}]
+
+
+def test_only_what_latex_can_name_is_defined():
+    assert latex.define({"a/b_n2": "5"}) == "\\defresult{a/b_n2}{5}\n"
+    for key, text in (("a b", "5"), ("a", 5.0), ("a{", "5")):
+        with pytest.raises(InputError, match="cannot be named"):
+            latex.define({key: text})
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_template_gives_whole_tables(kind, scale):
+    text = page(kind, scale)
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
+    assert text.count("{") == text.count("}")
+    assert r"\texttt{" + scale in text or "condition" in kind
+    assert not re.search(r"None|nan|\\VAR|\d\.\d{4}", text)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "runs" not in kind])
+def test_a_table_that_is_not_asked_for_leaves_its_label(kind):
+    assert r"\label{tab:" in page(kind, tables={})
+
+
+def test_the_square_names_both_sizes_where_they_differ():
+    text = page("out_of_distribution.tex.j2", "demo")
+    assert "published at $n=5$, ours at" in text
+    assert text.count(r"\reprocell") == 49
+    assert r"\midrule" + "\n" + r"\lawname{abs-sc}" in text
+    assert "published for the same size" in page("out_of_distribution.tex.j2", "paper")
+
+
+def test_the_first_entry_of_the_settings_comes_first():
+    tables = mock("demo", "eigenvalues_n10", "made_up_n3")
+    text = page("out_of_distribution.tex.j2", tables=tables)
+    assert re.findall(r"\\label{(.*)}", text) == [
+        *("tab:ood", "tab:ood:eigenvalues_n10", "tab:ood:made_up_n3")
+    ]
+    assert "Nothing is published for this task" in text
+
+
+def test_an_accuracy_that_was_not_reached_is_a_dash_with_the_best():
+    rows = page("learning_speed.tex.j2", "paper").split("\\\\\n")
+    uniform = next(row for row in rows if row.strip().startswith(r"\lawname{Uniform}"))
+    cells = [cell.strip() for cell in uniform.split("&")[1:]]
+    assert cells == ["---", "50.0", "---", r"41\,000", "100.0", "---"]
+
+
+def test_models_of_several_places_are_told_apart():
+    tables = mock("demo")
+    tables["runs"][3] |= {"device": "cuda", "threads": 4}
+    text = page("runs.tex.j2", tables=tables)
+    assert r"\textbf{b}" in text
+    assert r"cuda, Cores \& Co" in text
+    assert r"\textbf{a}" not in page("runs.tex.j2")
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_number_of_the_prose_is_there(scale):
+    made = numbers.results(mock(scale), facts(scale))
+    prose = "".join(file.read_text() for file in (PAPER / "sections").glob("*.tex"))
+    prose += (PAPER / "main.tex").read_text()
+    named = set(re.findall(r"\\(?:when)?result\{([^}]*)\}", prose))
+    named |= {f"{key}/encoding" for key in re.findall(r"\\encoding\{([^}]*)\}", prose)}
+    assert named
+    assert named <= made.keys()
+
+
+def test_the_numbers_are_those_of_the_tables():
+    made = numbers.results(mock("paper"), facts("paper"))
+    assert made["ood/eigenvalues_n5/semicircle/marchenko_pastur"] == "42.9"
+    assert made["main/ours/home"] == "0.0 to~85.7"
+    assert made["main/published/home"] == "100"
+    assert made["main/published/positive_on_symmetric"] == "0 to~5"
+    assert made["main/published_all_positive"] == "3.1"
+    assert made["conditions/covered"] == made["conditions/compared"] == "21"
+    assert made["speed/reached"] == "7"
+    assert made["speed/published/semicircle"] == r"3\,600\,000"
+    assert made["runs/time"] == r"23\,min 24\,s"
+
+
+def test_equal_squares_agree_and_constant_ones_say_nothing():
+    cells = {("a", str(i)): float(i // 2) for i in range(6)}
+    same = numbers._agreement(cells, cells)
+    assert same["main/agreement/rank"] == "1.00"
+    assert same["main/agreement/difference"] == "0.0"
+    assert numbers._agreement(cells, dict.fromkeys(cells, 1.0))[
+        "main/agreement/rank"
+    ] == ("---")
+    assert numbers._agreement(cells, {})["main/agreement/cells"] == "0"
+
+
+@pytest.fixture(scope="module")
+def tex():
+    """The typesetter, with a TeX that is here."""
+    tex = pytest.importorskip("mathprobe.paper.tex")
+    engine = tex.find(PROJECT / tex.CACHE)
+    if not engine.usable:
+        pytest.skip(engine.line)
+    return lambda source, folder: tex.typeset(source, folder, engine)
+
+
+def figure(path: Path) -> None:
+    """Write an empty PDF of 5.5 by 2 inches."""
+    parts = [
+        "1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n",
+        "2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n",
+        "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 396 144]>>endobj\n",
+    ]
+    text, places = "%PDF-1.4\n", []
+    for part in parts:
+        places.append(f"{len(text):010d} 00000 n \n")
+        text += part
+    start = len(text)
+    text += "xref\n0 4\n0000000000 65535 f \n" + "".join(places)
+    path.write_text(
+        text + f"trailer<</Size 4/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n"
+    )
+
+
+def build(folder: Path, scale: str) -> Path:
+    """Put what the paper takes from the results into a folder."""
+    tables = mock(scale)
+    for name in ("tables", "figures"):
+        (folder / name).mkdir()
+    for kind in KINDS:
+        (folder / "tables" / kind.removesuffix(".j2")).write_text(
+            page(kind, scale, tables)
+        )
+    named = latex.define(numbers.results(tables, facts(scale)))
+    (folder / "tables" / "numbers.tex").write_text(named)
+    for name in ("ood_heatmap", "learning_curves"):
+        figure(folder / "figures" / f"{name}.pdf")
+    return folder
+
+
+def test_the_paper_compiles_and_fits(tex, tmp_path, capsys):
+    assert tex(PAPER / "main.tex", build(tmp_path, "demo")).startswith(b"%PDF")
+    assert "Overfull" not in (tmp_path / "main.log").read_text("latin-1")
+    assert capsys.readouterr().err == ""
+
+
+def test_an_unknown_result_stops_the_paper(tex, tmp_path):
+    source = tmp_path / "main.tex"
+    source.write_text(
+        "\\documentclass{article}\\usepackage{mathprobe}\n\\defresult{scale}{demo}\n"
+        "\\begin{document}\\result{scale} \\result{nowhere}\\end{document}\n"
+    )
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "mathprobe.sty").write_text(
+        (PAPER / "mathprobe.sty").read_text()
+    )
+    with pytest.raises(Exception, match="no result of the name 'nowhere'"):
+        tex(source, tmp_path / "build")

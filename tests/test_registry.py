@@ -1,0 +1,36 @@
+import pytest
+
+from mathprobe.errors import InputError
+from mathprobe.registry import Registry
+
+
+@pytest.fixture
+def shapes():
+    registry = Registry("shape")
+    registry.add("round")(1)
+    registry.add("square")(2)
+    return registry
+
+
+def test_names_keep_the_order_of_registration(shapes):
+    assert list(shapes) == ["round", "square"]
+    assert len(shapes) == 2
+
+
+def test_an_unknown_name_lists_the_known_ones(shapes):
+    with pytest.raises(KeyError) as caught:
+        shapes["oval"]
+    assert str(caught.value) == "unknown shape 'oval'; known names are round, square"
+    assert isinstance(caught.value, InputError)
+    assert "oval" not in shapes
+
+
+def test_a_name_is_given_once(shapes):
+    with pytest.raises(ValueError, match="'round' is registered already"):
+        shapes.add("round")
+
+
+def test_decorating_gives_the_thing_back(shapes):
+    assert shapes.add("flat")(3) == 3
+    assert shapes["flat"] == 3
+    assert shapes.known("flat") == "flat"

@@ -1,0 +1,69 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mathprobe.linalg import scores
+
+TARGET = torch.tensor([[[4.0], [-1.0]]], dtype=torch.float64)
+
+
+def error(prediction):
+    return scores.relative_error("eigenvalues", None, TARGET, prediction).item()
+
+
+def test_the_error_is_relative_l1():
+    assert error(TARGET + torch.tensor([[[0.5], [-0.25]]])) == pytest.approx(0.15)
+    assert error(TARGET) == 0.0
+
+
+def test_a_malformed_prediction_has_no_error_and_is_never_right():
+    nan = torch.full_like(TARGET, torch.nan)
+    assert torch.tensor(error(nan)).isnan()
+    (row,) = scores.table("a", torch.tensor([torch.nan]), torch.zeros(1), [0.5])
+    assert (row["correct"], row["malformed"], row["oracle"]) == (0, 1.0, 1.0)
+
+
+def test_a_zero_target_is_right_only_if_hit():
+    zero = torch.zeros_like(TARGET)
+    hit = scores.relative_error("eigenvalues", None, zero, zero)
+    missed = scores.relative_error("eigenvalues", None, zero, TARGET)
+    assert hit.tolist() == [0.0]
+    assert missed.tolist() == [float("inf")]
+
+
+def test_tolerances_are_strict_and_nested():
+    errors = torch.tensor([0.0, 0.005, 0.02, 0.049, 0.05, 1.0])
+    tolerances = (0.05, 0.02, 0.01, 0.005)
+    rows = list(scores.table("a", errors, errors, tolerances))
+    assert [row["correct"] for row in rows] == [4, 2, 2, 1]
+    assert [row["tolerance"] for row in rows] == list(tolerances)
+    assert all(tuple(row) == scores.COLUMNS for row in rows)
+
+
+def test_wilson_agrees_with_its_formula():
+    z, share, total = 1.959963984540054, 0.9, 100  # Wilson 1927
+    middle = share + z**2 / (2 * total)
+    half = z * (share * (1 - share) / total + z**2 / (4 * total**2)) ** 0.5
+    expected = [
+        (middle - half) / (1 + z**2 / total),
+        (middle + half) / (1 + z**2 / total),
+    ]
+    assert scores.wilson(90, total) == pytest.approx(expected)
+
+
+@given(st.integers(1, 10**5), st.data())
+def test_wilson_holds_the_share_and_stays_a_share(total, data):
+    correct = data.draw(st.integers(0, total))
+    low, high = scores.wilson(correct, total)
+    assert 0.0 <= low <= correct / total <= high <= 1.0
+    assert low < high
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.75, 0.9])
+def test_ranks_enclose_a_quantile_as_often_as_promised(quantile):
+    low, high = scores.quantile_ranks(quantile, 400)
+    sample = torch.rand(20_000, 400, generator=torch.Generator().manual_seed(1))
+    ordered = sample.sort().values
+    inside = (ordered[:, low] <= quantile) & (quantile <= ordered[:, high])
+    assert 0.945 < inside.double().mean() < 0.975

@@ -1,0 +1,134 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from mathprobe.decoding import greedy
+from mathprobe.nets.seq2seq import QUERIES, Seq2Seq, Vocabulary
+from mathprobe.spec import Stack
+
+PAD = 1
+SOURCE, TARGET = Vocabulary(23, 9, PAD, ragged=True), Vocabulary(17, 7, PAD)
+
+
+def network(query="input", encoder=(2, 24, 4), decoder=(2, 16, 2)):
+    torch.manual_seed(0)
+    return Seq2Seq(SOURCE, TARGET, Stack(*encoder), Stack(*decoder), query).double()
+
+
+def ids(words, batch, length, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randint(2, words, (batch, length), generator=rng)
+
+
+@pytest.fixture(params=QUERIES)
+def model(request):
+    return network(request.param)
+
+
+def test_logits_have_the_target_vocabulary(model):
+    logits = model(ids(23, 3, 9), ids(17, 3, 6))
+    assert logits.shape == (3, 6, 17)
+
+
+def test_a_later_target_word_changes_no_earlier_logit(model):
+    source, target = ids(23, 2, 9), ids(17, 2, 7)
+    changed = target.clone()
+    changed[:, 4] = (changed[:, 4] + 1) % 17
+    before, after = model(source, target), model(source, changed)
+    torch.testing.assert_close(before[:, :4], after[:, :4], rtol=0, atol=1e-12)
+    assert not torch.allclose(before[:, 4:], after[:, 4:])
+
+
+def test_every_source_word_is_seen(model):
+    source, target = ids(23, 1, 9), ids(17, 1, 3)
+    before = model(source, target)
+    for place in range(9):
+        changed = source.clone()
+        changed[0, place] = 2 + (changed[0, place] - 1) % 21
+        assert not torch.allclose(before, model(changed, target))
+
+
+def test_padding_changes_nothing(model):
+    source, target = ids(23, 2, 6), ids(17, 2, 5)
+    padded = functional.pad(source, (0, 3), value=PAD)
+    plain = model(source, target, model.source_mask(source))
+    torch.testing.assert_close(plain, model(padded, target, model.source_mask(padded)))
+
+
+def test_no_mask_is_made_where_no_sequence_is_padded():
+    even = Seq2Seq(TARGET, TARGET, Stack(1, 8, 2), Stack(1, 8, 2))
+    assert even.source_mask(ids(17, 2, 7)) is None
+
+
+def test_the_two_queries_are_different_networks():
+    source, target = ids(23, 2, 9), ids(17, 2, 5)
+    made = [network(query)(source, target) for query in QUERIES]
+    assert not torch.allclose(*made)
+
+
+def test_the_query_of_a_single_layer_sees_only_its_own_word():
+    """With query="input", cross-attention of one layer cannot depend on the prefix."""
+    asked = []
+    for query in QUERIES:
+        model = network(query, decoder=(1, 16, 2))
+        seen = []
+        model.decoder[0].cross.query.register_forward_pre_hook(
+            lambda module, inputs, seen=seen: seen.append(inputs[0])
+        )
+        target = ids(17, 1, 5)
+        changed = target.clone()
+        changed[0, 0] = (changed[0, 0] + 1) % 17
+        model(ids(23, 1, 9), target)
+        model(ids(23, 1, 9), changed)
+        asked.append(torch.allclose(seen[0][:, 1:], seen[1][:, 1:]))
+    assert asked == [True, False]
+
+
+def test_the_output_is_tied_to_the_target_table():
+    names = dict(network().named_parameters())
+    assert sum(tuple(p.shape) == (17, 16) for p in names.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "per_layer"),
+    [((1, 512, 8), (1, 512, 8), (12 * 512**2 + 13 * 512, 16 * 512**2 + 19 * 512))],
+)
+def test_layers_have_the_published_number_of_parameters(encoder, decoder, per_layer):
+    model = network(encoder=encoder, decoder=decoder)
+    counts = [
+        sum(p.numel() for p in side.parameters())
+        for side in (model.encoder, model.decoder)
+    ]
+    assert tuple(counts) == per_layer
+
+
+def test_tables_start_as_published():
+    model = Seq2Seq(Vocabulary(4000, 9, PAD), TARGET, Stack(1, 64, 4), Stack(1, 64, 4))
+    table = model.source_embedding.tokens.weight
+    assert table[PAD].abs().max() == 0
+    assert abs(table.std() - 64**-0.5) < 1e-3
+
+
+def test_cached_decoding_is_uncached_decoding(model):
+    source = ids(23, 5, 9)
+    source[2, 6:] = PAD
+    cached = greedy(model, source, 0, 7, chunk=2)
+    slow = torch.zeros(5, 1, dtype=torch.long)
+    for _ in range(6):
+        logits = model(source, slow, model.source_mask(source))
+        slow = torch.cat([slow, logits[:, -1:].argmax(-1)], dim=1)
+    assert torch.equal(cached, slow)
+
+
+def test_a_network_overfits_eight_examples():
+    model = network().float()
+    source, target = ids(23, 8, 9), ids(17, 8, 7)
+    target[:, 0] = 0
+    adam = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(200):
+        logits = model(source, target[:, :-1], model.source_mask(source))
+        loss = functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    assert torch.equal(greedy(model, source, 0, 7), target)

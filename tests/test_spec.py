@@ -1,0 +1,59 @@
+import dataclasses
+
+import pytest
+
+from mathprobe.errors import InputError
+from mathprobe.spec import Draw, Schedule, TestSet
+
+SCHEDULE = Schedule(1000, 64, 1e-3, 1e-5, 4, None, 5.0, 300)
+TEST = TestSet(Draw("eigenvalues", "laplace", 5, {"bound": 10.0}), 100)
+
+
+def test_json_comes_back_and_is_one_text_for_equal_values():
+    assert TestSet.parse(TEST.json()) == TEST
+    assert TestSet.parse(TEST.json()).json() == TEST.json()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a mapping"),
+        ('{"data": {}, "examples": 1}', "TestSet.data: law, .*keys are task, law"),
+        ('{"examples": 1}', "TestSet: data missing or unknown; keys are"),
+    ],
+)
+def test_a_bad_specification_is_named(text, message):
+    with pytest.raises(InputError, match=message):
+        TestSet.parse(text)
+
+
+def test_differences_name_the_place_and_both_values():
+    other = dataclasses.replace(TEST, data=Draw("eigenvalues", "uniform", 5, {}))
+    assert TEST.differences(other.plain()) == [
+        "data.law: 'uniform' then, 'laplace' now",
+        "data.law_settings: {} then, None now",
+        "data.law_settings.bound: None then, 10.0 now",
+    ]
+    assert TEST.differences(TEST.plain()) == []
+
+
+def test_the_last_batch_is_whole():
+    assert SCHEDULE.updates == 16
+    assert SCHEDULE.updates_per_point == 5
+
+
+def test_the_rate_warms_up_from_almost_nothing_then_falls_to_its_floor():
+    rates = [SCHEDULE.rate(update) for update in range(SCHEDULE.updates + 1)]
+    assert rates[0] == pytest.approx(1e-7)
+    assert rates[2] == pytest.approx((1e-7 + 1e-3) / 2)
+    assert rates[4] == pytest.approx(1e-3)
+    assert rates[10] == pytest.approx((1e-3 + 1e-5) / 2)
+    assert rates[16] == pytest.approx(1e-5)
+    assert max(rates) == rates[4]
+
+
+def test_the_papers_rate_after_36_million_examples():
+    paper = Schedule(36_000_000, 64, 1e-4, 1e-5, 10_000, 4_000_000, 5.0, 300_000)
+    assert paper.updates == 562_500
+    assert paper.rate(paper.updates) == pytest.approx(9.6e-5, abs=1e-6)

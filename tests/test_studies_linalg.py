@@ -1,0 +1,127 @@
+import dataclasses
+
+import pytest
+import torch
+
+from mathprobe.linalg import scores
+from mathprobe.spec import Conditions, Draw, Side, TestSet
+from mathprobe.studies import linalg
+
+
+@pytest.fixture(scope="module")
+def demo(books):
+    return books.model("demo", "eigenvalues", "laplace", 2, "base")
+
+
+def drawn(law, n=2, examples=4000):
+    return linalg.make_testset(TestSet(Draw("eigenvalues", law, n, {}), examples))
+
+
+def accuracy(error):
+    return float((error < 0.05).double().mean())
+
+
+def test_test_sets_do_not_depend_on_models_and_repeat():
+    assert all((drawn("laplace")[k] == v).all() for k, v in drawn("laplace").items())
+
+
+def test_training_data_are_not_the_test_set(demo):
+    trainer = linalg.trainer(demo, {}, "cpu")
+    source, target = trainer.blocks(0)
+    codecs = linalg.Codecs(demo)
+    tested = codecs.source.encode(torch.from_numpy(drawn("laplace")["matrix"]))
+    both = torch.cat([source, tested]).unique(dim=0)
+    assert len(both) > 0.99 * (len(source) + len(tested))
+    assert len(target) == len(source)
+
+
+def test_blocks_repeat_and_differ(demo):
+    blocks = linalg.trainer(demo, {}, "cpu").blocks
+    assert torch.equal(blocks(3)[0], blocks(3)[0])
+    assert not torch.equal(blocks(3)[0], blocks(4)[0])
+
+
+def test_the_exact_answer_through_the_encoding_is_always_right(demo):
+    codecs = linalg.Codecs(demo)
+    matrix, answer = (torch.from_numpy(v) for v in drawn("laplace").values())
+    rounded = codecs.target.decode(codecs.target.encode(answer), 2, 1)[0]
+    assert linalg.judge(codecs, matrix, answer, rounded).abs().max() == 0.0
+
+
+def test_the_demo_ceiling_is_about_96_percent(demo):
+    codecs = linalg.Codecs(demo)
+    matrix, answer = (torch.from_numpy(v) for v in drawn("laplace").values())
+    error = linalg.judge(codecs, matrix, answer, linalg.oracle(codecs, matrix))
+    assert 0.95 < accuracy(error) < 0.98
+
+
+def test_three_digits_hardly_bind(demo):
+    side = Side("p1000", 3)
+    codecs = linalg.Codecs(dataclasses.replace(demo, input=side, output=side))
+    matrix, answer = (torch.from_numpy(v) for v in drawn("laplace").values())
+    error = linalg.judge(codecs, matrix, answer, linalg.oracle(codecs, matrix))
+    assert accuracy(error) > 0.99
+
+
+def test_a_network_repeats_from_its_seed(demo):
+    first, again = (linalg.Codecs(demo).build().state_dict() for _ in range(2))
+    other = linalg.Codecs(dataclasses.replace(demo, seed=2)).build().state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["output_bias"], other["output_bias"])
+
+
+def test_building_leaves_the_global_stream_alone(demo):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    linalg.Codecs(demo).build()
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_what_is_malformed_is_counted(demo):
+    codecs = linalg.Codecs(demo)
+    network = codecs.build()
+    with torch.no_grad():
+        network.output_bias[0] = 1e6  # nothing but end tokens
+    test = {"laplace": drawn("laplace", examples=20)}
+    answers = linalg.predictions(demo, network, test)
+    rows = linalg.score(demo, test, answers, [0.05])
+    assert rows[0]["malformed"] == 1.0
+    assert rows[0]["correct"] == 0
+    assert rows[0]["oracle"] > 0.5
+
+
+@pytest.fixture(scope="module")
+def measured():
+    rows = linalg.condition_numbers(Conditions(5, 10_000, {}))
+    return {(row["law"], row["quantile"]): row for row in rows}
+
+
+PRINTED = {  # Charton 2022, table 4
+    "semicircle": (9.4, 20.4, 52.0),
+    "uniform": (6.3, 14.8, 38.9),
+    "gaussian": (9.0, 21.2, 57.4),
+    "laplace": (14.1, 34.5, 99.5),
+    "abs_semicircle": (9.5, 20.6, 51.7),
+    "abs_laplace": (14.3, 35.4, 98.3),
+    "marchenko_pastur": (190.0, 885.0, 5293.0),
+}
+
+
+@pytest.mark.parametrize("law", PRINTED)
+@pytest.mark.parametrize("place", range(3))
+def test_table_4_is_met_within_sampling_error(measured, law, place):
+    """Two samples of 10 000: their difference has sqrt 2 times the error of one."""
+    row = measured[law, linalg.QUANTILES[place]]
+    error = (row["high"] - row["low"]) / (2 * 1.96)
+    assert abs(row["value"] - PRINTED[law][place]) < 3.5 * 2**0.5 * error
+
+
+def test_only_marchenko_pastur_is_ever_rejected(measured):
+    rejected = {law: row["rejected"] for (law, _), row in measured.items()}
+    assert 0 < rejected.pop("marchenko_pastur") < 300
+    assert set(rejected.values()) == {0}
+
+
+def test_scores_agree_with_the_ranks_of_their_module():
+    assert scores.quantile_ranks(0.5, 10_000) == (4901, 5098)

@@ -1,0 +1,279 @@
+"""What is decided about TeX, how a private one is made, and what typesetting says."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mathprobe.paper import tex
+
+PROJECT = Path(__file__).parent.parent
+HAVE_ALL = 'for name; do echo "/texmf/$name"; done'
+PAPER = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage{lmodern,natbib,hyperref}
+\begin{document}
+\section{One}\label{one} Section~\ref{one}, after \citet{euler}, on \today.
+%s
+\bibliographystyle{plainnat}
+\bibliography{main}
+\end{document}
+"""
+BIB = "@book{euler, author={Leonhard Euler}, title={Algebra}, publisher={X}, year=1770}"
+
+
+def program(folder: Path, name: str, body: str = "exit 0") -> Path:
+    """Write a tiny program that a search of PATH finds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{body}\n")
+    file.chmod(0o755)
+    return file
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / ".cache" / "tex"
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder that stands for PATH, empty at first."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def apt(programs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH on which a private TeX is the only way; a shell is still there."""
+    for name in ("apt-get", "dpkg"):
+        program(programs, name)
+    for name in ("bash", "mkdir", "touch", "chmod"):
+        (programs / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(programs))
+    return programs
+
+
+def write(folder: Path, more: str = "") -> Path:
+    """Write a small paper with a reference and a citation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "main.bib").write_text(BIB)
+    (folder / "main.tex").write_text(PAPER % more)
+    return folder / "main.tex"
+
+
+def test_a_complete_pdflatex_is_taken_first(programs, cache):
+    for name in ("pdflatex", "bibtex", "tectonic", "apt-get", "dpkg"):
+        program(programs, name)
+    program(programs, "kpsewhich", HAVE_ALL)
+    program(cache / "bin", "pdflatex")
+    engine = tex.find(cache, str(programs))
+    assert engine == tex.Engine("pdflatex", str(programs / "pdflatex"))
+    assert engine.line == f"TeX: pdflatex at {programs}/pdflatex"
+
+
+@pytest.mark.parametrize("missing", ["kpsewhich", "bibtex", "a package"])
+def test_an_incomplete_pdflatex_is_passed_over(programs, cache, missing):
+    for name in ("pdflatex", "bibtex"):
+        program(programs, name)
+    lacks_one = f"shift; {HAVE_ALL}"
+    program(programs, "kpsewhich", lacks_one if missing == "a package" else HAVE_ALL)
+    (programs / missing).unlink(missing_ok=True)
+    assert tex.find(cache, str(programs)).kind == "none"
+
+
+def test_tectonic_comes_before_the_private_one(programs, cache):
+    program(programs, "tectonic")
+    program(cache / "bin", "pdflatex")
+    engine = tex.find(cache, str(programs))
+    assert engine.kind == "tectonic"
+    assert engine.line == f"TeX: tectonic at {programs}/tectonic"
+
+
+def test_the_private_one_is_found_where_it_was_unpacked(programs, cache):
+    private = program(cache / "bin", "pdflatex")
+    engine = tex.find(cache, str(programs))
+    assert engine == tex.Engine("private", str(private))
+    assert str(private) in engine.line
+
+
+def test_with_apt_a_private_one_is_possible(programs, cache):
+    program(programs, "apt-get")
+    assert tex.find(cache, str(programs)).kind == "none"
+    program(programs, "dpkg")
+    engine = tex.find(cache, str(programs))
+    assert engine.kind == "possible"
+    assert not engine.usable
+    assert f"unpacked into {cache} (about 60 MB" in engine.line
+
+
+def test_with_nothing_the_pdf_is_skipped(programs, cache):
+    engine = tex.find(cache, str(programs))
+    assert engine == tex.Engine("none")
+    assert engine.line == "TeX: none; the PDF is skipped"
+    assert list(programs.iterdir()) == []
+    assert not cache.parent.exists()
+
+
+def test_a_failed_attempt_is_not_repeated_and_is_explained(apt, cache):
+    cache.parent.mkdir()
+    tex.failed_marker(cache).write_text("E: no network\nfailed while downloading\n")
+    engine = tex.find(cache)
+    assert engine.kind == "none"
+    assert "failed while downloading" in engine.line
+    assert len(engine.line.splitlines()) == 1
+
+
+def test_a_private_one_is_provided(apt, cache, tmp_path, capsys):
+    body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'
+    engine = tex.provide(cache, program(tmp_path, "get.sh", body))
+    assert engine == tex.Engine("private", str(cache / "bin" / "pdflatex"))
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 1
+    assert str(cache) in said[0]
+
+
+def test_a_failure_to_provide_leaves_only_its_reason(apt, cache, tmp_path):
+    script = program(tmp_path, "get.sh", "echo E: no network >&2; exit 1")
+    engine = tex.provide(cache, script)
+    assert engine.kind == "none"
+    assert engine.note == "E: no network"
+    assert list(cache.parent.iterdir()) == [tex.failed_marker(cache)]
+    assert tex.provide(cache, tmp_path / "not called") == engine
+
+
+def test_a_silent_failure_has_a_reason_too(apt, cache, tmp_path):
+    engine = tex.provide(cache, program(tmp_path, "get.sh", "exit 7"))
+    assert "ended with 7" in engine.note
+
+
+def test_the_box_is_a_box_and_names_the_ways():
+    for reason in ("", "E: no network\n" + 200 * "long "):
+        box = tex.skipped_box(reason)
+        assert {len(line) for line in box.splitlines()} == {80}
+        for way in ("module load texlive", "conda-forge tectonic", "apt-get install"):
+            assert way in box
+        assert (".cache/tex.failed" in box) == bool(reason)
+        assert ("E: no network" in box) == bool(reason)
+
+
+def test_the_script_is_valid_and_refuses_a_folder_that_is_there(tmp_path):
+    script = PROJECT / tex.SCRIPT
+    subprocess.run(["bash", "-n", script], check=True)
+    done = subprocess.run(["bash", script, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "is there already" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+FAKE = """
+for word; do case $word in -output-directory=*) cd "${word#*=}";; esac; done
+echo pass >> passes
+echo '\\relax' > main.aux
+echo "pdf of $SOURCE_DATE_EPOCH" > main.pdf
+"""
+
+
+def fake(folder: Path, log: str, code: int = 0) -> tex.Engine:
+    """Make a pdflatex that writes the given log."""
+    body = f"{FAKE}cat > main.log <<'END'\n{log}\nEND\nexit {code}"
+    return tex.Engine("pdflatex", str(program(folder, "pdflatex", body)))
+
+
+def test_an_error_is_told_with_its_place_and_three_lines(programs, tmp_path):
+    log = "noise\n./main.tex:3: Undefined control sequence.\nl.3 \\foo\n1\n2\n3\nnoise"
+    source = write(tmp_path / "paper")
+    with pytest.raises(tex.TypesetError) as caught:
+        tex.typeset(source, tmp_path / "build", fake(programs, log, 1))
+    told = str(caught.value)
+    assert told.endswith("./main.tex:3: Undefined control sequence.\nl.3 \\foo\n1\n2")
+    assert "noise" not in told
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "LaTeX Warning: Reference `a' on page 1 undefined on input line 5.",
+        "Package natbib Warning: Citation `b' on page 1 undefined on input line 5.",
+        "Package mathprobe Error: no result of the name 'c'.",
+    ],
+)
+def test_what_is_undefined_is_an_error(programs, tmp_path, line):
+    source = write(tmp_path / "paper")
+    with pytest.raises(tex.TypesetError) as caught:
+        tex.typeset(source, tmp_path / "build", fake(programs, f"x\n{line}\n{line}\ny"))
+    assert str(caught.value) == line
+
+
+def test_only_what_sticks_out_visibly_is_warned_of(programs, tmp_path, capsys):
+    wide = r"Overfull \hbox (5.5pt too wide) in paragraph at lines 3--4"
+    log = wide + "\n" + wide.replace("5.5pt", "4.9pt")
+    source = write(tmp_path / "paper")
+    pdf = tex.typeset(source, tmp_path / "build", fake(programs, log), epoch=7)
+    assert pdf == b"pdf of 7\n"
+    assert capsys.readouterr().err == f"{wide}\n"
+
+
+def test_passes_end(programs, tmp_path):
+    log = "LaTeX Warning: Label(s) may have changed. Rerun to get cross-references"
+    build = tmp_path / "build"
+    tex.typeset(write(tmp_path / "paper"), build, fake(programs, log))
+    assert (build / "passes").read_text().split() == ["pass"] * tex.PASSES
+
+
+def test_tectonic_is_called_once(programs, tmp_path):
+    body = """while [ "$1" != --outdir ]; do shift; done
+    cd "$2"; echo pass >> passes; echo pdf > main.pdf; echo Rerun to get > main.log"""
+    engine = tex.Engine("tectonic", str(program(programs, "tectonic", body)))
+    build = tmp_path / "build"
+    assert tex.typeset(write(tmp_path / "paper"), build, engine) == b"pdf\n"
+    assert (build / "passes").read_text() == "pass\n"
+
+
+@pytest.fixture(scope="module")
+def engine() -> tex.Engine:
+    """A TeX that is here, the project's own included; Tectonic may want the network."""
+    found = tex.find(PROJECT / tex.CACHE)
+    if found.kind not in ("pdflatex", "private"):
+        pytest.skip(found.line)
+    return found
+
+
+def test_equal_sources_give_equal_bytes(engine, tmp_path):
+    source = write(tmp_path / "paper")
+    first = tex.typeset(source, tmp_path / "build", engine)
+    assert first.startswith(b"%PDF")
+    assert tex.typeset(source, tmp_path / "build", engine) == first
+    moved = write(tmp_path / "a longer name" / "paper")
+    assert tex.typeset(moved, tmp_path / "other build", engine) == first
+    assert [file.name for file in sorted(source.parent.iterdir())] == [
+        "main.bib",
+        "main.tex",
+    ]
+
+
+def test_a_real_error_names_file_line_and_command(engine, tmp_path):
+    source = write(tmp_path / "paper", r"\nosuchcommand")
+    with pytest.raises(tex.TypesetError) as caught:
+        tex.typeset(source, tmp_path / "build", engine)
+    assert r"\nosuchcommand" in str(caught.value)
+    assert "main.tex:6: " in str(caught.value)
+    assert len(str(caught.value).splitlines()) < 15
+
+
+def test_real_undefined_names_are_all_told(engine, tmp_path):
+    source = write(tmp_path / "paper", r"\ref{nowhere} \citep{nobody}")
+    with pytest.raises(tex.TypesetError) as caught:
+        tex.typeset(source, tmp_path / "build", engine)
+    assert "Reference `nowhere'" in str(caught.value)
+    assert "Citation `nobody'" in str(caught.value)
+
+
+def test_inputs_may_lie_in_the_build_folder(engine, tmp_path):
+    source = write(tmp_path / "a paper", r"\input{numbers}")
+    build = tmp_path / "a build"
+    build.mkdir()
+    (build / "numbers.tex").write_text("The answer is 42.\n")
+    assert tex.typeset(source, build, engine).startswith(b"%PDF")

@@ -1,0 +1,126 @@
+import dataclasses
+import os
+import signal
+
+import pytest
+import torch
+
+from mathprobe.errors import InputError
+from mathprobe.spec import TestSet
+from mathprobe.studies import linalg
+from mathprobe.training import Interrupted
+
+NEVER = 1e9  # seconds
+
+
+@pytest.fixture(scope="module")
+def tests(smoke_model):
+    laws = smoke_model.curve.tests
+    draws = {law: dataclasses.replace(smoke_model.data, law=law) for law in laws}
+    return {law: linalg.make_testset(TestSet(draw, 20)) for law, draw in draws.items()}
+
+
+@pytest.fixture
+def fresh(smoke_model, tests):
+    def make(**changes):
+        spec = dataclasses.replace(smoke_model, **changes)
+        return linalg.trainer(spec, tests, "cpu")
+
+    return make
+
+
+def same(one, other):
+    weights = [trainer.model.state_dict() for trainer in (one, other)]
+    equal = [torch.equal(weights[0][name], weights[1][name]) for name in weights[0]]
+    return all(equal) and one.curve == other.curve
+
+
+def stop_after(trainer, updates):
+    """Send the process a SIGTERM while the training makes this update."""
+    step = trainer.step
+
+    def stopping():
+        step()
+        if trainer.updates == updates:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer.step = stopping
+
+
+def test_the_same_specification_trains_to_the_same_bits(fresh, tmp_path):
+    one, other = fresh(), fresh()
+    for trainer in (one, other):
+        trainer.run(tmp_path, NEVER)
+    assert same(one, other)
+    assert os.listdir(tmp_path) == []
+
+
+def test_another_seed_trains_to_other_bits(fresh, tmp_path):
+    one, other = fresh(), fresh(seed=2)
+    for trainer in (one, other):
+        trainer.run(tmp_path, NEVER)
+    assert not same(one, other)
+
+
+@pytest.mark.parametrize("updates", [1, 4, 5, 9])
+def test_a_stopped_training_resumes_to_the_same_bits(fresh, tmp_path, updates):
+    whole, first, second = fresh(), fresh(), fresh()
+    whole.run(tmp_path / "whole", NEVER)
+    stop_after(first, updates)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        first.run(tmp_path, NEVER)
+    assert second.resume(tmp_path)
+    assert second.updates == updates
+    second.run(tmp_path, NEVER)
+    assert same(whole, second)
+    assert second.summary()["attempts"] == 2
+
+
+def test_states_are_saved_on_the_way(fresh, tmp_path):
+    fresh().run(tmp_path, 0.0)
+    assert sorted(os.listdir(tmp_path))[-1] == "000000000010.safetensors"
+    assert not fresh().resume(tmp_path / "elsewhere")
+
+
+def test_a_changed_specification_is_refused_with_the_difference(fresh, tmp_path):
+    fresh().run(tmp_path, 0.0)
+    with pytest.raises(InputError, match="seed: 1 then, 2 now"):
+        fresh(seed=2).resume(tmp_path)
+
+
+def test_the_curve_has_a_point_per_interval_and_test(fresh, tmp_path):
+    trainer = fresh()
+    trainer.run(tmp_path, NEVER)
+    points = [(point["examples"], point["test"]) for point in trainer.curve]
+    laws = ("semicircle", "abs_semicircle")
+    assert points == [(examples, law) for examples in (320, 640) for law in laws]
+    assert all(point["loss"] > 0 for point in trainer.curve)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(fresh, tmp_path):
+    trainer = fresh()
+    with torch.no_grad():
+        trainer.model.output_bias.fill_(torch.nan)
+    with pytest.raises(InputError, match="the loss is nan after 5 updates"):
+        trainer.run(tmp_path, NEVER)
+
+
+def test_a_watcher_sees_the_way(fresh, tmp_path, monkeypatch):
+    monkeypatch.setattr("mathprobe.training.WATCH_SECONDS", -1.0)
+    seen = []
+    fresh().run(tmp_path, NEVER, seen.append)
+    assert [progress.examples for progress in seen] == [64 * k for k in range(1, 11)]
+
+
+def test_signals_are_given_back(fresh, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    fresh().run(tmp_path, NEVER)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_training_learns(smoke_model, fresh, tmp_path):
+    longer = dataclasses.replace(smoke_model.schedule, examples=6400, curve_every=3200)
+    trainer = fresh(schedule=longer)
+    trainer.run(tmp_path, NEVER)
+    first, last = trainer.curve[0], trainer.curve[-1]
+    assert last["loss"] < 0.8 * first["loss"]

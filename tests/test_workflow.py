@@ -1,0 +1,234 @@
+"""The DAG: what is planned, what is re-run, what is said when something is wrong."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workflow import Workflow
+
+SMOKE = ["results/smoke/paper.pdf", "results/smoke/report.html"]
+LAWS = 7
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """A copy in which nothing was made."""
+    made = Workflow(tmp_path_factory.mktemp("fresh") / "a copy")
+    made.link_tex()
+    return made
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """A copy in which the smoke scale was made from nothing."""
+    made = Workflow(tmp_path_factory.mktemp("smoke") / "copy")
+    made.link_tex()
+    done = made.snakemake("--cores", 2, "--show-failed-logs", "--", *targets(made))
+    assert done.returncode == 0, done.stdout
+    return made
+
+
+@pytest.fixture
+def changed(smoke):
+    """The smoke copy, whose configuration a test may change."""
+    path = smoke.folder / "config/config.yaml"
+    before = path.read_text()
+    yield smoke
+    path.write_text(before)
+
+
+def targets(workflow):
+    """Leave out the PDF where there is no TeX; `make test` provides one."""
+    usable = "TeX: none" not in workflow.snakemake("-n", "--quiet").stdout
+    return SMOKE if usable else SMOKE[1:]
+
+
+@pytest.mark.parametrize("scale", ["paper", "as_coded", "demo", "smoke"])
+def test_every_scale_is_planned_with_a_model_per_law(fresh, scale):
+    jobs = fresh.planned(f"results/{scale}/paper.pdf")
+    for rule in ("testset", "train", "predict", "score"):
+        assert jobs[f"linalg_{rule}"] == LAWS
+    assert jobs["linalg_conditions"] == 1
+    assert jobs["paper_pdf"] == 1
+
+
+def test_a_plain_run_makes_the_default_scale(fresh):
+    jobs = fresh.planned()
+    assert jobs["paper_pdf"] == jobs["paper_report"] == 1
+    said = fresh.snakemake("-n").stdout
+    assert "results/demo/paper.pdf" in said
+
+
+def test_the_cluster_profile_plans_the_same_jobs(fresh):
+    target = "results/paper/paper.pdf"
+    assert fresh.planned("--profile", "slurm", target) == fresh.planned(target)
+
+
+def test_only_training_and_prediction_ask_for_a_gpu_on_the_cluster(fresh):
+    said = fresh.snakemake("-n", "--profile", "slurm", "results/paper/paper.pdf").stdout
+    blocks = said.split("\nrule ")[1:]
+    asking = {block.split(":")[0] for block in blocks if "slurm_partition=gpu" in block}
+    assert asking == {"linalg_train", "linalg_predict"}
+    assert all("gpu=1" in b for b in blocks if "slurm_partition=gpu" in b)
+
+
+def test_a_single_table_is_a_target(fresh):
+    jobs = fresh.planned("results/demo/tables/ood_eigenvalues_n2.csv")
+    assert jobs["linalg_train"] == LAWS
+    assert "paper_pdf" not in jobs
+
+
+def test_combinations_outside_the_paper_build_on_demand(fresh):
+    path = "results/demo/linalg/eigenvalues/gaussian/n3/attended/scores.csv"
+    jobs = fresh.planned(path)
+    assert jobs["linalg_train"] == jobs["linalg_score"] == 1
+    assert fresh.planned("results/demo/tables/ood_eigenvalues_n3.csv")
+
+
+def test_a_copy_in_a_folder_with_a_blank_works(fresh):
+    path = "results/smoke/linalg/testsets/eigenvalues/laplace/n3.npz"
+    done = fresh.snakemake("--cores", 1, path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_smoke_makes_every_kind_of_file(smoke):
+    results = smoke.folder / "results/smoke"
+    for path in targets(smoke):
+        assert (smoke.folder / path).stat().st_size > 10_000
+    model = results / "linalg/eigenvalues/laplace/n2/base"
+    assert sorted(os.listdir(model)) == [
+        *("curve.csv", "model.safetensors", "predictions.npz", "run.json", "scores.csv")
+    ]
+    head = (results / "tables/ood_eigenvalues_n2.csv").read_text().splitlines()[0]
+    assert head == (
+        "train,test,n,recipe,seeds,examples,accuracy,low,high,oracle,published"
+    )
+    for figure in ("ood_heatmap", "learning_curves"):
+        assert (results / f"figures/{figure}.pdf").exists()
+    assert (results / "notebooks/generalization.html").exists()
+    assert (smoke.folder / "logs/results/smoke/report.log").exists()
+
+
+def test_nothing_is_left_to_do(smoke):
+    assert smoke.planned(*targets(smoke)) == {}
+
+
+@pytest.mark.parametrize("path", SMOKE)
+def test_what_people_read_is_rebuilt_to_the_same_bytes(smoke, path):
+    if path not in targets(smoke):
+        pytest.skip("no TeX: run `make tex`")
+    before = (smoke.folder / path).read_bytes()
+    done = smoke.snakemake("--cores", 2, "--force", path)
+    assert done.returncode == 0, done.stdout
+    assert (smoke.folder / path).read_bytes() == before
+
+
+def test_a_changed_law_re_runs_exactly_what_depends_on_it(changed):
+    changed.configure("  laws: {}", "  laws: {laplace: {bound: 5.0}}")
+    jobs = changed.planned(SMOKE[1])
+    assert jobs["linalg_testset"] == 1  # its own
+    assert jobs["linalg_train"] == 1  # its own: no curve shows it
+    assert (
+        jobs["linalg_predict"] == jobs["linalg_score"] == LAWS
+    )  # all are tested on it
+    assert jobs["linalg_conditions"] == 1
+
+
+def test_a_law_that_curves_show_re_runs_every_training(changed):
+    changed.configure("  laws: {}", "  laws: {semicircle: {bound: 5.0}}")
+    assert changed.planned(SMOKE[1])["linalg_train"] == LAWS
+
+
+def test_a_changed_tolerance_trains_nothing(changed):
+    changed.configure("[0.05, 0.02, 0.01, 0.005]", "[0.05, 0.02, 0.01]")
+    jobs = changed.planned(SMOKE[1])
+    assert jobs["linalg_score"] == LAWS
+    assert not {"linalg_train", "linalg_predict", "linalg_testset"} & set(jobs)
+
+
+def test_what_changes_no_result_re_runs_nothing(changed):
+    changed.configure(
+        "gpu: 0, threads: 1, mem_mb: 2000, runtime: 60, save_every: 1",
+        "gpu: 0, threads: 2, mem_mb: 9000, runtime: 90, save_every: 7",
+    )
+    assert changed.planned(*targets(changed)) == {}
+
+
+def test_another_scale_is_left_alone(smoke):
+    assert smoke.planned("results/demo/report.html")["linalg_train"] == LAWS
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("batch: 64", "batch: many", "schedule.batch: 'many' is not of type 'integer'"),
+        ("  laws: {}", "  laws: {cauchy: {}}", "unknown law 'cauchy'; known names are"),
+        ("default_scale: demo", "default_scale: tiny", "unknown scale 'tiny'"),
+        ("clip_norm: 5.0", "clip_nrm: 5.0", "'clip_nrm' was unexpected"),
+    ],
+)
+def test_a_bad_configuration_stops_at_the_door(changed, old, new, said):
+    changed.configure(old, new)
+    done = changed.snakemake("-n")
+    assert done.returncode != 0
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "results/demo/linalg/eigenvalues/laplas/n2/base/scores.csv",
+        "results/tiny/paper.pdf",
+        "results/demo/linalg/eigenvalues/laplace/n2/bass/scores.csv",
+        "results/demo/linalg/eigenvalues/laplace/n0/base/scores.csv",
+    ],
+)
+def test_a_wrong_name_is_no_rule_to_produce(fresh, path):
+    done = fresh.snakemake("-n", path)
+    assert done.returncode != 0
+    assert "No rule to produce" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_damaged_test_set_is_named_and_nothing_half_written(smoke):
+    tests = smoke.folder / "results/smoke/linalg/testsets/eigenvalues/uniform/n2.npz"
+    good = tests.read_bytes()
+    out = "results/smoke/linalg/eigenvalues/laplace/n2/base/predictions.npz"
+    kept = (smoke.folder / out).read_bytes()
+    tests.write_bytes(good[:-40])
+    try:
+        done = smoke.snakemake("--cores", 1, "--show-failed-logs", "--force", out)
+        assert done.returncode != 0
+        assert "damaged" in done.stdout
+        assert "uniform/n2.npz" in done.stdout
+        assert "remove the file and run again" in done.stdout
+        assert not (smoke.folder / out).exists()
+    finally:
+        tests.write_bytes(good)
+        (smoke.folder / out).write_bytes(kept)
+
+
+def without(tmp_path, *names):
+    """Give a PATH on which some programs are missing."""
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for program in Path(folder).glob("*"):
+            link = tmp_path / program.name
+            if program.name not in names and not link.exists():
+                link.symlink_to(program)
+    return str(tmp_path)
+
+
+def test_without_tex_all_but_the_pdf_is_made(tmp_path):
+    bare = Workflow(tmp_path / "copy")
+    (tmp_path / "bin").mkdir()
+    path = without(tmp_path / "bin", "apt-get", "dpkg", "pdflatex", "tectonic")
+    plan = bare.snakemake("-n", "--quiet", "host", path=path)
+    assert plan.returncode == 0, plan.stdout
+    assert "The PDF of the paper is skipped" in plan.stdout
+    assert "conda install -c conda-forge tectonic" in plan.stdout
+    assert "paper_report" in plan.stdout
+    assert "paper_pdf" not in plan.stdout
+    asked = bare.snakemake("-n", "results/smoke/paper.pdf", path=path)
+    assert "paper_pdf" in asked.stdout

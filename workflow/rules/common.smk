@@ -1,0 +1,169 @@
+# What the rules share: the catalog of experiments, the names that wildcards may take,
+# and functions from wildcards to specifications and inputs.
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "src"))
+shell.prefix(f'set -euo pipefail; export PYTHONPATH="{ROOT / "src"}"; ')
+
+from mathprobe import catalog  # noqa: E402
+from mathprobe.errors import InputError  # noqa: E402
+from mathprobe.paper import tex  # noqa: E402
+
+try:
+    SCHEMA = catalog.read(ROOT / "workflow/schemas/config.schema.yaml")
+    CATALOG = catalog.Catalog(config, SCHEMA)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+PUBLISHED = "paper/published/charton2022.yaml"
+TESTSETS = "results/{scale}/linalg/testsets/{task}"
+MODEL = "results/{scale}/linalg/{task}/{law}/n{n}/{recipe}"
+TABLES = "results/{scale}/tables"
+
+CONTENTS = {  # LaTeX files of the paper, and the kind of tidy table each shows
+    "out_of_distribution": "ood",
+    "tolerances": "tolerances",
+    "learning_speed": "learning_speed",
+    "condition_numbers": None,
+    "runs": None,
+}
+FIGURES = ["ood_heatmap", "learning_curves"]
+ENGINE = tex.find(ROOT / tex.CACHE)
+PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
+
+logger.info(ENGINE.line)
+if ENGINE.kind == "none":
+    logger.warning(tex.skipped_box(ENGINE.note))
+
+
+wildcard_constraints:
+    scale=catalog.either(CATALOG.scales),
+    task=catalog.either(CATALOG.tasks),
+    law=catalog.either(CATALOG.laws),
+    recipe=catalog.either(CATALOG.recipes),
+    n=r"[1-9][0-9]?",
+    kind=catalog.either(catalog.TABLES),
+    content=catalog.either(CONTENTS),
+
+
+def testset_spec(wildcards):
+    return CATALOG.testset(**wildcards).json()
+
+
+def model_spec(wildcards):
+    return CATALOG.model(**wildcards).json()
+
+
+def conditions_spec(wildcards):
+    return CATALOG.conditions(wildcards.scale).json()
+
+
+def testsets(wildcards):
+    return expand(
+        f"{TESTSETS}/{{law}}/n{{n}}.npz", **{**wildcards, "law": CATALOG.laws}
+    )
+
+
+def curve_testsets(wildcards):
+    laws = CATALOG.model(**wildcards).curve.tests
+    return expand(f"{TESTSETS}/{{law}}/n{{n}}.npz", **{**wildcards, "law": laws})
+
+
+def tolerances(wildcards):
+    return CATALOG.linalg(wildcards.scale)["tests"]["tolerances"]
+
+
+def needs(kind, what):
+    """Look up what a kind of job needs at the wildcards' scale."""
+
+    def look_up(wildcards):
+        return CATALOG.compute(wildcards.scale, kind)[what]
+
+    return look_up
+
+
+def outcome(scale):
+    """Give what a plain run makes; without TeX that is all but the PDF."""
+    pdf = [f"results/{scale}/paper.pdf"] if ENGINE.kind != "none" else []
+    return [*pdf, f"results/{scale}/report.html"]
+
+
+def entry(wildcards):
+    return CATALOG.entry(**wildcards)
+
+
+def entry_folders(scale, entry):
+    """Give the folders of an entry's models: one per training law."""
+    return expand(MODEL, scale=scale, law=CATALOG.laws, **entry)
+
+
+def table_folders(wildcards):
+    return entry_folders(wildcards.scale, entry(wildcards))
+
+
+def table_target(wildcards):
+    accuracy = entry(wildcards).get("accuracy")
+    return f"--target {accuracy}" if accuracy else ""
+
+
+def all_folders(wildcards):
+    """Give the folders of every model that the scale's paper shows."""
+    scale = wildcards.scale
+    entries = [e for kind in catalog.TABLES for e in CATALOG.entries(scale, kind)]
+    folders = [f for e in entries for f in entry_folders(scale, e)]
+    return list(dict.fromkeys(folders))
+
+
+def files_of(folders):
+    """Make an input function: the files of models that tables are made from."""
+
+    def files(wildcards):
+        return expand(
+            "{folder}/{file}",
+            folder=folders(wildcards),
+            file=["run.json", "curve.csv", "scores.csv"],
+        )
+
+    return files
+
+
+def tables_of(scale, kind):
+    """Give the tidy tables of one kind at a scale."""
+    return [
+        f"results/{scale}/tables/{kind}_{e['task']}_n{e['n']}.csv"
+        for e in CATALOG.entries(scale, kind)
+    ]
+
+
+def content_tables(wildcards):
+    kind = CONTENTS[wildcards.content]
+    if kind is None:
+        return f"{TABLES}/{wildcards.content}.csv"
+    return tables_of(wildcards.scale, kind)
+
+
+def all_tables(wildcards):
+    kinds = [t for kind in catalog.TABLES for t in tables_of(wildcards.scale, kind)]
+    return [*kinds, f"{TABLES}/condition_numbers.csv", f"{TABLES}/runs.csv"]
+
+
+def first_ood(wildcards):
+    return tables_of(wildcards.scale, "ood")[0]
+
+
+def first_curves(wildcards):
+    return tables_of(wildcards.scale, "curves")[0]
+
+
+def tex_engine(wildcards):
+    """Give the private TeX as an input where it has to be made first."""
+    return PRIVATE_TEX if ENGINE.kind == "possible" else []
+
+
+def facts(wildcards):
+    return json.dumps(CATALOG.facts(wildcards.scale), sort_keys=True)

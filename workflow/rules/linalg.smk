@@ -1,0 +1,98 @@
+# The first study: test sets, models, predictions and scores (Charton 2022).
+
+
+rule linalg_testset:
+    output:
+        f"{TESTSETS}/{{law}}/n{{n}}.npz",
+    log:
+        f"logs/{TESTSETS}/{{law}}/n{{n}}/testset.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        spec=testset_spec,
+    shell:
+        "python -m mathprobe testset {params.spec:q} {output} > {log} 2>&1"
+
+
+rule linalg_train:
+    input:
+        tests=curve_testsets,
+    output:
+        model=f"{MODEL}/model.safetensors",
+        curve=f"{MODEL}/curve.csv",
+        run=f"{MODEL}/run.json",
+    log:
+        f"logs/{MODEL}/train.log",
+    priority: 10
+    conda:
+        "../../envs/python.yaml"
+    threads: needs("train", "threads")
+    resources:
+        gpu=needs("train", "gpu"),
+        mem_mb=needs("train", "mem_mb"),
+        runtime=needs("train", "runtime"),
+        save_every=needs("train", "save_every"),
+    params:
+        spec=model_spec,
+        # Not an output: from here a training that was stopped goes on.
+        state=f"{MODEL}/state",
+    shell:
+        "python -m mathprobe train {params.spec:q} --tests {input.tests}"
+        " --model {output.model} --curve {output.curve} --run {output.run}"
+        " --state {params.state} --threads {threads}"
+        " --save-every {resources.save_every} 2>&1 | tee {log}"
+
+
+rule linalg_predict:
+    input:
+        model=f"{MODEL}/model.safetensors",
+        tests=testsets,
+    output:
+        f"{MODEL}/predictions.npz",
+    log:
+        f"logs/{MODEL}/predict.log",
+    priority: 5
+    conda:
+        "../../envs/python.yaml"
+    threads: needs("predict", "threads")
+    resources:
+        gpu=needs("predict", "gpu"),
+        mem_mb=needs("predict", "mem_mb"),
+        runtime=needs("predict", "runtime"),
+    shell:
+        "python -m mathprobe predict {input.model} {output}"
+        " --tests {input.tests} --threads {threads} > {log} 2>&1"
+
+
+rule linalg_score:
+    input:
+        predictions=f"{MODEL}/predictions.npz",
+        tests=testsets,
+        code=["src/mathprobe/linalg/scores.py", "src/mathprobe/linalg/tasks.py"],
+    output:
+        f"{MODEL}/scores.csv",
+    log:
+        f"logs/{MODEL}/score.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        tolerances=tolerances,
+    shell:
+        "python -m mathprobe score {input.predictions} {output}"
+        " --tests {input.tests} --tolerances {params.tolerances} > {log} 2>&1"
+
+
+rule linalg_conditions:
+    input:
+        published=PUBLISHED,
+    output:
+        f"{TABLES}/condition_numbers.csv",
+    log:
+        f"logs/{TABLES}/condition_numbers.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        spec=conditions_spec,
+    shell:
+        "python -m mathprobe conditions {params.spec:q} {output}"
+        " --published {input.published} > {log} 2>&1"
