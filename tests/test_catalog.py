@@ -66,9 +66,9 @@ def test_a_scale_changes_what_it_names_and_nothing_else(books):
 
 def test_the_coded_scale_differs_from_the_paper_in_the_law_alone(books):
     paper, coded = books.linalg("paper"), books.linalg("as_coded")
-    assert coded["laws"] == {
-        "marchenko_pastur": {"deviation": pytest.approx(1.8257419)}
-    }
+    assert {law["coefficients"] for law in coded["laws"].values()} == {"uniform"}
+    deviation = coded["laws"]["marchenko_pastur"]["deviation"]
+    assert deviation == pytest.approx(10**0.5 / 3**0.5)
     assert {**coded, "laws": paper["laws"]} == paper
 
 
@@ -112,7 +112,11 @@ BAD = {
     ),
     "linalg.laws.laplace": (
         {"deviation": 1.0},
-        "laws.laplace: unknown setting 'deviation'; known names are bound",
+        "laws.laplace: unknown setting 'deviation'; known names are bound, coef",
+    ),
+    "linalg.laws.uniform": (
+        {"coefficients": "normal"},
+        "laws.uniform.coefficients: unknown law of coefficients 'normal'",
     ),
     "linalg.tests.tolerances": ([5], "tolerances.0: 5 is greater than or equal"),
     "linalg.tables.out_of_distribution": ([], "out_of_distribution: .* non-empty"),

@@ -7,6 +7,7 @@ from scipy import stats
 
 from mathprobe.linalg import laws
 from mathprobe.linalg.laws import LAWS
+from mathprobe.registry import UnknownName
 from mathprobe.seeds import stream
 
 POSITIVE = {"abs_semicircle", "abs_laplace", "marchenko_pastur"}
@@ -75,6 +76,25 @@ def test_wigner_coefficients_are_gaussian_of_the_stated_deviation():
     matrix = LAWS["semicircle"](stream("test"), COUNT, N).numpy()
     upper = matrix[:, *np.triu_indices(N)].ravel()
     assert stats.kstest(upper, stats.norm(0, 10 / math.sqrt(3)).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("law", sorted(set(LAWS) - {"marchenko_pastur"}))
+def test_uniform_coefficients_keep_the_second_moment(spectra, law):
+    matrix = LAWS[law](stream("u"), COUNT, N, coefficients="uniform")
+    squares = torch.linalg.eigvalsh(matrix).square().mean(1).numpy()
+    expected = (spectra[law] ** 2).mean(1)
+    error = math.sqrt((squares.var() + expected.var()) / COUNT)
+    assert abs(squares.mean() - expected.mean()) < 4 * error
+
+
+def test_uniform_coefficients_are_bounded():
+    matrix = LAWS["semicircle"](stream("u"), COUNT, N, coefficients="uniform")
+    assert 9.99 < matrix.abs().max() <= 10.0
+
+
+def test_unknown_coefficients_list_the_known_ones():
+    with pytest.raises(UnknownName, match="known names are gaussian, uniform"):
+        LAWS["laplace"](stream("u"), 1, 2, coefficients="cauchy")
 
 
 def test_marchenko_pastur_has_the_mean_of_its_factor(spectra):

@@ -117,6 +117,14 @@ def test_table_4_is_met_within_sampling_error(measured, law, place):
     assert abs(row["value"] - PRINTED[law][place]) < 3.5 * 2**0.5 * error
 
 
+def test_uniform_coefficients_miss_table_4():
+    settings = {"semicircle": {"coefficients": "uniform"}}
+    rows = linalg.condition_numbers(Conditions(5, 10_000, settings))
+    median = rows[0]
+    assert (median["law"], median["quantile"]) == ("semicircle", 0.5)
+    assert median["high"] < 9.2 < PRINTED["semicircle"][0]
+
+
 def test_only_marchenko_pastur_is_ever_rejected(measured):
     rejected = {law: row["rejected"] for (law, _), row in measured.items()}
     assert 0 < rejected.pop("marchenko_pastur") < 300

@@ -15,7 +15,7 @@ import yaml
 
 from mathprobe.errors import InputError
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.linalg.laws import LAWS, is_positive
+from mathprobe.linalg.laws import COEFFICIENTS, LAWS, is_positive
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import Conditions, Draw, Model, TestSet
 
@@ -213,6 +213,9 @@ def _law_settings(laws: dict[str, Any], place: str) -> None:
         allowed = [p.name for p in parameters if p.default is not p.empty]
         for name in settings:
             _known(name, allowed, f"{place}.{law}", "setting")
+        if "coefficients" in settings:
+            here = f"{place}.{law}.coefficients"
+            _known(settings["coefficients"], COEFFICIENTS, here, COEFFICIENTS.kind)
 
 
 def _recipe(recipe: dict[str, Any], place: str) -> None:

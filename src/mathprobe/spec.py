@@ -82,7 +82,7 @@ class Draw(Record):
     task: str
     law: str
     n: int
-    law_settings: dict[str, float]
+    law_settings: dict[str, float | str]
 
 
 @dataclass(frozen=True)
@@ -175,4 +175,4 @@ class Conditions(Record):
 
     n: int
     matrices: int
-    law_settings: dict[str, dict[str, float]]
+    law_settings: dict[str, dict[str, float | str]]

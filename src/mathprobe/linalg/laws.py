@@ -3,6 +3,7 @@
 Source: Charton 2022 (arXiv 2211.00170), section 4 and appendix; the scale of the laws,
 which the text leaves out, is the published code's (see `config/README.md`).
 B: batch, n: size.  All matrices are float64 on the device of the random stream.
+Coefficients are Gaussian, or uniform of the same variance (the code's other reading).
 
 Every law but Marchenko-Pastur has the second moment of the Wigner matrix, so they
 differ in shape alone: eigenvalues of root mean square sqrt(n) * BOUND / sqrt(3).
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 LAWS = Registry("law")
+COEFFICIENTS = Registry("law of coefficients")
 Law = Callable[..., "Tensor"]
 
 BOUND = 10.0  # coefficients have the variance of the uniform law on [-BOUND, BOUND]
@@ -38,14 +40,16 @@ def is_positive(name: str) -> bool:
     return getattr(LAWS[name], "positive", False)
 
 
+@COEFFICIENTS.add("gaussian")
 def _normal(rng: Generator, shape: tuple[int, ...], deviation: float) -> Tensor:
     unit = torch.randn(shape, generator=rng, device=rng.device, dtype=torch.float64)
     return deviation * unit
 
 
-def _uniform(rng: Generator, shape: tuple[int, ...], bound: float) -> Tensor:
+@COEFFICIENTS.add("uniform")
+def _uniform(rng: Generator, shape: tuple[int, ...], deviation: float) -> Tensor:
     unit = torch.rand(shape, generator=rng, device=rng.device, dtype=torch.float64)
-    return bound * (2.0 * unit - 1.0)
+    return math.sqrt(3.0) * deviation * (2.0 * unit - 1.0)
 
 
 def _laplace(rng: Generator, shape: tuple[int, ...], deviation: float) -> Tensor:
@@ -61,9 +65,12 @@ def spectrum_deviation(n: int, bound: float) -> float:
     return math.sqrt(n) * bound / math.sqrt(3.0)
 
 
-def wigner(rng: Generator, batch: int, n: int, bound: float) -> Tensor:
-    """Draw symmetric matrices [B, n, n] with iid Gaussian coefficients."""
-    square = _normal(rng, (batch, n, n), bound / math.sqrt(3.0))
+def wigner(
+    rng: Generator, batch: int, n: int, bound: float, coefficients: str
+) -> Tensor:
+    """Draw symmetric matrices [B, n, n] with iid coefficients."""
+    draw = COEFFICIENTS[coefficients]
+    square = draw(rng, (batch, n, n), bound / math.sqrt(3.0))
     return square.tril() + square.tril(-1).mT
 
 
@@ -76,60 +83,101 @@ def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
     return matrix.tril() + matrix.tril(-1).mT
 
 
-def _rotated(rng: Generator, values: Tensor, bound: float) -> Tensor:
-    batch, n = values.shape
-    return with_spectrum(torch.linalg.eigh(wigner(rng, batch, n, bound))[1], values)
+def _rotated(rng: Generator, values: Tensor, coefficients: str) -> Tensor:
+    # Eigenvectors do not depend on the scale.
+    matrix = wigner(rng, *values.shape, BOUND, coefficients)
+    return with_spectrum(torch.linalg.eigh(matrix)[1], values)
 
 
 @LAWS.add("semicircle")
-def semicircle(rng: Generator, batch: int, n: int, bound: float = BOUND) -> Tensor:
+def semicircle(
+    rng: Generator,
+    batch: int,
+    n: int,
+    bound: float = BOUND,
+    coefficients: str = "gaussian",
+) -> Tensor:
     """Draw Wigner matrices; their spectrum tends to the semicircle."""
-    return wigner(rng, batch, n, bound)
+    return wigner(rng, batch, n, bound, coefficients)
 
 
 @LAWS.add("uniform")
-def uniform(rng: Generator, batch: int, n: int, bound: float = BOUND) -> Tensor:
+def uniform(
+    rng: Generator,
+    batch: int,
+    n: int,
+    bound: float = BOUND,
+    coefficients: str = "gaussian",
+) -> Tensor:
     """Draw matrices with iid uniform eigenvalues."""
-    edge = math.sqrt(3.0) * spectrum_deviation(n, bound)
-    return _rotated(rng, _uniform(rng, (batch, n), edge), bound)
+    values = _uniform(rng, (batch, n), spectrum_deviation(n, bound))
+    return _rotated(rng, values, coefficients)
 
 
 @LAWS.add("gaussian")
-def gaussian(rng: Generator, batch: int, n: int, bound: float = BOUND) -> Tensor:
+def gaussian(
+    rng: Generator,
+    batch: int,
+    n: int,
+    bound: float = BOUND,
+    coefficients: str = "gaussian",
+) -> Tensor:
     """Draw matrices with iid Gaussian eigenvalues."""
     values = _normal(rng, (batch, n), spectrum_deviation(n, bound))
-    return _rotated(rng, values, bound)
+    return _rotated(rng, values, coefficients)
 
 
 @LAWS.add("laplace")
-def laplace(rng: Generator, batch: int, n: int, bound: float = BOUND) -> Tensor:
+def laplace(
+    rng: Generator,
+    batch: int,
+    n: int,
+    bound: float = BOUND,
+    coefficients: str = "gaussian",
+) -> Tensor:
     """Draw matrices with iid Laplace eigenvalues."""
     values = _laplace(rng, (batch, n), spectrum_deviation(n, bound))
-    return _rotated(rng, values, bound)
+    return _rotated(rng, values, coefficients)
 
 
 @LAWS.add("abs_semicircle")
 @positive
-def abs_semicircle(rng: Generator, batch: int, n: int, bound: float = BOUND) -> Tensor:
+def abs_semicircle(
+    rng: Generator,
+    batch: int,
+    n: int,
+    bound: float = BOUND,
+    coefficients: str = "gaussian",
+) -> Tensor:
     """Draw Wigner matrices and make their eigenvalues positive."""
-    values, vectors = torch.linalg.eigh(wigner(rng, batch, n, bound))
+    values, vectors = torch.linalg.eigh(wigner(rng, batch, n, bound, coefficients))
     return with_spectrum(vectors, values.abs())
 
 
 @LAWS.add("abs_laplace")
 @positive
-def abs_laplace(rng: Generator, batch: int, n: int, bound: float = BOUND) -> Tensor:
+def abs_laplace(
+    rng: Generator,
+    batch: int,
+    n: int,
+    bound: float = BOUND,
+    coefficients: str = "gaussian",
+) -> Tensor:
     """Draw matrices whose eigenvalues are absolute values of iid Laplace variables."""
     values = _laplace(rng, (batch, n), spectrum_deviation(n, bound))
-    return _rotated(rng, values.abs(), bound)
+    return _rotated(rng, values.abs(), coefficients)
 
 
 @LAWS.add("marchenko_pastur")
 @positive
 def marchenko_pastur(
-    rng: Generator, batch: int, n: int, deviation: float = MARCHENKO_DEVIATION
+    rng: Generator,
+    batch: int,
+    n: int,
+    deviation: float = MARCHENKO_DEVIATION,
+    coefficients: str = "gaussian",
 ) -> Tensor:
-    """Draw N^T N, where N has iid Gaussian coefficients of this standard deviation."""
-    factor = _normal(rng, (batch, n, n), deviation)
+    """Draw N^T N, where N has iid coefficients of this standard deviation."""
+    factor = COEFFICIENTS[coefficients](rng, (batch, n, n), deviation)
     matrix = factor.mT @ factor
     return matrix.tril() + matrix.tril(-1).mT

@@ -192,7 +192,7 @@ def score(
 
 
 def _invertible(
-    law: str, settings: dict[str, float], rng: torch.Generator, n: int, count: int
+    law: str, settings: dict[str, float | str], rng: torch.Generator, n: int, count: int
 ) -> tuple[Tensor, int]:
     """Draw matrices until `count` are numerically invertible; say how many were not."""
     kept, rejected = torch.empty((0, n, n), dtype=torch.float64), 0
