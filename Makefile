@@ -10,12 +10,23 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all env tex test lint lock clean
+.PHONY: all run env tex test lint lock clean
 
 all: env tex
+	@mkdir -p .cache
+	@flock --nonblock --conflict-exit-code 9 .cache/run.lock $(MAKE) -s run || { \
+	    [ $$? -ne 9 ] || echo "Another make, or what it left running, works here." >&2; \
+	    exit 1; }
+
+# Only one make comes here at a time, so a lock of Snakemake's is one that a killed run
+# left behind.
+run:
+	[ -z "$$(ls -A .snakemake/locks 2>/dev/null)" ] || snakemake --unlock --quiet all
 	snakemake --cores $(CORES) --rerun-incomplete --show-failed-logs --quiet rules host \
 	    --config default_scale=$(SCALE)
-	@ls results/$(SCALE)/paper.pdf results/$(SCALE)/report.html 2>/dev/null || true
+	@echo
+	@for file in paper.pdf report.html; do \
+	    [ ! -e results/$(SCALE)/$$file ] || echo "  results/$(SCALE)/$$file"; done
 
 env: $(READY)
 

@@ -210,6 +210,16 @@ def test_a_damaged_test_set_is_named_and_nothing_half_written(smoke):
         (smoke.folder / out).write_bytes(kept)
 
 
+def test_an_unwritable_results_folder_is_named(tmp_path):
+    bare = Workflow(tmp_path / "copy")
+    (bare.folder / "results").symlink_to("/proc/nowhere")
+    path = "results/smoke/linalg/testsets/eigenvalues/laplace/n2.npz"
+    done = bare.snakemake("--cores", 1, path)
+    assert done.returncode != 0
+    assert "Failed to create output directory results/smoke" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 def without(tmp_path, *names):
     """Give a PATH on which some programs are missing."""
     for folder in os.environ["PATH"].split(os.pathsep):

@@ -94,6 +94,12 @@ def _set_up_torch(threads: int) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def _device_name(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else device
+
+
 def _train(parser: Parser) -> None:
     parser.add_argument("spec", help="specification of the model, as JSON")
     parser.add_argument("--tests", type=Path, nargs="+", required=True)
@@ -129,7 +135,8 @@ def train(args: Arguments) -> None:
         columns = ("examples", "test", "accuracy", "malformed", "loss")
         files.write_csv(args.curve, trainer.curve, columns)
         run = {**trainer.summary(), **stamp, "finished": provenance.now()}
-        files.write_json(args.run, {**run, "device": device, "threads": args.threads})
+        place = {"device": _device_name(device), "threads": args.threads}
+        files.write_json(args.run, {**run, **place})
         shutil.rmtree(args.state, ignore_errors=True)
 
 

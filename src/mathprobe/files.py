@@ -26,6 +26,7 @@ UNREADABLE = (
     *(AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError),
     *(SyntaxError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
 )
+_REMEDY = "remove the file and run again to make it anew"
 DIGEST = "digest"  # the array of a stored set that holds the checksum of the others
 
 
@@ -131,6 +132,3 @@ def load_arrays(path: Path | str) -> dict[str, np.ndarray]:
     if written != digest(arrays):
         raise DamagedFile(f"{path}: its checksum does not match; {_REMEDY}")
     return arrays
-
-
-_REMEDY = "remove the file and run again to make it anew"

@@ -55,7 +55,8 @@ def _settings(prefix: str, study: Row) -> dict[str, str]:
     """Say how the models of the first table are built, trained and tested."""
     entry = study["tables"]["out_of_distribution"][0]
     recipe = study["recipes"][entry["recipe"]]
-    deviation = study["laws"].get(MARCHENKO, {}).get("deviation", MARCHENKO_DEVIATION)
+    marchenko = study["laws"].get(MARCHENKO, {})
+    deviation = marchenko.get("deviation", MARCHENKO_DEVIATION)
     numbers = {
         "task": tex(entry["task"].replace("_", " ")),
         "n": str(entry["n"]),
@@ -64,6 +65,7 @@ def _settings(prefix: str, study: Row) -> dict[str, str]:
         "tests/examples": thousands(study["tests"]["examples"]),
         "tests/tolerance": plain(100 * study["tests"]["tolerances"][0]),
         "marchenko/deviation": fixed(deviation, 3),
+        "coefficients": marchenko.get("coefficients", "gaussian"),
         "curve/examples": thousands(recipe["curve"]["examples"]),
         **_training(recipe["schedule"]),
     }

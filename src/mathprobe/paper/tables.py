@@ -90,6 +90,7 @@ class Trained:
         """Give how it was trained."""
         return self.run["spec"]["schedule"]
 
+    @property
     def name(self) -> Row:
         """Give the columns that name the model."""
         return {"train": self.data["law"], "n": self.data["n"], "recipe": self.recipe}
@@ -116,8 +117,8 @@ def ood(models: Iterable[Trained], published: Row) -> Iterator[Row]:
                 printed, published["columns"], model.data["law"], score["test"]
             )
             yield {
-                **model.name(),
-                "seeds": 1,
+                **model.name,
+                "seeds": 1,  # a cell is one model
                 **{k: score[k] for k in ("test", "examples", "accuracy")},
                 **{k: score[k] for k in ("low", "high", "oracle")},
                 "published": None if percent is None else percent / 100,
@@ -137,7 +138,7 @@ def curves(models: Iterable[Trained], published: Row) -> Iterator[Row]:
     """Put the learning curves of several models into one table."""
     for model in models:
         for point in model.curve:
-            yield {**model.name(), **point}
+            yield {**model.name, **point}
 
 
 def first_reached(points: list[tuple[float, float]], target: float) -> float | None:
@@ -171,7 +172,7 @@ def learning_speed(
                 test,
             )
             yield {
-                **model.name(),
+                **model.name,
                 "test": test,
                 "target": target,
                 "examples": None if reached is None else round(reached),
