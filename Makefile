@@ -12,18 +12,20 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: all run env tex test lint lock clean
 
-all: env tex
+all:
 	@mkdir -p .cache
 	@flock --nonblock --conflict-exit-code 9 .cache/run.lock $(MAKE) -s run || { \
 	    [ $$? -ne 9 ] || echo "Another make, or what it left running, works here." >&2; \
 	    exit 1; }
 
-# Only one make comes here at a time, so a lock of Snakemake's is one that a killed run
-# left behind.
-run:
-	[ -z "$$(ls -A .snakemake/locks 2>/dev/null)" ] || snakemake --unlock --quiet all
+# Only one make comes here at a time.  A run that was killed leaves its mark, and
+# Snakemake's lock.
+run: env tex
+	[ ! -e .cache/running ] || snakemake --unlock --quiet all
+	touch .cache/running
 	snakemake --cores $(CORES) --rerun-incomplete --show-failed-logs --quiet rules host \
-	    --config default_scale=$(SCALE)
+	    --config default_scale=$(SCALE) || { status=$$?; rm .cache/running; exit $$status; }
+	rm .cache/running
 	@echo
 	@for file in paper.pdf report.html; do \
 	    [ ! -e results/$(SCALE)/$$file ] || echo "  results/$(SCALE)/$$file"; done
@@ -40,7 +42,7 @@ $(READY): envs/requirements.lock pyproject.toml
 	touch $@
 
 tex: env
-	@python -m mathprobe tex
+	@python -m mathprobe tex || true # without TeX all but the PDF is made
 
 test: env tex lint
 	pytest

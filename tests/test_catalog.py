@@ -81,10 +81,42 @@ def test_a_recipe_is_laid_over_base(books):
     assert other.schedule == base.schedule
 
 
+@pytest.mark.parametrize("scale", ["demo", "smoke", "as_coded"])
+def test_a_recipe_is_laid_over_the_base_of_its_scale(books, config, scale):
+    base = books.model(scale, "eigenvalues", "laplace", 2, "base").plain()
+    for name, over in config["linalg"]["recipes"].items():
+        if name != "base":
+            made = books.model(scale, "eigenvalues", "laplace", 2, name).plain()
+            assert made == catalog.merged(base, over)
+
+
+def test_reading_a_configuration_changes_it_not(config, schema):
+    before = copy.deepcopy(config)
+    Catalog(config, schema)
+    assert config == before
+
+
 def test_an_entry_that_is_not_configured_is_the_first_moved(books):
-    entry = books.entry("demo", "learning_speed", "eigenvalues", "7")
+    shown = books.shown("demo", "learning_speed", "eigenvalues", "7")
     first = books.entries("demo", "learning_speed")[0]
-    assert entry == {**first, "n": 7}
+    assert shown == [{**first, "n": 7}]
+
+
+def test_all_entries_of_a_task_and_size_are_shown(config, schema):
+    path = "linalg.tables.out_of_distribution"
+    entries = [
+        {"task": "eigenvalues", "n": 5, "recipe": r} for r in ("base", "attended")
+    ]
+    books = Catalog(put(config, path, entries), schema)
+    assert books.shown("paper", "ood", "eigenvalues", "5") == entries
+
+
+@pytest.mark.parametrize(
+    ("scale", "full"),
+    [("paper", True), ("as_coded", True), ("demo", False), ("smoke", False)],
+)
+def test_a_scale_that_shrinks_anything_is_not_full(books, scale, full):
+    assert books.facts(scale)["full"] == full
 
 
 BAD = {
@@ -118,8 +150,13 @@ BAD = {
         {"coefficients": "normal"},
         "laws.uniform.coefficients: unknown law of coefficients 'normal'",
     ),
-    "linalg.tests.tolerances": ([5], "tolerances.0: 5 is greater than or equal"),
+    "linalg.tests.tolerances": ([0.01], r"tests.tolerances: \[0.01\] does not contain"),
     "linalg.tables.out_of_distribution": ([], "out_of_distribution: .* non-empty"),
+    "scales.demo.linalg.recipes.wide": (
+        {"query": "input"},
+        "demo.linalg.recipes: unknown recipe of config.linalg 'wide'",
+    ),
+    "compute.paper.train.save_every": (0.5, "save_every: 0.5 is not of type 'integer'"),
     "scales.demo.linalg.recipe": ({}, "scales.demo.linalg: .*'recipe' was unexpected"),
     "scales.demo.threads": (1, "scales.demo: .*'threads' was unexpected"),
     "scales.Big": ({}, "'Big' does not match"),

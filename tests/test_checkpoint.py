@@ -3,6 +3,8 @@ import os
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from mathprobe import checkpoint
@@ -49,6 +51,25 @@ def test_a_damaged_state_is_named_set_aside_and_the_one_before_used(tmp_path, da
     assert checkpoint.load_state(tmp_path, said.append).updates == 1
     assert "000000000002.safetensors" in said[0]
     assert (tmp_path / "000000000002.damaged").exists()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_damage_passes_unnoticed(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("state")
+    for updates in (1, 2):
+        checkpoint.save_state(folder, state(updates))
+    path = folder / "000000000002.safetensors"
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(
+        st.integers(1, 255)
+    )
+    path.write_bytes(content)
+    back = checkpoint.load_state(folder, say=str)
+    assert back.updates in (1, 2)
+    expected = state(back.updates)
+    assert back.facts == expected.facts
+    assert all(torch.equal(back.tensors[k], v) for k, v in expected.tensors.items())
 
 
 def test_a_model_carries_what_it_is(tmp_path):

@@ -37,9 +37,9 @@ def tests(smoke_model, tmp_path_factory):
     return paths
 
 
-def train_arguments(spec, tests, folder):
+def train_arguments(spec, folder):
     return [
-        *("train", spec.json(), "--tests", *tests),
+        *("train", spec.json()),
         *("--model", folder / "model.safetensors", "--curve", folder / "curve.csv"),
         *("--run", folder / "run.json", "--state", folder / "state"),
     ]
@@ -49,7 +49,7 @@ def train_arguments(spec, tests, folder):
 def trained(smoke_model, tests, tmp_path_factory):
     """A folder named as a recipe, with a model and all that is made from it."""
     folder = tmp_path_factory.mktemp("model") / "base"
-    run(*train_arguments(smoke_model, tests, folder))
+    run(*train_arguments(smoke_model, folder))
     predictions = folder / "predictions.npz"
     run("predict", folder / "model.safetensors", predictions, "--tests", *tests)
     tolerances = ["--tolerances", 0.05, 0.01]
@@ -111,21 +111,23 @@ def test_stale_lists_what_other_code_made(trained, tmp_path, capsys):
     run("stale", trained.parent)
     assert "0 of 1 models" in capsys.readouterr().err
     facts = json.loads((trained / "run.json").read_text())
-    files.write_json(tmp_path / "old" / "run.json", {**facts, "code": "older"})
+    files.write_json(
+        tmp_path / "old" / "run.json", {**facts, "history": [{"code": "older"}]}
+    )
     run("stale", tmp_path)
     captured = capsys.readouterr()
     assert captured.out.strip().endswith("old")
     assert "1 of 1 models" in captured.err
 
 
-def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tests, tmp_path):
+def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tmp_path):
     longer = {"examples": 320 * 320, "curve_every": 160 * 320}
     schedule = dataclasses.replace(smoke_model.schedule, **longer)
     spec = dataclasses.replace(smoke_model, schedule=schedule)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    run(*train_arguments(spec, tests, whole))
+    run(*train_arguments(spec, whole))
     command = [sys.executable, "-m", "mathprobe"]
-    command += map(str, train_arguments(spec, tests, parts))
+    command += map(str, train_arguments(spec, parts))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     while not (parts / "state" / "lock").exists():
         time.sleep(0.05)
@@ -173,6 +175,32 @@ def test_an_unknown_law_is_named_with_the_known_ones(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     said = refused("predict", tmp_path / "none", tmp_path / "p", "--tests", "x.npz")
     assert str(tmp_path / "none") in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("latex", "t.j2", "out", "--facts", "{"), "--facts: not JSON"),
+        (("numbers", "out", "--facts", "{"), "--facts: not JSON"),
+    ],
+)
+def test_facts_that_are_none_are_named(arguments, said, trained, tmp_path):
+    table = tmp_path / "ood_eigenvalues_n2.csv"
+    run("table", "ood", table, "--published", PUBLISHED, "--models", trained)
+    assert said in refused(*arguments, "--published", PUBLISHED, "--tables", table)
+
+
+def test_a_parameter_without_a_value_is_named(tmp_path):
+    out = tmp_path / "n.ipynb", tmp_path / "n.html", "--kept", tmp_path / "k.ipynb"
+    source = "paper/notebooks/generalization.py"
+    said = refused("notebook", source, *out, "--parameters", "x")
+    assert "'x' is not NAME=VALUE" in said
+
+
+def test_an_unknown_kind_of_table_lists_the_known_ones(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run("table", "first_reached", tmp_path / "t", "--published", PUBLISHED)
+    assert "choose from" in capsys.readouterr().err
 
 
 def test_a_specification_that_is_none_is_named(tmp_path):

@@ -34,6 +34,10 @@ def test_the_conda_environment_names_the_versions_of_the_lock(locked):
     assert pins == {name: locked[name] for name in pins}
 
 
+def test_the_typesetting_environment_names_the_versions_of_the_lock(locked):
+    assert conda("tex.yaml")["numpy"] == locked["numpy"]
+
+
 def test_the_conda_environment_has_what_the_package_needs():
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     needed = [re.match(r"[a-z0-9-]+", line)[0] for line in project["dependencies"]]

@@ -73,6 +73,16 @@ def test_what_the_snakefile_imports_loads_no_torch():
     assert runs_without_torch(f"import mathprobe.paper.tex, mathprobe.cli; {books}")
 
 
+def test_typesetting_needs_nothing_but_numpy():
+    """It is all that `envs/tex.yaml` has beside the engine."""
+    code = (
+        "import sys; import mathprobe.cli, mathprobe.paper.tex;"
+        "tops = {name.split('.')[0] for name in sys.modules};"
+        "sys.exit(bool(tops & {'torch', 'scipy', 'pandas', 'yaml', 'jinja2', 'tqdm'}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_every_room_is_on_a_floor():
     assert {room(module) for module in MODULES} <= set(FLOOR)
 

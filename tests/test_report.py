@@ -122,6 +122,7 @@ def page(folder: Path, scale: str, made: dict[str, list[dict[str, Any]]]) -> str
     html.write_text(NOTEBOOK)
     figures, notebooks = {svg.stem: svg}, {html.stem: html}
     facts = {"scale": scale, "labels": LABELS, "head": HEAD}
+    facts["full"] = scale in ("paper", "as_coded")
     return report.build(TEMPLATE, written(folder, made), figures, notebooks, facts)
 
 
@@ -243,7 +244,7 @@ def test_runs_of_which_little_is_known_are_shown(tmp_path):
 
 
 def test_a_page_without_results_can_be_built():
-    text = report.build(TEMPLATE, {}, {}, {}, {"scale": "demo"})
+    text = report.build(TEMPLATE, {}, {}, {}, {"scale": "demo", "full": False})
     assert parsed(text).open.count("table") == 0
 
 
@@ -266,6 +267,7 @@ def test_settings_stand_beside_the_papers_and_differences_are_shaded():
     books = catalog.load(PROJECT / "config/config.yaml", PROJECT / catalog.SCHEMA)
     page = report.build(TEMPLATE, {}, {}, {}, books.facts("demo"))
     cell = '<td class="shaded" style="--share: {}">{}</td>'
-    assert cell.format("1.000", "400,000") in page
+    examples = books.linalg("demo")["recipes"]["base"]["schedule"]["examples"]
+    assert cell.format("1.000", f"{examples:,}") in page
     assert "<td>36,000,000</td>" in page
     assert cell.format("0.000", "64") in page

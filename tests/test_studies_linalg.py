@@ -26,7 +26,7 @@ def test_test_sets_do_not_depend_on_models_and_repeat():
 
 
 def test_training_data_are_not_the_test_set(demo):
-    trainer = linalg.trainer(demo, {}, "cpu")
+    trainer = linalg.trainer(demo, "cpu")
     source, target = trainer.blocks(0)
     codecs = linalg.Codecs(demo)
     tested = codecs.source.encode(torch.from_numpy(drawn("laplace")["matrix"]))
@@ -35,8 +35,24 @@ def test_training_data_are_not_the_test_set(demo):
     assert len(target) == len(source)
 
 
+def test_curves_are_measured_on_sets_of_their_own(demo):
+    shown = linalg.curve_sets(demo)
+    assert list(shown) == demo.curve.tests
+    matrix, answer = shown["semicircle"]
+    assert len(matrix) == len(answer) == demo.curve.examples
+    tested = torch.from_numpy(drawn("semicircle")["matrix"])
+    assert not torch.isin(matrix.flatten(), tested.flatten()).any()
+
+
+def test_curve_sets_follow_the_settings_of_their_laws(demo):
+    settings = {**demo.curve.law_settings, "semicircle": {"bound": 5.0}}
+    curve = dataclasses.replace(demo.curve, law_settings=settings)
+    changed = linalg.curve_sets(dataclasses.replace(demo, curve=curve))["semicircle"][0]
+    torch.testing.assert_close(2 * changed, linalg.curve_sets(demo)["semicircle"][0])
+
+
 def test_blocks_repeat_and_differ(demo):
-    blocks = linalg.trainer(demo, {}, "cpu").blocks
+    blocks = linalg.trainer(demo, "cpu").blocks
     assert torch.equal(blocks(3)[0], blocks(3)[0])
     assert not torch.equal(blocks(3)[0], blocks(4)[0])
 

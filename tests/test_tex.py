@@ -141,7 +141,15 @@ def test_a_failure_to_provide_leaves_only_its_reason(apt, cache, tmp_path):
     assert engine.kind == "none"
     assert engine.note == "E: no network"
     assert list(cache.parent.iterdir()) == [tex.failed_marker(cache)]
-    assert tex.provide(cache, tmp_path / "not called") == engine
+    assert tex.find(cache) == engine
+
+
+def test_asking_again_tries_again(apt, cache, tmp_path):
+    tex.provide(cache, program(tmp_path, "get.sh", "exit 7"))
+    body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'
+    engine = tex.provide(cache, program(tmp_path, "again.sh", body))
+    assert engine.kind == "private"
+    assert not tex.failed_marker(cache).exists()
 
 
 def test_a_silent_failure_has_a_reason_too(apt, cache, tmp_path):
@@ -155,7 +163,7 @@ def test_the_box_is_a_box_and_names_the_ways():
         assert {len(line) for line in box.splitlines()} == {80}
         for way in ("module load texlive", "conda-forge tectonic", "apt-get install"):
             assert way in box
-        assert (".cache/tex.failed" in box) == bool(reason)
+        assert ("make tex" in box) == bool(reason)
         assert ("E: no network" in box) == bool(reason)
 
 

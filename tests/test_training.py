@@ -6,25 +6,16 @@ import pytest
 import torch
 
 from mathprobe.errors import InputError
-from mathprobe.spec import TestSet
 from mathprobe.studies import linalg
 from mathprobe.training import Interrupted
 
 NEVER = 1e9  # seconds
 
 
-@pytest.fixture(scope="module")
-def tests(smoke_model):
-    laws = smoke_model.curve.tests
-    draws = {law: dataclasses.replace(smoke_model.data, law=law) for law in laws}
-    return {law: linalg.make_testset(TestSet(draw, 20)) for law, draw in draws.items()}
-
-
 @pytest.fixture
-def fresh(smoke_model, tests):
+def fresh(smoke_model):
     def make(**changes):
-        spec = dataclasses.replace(smoke_model, **changes)
-        return linalg.trainer(spec, tests, "cpu")
+        return linalg.trainer(dataclasses.replace(smoke_model, **changes), "cpu")
 
     return make
 
@@ -73,7 +64,7 @@ def test_a_stopped_training_resumes_to_the_same_bits(fresh, tmp_path, updates):
     assert second.updates == updates
     second.run(tmp_path, NEVER)
     assert same(whole, second)
-    assert second.summary()["attempts"] == 2
+    assert second.summary()["attempts"] == len(second.history) == 2
 
 
 def test_states_are_saved_on_the_way(fresh, tmp_path):
@@ -101,8 +92,26 @@ def test_a_loss_that_is_not_finite_stops_the_training(fresh, tmp_path):
     trainer = fresh()
     with torch.no_grad():
         trainer.model.output_bias.fill_(torch.nan)
-    with pytest.raises(InputError, match="the loss is nan after 5 updates"):
+    with pytest.raises(InputError, match="not finite after 5 updates"):
         trainer.run(tmp_path, NEVER)
+
+
+def test_a_state_that_is_not_finite_is_never_saved(fresh, tmp_path):
+    trainer = fresh()
+    step = trainer.step
+
+    def spoiling():
+        step()
+        if trainer.updates == 3:
+            with torch.no_grad():
+                trainer.model.output_bias[7] = torch.inf
+
+    trainer.step = spoiling
+    with pytest.raises(InputError, match="remove the folder and train anew"):
+        trainer.run(tmp_path, 0.0)
+    good = fresh()
+    assert good.resume(tmp_path)
+    assert good.updates == 2
 
 
 def test_a_watcher_sees_the_way(fresh, tmp_path, monkeypatch):

@@ -1,6 +1,13 @@
 """The DAG: what is planned, what is re-run, what is said when something is wrong."""
 
+import json
 import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +78,9 @@ def test_only_training_and_prediction_ask_for_a_gpu_on_the_cluster(fresh):
     asking = {block.split(":")[0] for block in blocks if "slurm_partition=gpu" in block}
     assert asking == {"linalg_train", "linalg_predict"}
     assert all("gpu=1" in b for b in blocks if "slurm_partition=gpu" in b)
+    small = fresh.snakemake("-n", "--profile", "slurm", "results/demo/paper.pdf").stdout
+    assert "slurm_partition=cpu" in small
+    assert "slurm_partition=gpu" not in small
 
 
 def test_a_single_table_is_a_target(fresh):
@@ -135,6 +145,12 @@ def test_a_changed_law_re_runs_exactly_what_depends_on_it(changed):
     assert jobs["linalg_conditions"] == 1
 
 
+def test_a_test_set_made_anew_trains_nothing(smoke):
+    path = smoke.folder / "results/smoke/linalg/testsets/eigenvalues/semicircle/n2.npz"
+    path.touch()
+    assert "linalg_train" not in smoke.planned(SMOKE[1])
+
+
 def test_a_law_that_curves_show_re_runs_every_training(changed):
     changed.configure("  laws: {}", "  laws: {semicircle: {bound: 5.0}}")
     assert changed.planned(SMOKE[1])["linalg_train"] == LAWS
@@ -153,10 +169,6 @@ def test_what_changes_no_result_re_runs_nothing(changed):
         "gpu: 0, threads: 2, mem_mb: 9000, runtime: 90, save_every: 7",
     )
     assert changed.planned(*targets(changed)) == {}
-
-
-def test_another_scale_is_left_alone(smoke):
-    assert smoke.planned("results/demo/report.html")["linalg_train"] == LAWS
 
 
 @pytest.mark.parametrize(
@@ -222,23 +234,98 @@ def test_an_unwritable_results_folder_is_named(tmp_path):
 
 def without(tmp_path, *names):
     """Give a PATH on which some programs are missing."""
-    for folder in os.environ["PATH"].split(os.pathsep):
-        for program in Path(folder).glob("*"):
-            link = tmp_path / program.name
-            if program.name not in names and not link.exists():
-                link.symlink_to(program)
-    return str(tmp_path)
+    folders = []
+    for folder in map(Path, os.environ["PATH"].split(os.pathsep)):
+        if any((folder / name).exists() for name in names):
+            mirror = tmp_path / f"bin{len(folders)}"
+            mirror.mkdir()
+            for program in set(folder.iterdir()) - {folder / name for name in names}:
+                (mirror / program.name).symlink_to(program)
+            folder = mirror
+        folders.append(str(folder))
+    return os.pathsep.join(folders)
 
 
-def test_without_tex_all_but_the_pdf_is_made(tmp_path):
+TEX = ("apt-get", "dpkg", "pdflatex", "tectonic")
+
+
+def test_without_tex_all_but_the_pdf_is_planned(tmp_path):
     bare = Workflow(tmp_path / "copy")
-    (tmp_path / "bin").mkdir()
-    path = without(tmp_path / "bin", "apt-get", "dpkg", "pdflatex", "tectonic")
-    plan = bare.snakemake("-n", "--quiet", "host", path=path)
+    plan = bare.snakemake("-n", "--quiet", "host", path=without(tmp_path, *TEX))
     assert plan.returncode == 0, plan.stdout
     assert "The PDF of the paper is skipped" in plan.stdout
     assert "conda install -c conda-forge tectonic" in plan.stdout
     assert "paper_report" in plan.stdout
     assert "paper_pdf" not in plan.stdout
-    asked = bare.snakemake("-n", "results/smoke/paper.pdf", path=path)
-    assert "paper_pdf" in asked.stdout
+
+
+def test_without_tex_an_explicit_pdf_fails_with_the_ways_to_get_one(smoke, tmp_path):
+    link = smoke.folder / ".cache"
+    link.rename(smoke.folder / "aside")
+    pdf = smoke.folder / SMOKE[0]
+    kept = pdf.read_bytes() if pdf.exists() else None
+    try:
+        done = smoke.snakemake(
+            *("--cores", 1, "--show-failed-logs", "--force", SMOKE[0]),
+            path=without(tmp_path, *TEX),
+        )
+    finally:
+        (smoke.folder / "aside").rename(link)
+        if kept is not None:
+            pdf.write_bytes(kept)
+    assert done.returncode != 0
+    assert "mathprobe typeset: no TeX" in done.stdout
+    assert "module load texlive" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_run_that_is_interrupted_goes_on_where_it_was(tmp_path):
+    made = Workflow(tmp_path / "copy")
+    made.configure("            examples: 640\n", "            examples: 64000\n")
+    made.configure("            curve_every: 320\n", "            curve_every: 32000\n")
+    folder = made.folder / "results/smoke/linalg/eigenvalues/laplace/n2/base"
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    command.append(str(folder.relative_to(made.folder) / "run.json"))
+    process = subprocess.Popen(
+        command,
+        cwd=made.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while not (folder / "state/lock").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(2.0)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
+    said = process.communicate()[0]
+    assert process.returncode != 0
+    assert "state saved" in said
+    assert not (folder / "run.json").exists()
+    done = made.snakemake(*command[3:], "--rerun-incomplete")
+    assert done.returncode == 0, done.stdout
+    assert "going on after" in done.stdout
+    assert json.loads((folder / "run.json").read_text())["attempts"] == 2
+
+
+def test_the_law_of_the_readme_grows_every_table_and_figure(smoke, tmp_path):
+    code = re.search(r"```python\n(@LAWS.*?)```", Path("README.md").read_text(), re.S)[
+        1
+    ]
+    grown = tmp_path / "grown"
+    shutil.copytree(smoke.folder, grown, symlinks=True)
+    laws = grown / "src/mathprobe/linalg/laws.py"
+    laws.write_text(f"{laws.read_text()}\n\n{code}")
+    more = Workflow.at(grown)
+    jobs = more.planned(*targets(more))
+    assert jobs["linalg_train"] == jobs["linalg_testset"] == 1
+    assert jobs["linalg_predict"] == LAWS + 1
+    done = more.snakemake("--cores", 2, "--show-failed-logs", "--", *targets(more))
+    assert done.returncode == 0, done.stdout
+    rows = (grown / "results/smoke/tables/ood_eigenvalues_n2.csv").read_text()
+    assert len(rows.splitlines()) == 1 + (LAWS + 1) ** 2
+    assert (
+        "cauchy" in (grown / "results/smoke/tables/out_of_distribution.tex").read_text()
+    )
+    assert "cauchy" in (grown / SMOKE[1]).read_text()

@@ -29,6 +29,13 @@ class Workflow:
             else:
                 shutil.copyfile(source, target)
 
+    @classmethod
+    def at(cls, folder: Path) -> "Workflow":
+        """Take a folder that holds a copy already."""
+        made = cls.__new__(cls)
+        made.folder = folder
+        return made
+
     def link_tex(self) -> None:
         """Use the project's private TeX, if it has one."""
         if (PROJECT / TEX).exists():

@@ -78,7 +78,7 @@ percent(named(accuracy))
 # *positive to symmetric*, would be equally bright if generalisation worked both ways.
 # The row *exact answer* is a ceiling: what the true answer scores after its input and
 # output have been rounded to the digits that the tokens hold. No model can be expected
-# to do better.
+# to do better, but for luck in rounding.
 
 # %%
 stem = Path(figures) / "ood_heatmap"

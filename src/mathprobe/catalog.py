@@ -74,12 +74,11 @@ class Catalog:
         study = merged(self.config["linalg"], over)
         _hold(study, self._part("linalg"), place)
         base = study["recipes"][BASE]
-        for name, recipe in study["recipes"].items():
-            study["recipes"][name] = merged(base, recipe)
-            _hold(
-                study["recipes"][name], self._part("recipe"), f"{place}.recipes.{name}"
-            )
-        return study
+        recipes = {name: merged(base, r) for name, r in study["recipes"].items()}
+        for name, recipe in recipes.items():
+            _known(name, self.recipes, f"{place}.recipes", "recipe of config.linalg")
+            _hold(recipe, self._part("recipe"), f"{place}.recipes.{name}")
+        return {**study, "recipes": recipes}
 
     def _check(self, scale: str) -> None:
         study, place = self._linalg[scale], f"config.scales.{scale}.linalg"
@@ -104,9 +103,8 @@ class Catalog:
 
     @property
     def recipes(self) -> list[str]:
-        """Give the recipes of all scales."""
-        names = (name for study in self._linalg.values() for name in study["recipes"])
-        return list(dict.fromkeys(names))
+        """Give the recipes: every scale has the same."""
+        return list(self.config["linalg"]["recipes"])
 
     def linalg(self, scale: str) -> dict[str, Any]:
         """Give the settings of the first study at a scale."""
@@ -119,12 +117,15 @@ class Catalog:
 
     def facts(self, scale: str) -> dict[str, Any]:
         """Give what a paper at a scale says about its settings, beside the paper's."""
+        study, reference = self.linalg(scale), self.linalg(REFERENCE)
         return {
             "scale": scale,
+            # Another reading of the laws is no smaller one.
+            "full": {**study, "laws": {}} == {**reference, "laws": {}},
             "laws": self.laws,
             "positive": [law for law in self.laws if is_positive(law)],
-            "study": self.linalg(scale),
-            "reference": self.linalg(REFERENCE),
+            "study": study,
+            "reference": reference,
         }
 
     def _draw(self, scale: str, task: str, law: str, n: int) -> Draw:
@@ -145,7 +146,10 @@ class Catalog:
         recipes = self.linalg(scale)["recipes"]
         _known(recipe, recipes, f"config.scales.{scale}.linalg.recipes", "recipe")
         draw = self._draw(scale, task, law, n).plain()
-        return Model.of({"data": draw, **recipes[recipe]})
+        curve, laws = recipes[recipe]["curve"], self.linalg(scale)["laws"]
+        settings = {test: laws.get(test, {}) for test in curve["tests"]}
+        curve = {**curve, "law_settings": settings}
+        return Model.of({**recipes[recipe], "data": draw, "curve": curve})
 
     def conditions(self, scale: str) -> Conditions:
         """Describe the sample behind the table of condition numbers."""
@@ -158,11 +162,11 @@ class Catalog:
         """Give what tables of a kind are made for at a scale."""
         return self.linalg(scale)["tables"][TABLES[kind]]
 
-    def entry(self, scale: str, kind: str, task: str, n: int) -> dict[str, Any]:
-        """Give a table's entry for a task and size; without one, the first, moved."""
+    def shown(self, scale: str, kind: str, task: str, n: int) -> list[dict[str, Any]]:
+        """Give a table's entries for a task and size; without any, the first, moved."""
         entries = self.entries(scale, kind)
         named = [e for e in entries if (e["task"], e["n"]) == (task, int(n))]
-        return named[0] if named else {**entries[0], "task": task, "n": int(n)}
+        return named or [{**entries[0], "task": task, "n": int(n)}]
 
 
 def load(config: Path | str, schema: Path | str = SCHEMA) -> Catalog:

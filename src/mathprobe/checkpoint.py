@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -32,29 +33,31 @@ class State:
     facts: dict[str, Any]
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    return files.digest({name: tensor.numpy() for name, tensor in tensors.items()})
+def _digest(tensors: dict[str, Tensor], facts: str) -> str:
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    return files.digest({**arrays, HEADER: np.array(facts)})
 
 
 def _write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     host = {
         name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
     }
-    header = json.dumps({"facts": facts, files.DIGEST: _digest(host)}, sort_keys=True)
+    text = json.dumps(facts, sort_keys=True)
+    header = {"facts": text, files.DIGEST: _digest(host, text)}
     # One entry: safetensors writes several in an order that changes from run to run.
-    files.write_bytes(path, save(host, {HEADER: header}))
+    files.write_bytes(path, save(host, {HEADER: json.dumps(header, sort_keys=True)}))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as stored:
-            header = json.loads((stored.metadata() or {}).get(HEADER, "{}"))
+            header = json.loads(stored.metadata()[HEADER])
             names = stored.keys()
             tensors = {name: stored.get_tensor(name) for name in names}
-        if header.get(files.DIGEST) != _digest(tensors):
+        if header[files.DIGEST] != _digest(tensors, header["facts"]):
             raise files.DamagedFile(f"{path}: its checksum does not match")
-        return tensors, header["facts"]
-    except SafetensorError as error:
+        return tensors, json.loads(header["facts"])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise files.DamagedFile(f"{path}: damaged ({error})") from error
 
 

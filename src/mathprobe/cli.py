@@ -1,4 +1,4 @@
-"""The door: every command that the rules call.  Only this module opens files.
+"""The door: every command that the rules call.
 
 Each command reads what it is given, calls one function, and writes its outputs whole.
 Heavy imports stand inside the commands, so that each costs only what it uses.
@@ -102,7 +102,6 @@ def _device_name(device: str) -> str:
 
 def _train(parser: Parser) -> None:
     parser.add_argument("spec", help="specification of the model, as JSON")
-    parser.add_argument("--tests", type=Path, nargs="+", required=True)
     for output in ("--model", "--curve", "--run"):
         parser.add_argument(output, type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True, help="folder of states")
@@ -121,22 +120,25 @@ def train(args: Arguments) -> None:
 
     spec, stamp = Model.parse(args.spec), provenance.stamp()
     with files.only_one(args.state):
-        trainer = linalg.trainer(spec, _read_tests(args.tests), device)
+        trainer = linalg.trainer(spec, device)
+        place = {"device": _device_name(device), "threads": args.threads}
+        origin = {key: stamp[key] for key in ("code", "started")}
+        trainer.history[-1] |= {**place, **origin}
         if trainer.resume(args.state):
-            print(f"going on after {trainer.examples:,} examples")
+            print(f"going on after {trainer.examples:,} examples", flush=True)
         label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
         with Watcher(label, spec.schedule.examples, trainer.examples) as watch:
             try:
                 trainer.run(args.state, 60.0 * args.save_every, watch)
             except Interrupted as reason:
-                print(f"{reason}: state saved in {args.state}; run again to go on")
+                text = f"{reason}: state saved in {args.state}; run again to go on"
+                print(text, flush=True)
                 raise SystemExit(STOPPED) from None
         checkpoint.save_model(args.model, trainer.model, {"spec": spec.plain()})
         columns = ("examples", "test", "accuracy", "malformed", "loss")
         files.write_csv(args.curve, trainer.curve, columns)
-        run = {**trainer.summary(), **stamp, "finished": provenance.now()}
-        place = {"device": _device_name(device), "threads": args.threads}
-        files.write_json(args.run, {**run, **place})
+        run = {**trainer.summary(), **stamp, **place, "finished": provenance.now()}
+        files.write_json(args.run, run)
         shutil.rmtree(args.state, ignore_errors=True)
 
 
@@ -182,7 +184,8 @@ def score(args: Arguments) -> None:
 
 
 def _table(parser: Parser) -> None:
-    parser.add_argument("kind")
+    kinds = ["ood", "tolerances", "curves", "learning_speed", "runs"]
+    parser.add_argument("kind", choices=kinds)
     parser.add_argument("out", type=Path)
     parser.add_argument("--published", type=Path, required=True)
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders")
@@ -221,8 +224,12 @@ def _facts(args: Arguments) -> dict[str, Any]:
     from mathprobe import catalog
 
     published = catalog.read(args.published)
-    facts = json.loads(args.facts)
-    return {**facts, "published": published, "labels": published["labels"]}
+    try:
+        facts = json.loads(args.facts)
+    except ValueError as error:
+        raise InputError(f"--facts: not JSON ({error})") from error
+    names = {law: law.replace("_", " ") for law in facts["laws"]}
+    return {**facts, "published": published, "labels": names | published["labels"]}
 
 
 def _read_tables(paths: list[Path]) -> dict[str, list[dict[str, Any]]]:
@@ -266,12 +273,19 @@ def _notebook(parser: Parser) -> None:
     parser.add_argument("--parameters", nargs="+", required=True, metavar="NAME=VALUE")
 
 
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--parameters: {text!r} is not NAME=VALUE")
+    return name, value
+
+
 @command(_notebook)
 def notebook(args: Arguments) -> None:
     """Execute a notebook; it writes its own figures."""
     from mathprobe.paper import notebooks
 
-    parameters = dict(pair.split("=", 1) for pair in args.parameters)
+    parameters = dict(map(_pair, args.parameters))
     executed = notebooks.execute(args.source, parameters, args.kept)
     files.write_text(args.notebook, executed.ipynb)
     files.write_text(args.html, executed.html)
@@ -302,7 +316,7 @@ def tex(args: Arguments) -> None:
     engine = tex.provide()
     print(engine.line)
     if not engine.usable:
-        print(tex.skipped_box(engine.note))
+        sys.exit(tex.skipped_box(engine.note))
 
 
 def _typeset(parser: Parser) -> None:
@@ -327,6 +341,11 @@ def typeset(args: Arguments) -> None:
         files.write_bytes(args.out, tex.typeset(args.source, Path(build), engine))
 
 
+def _codes(run: Path) -> set[str]:
+    """Give the digests of the code that made a model, over all attempts."""
+    return {attempt["code"] for attempt in files.read_json(run)["history"]}
+
+
 def _stale(parser: Parser) -> None:
     parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
 
@@ -336,7 +355,7 @@ def stale(args: Arguments) -> None:
     """List the models that code older than this made; nothing retrains by itself."""
     now = provenance.code_digest()
     runs = sorted(args.results.rglob("run.json"))
-    old = [path for path in runs if files.read_json(path)["code"] != now]
+    old = [path for path in runs if _codes(path) != {now}]
     for path in old:
         print(path.parent)
     print(f"{len(old)} of {len(runs)} models were made by other code", file=sys.stderr)
@@ -355,3 +374,5 @@ def main(arguments: list[str] | None = None) -> None:
         COMMANDS[args.command][1](args)
     except (InputError, OSError) as error:
         sys.exit(f"mathprobe {args.command}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"mathprobe {args.command}: interrupted")

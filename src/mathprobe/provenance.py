@@ -19,9 +19,11 @@ DECIDING = (
     "linalg/encodings.py",
     "linalg/codec.py",
     "linalg/tasks.py",
+    "linalg/scores.py",
     "nets/layers.py",
     "nets/seq2seq.py",
     "spec.py",
+    "decoding.py",
     "training.py",
     "studies/linalg.py",
 )

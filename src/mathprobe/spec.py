@@ -137,9 +137,10 @@ class Schedule(Record):
 
 @dataclass(frozen=True)
 class Curve(Record):
-    """Which test sets a learning curve shows, and how many examples of each."""
+    """Laws that a learning curve is measured on, and how many examples of each."""
 
     tests: list[str]
+    law_settings: dict[str, dict[str, float | str]]
     examples: int
     tolerance: float
 

@@ -63,7 +63,7 @@ class Trainer:
         self.curve: list[dict[str, Any]] = []
         device = next(model.parameters()).device
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-        self.attempts = 1
+        self.history: list[dict[str, Any]] = [{}]  # where each attempt ran
         self._seconds_before, self._begun = 0.0, time.monotonic()
         self._block = -1, None
 
@@ -95,13 +95,7 @@ class Trainer:
     def point(self) -> None:
         """Measure a point of the learning curve."""
         since = (self.updates - 1) % self.schedule.updates_per_point + 1
-        loss = float(self.loss_sum) / since
-        if not math.isfinite(loss):
-            raise InputError(
-                f"the loss is {loss} after {self.updates} updates: the last state is "
-                "kept; lower learning_rate or clip_norm and train anew"
-            )
-        facts = {"examples": self.examples, "loss": loss}
+        facts = {"examples": self.examples, "loss": float(self.loss_sum) / since}
         self.curve += [{**facts, **row} for row in self.measure(self.model)]
         self.loss_sum.zero_()
 
@@ -115,7 +109,7 @@ class Trainer:
         facts = {
             "spec": self.spec.plain(),
             "curve": self.curve,
-            "attempts": self.attempts,
+            "history": self.history,
             "seconds": self.seconds,
         }
         return checkpoint.State(self.updates, tensors, facts)
@@ -148,7 +142,7 @@ class Trainer:
             }
         self.loss_sum.copy_(state.tensors["loss_sum"])
         self.updates, self.curve = state.updates, state.facts["curve"]
-        self.attempts = state.facts["attempts"] + 1
+        self.history = [*state.facts["history"], *self.history]
         self._seconds_before = state.facts["seconds"]
 
     @property
@@ -169,7 +163,8 @@ class Trainer:
             "examples": self.examples,
             "seconds": round(self.seconds, 1),
             "examples_per_second": round(self.examples / self.seconds, 1),
-            "attempts": self.attempts,
+            "attempts": len(self.history),
+            "history": self.history,
         }
 
     def run(
@@ -188,9 +183,11 @@ class Trainer:
                 self.step()
                 last = self.updates == self.schedule.updates
                 if last or self.updates % self.schedule.updates_per_point == 0:
+                    self._check_finite(folder)
                     self.point()
                 now = time.monotonic()
                 if stopped or now - saved > save_every:
+                    self._check_finite(folder)
                     checkpoint.save_state(folder, self.state())
                     saved = time.monotonic()
                 if stopped and not last:
@@ -198,6 +195,15 @@ class Trainer:
                 if now - watched > WATCH_SECONDS:
                     watch(self._progress())
                     watched = now
+
+    def _check_finite(self, folder: Path) -> None:
+        weights = all(bool(p.isfinite().all()) for p in self.model.parameters())
+        if not (weights and math.isfinite(float(self.loss_sum))):
+            raise InputError(
+                f"the loss or a weight is not finite after {self.updates} updates; "
+                f"{folder} keeps the last good state.  Lower learning_rate or "
+                "clip_norm, remove the folder and train anew"
+            )
 
     def _progress(self) -> Progress:
         since = self.updates % self.schedule.updates_per_point

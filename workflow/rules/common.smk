@@ -69,11 +69,6 @@ def testsets(wildcards):
     )
 
 
-def curve_testsets(wildcards):
-    laws = CATALOG.model(**wildcards).curve.tests
-    return expand(f"{TESTSETS}/{{law}}/n{{n}}.npz", **{**wildcards, "law": laws})
-
-
 def tolerances(wildcards):
     return CATALOG.linalg(wildcards.scale)["tests"]["tolerances"]
 
@@ -93,21 +88,22 @@ def outcome(scale):
     return [*pdf, f"results/{scale}/report.html"]
 
 
-def entry(wildcards):
-    return CATALOG.entry(**wildcards)
+def shown(wildcards):
+    return CATALOG.shown(**wildcards)
 
 
-def entry_folders(scale, entry):
-    """Give the folders of an entry's models: one per training law."""
-    return expand(MODEL, scale=scale, law=CATALOG.laws, **entry)
+def entries_folders(scale, entries):
+    """Give the folders of the models of some entries: one per training law."""
+    one = (expand(MODEL, scale=scale, law=CATALOG.laws, **entry) for entry in entries)
+    return list(dict.fromkeys(folder for folders in one for folder in folders))
 
 
 def table_folders(wildcards):
-    return entry_folders(wildcards.scale, entry(wildcards))
+    return entries_folders(wildcards.scale, shown(wildcards))
 
 
 def table_target(wildcards):
-    accuracy = entry(wildcards).get("accuracy")
+    accuracy = shown(wildcards)[0].get("accuracy")
     return f"--target {accuracy}" if accuracy else ""
 
 
@@ -115,8 +111,7 @@ def all_folders(wildcards):
     """Give the folders of every model that the scale's paper shows."""
     scale = wildcards.scale
     entries = [e for kind in catalog.TABLES for e in CATALOG.entries(scale, kind)]
-    folders = [f for e in entries for f in entry_folders(scale, e)]
-    return list(dict.fromkeys(folders))
+    return entries_folders(scale, entries)
 
 
 def files_of(folders):
@@ -134,10 +129,8 @@ def files_of(folders):
 
 def tables_of(scale, kind):
     """Give the tidy tables of one kind at a scale."""
-    return [
-        f"results/{scale}/tables/{kind}_{e['task']}_n{e['n']}.csv"
-        for e in CATALOG.entries(scale, kind)
-    ]
+    names = [f"{kind}_{e['task']}_n{e['n']}" for e in CATALOG.entries(scale, kind)]
+    return [f"results/{scale}/tables/{name}.csv" for name in dict.fromkeys(names)]
 
 
 def content_tables(wildcards):
@@ -161,8 +154,8 @@ def first_curves(wildcards):
 
 
 def tex_engine(wildcards):
-    """Give the private TeX as an input where it has to be made first."""
-    return PRIVATE_TEX if ENGINE.kind == "possible" else []
+    """Give the private TeX as an input where it is what typesets."""
+    return ancient(PRIVATE_TEX) if ENGINE.kind in ("possible", "private") else []
 
 
 def facts(wildcards):

@@ -15,8 +15,6 @@ rule linalg_testset:
 
 
 rule linalg_train:
-    input:
-        tests=curve_testsets,
     output:
         model=f"{MODEL}/model.safetensors",
         curve=f"{MODEL}/curve.csv",
@@ -37,10 +35,11 @@ rule linalg_train:
         # Not an output: from here a training that was stopped goes on.
         state=f"{MODEL}/state",
     shell:
-        "python -m mathprobe train {params.spec:q} --tests {input.tests}"
+        "python -m mathprobe train {params.spec:q}"
         " --model {output.model} --curve {output.curve} --run {output.run}"
         " --state {params.state} --threads {threads}"
-        " --save-every {resources.save_every} 2>&1 | tee {log}"
+        " --save-every {resources.save_every} 2>&1"
+        " | (trap '' INT TERM USR1; exec tee {log})"
 
 
 rule linalg_predict:
@@ -68,7 +67,16 @@ rule linalg_score:
     input:
         predictions=f"{MODEL}/predictions.npz",
         tests=testsets,
-        code=["src/mathprobe/linalg/scores.py", "src/mathprobe/linalg/tasks.py"],
+        code=expand(
+            "src/mathprobe/{module}.py",
+            module=[
+                "linalg/codec",
+                "linalg/encodings",
+                "linalg/scores",
+                "linalg/tasks",
+                "studies/linalg",
+            ],
+        ),
     output:
         f"{MODEL}/scores.csv",
     log:
@@ -85,6 +93,7 @@ rule linalg_score:
 rule linalg_conditions:
     input:
         published=PUBLISHED,
+        code=["src/mathprobe/linalg/laws.py", "src/mathprobe/studies/linalg.py"],
     output:
         f"{TABLES}/condition_numbers.csv",
     log:

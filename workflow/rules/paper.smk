@@ -61,7 +61,9 @@ rule paper_numbers:
     input:
         tables=all_tables,
         published=PUBLISHED,
-        code=["src/mathprobe/paper/numbers.py", "src/mathprobe/paper/latex.py"],
+        code=expand(
+            "src/mathprobe/paper/{module}.py", module=["numbers", "latex", "views"]
+        ),
     output:
         f"{TABLES}/numbers.tex",
     log:
@@ -149,7 +151,7 @@ rule paper_report:
         notebooks="results/{scale}/notebooks/generalization.html",
         published=PUBLISHED,
         template="paper/templates/report.html.j2",
-        code="src/mathprobe/paper/report.py",
+        code=["src/mathprobe/paper/report.py", "src/mathprobe/paper/figures.py"],
     output:
         "results/{scale}/report.html",
     log:

@@ -27,6 +27,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from mathprobe import files
 from mathprobe.errors import InputError
 from mathprobe.linalg.laws import LAWS, is_positive
+from mathprobe.paper.views import printed_size
 
 WIDTH = 5.5  # inches: the paper's text
 STYLE: dict[str, Any] = {
@@ -68,7 +69,6 @@ SHARE = Normalize(0.0, 1.0)
 MARGINS = 1.2, 1.1  # inches around heat maps: for labels beside, and above and below
 GAP = 0.3  # of a cell, between groups of laws
 CEILING = "exact answer"  # what the encodings let through of it
-REFERENCE = 5  # the size that every one of the paper's tables has
 
 
 class Entry(NamedTuple):
@@ -104,14 +104,11 @@ def square(table: pd.DataFrame, values: str) -> pd.DataFrame:
     return wide.reindex(index=table["train"].unique(), columns=table["test"].unique())
 
 
-def printed(published: Mapping[str, Any], task: str, n: int) -> pd.DataFrame | None:
-    """Give the shares that the paper prints for a task and size, or None."""
-    rows = published["out_of_distribution"].get(task, {}).get(f"n{n}")
-    if not rows:
-        return None
-    return (
-        pd.DataFrame.from_dict(rows, orient="index", columns=published["columns"]) / 100
-    )
+def printed(published: Mapping[str, Any], task: str, n: int) -> pd.DataFrame:
+    """Give the shares that the paper prints for a task and size."""
+    rows = published["out_of_distribution"][task][f"n{n}"]
+    columns = published["columns"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns) / 100
 
 
 def save(figure: Figure, stem: Path) -> None:
@@ -139,7 +136,7 @@ def heatmaps(
 ) -> Figure:
     """Draw accuracy by training and test law, beside what the paper prints.
 
-    Where it prints nothing for this size, its table of 5 x 5 matrices stands beside.
+    Where it prints nothing for this size, its table of the nearest size stands beside.
     """
     panels = _panels(table, published, task, n)
     size = (WIDTH - MARGINS[0]) / max(len(panels), 2)  # of a panel without its labels
@@ -162,13 +159,15 @@ def _panels(
     ours = square(table, "accuracy")
     ceiling = table.groupby("test")["oracle"].mean().reindex(ours.columns)
     panels = [Panel(f"measured, $n={n}$", ours, ceiling=ceiling)]
-    if (same := printed(published, task, n)) is not None:
-        same = same.reindex_like(ours)
+    size = printed_size(published["out_of_distribution"], task, n)
+    if size is None:
+        return panels
+    same = printed(published, task, size).reindex_like(ours)
+    if size == n:
         panels.append(Panel(f"published, $n={n}$", same))
         panels.append(_difference(ours - same))
-    elif (other := printed(published, task, REFERENCE)) is not None:
-        other = other.reindex_like(ours)
-        panels.append(Panel(f"published for $n={REFERENCE}$, none for $n={n}$", other))
+    else:
+        panels.append(Panel(f"published for $n={size}$, none for $n={n}$", same))
     return panels
 
 

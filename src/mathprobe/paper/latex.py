@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 
 from mathprobe.errors import InputError
-from mathprobe.paper.tables import Row
+from mathprobe.paper.tables import SHOWN_TOLERANCE, Row
 from mathprobe.paper.views import VIEWS, Facts, Tables
 
 DASH = "---"
@@ -170,7 +170,7 @@ def render(template: Path, tables: Tables, facts: Facts) -> str:
     """Fill a template with the tables of its kind."""
     views = {name: partial(view, tables, facts) for name, view in VIEWS.items()}
     page = environment(template.parent).get_template(template.name)
-    return page.render(tables=tables, **facts, **views)
+    return page.render(tables=tables, tolerance=SHOWN_TOLERANCE, **facts, **views)
 
 
 def define(numbers: dict[str, str]) -> str:

@@ -21,7 +21,7 @@ from mathprobe.paper.latex import (
     tex,
     thousands,
 )
-from mathprobe.paper.tables import Row
+from mathprobe.paper.tables import SHOWN_TOLERANCE, Row
 from mathprobe.paper.views import (
     Cells,
     Facts,
@@ -33,7 +33,6 @@ from mathprobe.paper.views import (
 )
 
 MARCHENKO = "marchenko_pastur"
-FULL_SCALES = ("paper", "as_coded")
 
 
 def results(tables: Tables, facts: Facts) -> dict[str, str]:
@@ -41,7 +40,7 @@ def results(tables: Tables, facts: Facts) -> dict[str, str]:
     scale = facts["scale"]
     return {
         "scale": tex(scale),
-        "scale/full": "yes" if scale in FULL_SCALES else "no",
+        "scale/full": "yes" if facts["full"] else "no",
         **_settings("here", facts["study"]),
         **_settings("paper", facts["reference"]),
         **_grid_numbers(tables, facts),
@@ -63,7 +62,7 @@ def _settings(prefix: str, study: Row) -> dict[str, str]:
         "recipe": tex(entry["recipe"]),
         "query": tex(recipe["query"]),
         "tests/examples": thousands(study["tests"]["examples"]),
-        "tests/tolerance": plain(100 * study["tests"]["tolerances"][0]),
+        "tests/tolerance": plain(100 * SHOWN_TOLERANCE),
         "marchenko/deviation": fixed(deviation, 3),
         "coefficients": marchenko.get("coefficients", "gaussian"),
         "curve/examples": thousands(recipe["curve"]["examples"]),

@@ -17,16 +17,12 @@ import pandas as pd
 
 from mathprobe.errors import InputError
 from mathprobe.paper import figures as draw
+from mathprobe.paper.tables import TEXT_COLUMNS
 
-UNSHRUNK = ("paper", "as_coded")  # scales with the paper's own settings
 BY_ENTRY = ("ood", "tolerances", "learning_speed", "curves")
 ONCE = ("condition_numbers", "runs")
 LAST = ("settings", "runs")  # sections below figures and notebooks
 # Text that may look like a number, such as a revision 7e10.
-TEXT = (
-    *("train", "test", "law", "model", "recipe", "machine", "cpu", "device"),
-    *("finished", "python", "torch", "revision"),
-)
 CAPTIONS = {
     "ood_heatmap": (
         "Accuracy by training law (rows) and test law (columns). “Exact answer” is "
@@ -113,7 +109,7 @@ def build(
     runs = read.get("runs", pd.DataFrame())
     return _environment(template).render(
         scale=facts["scale"],
-        shrunk=facts["scale"] not in UNSHRUNK,
+        shrunk=not facts["full"],
         head={**facts.get("head", {}), **_ran(runs)},
         cards=cards + _totals(runs),
         sections=[*sections, *_settings(facts)],
@@ -137,7 +133,7 @@ def _environment(template: Path) -> Any:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, "string"))
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, "string"))
 
 
 def _entry(key: str) -> draw.Entry:

@@ -19,7 +19,7 @@ COLUMNS = {
         *("accuracy", "low", "high", "oracle", "published"),
     ),
     "tolerances": (
-        *("law", "tolerance", "examples", "accuracy", "low", "high"),
+        *("law", "recipe", "tolerance", "examples", "accuracy", "low", "high"),
         *("oracle", "malformed"),
     ),
     "learning_speed": (
@@ -131,7 +131,8 @@ def tolerances(models: Iterable[Trained], published: Row) -> Iterator[Row]:
         law = model.data["law"]
         for score in model.scores:
             if score["test"] == law:
-                yield {"law": law, **{k: score[k] for k in COLUMNS["tolerances"][1:]}}
+                shown = {key: score[key] for key in COLUMNS["tolerances"][2:]}
+                yield {"law": law, "recipe": model.recipe, **shown}
 
 
 def curves(models: Iterable[Trained], published: Row) -> Iterator[Row]:

@@ -97,7 +97,11 @@ def find(cache: Path = CACHE, path: str | None = None) -> Engine:
 
 
 def provide(cache: Path = CACHE, script: Path = SCRIPT) -> Engine:
-    """Find a TeX; unpack the private one where that is the way to have one."""
+    """Find a TeX; unpack the private one where that is the way to have one.
+
+    Other runs are told that it failed; asking here tries again.
+    """
+    failed_marker(cache).unlink(missing_ok=True)
     engine = find(cache)
     if engine.kind != "possible":
         return engine
@@ -125,7 +129,7 @@ def skipped_box(reason: str = "") -> str:
         "      texlive-fonts-recommended lmodern",
     ]
     if reason:
-        text.append(f"  rm {failed_marker(CACHE)}   to try the private TeX again")
+        text.append("  make tex        (tries the private one again)")
     rule = "+" + "-" * 78 + "+"
     return "\n".join([rule, *(f"| {line:<76} |" for line in text), rule])
 

@@ -44,6 +44,22 @@ def make_testset(spec: TestSet) -> dict[str, np.ndarray]:
     return {"matrix": matrix.numpy(), "answer": answer.numpy()}
 
 
+def curve_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
+    """Draw what a learning curve is measured on: the same for every model of a task.
+
+    These are not the test sets, so a curve may be looked at without touching them.
+    """
+    task, n, curve = spec.data.task, spec.data.n, spec.curve
+    return {
+        law: draw(
+            Draw(task, law, n, curve.law_settings[law]),
+            stream(STUDY, "curve", task, law, n),
+            curve.examples,
+        )
+        for law in curve.tests
+    }
+
+
 @dataclass(frozen=True)
 class Codecs:
     """How a model reads matrices and writes answers."""
@@ -117,11 +133,9 @@ def oracle(codecs: Codecs, matrix: Tensor) -> Tensor:
     return _rounded(codecs.target, TASKS[codecs.model.data.task].solve(seen))
 
 
-def trainer(
-    spec: Model, tests: dict[str, dict[str, np.ndarray]], device: str
-) -> Trainer:
-    """Prepare a training; `tests` are the test sets that its curve shows."""
-    codecs = Codecs(spec)
+def trainer(spec: Model, device: str) -> Trainer:
+    """Prepare a training; its data come from its specification alone."""
+    codecs, shown = Codecs(spec), curve_sets(spec)
     data = spec.data
     count = BATCHES_PER_BLOCK * spec.schedule.batch
 
@@ -129,14 +143,6 @@ def trainer(
         name = (STUDY, "train", data.task, data.law, data.n, spec.seed, number)
         matrix, answer = draw(data, stream(*name, device=device), count)
         return codecs.source.encode(matrix), codecs.target.encode(answer)
-
-    shown = {
-        law: tuple(
-            torch.from_numpy(test[part][: spec.curve.examples])
-            for part in ("matrix", "answer")
-        )
-        for law, test in tests.items()
-    }
 
     def measure(network: Seq2Seq) -> list[dict[str, Any]]:
         return [
