@@ -6,118 +6,13 @@ from pathlib import Path
 
 import jinja2
 import pytest
+from made_up import PAPER, PROJECT, SCALES, facts, mock
 
-from mathprobe.catalog import SCHEMA, Catalog, read
 from mathprobe.errors import InputError
 from mathprobe.paper import latex, numbers, tables
 
-PROJECT = Path(__file__).parent.parent
-PAPER = PROJECT / "paper"
 KINDS = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
-PUBLISHED = read(PAPER / "published" / "charton2022.yaml")
-CATALOG = Catalog(read(PROJECT / "config" / "config.yaml"), read(PROJECT / SCHEMA))
-LAWS = CATALOG.laws
 FILTERS = [write for write in latex.FILTERS if write is not latex.half_width]
-SCALES = ["smoke", "demo", "paper"]
-
-
-def facts(scale: str) -> dict:
-    return {
-        **CATALOG.facts(scale),
-        "published": PUBLISHED,
-        "labels": PUBLISHED["labels"],
-    }
-
-
-def share(accuracy: float, examples: int = 5000) -> dict:
-    ends = {"low": max(0.0, accuracy - 0.01), "high": min(1.0, accuracy + 0.01)}
-    return {"examples": examples, "accuracy": accuracy, **ends}
-
-
-def square(n: int) -> list[dict]:
-    place = {"n": n, "recipe": "base", "seeds": 1, "oracle": 0.96, "published": None}
-    return [
-        {"train": a, "test": b, **place, **share((i + j) / 14)}
-        for i, a in enumerate(LAWS)
-        for j, b in enumerate(LAWS)
-    ]
-
-
-def by_tolerance() -> list[dict]:
-    return [
-        {"law": law, "tolerance": t, **share(10 * t), "oracle": 0.9, "malformed": 0.001}
-        for law in LAWS
-        for t in (0.05, 0.02, 0.01, 0.005)
-    ]
-
-
-def speed(n: int, accuracy: float) -> list[dict]:
-    place = {"n": n, "recipe": "base", "target": accuracy, "published": None}
-    steps = {"resolution": 20032, "budget": 400000}
-    return [
-        {
-            "train": law,
-            "test": test,
-            **place,
-            "examples": examples,
-            **steps,
-            "best": best,
-        }
-        for law in LAWS
-        for test, examples, best in (
-            ("semicircle", None, 0.5),
-            ("abs_semicircle", 41264, 1.0),
-        )
-    ]
-
-
-def condition_numbers() -> list[dict]:
-    published = PUBLISHED["condition_numbers"]
-    return [
-        {
-            **{"law": law, "n": 5, "matrices": 10000, "rejected": 0},
-            **{"quantile": quantile, "value": value},
-            **{"low": 0.9 * value, "high": 1.1 * value, "published": value},
-        }
-        for law, row in published["rows"].items()
-        for quantile, value in zip(published["quantiles"], row, strict=True)
-    ]
-
-
-def runs(n: int) -> list[dict]:
-    made = {
-        **{
-            "n": n,
-            "recipe": "base",
-            "machine": "a_b",
-            "cpu": "Cores & Co",
-            "threads": 1,
-        },
-        **{"device": "cpu", "parameters": 301442, "examples": 400000, "seconds": 200.5},
-        **{"examples_per_second": 1995.0, "attempts": 1, "python": "3.11.7"},
-        **{
-            "finished": "2026-01-01",
-            "torch": "2.13.0",
-            "revision": None,
-            "clean": None,
-        },
-    }
-    return [{"model": law, "law": law, **made} for law in LAWS]
-
-
-def mock(scale: str, *others: str) -> dict[str, list[dict]]:
-    """Give the tables of a scale, and more squares that were asked for."""
-    asked = CATALOG.linalg(scale)["tables"]
-    entry, pace = asked["out_of_distribution"][0], asked["learning_speed"][0]
-    name = f"{entry['task']}_n{entry['n']}"
-    return {
-        **{f"ood_{other}": square(int(other.rsplit("_n")[1])) for other in others},
-        f"ood_{name}": square(entry["n"]),
-        f"tolerances_{name}": by_tolerance(),
-        f"learning_speed_{name}": speed(pace["n"], pace["accuracy"]),
-        "condition_numbers": condition_numbers(),
-        "runs": runs(entry["n"]),
-    }
 
 
 def page(kind: str, scale: str = "demo", tables: dict | None = None) -> str:
@@ -247,41 +142,6 @@ def test_models_of_several_places_are_told_apart():
     assert r"\textbf{b}" in text
     assert r"cuda, Cores \& Co" in text
     assert r"\textbf{a}" not in page("runs.tex.j2")
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_every_number_of_the_prose_is_there(scale):
-    made = numbers.results(mock(scale), facts(scale))
-    prose = "".join(file.read_text() for file in (PAPER / "sections").glob("*.tex"))
-    prose += (PAPER / "main.tex").read_text()
-    named = set(re.findall(r"\\(?:when)?result\{([^}]*)\}", prose))
-    named |= {f"{key}/encoding" for key in re.findall(r"\\encoding\{([^}]*)\}", prose)}
-    assert named
-    assert named <= made.keys()
-
-
-def test_the_numbers_are_those_of_the_tables():
-    made = numbers.results(mock("paper"), facts("paper"))
-    assert made["ood/eigenvalues_n5/semicircle/marchenko_pastur"] == "42.9"
-    assert made["main/ours/home"] == "0.0 to~85.7"
-    assert made["main/published/home"] == "100"
-    assert made["main/published/positive_on_symmetric"] == "0 to~5"
-    assert made["main/published_all_positive"] == "3.1"
-    assert made["conditions/covered"] == made["conditions/compared"] == "21"
-    assert made["speed/reached"] == "7"
-    assert made["speed/published/semicircle"] == r"3\,600\,000"
-    assert made["runs/time"] == r"23\,min 24\,s"
-
-
-def test_equal_squares_agree_and_constant_ones_say_nothing():
-    cells = {("a", str(i)): float(i // 2) for i in range(6)}
-    same = numbers._agreement(cells, cells)
-    assert same["main/agreement/rank"] == "1.00"
-    assert same["main/agreement/difference"] == "0.0"
-    assert numbers._agreement(cells, dict.fromkeys(cells, 1.0))[
-        "main/agreement/rank"
-    ] == ("---")
-    assert numbers._agreement(cells, {})["main/agreement/cells"] == "0"
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,11 @@
 import pytest
 import torch
+from networks import PAD, TARGET, ids, network
 from torch.nn import functional
 
 from mathprobe.decoding import greedy
 from mathprobe.nets.seq2seq import QUERIES, Seq2Seq, Vocabulary
 from mathprobe.spec import Stack
-
-PAD = 1
-SOURCE, TARGET = Vocabulary(23, 9, PAD, ragged=True), Vocabulary(17, 7, PAD)
-
-
-def network(query="input", encoder=(2, 24, 4), decoder=(2, 16, 2)):
-    torch.manual_seed(0)
-    return Seq2Seq(SOURCE, TARGET, Stack(*encoder), Stack(*decoder), query).double()
-
-
-def ids(words, batch, length, seed=0):
-    rng = torch.Generator().manual_seed(seed)
-    return torch.randint(2, words, (batch, length), generator=rng)
 
 
 @pytest.fixture(params=QUERIES)
@@ -107,17 +95,6 @@ def test_tables_start_as_published():
     table = model.source_embedding.tokens.weight
     assert table[PAD].abs().max() == 0
     assert abs(table.std() - 64**-0.5) < 1e-3
-
-
-def test_cached_decoding_is_uncached_decoding(model):
-    source = ids(23, 5, 9)
-    source[2, 6:] = PAD
-    cached = greedy(model, source, 0, 7, chunk=2)
-    slow = torch.zeros(5, 1, dtype=torch.long)
-    for _ in range(6):
-        logits = model(source, slow, model.source_mask(source))
-        slow = torch.cat([slow, logits[:, -1:].argmax(-1)], dim=1)
-    assert torch.equal(cached, slow)
 
 
 def test_a_network_overfits_eight_examples():

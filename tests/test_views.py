@@ -1,0 +1,53 @@
+import pytest
+from made_up import PUBLISHED, facts, mock
+
+from mathprobe.paper import views
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return mock("demo"), facts("demo")
+
+
+def test_a_square_has_every_law_in_order_and_a_ceiling_per_test(demo):
+    (grid,) = views.grids(*demo)
+    laws = demo[1]["laws"]
+    assert grid["trains"] == grid["tests"] == laws
+    assert set(grid["cells"]) == {(a, b) for a in laws for b in laws}
+    assert list(grid["ceilings"]) == laws
+
+
+def test_the_nearest_printed_size_stands_beside(demo):
+    (grid,) = views.grids(*demo)
+    assert (grid["n"], grid["published_n"]) == (2, 5)
+    assert grid["published"]["uniform", "laplace"] == 70
+
+
+@pytest.mark.parametrize(("n", "size"), [(2, 5), (5, 5), (6, 5), (7, 8), (20, 10)])
+def test_sizes_are_near_by_their_difference_and_small_on_ties(n, size):
+    printed = PUBLISHED["out_of_distribution"]
+    assert views.printed_size(printed, "eigenvalues", n) == size
+
+
+def test_a_task_of_which_nothing_is_printed_has_no_size():
+    assert views.printed_size(PUBLISHED["learning_speed"], "transpose", 5) is None
+
+
+def test_quantiles_stand_beside_the_printed_ones(demo):
+    (view,) = views.conditions(*demo)
+    assert view["quantiles"] == [0.5, 0.75, 0.9]
+    assert view["published"]["laplace", 0.9] == 99.5
+
+
+def test_models_are_grouped_by_where_they_ran(demo):
+    tables, all_facts = demo
+    (place,) = views.runs(tables, all_facts)
+    assert len(place["rows"]) == len(all_facts["laws"])
+    rows = [dict(row) for row in tables["runs"]]
+    rows[3]["device"] = "another GPU"
+    assert len(views.runs({**tables, "runs": rows}, all_facts)) == 2
+
+
+def test_without_tables_there_is_nothing_to_see(demo):
+    for view in views.VIEWS.values():
+        assert view({}, demo[1]) == []
