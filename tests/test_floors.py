@@ -12,7 +12,7 @@ FLOORS = (
     {"errors", "registry", "lazy", "seeds", "files", "provenance"},
     {"spec", "linalg"},
     {"nets", "training", "decoding", "checkpoint", "catalog", "progress"},
-    {"studies", "paper"},
+    {"studies", "paper", "status"},
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -116,10 +116,12 @@ def train(args: Arguments) -> None:
     from mathprobe import checkpoint
     from mathprobe.progress import Watcher
     from mathprobe.studies import linalg
-    from mathprobe.training import Interrupted
+    from mathprobe.training import CURVE_COLUMNS, Interrupted
 
     spec, stamp = Model.parse(args.spec), provenance.stamp()
     with files.only_one(args.state):
+        for folder in (args.state, args.model.parent):
+            files.clear_leftovers(folder)
         trainer = linalg.trainer(spec, device)
         place = {"device": _device_name(device), "threads": args.threads}
         origin = {key: stamp[key] for key in ("code", "started")}
@@ -127,7 +129,7 @@ def train(args: Arguments) -> None:
         if trainer.resume(args.state):
             print(f"going on after {trainer.examples:,} examples", flush=True)
         label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
-        with Watcher(label, spec.schedule.examples, trainer.examples) as watch:
+        with Watcher(label, trainer, args.state) as watch:
             try:
                 trainer.run(args.state, 60.0 * args.save_every, watch)
             except Interrupted as reason:
@@ -135,8 +137,7 @@ def train(args: Arguments) -> None:
                 print(text, flush=True)
                 raise SystemExit(STOPPED) from None
         checkpoint.save_model(args.model, trainer.model, {"spec": spec.plain()})
-        columns = ("examples", "test", "accuracy", "malformed", "loss")
-        files.write_csv(args.curve, trainer.curve, columns)
+        files.write_csv(args.curve, trainer.curve, CURVE_COLUMNS)
         run = {**trainer.summary(), **stamp, **place, "finished": provenance.now()}
         files.write_json(args.run, run)
         shutil.rmtree(args.state, ignore_errors=True)
@@ -359,6 +360,19 @@ def stale(args: Arguments) -> None:
     for path in old:
         print(path.parent)
     print(f"{len(old)} of {len(runs)} models were made by other code", file=sys.stderr)
+
+
+def _status(parser: Parser) -> None:
+    parser.add_argument("results", type=Path, help="results/{scale}")
+    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+
+
+@command(_status)
+def status(args: Arguments) -> None:
+    """Show where every training of a scale is; `watch` keeps it live."""
+    from mathprobe import catalog, status
+
+    print(status.text(status.survey(catalog.load(args.config), args.results)))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -38,7 +38,7 @@ def write_bytes(path: Path | str, data: bytes) -> None:
     """Write a file through a temporary neighbour; a crash leaves the old one."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(".tmp", f".{path.name}.", path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -49,6 +49,12 @@ def write_bytes(path: Path | str, data: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a killed process left half written in a folder of one writer."""
+    for path in folder.glob(".*.*.tmp"):
+        path.unlink()
 
 
 def _umask() -> int:

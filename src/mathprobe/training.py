@@ -26,6 +26,7 @@ from mathprobe.errors import InputError
 from mathprobe.spec import Model
 
 WATCH_SECONDS = 1.0
+CURVE_COLUMNS = ("examples", "test", "accuracy", "malformed", "loss")
 BATCHES_PER_BLOCK = 64  # data is drawn in blocks; part of what fixes the result
 Blocks = Callable[[int], tuple[Tensor, Tensor]]  # block number -> ids [N, S], [N, T]
 Measure = Callable[[nn.Module], list[dict[str, Any]]]

@@ -1,0 +1,122 @@
+"""Where every training of a scale is, read from files alone: it works anywhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mathprobe import files
+from mathprobe.catalog import TABLES, Catalog
+
+JOURNAL = "state/progress.json"
+STALLED_AFTER = 300.0  # seconds without a word
+STATES = ("done", "running", "stalled", "failed", "waiting")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One training: its state, how far it is, and how it goes."""
+
+    model: str
+    state: str
+    examples: int
+    total: int
+    accuracy: float | None = None
+    examples_per_second: float | None = None
+    said: str = ""
+
+    @property
+    def share(self) -> float:
+        """Give the share that is done."""
+        return min(1.0, self.examples / self.total)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Guess how long a running training still takes."""
+        if self.state != "running" or not self.examples_per_second:
+            return None
+        return (self.total - self.examples) / self.examples_per_second
+
+
+def models(books: Catalog, scale: str) -> Iterator[tuple[str, int]]:
+    """Name every model of a scale's paper by its path, with its examples."""
+    seen = set()
+    for kind in TABLES:
+        for entry in books.entries(scale, kind):
+            for law in books.laws:
+                task, n, recipe = entry["task"], entry["n"], entry["recipe"]
+                name = f"{task}/{law}/n{n}/{recipe}"
+                if name not in seen:
+                    seen.add(name)
+                    spec = books.model(scale, task, law, n, recipe)
+                    yield name, spec.schedule.examples
+
+
+def standing(folder: Path, model: str, total: int, now: float) -> Standing:
+    """Read where one training is."""
+    if (folder / "run.json").exists():
+        run = files.read_json(folder / "run.json")
+        return Standing(
+            model, "done", total, total, examples_per_second=run["examples_per_second"]
+        )
+    journal = folder / JOURNAL
+    if not journal.exists():
+        return Standing(model, "waiting", 0, total)
+    note: dict[str, Any] = files.read_json(journal)
+    quiet = now - journal.stat().st_mtime
+    state = "stalled" if quiet > STALLED_AFTER else "running"
+    return Standing(
+        model,
+        "failed" if "failed" in note else state,
+        note["examples"],
+        total,
+        note.get("accuracy"),
+        note["examples_per_second"],
+        note.get("failed", ""),
+    )
+
+
+def survey(books: Catalog, results: Path) -> list[Standing]:
+    """Read where every training of a scale's results is; the folder names the scale."""
+    now = time.time()
+    return [
+        standing(results / "linalg" / model, model, total, now)
+        for model, total in models(books, results.name)
+    ]
+
+
+def text(standings: list[Standing]) -> str:
+    """Write standings as a table, with a line that counts them."""
+    rows = [("model", "state", "done", "accuracy", "examples/s", "left")]
+    rows += [_row(one) for one in standings]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines += [f"{one.model}: {one.said}" for one in standings if one.said]
+    counts = {state: sum(s.state == state for s in standings) for state in STATES}
+    lines.append(", ".join(f"{count} {s}" for s, count in counts.items() if count))
+    return "\n".join(lines)
+
+
+def _row(one: Standing) -> tuple[str, ...]:
+    left = one.seconds_left
+    speed = one.examples_per_second
+    return (
+        one.model,
+        one.state,
+        f"{one.share:.0%}",
+        "" if one.accuracy is None else f"{one.accuracy:.3f}",
+        "" if not speed else f"{speed:,.0f}",
+        "" if left is None else _duration(left),
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return (
+        f"{minutes // 60} h {minutes % 60:02d} min"
+        if minutes >= 60
+        else f"{minutes} min"
+    )

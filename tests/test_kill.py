@@ -1,0 +1,145 @@
+"""No interruption changes a result by one bit.
+
+Real training processes are killed at random moments, most of them while they write a
+state, and what they leave in the end is compared with an uninterrupted run.
+"""
+
+import dataclasses
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mathprobe import checkpoint, cli, files
+
+OUTPUTS = ("model.safetensors", "curve.csv")
+
+
+@pytest.fixture(scope="module")
+def spec(smoke_model):
+    """A training of some hundred updates, with a curve."""
+    longer = {"examples": 64 * 500, "curve_every": 64 * 200}
+    return dataclasses.replace(
+        smoke_model, schedule=dataclasses.replace(smoke_model.schedule, **longer)
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(spec, tmp_path_factory):
+    """What the training gives when nothing happens to it."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = subprocess.run(command(spec, folder), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {name: (folder / name).read_bytes() for name in OUTPUTS}
+
+
+def command(spec, folder, minutes=5.0):
+    return [
+        *(sys.executable, "-m", "mathprobe", "train", spec.json()),
+        *("--model", str(folder / "model.safetensors")),
+        *("--curve", str(folder / "curve.csv"), "--run", str(folder / "run.json")),
+        *("--state", str(folder / "state"), "--save-every", str(minutes)),
+    ]
+
+
+def start(spec, folder, **options):
+    """Start a training that saves after every update, and wait until it trains."""
+    journal = folder / "state/progress.json"
+    before = journal.stat().st_mtime_ns if journal.exists() else 0
+    process = subprocess.Popen(
+        command(spec, folder, 0.0),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+    while not (journal.exists() and journal.stat().st_mtime_ns > before):
+        if process.poll() is not None:
+            break
+        time.sleep(0.01)
+    return process
+
+
+def finish(spec, folder):
+    done = subprocess.run(command(spec, folder), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {name: (folder / name).read_bytes() for name in OUTPUTS}
+
+
+def kill_at_random(spec, folder, kills, rng):
+    """Kill a training again and again; give how far it was each time."""
+    reached = []
+    while len(reached) < kills:
+        process = start(spec, folder)
+        time.sleep(rng.uniform(0.0, 0.6))
+        process.kill()
+        process.communicate()
+        if process.returncode != -signal.SIGKILL:
+            break  # it came to its end before
+        state = checkpoint.load_state(folder / "state")
+        reached.append(state.updates if state else 0)
+    return reached
+
+
+@pytest.mark.parametrize(
+    "kills", [20, pytest.param(200, marks=pytest.mark.slow)], ids=str
+)
+def test_killed_trainings_end_in_the_same_bits(spec, whole, tmp_path, kills):
+    rng, rounds, reached = random.Random(kills), 0, []
+    while len(reached) < kills:
+        folder = tmp_path / str(rounds)
+        stops = kill_at_random(spec, folder, kills - len(reached), rng)
+        assert stops == sorted(stops)  # nothing that was saved is ever lost
+        reached += stops
+        assert finish(spec, folder) == whole
+        assert list(folder.glob(".*")) == []
+        rounds += 1
+    assert max(reached) > 0
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_stop_signal_saves_and_says_so(spec, whole, tmp_path, name):
+    process = start(spec, tmp_path)
+    time.sleep(0.3)
+    process.send_signal(signal.Signals[name])
+    said = process.communicate()[0]
+    assert process.returncode == cli.STOPPED
+    assert f"stopped by {name}: state saved" in said
+    assert finish(spec, tmp_path) == whole
+
+
+def test_a_full_disk_stops_with_its_reason_and_costs_nothing(spec, whole, tmp_path):
+    def small_files():
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+
+    process = start(spec, tmp_path, preexec_fn=small_files)
+    said = process.communicate()[0]
+    assert process.returncode == 1
+    assert "mathprobe train: [Errno 27] File too large" in said
+    assert "Traceback" not in said
+    assert finish(spec, tmp_path) == whole
+
+
+def test_a_second_process_on_one_output_is_refused(spec, tmp_path):
+    with files.only_one(tmp_path / "state"):
+        done = subprocess.run(command(spec, tmp_path), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "another process works here" in done.stderr
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_changed_specification_is_refused_with_its_difference(spec, tmp_path):
+    process = start(spec, tmp_path)
+    time.sleep(0.3)
+    process.kill()
+    process.communicate()
+    other = dataclasses.replace(spec, seed=2)
+    done = subprocess.run(command(other, tmp_path), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "seed: 1 then, 2 now" in done.stderr
+    assert "remove the folder to begin anew" in done.stderr
