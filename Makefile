@@ -5,12 +5,13 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 CORES ?= $(shell nproc)
 SCALE ?= demo
+SIZES ?= 5 8 10
 
 VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all run env tex test lint lock clean
+.PHONY: all run env tex test lint bench lock clean
 
 all:
 	@mkdir -p .cache
@@ -52,6 +53,10 @@ lint: env
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+# Timings are benchmarks, never tests.
+bench: env
+	python benchmarks/run.py results/benchmarks.json --sizes $(SIZES)
 
 # Needs uv (pip install uv); the only place where versions are chosen.
 lock:

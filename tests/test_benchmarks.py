@@ -1,0 +1,56 @@
+"""The peer must do the same work, or a comparison with it means nothing."""
+
+import baseline
+import pytest
+import run
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mathprobe.linalg.encodings import ENCODINGS
+
+NUMBERS = st.floats(1e-6, 1e6).flatmap(lambda x: st.sampled_from([x, -x]))
+
+
+@pytest.mark.parametrize("name", ["fp15", "p1000"])
+@given(x=NUMBERS)
+def test_the_peer_writes_the_same_tokens(name, x):
+    assert getattr(baseline, name)(x) == ENCODINGS[name](digits=3).tokens(x)
+
+
+def test_the_peer_has_the_published_vocabulary():
+    words = baseline.vocabulary()
+    assert set(ENCODINGS["fp15"](digits=3).vocabulary) <= set(words)
+    assert set(ENCODINGS["p1000"](digits=3).vocabulary) <= set(words)
+    unused = 20 + 3  # specials but the two ends; `10^`, the point and the bar
+    assert len(words) == 30_329 - unused
+
+
+def test_the_peer_learns():
+    torch.manual_seed(0)
+    model = baseline.Model((1, 1), 16, 2)
+    batch = baseline.Data(2).batch(8)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-2)
+    before = [p.clone() for p in model.parameters()]
+    baseline.step(model, adam, batch)
+    assert any(
+        not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)
+    )
+    made = baseline.decode(model, batch[0], 5)
+    assert made.shape == (8, 5)
+
+
+def test_the_table_sets_both_sides_and_an_earlier_release_side_by_side():
+    machine = {"device": "cpu", "cpu": "C", "threads": 2, "matrix_rate": 1e11}
+    machine["versions"] = {"torch": "2.13.0"}
+    row = {"ours": {"best": 300.0}, "plain": {"best": 100.0}, "share_of_floor": 0.5}
+    now = {"machine": machine, "results": {"training, n=5": row}}
+    old = {"results": {"training, n=5": {"ours": {"best": 150.0}}}}
+    assert run.table(now, old).splitlines()[-1] == (
+        "| training, n=5 | 300 | 100.0 | 3.0 | 50% | 150 |"
+    )
+
+
+def test_a_rate_counts_examples_per_second():
+    made = run.rate(lambda: None, 10)
+    assert made["best"] >= made["median"] > 0
