@@ -35,15 +35,12 @@ class MatrixCodec:
         words = [encoding.vocabulary[place] for place in encoding.written]
         self.vocabulary = (*SPECIALS, *words, *DIMENSIONS)
         self._first_dimension = len(SPECIALS) + len(words)
+        # Whether matrices of one shape may have sequences of several lengths.
+        self.ragged = bool((encoding.encode(0.0) == FILLER).any())
         # From ids to the encoding's own, and back: only words that it writes have ids.
         self._words = torch.from_numpy(encoding.written)
         self._ids = torch.full((len(encoding.vocabulary) + 1,), FILLER)  # last: FILLER
         self._ids[self._words] = torch.arange(len(words)) + len(SPECIALS)
-
-    @property
-    def ragged(self) -> bool:
-        """Tell whether matrices of one shape may have sequences of several lengths."""
-        return bool((self.encoding.encode(0.0) == FILLER).any())
 
     def length(self, rows: int, columns: int) -> int:
         """Give the longest sequence of a matrix, both end tokens included."""
@@ -65,7 +62,7 @@ class MatrixCodec:
         frame = torch.tensor(self._frame(rows, columns), device=matrix.device)
         end = torch.full((batch, 1), END, device=matrix.device)
         ids = torch.cat([frame.expand(batch, -1), body, end], dim=1)
-        return _close_gaps(ids)
+        return _close_gaps(ids) if self.ragged else ids
 
     def decode(self, ids: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
         """Read ids [B, T] as matrices [B, r, c], NaN where not ok [B].
