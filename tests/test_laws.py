@@ -80,7 +80,7 @@ def test_wigner_coefficients_are_gaussian_of_the_stated_deviation():
 
 @pytest.mark.parametrize("law", sorted(set(LAWS) - {"marchenko_pastur"}))
 def test_uniform_coefficients_keep_the_second_moment(spectra, law):
-    matrix = LAWS[law](stream("u"), COUNT, N, coefficients="uniform")
+    matrix = LAWS[law](stream("u"), COUNT, N, laws.Wigner(coefficients="uniform"))
     squares = torch.linalg.eigvalsh(matrix).square().mean(1).numpy()
     expected = (spectra[law] ** 2).mean(1)
     error = math.sqrt((squares.var() + expected.var()) / COUNT)
@@ -88,13 +88,15 @@ def test_uniform_coefficients_keep_the_second_moment(spectra, law):
 
 
 def test_uniform_coefficients_are_bounded():
-    matrix = LAWS["semicircle"](stream("u"), COUNT, N, coefficients="uniform")
+    matrix = LAWS["semicircle"](
+        stream("u"), COUNT, N, laws.Wigner(coefficients="uniform")
+    )
     assert 9.99 < matrix.abs().max() <= 10.0
 
 
 def test_unknown_coefficients_list_the_known_ones():
     with pytest.raises(UnknownName, match="known names are gaussian, uniform"):
-        LAWS["laplace"](stream("u"), 1, 2, coefficients="cauchy")
+        LAWS["laplace"](stream("u"), 1, 2, laws.Wigner(coefficients="cauchy"))
 
 
 def test_marchenko_pastur_has_the_mean_of_its_factor(spectra):
@@ -102,12 +104,14 @@ def test_marchenko_pastur_has_the_mean_of_its_factor(spectra):
     mean = spectra["marchenko_pastur"].mean(1)
     error = mean.std() / math.sqrt(COUNT)
     assert abs(mean.mean() - N * deviation**2) < 4 * error
-    assert pytest.approx(2.4028114141347543) == laws.MARCHENKO_DEVIATION
+    assert pytest.approx(2.4028114141347543) == laws.FACTOR.deviation
 
 
 def test_marchenko_pastur_takes_the_deviation_of_the_published_code():
-    narrow = LAWS["marchenko_pastur"](stream("test"), 100, N, deviation=1.0)
-    wide = LAWS["marchenko_pastur"](stream("test"), 100, N, deviation=2.0)
+    narrow = LAWS["marchenko_pastur"](
+        stream("test"), 100, N, laws.Factor(deviation=1.0)
+    )
+    wide = LAWS["marchenko_pastur"](stream("test"), 100, N, laws.Factor(deviation=2.0))
     torch.testing.assert_close(wide, 4 * narrow)
 
 
@@ -117,3 +121,11 @@ def test_a_prescribed_spectrum_is_found_again_with_its_vectors():
     matrix = laws.with_spectrum(vectors, values)
     torch.testing.assert_close(torch.linalg.eigvalsh(matrix), values)
     torch.testing.assert_close(matrix @ vectors, vectors * values[:, None, :])
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_every_law_says_what_its_settings_are(law):
+    base = laws.base_of(law)
+    assert base.coefficients == "gaussian"
+    other = LAWS[law](stream("s"), 3, 2, base)
+    assert torch.equal(other, LAWS[law](stream("s"), 3, 2))

@@ -293,6 +293,10 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
     )
     while not (folder / "state/lock").exists():
         assert process.poll() is None

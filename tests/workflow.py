@@ -44,7 +44,9 @@ class Workflow:
 
     def snakemake(self, *arguments, path=None) -> subprocess.CompletedProcess:
         """Run Snakemake; its standard error stands in its output."""
-        environment = dict(os.environ) if path is None else {**os.environ, "PATH": path}
+        own = str(Path(sys.executable).parent)  # the environment need not be activated
+        path = os.pathsep.join([own, path or os.environ["PATH"]])
+        environment = {**os.environ, "PATH": path}
         return subprocess.run(
             [sys.executable, "-m", "snakemake", *map(str, arguments)],
             cwd=self.folder,

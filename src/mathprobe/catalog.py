@@ -6,8 +6,8 @@ The configuration is the paper's; a scale is laid over it, and a recipe over the
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 
 from mathprobe.errors import InputError
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.linalg.laws import COEFFICIENTS, LAWS, is_positive
+from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, is_positive
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import Conditions, Draw, Model, TestSet
 
@@ -213,8 +213,7 @@ def _same(compute: dict[str, Any], scales: list[str]) -> None:
 def _law_settings(laws: dict[str, Any], place: str) -> None:
     for law, settings in laws.items():
         _known(law, LAWS, place, "law")
-        parameters = inspect.signature(LAWS[law]).parameters.values()
-        allowed = [p.name for p in parameters if p.default is not p.empty]
+        allowed = [field.name for field in fields(base_of(law))]
         for name in settings:
             _known(name, allowed, f"{place}.{law}", "setting")
         if "coefficients" in settings:

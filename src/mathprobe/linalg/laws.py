@@ -11,8 +11,10 @@ differ in shape alone: eigenvalues of root mean square sqrt(n) * BOUND / sqrt(3)
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mathprobe.lazy import torch
@@ -25,8 +27,7 @@ LAWS = Registry("law")
 COEFFICIENTS = Registry("law of coefficients")
 Law = Callable[..., "Tensor"]
 
-BOUND = 10.0  # coefficients have the variance of the uniform law on [-BOUND, BOUND]
-MARCHENKO_DEVIATION = math.sqrt(BOUND / math.sqrt(3.0))  # of the factor, as printed
+BOUND = 10.0  # of the coefficients
 
 
 def positive(law: Law) -> Law:
@@ -60,18 +61,46 @@ def _laplace(rng: Generator, shape: tuple[int, ...], deviation: float) -> Tensor
     return deviation / math.sqrt(2.0) * (pair[0] - pair[1])
 
 
-def spectrum_deviation(n: int, bound: float) -> float:
-    """Give the root mean square eigenvalue of a Wigner matrix of size n."""
-    return math.sqrt(n) * bound / math.sqrt(3.0)
+@dataclass(frozen=True)
+class Wigner:
+    """Symmetric matrices with iid coefficients: the base of six laws, and its settings.
+
+    The coefficients have the variance of the uniform law on [-bound, bound].
+    """
+
+    bound: float = BOUND
+    coefficients: str = "gaussian"
+
+    def deviation(self, n: int) -> float:
+        """Give the root mean square eigenvalue at size n."""
+        return math.sqrt(n) * self.bound / math.sqrt(3.0)
+
+    def draw(self, rng: Generator, batch: int, n: int) -> Tensor:
+        """Draw matrices [B, n, n]."""
+        draw = COEFFICIENTS[self.coefficients]
+        square = draw(rng, (batch, n, n), self.bound / math.sqrt(3.0))
+        return square.tril() + square.tril(-1).mT
+
+    def rotate(self, rng: Generator, values: Tensor) -> Tensor:
+        """Give eigenvalues [B, n] to matrices, with eigenvectors of the base."""
+        vectors = torch.linalg.eigh(self.draw(rng, *values.shape))[1]
+        return with_spectrum(vectors, values)
 
 
-def wigner(
-    rng: Generator, batch: int, n: int, bound: float, coefficients: str
-) -> Tensor:
-    """Draw symmetric matrices [B, n, n] with iid coefficients."""
-    draw = COEFFICIENTS[coefficients]
-    square = draw(rng, (batch, n, n), bound / math.sqrt(3.0))
-    return square.tril() + square.tril(-1).mT
+@dataclass(frozen=True)
+class Factor:
+    """The factor N of Marchenko-Pastur matrices N^T N: its settings."""
+
+    deviation: float = math.sqrt(BOUND / math.sqrt(3.0))  # as printed
+    coefficients: str = "gaussian"
+
+
+WIGNER, FACTOR = Wigner(), Factor()
+
+
+def base_of(name: str) -> Wigner | Factor:
+    """Give the base that a law draws from, with its settings as the paper has them."""
+    return inspect.signature(LAWS[name]).parameters["base"].default
 
 
 def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
@@ -83,101 +112,55 @@ def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
     return matrix.tril() + matrix.tril(-1).mT
 
 
-def _rotated(rng: Generator, values: Tensor, coefficients: str) -> Tensor:
-    # Eigenvectors do not depend on the scale.
-    matrix = wigner(rng, *values.shape, BOUND, coefficients)
-    return with_spectrum(torch.linalg.eigh(matrix)[1], values)
-
-
 @LAWS.add("semicircle")
-def semicircle(
-    rng: Generator,
-    batch: int,
-    n: int,
-    bound: float = BOUND,
-    coefficients: str = "gaussian",
-) -> Tensor:
+def semicircle(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
     """Draw Wigner matrices; their spectrum tends to the semicircle."""
-    return wigner(rng, batch, n, bound, coefficients)
+    return base.draw(rng, batch, n)
 
 
 @LAWS.add("uniform")
-def uniform(
-    rng: Generator,
-    batch: int,
-    n: int,
-    bound: float = BOUND,
-    coefficients: str = "gaussian",
-) -> Tensor:
+def uniform(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
     """Draw matrices with iid uniform eigenvalues."""
-    values = _uniform(rng, (batch, n), spectrum_deviation(n, bound))
-    return _rotated(rng, values, coefficients)
+    values = _uniform(rng, (batch, n), base.deviation(n))
+    return base.rotate(rng, values)
 
 
 @LAWS.add("gaussian")
-def gaussian(
-    rng: Generator,
-    batch: int,
-    n: int,
-    bound: float = BOUND,
-    coefficients: str = "gaussian",
-) -> Tensor:
+def gaussian(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
     """Draw matrices with iid Gaussian eigenvalues."""
-    values = _normal(rng, (batch, n), spectrum_deviation(n, bound))
-    return _rotated(rng, values, coefficients)
+    values = _normal(rng, (batch, n), base.deviation(n))
+    return base.rotate(rng, values)
 
 
 @LAWS.add("laplace")
-def laplace(
-    rng: Generator,
-    batch: int,
-    n: int,
-    bound: float = BOUND,
-    coefficients: str = "gaussian",
-) -> Tensor:
+def laplace(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
     """Draw matrices with iid Laplace eigenvalues."""
-    values = _laplace(rng, (batch, n), spectrum_deviation(n, bound))
-    return _rotated(rng, values, coefficients)
+    values = _laplace(rng, (batch, n), base.deviation(n))
+    return base.rotate(rng, values)
 
 
 @LAWS.add("abs_semicircle")
 @positive
-def abs_semicircle(
-    rng: Generator,
-    batch: int,
-    n: int,
-    bound: float = BOUND,
-    coefficients: str = "gaussian",
-) -> Tensor:
+def abs_semicircle(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
     """Draw Wigner matrices and make their eigenvalues positive."""
-    values, vectors = torch.linalg.eigh(wigner(rng, batch, n, bound, coefficients))
+    values, vectors = torch.linalg.eigh(base.draw(rng, batch, n))
     return with_spectrum(vectors, values.abs())
 
 
 @LAWS.add("abs_laplace")
 @positive
-def abs_laplace(
-    rng: Generator,
-    batch: int,
-    n: int,
-    bound: float = BOUND,
-    coefficients: str = "gaussian",
-) -> Tensor:
+def abs_laplace(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
     """Draw matrices whose eigenvalues are absolute values of iid Laplace variables."""
-    values = _laplace(rng, (batch, n), spectrum_deviation(n, bound))
-    return _rotated(rng, values.abs(), coefficients)
+    values = _laplace(rng, (batch, n), base.deviation(n))
+    return base.rotate(rng, values.abs())
 
 
 @LAWS.add("marchenko_pastur")
 @positive
 def marchenko_pastur(
-    rng: Generator,
-    batch: int,
-    n: int,
-    deviation: float = MARCHENKO_DEVIATION,
-    coefficients: str = "gaussian",
+    rng: Generator, batch: int, n: int, base: Factor = FACTOR
 ) -> Tensor:
-    """Draw N^T N, where N has iid coefficients of this standard deviation."""
-    factor = COEFFICIENTS[coefficients](rng, (batch, n, n), deviation)
+    """Draw N^T N, where N has iid coefficients."""
+    factor = COEFFICIENTS[base.coefficients](rng, (batch, n, n), base.deviation)
     matrix = factor.mT @ factor
     return matrix.tril() + matrix.tril(-1).mT

@@ -9,7 +9,7 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
-from mathprobe.linalg.laws import MARCHENKO_DEVIATION
+from mathprobe.linalg.laws import FACTOR
 from mathprobe.paper.latex import (
     DASH,
     duration,
@@ -55,7 +55,7 @@ def _settings(prefix: str, study: Row) -> dict[str, str]:
     entry = study["tables"]["out_of_distribution"][0]
     recipe = study["recipes"][entry["recipe"]]
     marchenko = study["laws"].get(MARCHENKO, {})
-    deviation = marchenko.get("deviation", MARCHENKO_DEVIATION)
+    deviation = marchenko.get("deviation", FACTOR.deviation)
     numbers = {
         "task": tex(entry["task"].replace("_", " ")),
         "n": str(entry["n"]),
@@ -64,7 +64,7 @@ def _settings(prefix: str, study: Row) -> dict[str, str]:
         "tests/examples": thousands(study["tests"]["examples"]),
         "tests/tolerance": plain(100 * SHOWN_TOLERANCE),
         "marchenko/deviation": fixed(deviation, 3),
-        "coefficients": marchenko.get("coefficients", "gaussian"),
+        "coefficients": marchenko.get("coefficients", FACTOR.coefficients),
         "curve/examples": thousands(recipe["curve"]["examples"]),
         **_training(recipe["schedule"]),
     }

@@ -6,7 +6,7 @@ model, and the samples that need no model.  B: batch, n: size, [r, c]: answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from mathprobe.decoding import greedy
 from mathprobe.linalg import scores
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.linalg.laws import LAWS
+from mathprobe.linalg.laws import LAWS, base_of
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
 from mathprobe.seeds import seed, stream
@@ -26,14 +26,22 @@ from mathprobe.spec import Conditions, Draw, Model, Side, TestSet
 from mathprobe.training import BATCHES_PER_BLOCK, Trainer
 
 STUDY = "linalg"
+Settings = dict[str, float | str]
 INVERTIBLE = 1e-10  # largest |M M^-1 - I| that the symmetric-inverse task accepts
 QUANTILES = (0.5, 0.75, 0.9)
 
 
 def draw(data: Draw, rng: torch.Generator, count: int) -> tuple[Tensor, Tensor]:
     """Draw matrices [B, n, n] and their exact answers [B, r, c]."""
-    matrix = LAWS[data.law](rng, count, data.n, **data.law_settings)
+    matrix = matrices(data.law, data.law_settings, rng, count, data.n)
     return matrix, TASKS[data.task].solve(matrix)
+
+
+def matrices(
+    law: str, settings: Settings, rng: torch.Generator, count: int, n: int
+) -> Tensor:
+    """Draw matrices [B, n, n] of a law whose settings may differ from the paper's."""
+    return LAWS[law](rng, count, n, replace(base_of(law), **settings))
 
 
 def make_testset(spec: TestSet) -> dict[str, np.ndarray]:
@@ -198,12 +206,12 @@ def score(
 
 
 def _invertible(
-    law: str, settings: dict[str, float | str], rng: torch.Generator, n: int, count: int
+    law: str, settings: Settings, rng: torch.Generator, n: int, count: int
 ) -> tuple[Tensor, int]:
     """Draw matrices until `count` are numerically invertible; say how many were not."""
     kept, rejected = torch.empty((0, n, n), dtype=torch.float64), 0
     while len(kept) < count:
-        matrix = LAWS[law](rng, count, n, **settings)
+        matrix = matrices(law, settings, rng, count, n)
         inverse, info = torch.linalg.inv_ex(matrix)
         off = (matrix @ inverse - torch.eye(n, dtype=torch.float64)).abs().amax((1, 2))
         good = (off <= INVERTIBLE) & (info == 0)
