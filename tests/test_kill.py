@@ -78,7 +78,7 @@ def kill_at_random(spec, folder, kills, rng):
         time.sleep(rng.uniform(0.0, 0.6))
         process.kill()
         process.communicate()
-        if process.returncode != -signal.SIGKILL:
+        if (folder / "run.json").exists():
             break  # it came to its end before
         state = checkpoint.load_state(folder / "state")
         reached.append(state.updates if state else 0)
