@@ -144,6 +144,23 @@ def test_a_failure_to_provide_leaves_only_its_reason(apt, cache, tmp_path):
     assert tex.find(cache) == engine
 
 
+WHOLE = """[ ! -e "$1" ] || { echo "$1 is there already" >&2; exit 2; }
+mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"
+"""
+
+
+def test_empty_folders_are_no_obstacle(apt, cache, tmp_path):
+    (cache / "bin").mkdir(parents=True)
+    assert tex.provide(cache, program(tmp_path, "get.sh", WHOLE)).kind == "private"
+
+
+def test_a_folder_with_files_is_left_alone(apt, cache, tmp_path):
+    (cache / "bin").mkdir(parents=True)
+    (cache / "bin" / "mine").write_text("kept")
+    assert tex.provide(cache, program(tmp_path, "get.sh", WHOLE)).kind == "none"
+    assert (cache / "bin" / "mine").read_text() == "kept"
+
+
 def test_asking_again_tries_again(apt, cache, tmp_path):
     tex.provide(cache, program(tmp_path, "get.sh", "exit 7"))
     body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'

@@ -246,6 +246,26 @@ def without(tmp_path, *names):
     return os.pathsep.join(folders)
 
 
+def test_a_plain_run_provides_the_private_tex_itself(tmp_path):
+    bare = Workflow(tmp_path / "copy")
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    for name in ("apt-get", "dpkg"):
+        (fake / name).write_text("#!/bin/sh\n")
+        (fake / name).chmod(0o755)
+    (bare.folder / "envs/get_tex.sh").write_text(
+        '[ ! -e "$1" ] && mkdir -p "$1/bin" && echo > "$1/bin/pdflatex"\n'
+    )
+    path = f"{fake}:{without(tmp_path, 'pdflatex', 'tectonic')}"
+    pdf = "results/smoke/paper.pdf"
+    assert bare.planned(pdf, path=path)["paper_tex"] == 1
+    target = ".cache/tex/bin/pdflatex"
+    done = bare.snakemake("--cores", 1, "--show-failed-logs", target, path=path)
+    assert done.returncode == 0, done.stdout
+    assert (bare.folder / target).exists()
+    assert "paper_tex" not in bare.planned(pdf, path=path)
+
+
 TEX = ("apt-get", "dpkg", "pdflatex", "tectonic")
 
 

@@ -56,9 +56,9 @@ class Workflow:
             text=True,
         )
 
-    def planned(self, *arguments) -> dict[str, int]:
+    def planned(self, *arguments, path=None) -> dict[str, int]:
         """Give how many jobs of each rule a dry run plans."""
-        done = self.snakemake(*arguments, "-n", "--quiet", "host")
+        done = self.snakemake(*arguments, "-n", "--quiet", "host", path=path)
         assert done.returncode == 0, done.stdout
         found = re.findall(r"^([a-z_]+) +(\d+)$", done.stdout, re.M)
         jobs = {rule: int(count) for rule, count in found if rule != "total"}

@@ -105,6 +105,9 @@ def provide(cache: Path = CACHE, script: Path = SCRIPT) -> Engine:
     engine = find(cache)
     if engine.kind != "possible":
         return engine
+    # Snakemake makes the folders of an output before its job runs; TeX comes whole.
+    if cache.is_dir() and not any(path.is_file() for path in cache.rglob("*")):
+        shutil.rmtree(cache)
     fetch = f"TeX: unpacking a private one into {cache} (about 60 MB to fetch)"
     print(fetch, flush=True)  # before the wait, in a log file too
     done = subprocess.run(["bash", script, cache], capture_output=True, text=True)
