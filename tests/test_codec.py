@@ -29,6 +29,14 @@ def test_matrices_come_back_as_their_encoding_rounds_them(name, shape):
     assert ids.shape == (40, 4 + LENGTHS[name] * shape[0] * shape[1])
 
 
+@every_codec
+def test_rounding_is_writing_and_reading_and_nan_stays_nan(name):
+    matrix = torch.tensor([[[3.14159, -6.02]], [[1.0, torch.nan]]], dtype=torch.float64)
+    seen = CODECS[name].rounded(matrix)
+    assert seen[0].tolist() == [[3.14, -6.02]]
+    assert seen[1].isnan().all()
+
+
 def test_tokens_are_the_published_ones():
     matrix = torch.tensor([[[3.14159, -6.02], [0.0, 100.5]]], dtype=torch.float64)
     read = {name: " ".join(words(c, c.encode(matrix)[0])) for name, c in CODECS.items()}

@@ -77,6 +77,13 @@ class MatrixCodec:
         values = values.masked_fill(~ok[:, None], torch.nan)
         return values.unflatten(1, (rows, columns)), ok
 
+    def rounded(self, matrix: Tensor) -> Tensor:
+        """Give matrices [B, r, c] as their tokens show them; NaN where one is NaN."""
+        missing = matrix.isnan().any(2).any(1)[:, None, None]
+        written = self.encode(matrix.masked_fill(missing, 0.0))
+        values, _ = self.decode(written, *matrix.shape[1:])
+        return values.masked_fill(missing, torch.nan)
+
     def _numbers(self, body: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Cut a body [B, T] into the tokens of `count` numbers [B, count, width]."""
         width, batch = self.encoding.width, len(body)
