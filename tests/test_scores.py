@@ -4,6 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mathprobe.linalg import scores
+from mathprobe.linalg.draws import draw, laws_for
+from mathprobe.linalg.tasks import TASKS
+from mathprobe.seeds import stream
 
 TARGET = torch.tensor([[[4.0], [-1.0]]], dtype=torch.float64)
 
@@ -30,6 +33,31 @@ def test_a_zero_target_is_right_only_if_hit():
     missed = scores.relative_error("eigenvalues", None, zero, TARGET)
     assert hit.tolist() == [0.0]
     assert missed.tolist() == [float("inf")]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_zeros_answer_no_task(task):
+    matrix, answer, _ = draw(task, laws_for(task)[0], {}, stream("zeros"), 20, 3, 3)
+    error = scores.relative_error(task, matrix, answer, torch.zeros_like(answer))
+    assert (error >= 1.0).all()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_nan_stays_nan(task):
+    matrix, answer, _ = draw(task, laws_for(task)[0], {}, stream("nan"), 20, 3, 3)
+    prediction = answer.clone()
+    prediction[::2] = torch.nan
+    error = scores.relative_error(task, matrix, answer, prediction)
+    assert torch.equal(error.isnan(), prediction.isnan().all((1, 2)))
+
+
+@pytest.mark.parametrize("task", ["eigenvectors", "singular_vectors"])
+def test_vectors_of_nothing_are_right_only_if_they_are_the_target(task):
+    zero = torch.zeros(1, 3, 3, dtype=torch.float64)
+    target = TASKS[task].solve(zero)
+    assert scores.relative_error(task, zero, target, target).tolist() == [0.0]
+    nothing = torch.zeros_like(target)
+    assert scores.relative_error(task, zero, target, nothing).tolist() == [torch.inf]
 
 
 def test_tolerances_are_strict_and_nested():

@@ -32,11 +32,17 @@ COLUMNS = (
 def relative_error(
     task: str, matrix: Tensor, target: Tensor, prediction: Tensor
 ) -> Tensor:
-    """Give the relative L1 error [B] of predictions [B, r, c]; NaN stays NaN."""
+    """Give the relative L1 error [B] of predictions [B, r, c]; NaN stays NaN.
+
+    Where nothing is compared with nothing, only the target itself is right: else a
+    prediction of zeros would be right wherever the scale is the prediction's own.
+    """
     difference, scale = TASKS[task].residual(matrix, target, prediction)
     error = difference.abs().flatten(1).sum(1)
     size = scale.abs().flatten(1).sum(1)
-    return torch.where(error == 0.0, 0.0, error / size)
+    hit = (prediction == target).flatten(1).all(1)
+    of_nothing = torch.where(hit, 0.0, torch.inf)
+    return torch.where((error == 0.0) & (size == 0.0), of_nothing, error / size)
 
 
 def wilson(correct: int, total: int) -> tuple[float, float]:
