@@ -1,0 +1,307 @@
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mathprobe.linalg import properties
+from mathprobe.linalg.codec import MatrixCodec
+from mathprobe.linalg.encodings import ENCODINGS
+from mathprobe.linalg.laws import COEFFICIENTS, Wigner
+from mathprobe.linalg.properties import PROPERTIES, THRESHOLDS
+from mathprobe.registry import UnknownName
+from mathprobe.seeds import stream
+
+EXAMPLES = 20_000
+quick = settings(deadline=None, max_examples=40)
+tensor = partial(torch.tensor, dtype=torch.float64)
+SIZES = st.integers(2, 6)
+NAN, INF = math.nan, math.inf
+
+
+def columns_at(angle):
+    """Two unit columns [1, 2, 2] with this angle between them."""
+    pair = [[1.0, math.cos(angle)], [0.0, math.sin(angle)]]
+    return tensor([pair])
+
+
+def random(seed, batch, *shape):
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, *shape, generator=rng, dtype=torch.float64)
+
+
+def measure(vectors):
+    """What is measured of these eigenvectors; their eigenvalues are right."""
+    prediction = torch.cat([torch.ones_like(vectors[:, :1]), vectors], 1)
+    return PROPERTIES["eigenvectors"](vectors, prediction, prediction)
+
+
+def shown(encoding, matrix):
+    """What the tokens of three digits show of matrices."""
+    codec = MatrixCodec(ENCODINGS[encoding](digits=3))
+    return codec.decode(codec.encode(matrix), *matrix.shape[1:])[0]
+
+
+def rows_of(values, correct, name="vectors_condition", **arguments):
+    rows = properties.summary({name: values}, correct, **arguments)
+    return {(row["group"], row["statistic"], row["at"]): row for row in rows}
+
+
+@pytest.mark.parametrize("angle", [0.1, 0.5, 1.0, math.pi / 2, 3.0])
+def test_the_angle_between_columns_is_found(angle):
+    measured = measure(columns_at(angle))
+    off = abs(math.pi / 2 - angle)
+    assert measured["column_angle"].item() == pytest.approx(off)
+    assert measured["angle"].item() >= measured["column_angle"].item()
+    swapped = measure(columns_at(angle).mT)
+    assert swapped["row_angle"].item() == pytest.approx(off)
+
+
+@pytest.mark.parametrize("angle", [0.1, 0.5, 1.0, math.pi / 2])
+def test_the_condition_of_two_unit_columns_is_known(angle):
+    cosine = math.cos(angle)  # their Gram matrix has eigenvalues 1 ± cosine
+    expected = math.sqrt((1 + cosine) / (1 - cosine))
+    condition = properties.condition_number(columns_at(angle))
+    assert condition.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, 2.0])
+def test_rotations_keep_everything(angle):
+    c, s = math.cos(angle), math.sin(angle)
+    rotation = tensor([[[c, -s], [s, c]]])
+    measured = measure(rotation)
+    assert measured["norm_deviation"].item() == pytest.approx(0.0, abs=1e-15)
+    assert measured["angle"].item() == pytest.approx(0.0, abs=1e-15)
+    assert measured["vectors_condition"].item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.98, 1.25])
+def test_a_scaled_row_is_seen_in_norms_and_condition_but_in_no_angle(factor):
+    scaled = torch.diag_embed(tensor([[1.0, factor, 1.0]]))
+    measured = measure(scaled)
+    assert measured["norm_deviation"].item() == pytest.approx(abs(factor - 1.0))
+    assert measured["angle"].item() == 0.0
+    expected = max(factor, 1.0 / factor)
+    assert measured["vectors_condition"].item() == pytest.approx(expected)
+
+
+def test_rows_may_be_orthogonal_where_columns_are_not():
+    measured = measure(tensor([[[1.0, 1.0], [0.1, -0.1]]]))
+    assert measured["row_angle"].item() == 0.0
+    assert measured["column_angle"].item() == pytest.approx(math.asin(0.99 / 1.01))
+    assert measured["angle"].item() == measured["column_angle"].item()
+
+
+def test_the_last_row_is_beside_the_first_but_not_beside_the_one_before_its_own():
+    first, second, third, fourth = torch.eye(4).double()
+    ring = torch.stack([first, second, third, first + fourth])[None]
+    assert properties.largest_cosine(ring).item() == pytest.approx(math.sqrt(0.5))
+    across = torch.stack([first, second, first + third, fourth])[None]
+    assert properties.largest_cosine(across).item() == 0.0
+
+
+def test_parallel_rows_are_off_by_a_right_angle():
+    rows = torch.full((1, 2, 2), 0.1, dtype=torch.float64)
+    assert properties.largest_cosine(rows).item() <= 1.0
+    angle = properties.largest_angle(rows).item()
+    assert angle == pytest.approx(math.pi / 2, abs=1e-7)
+
+
+@quick
+@given(st.integers(0, 99), SIZES)
+def test_vectors_are_measured_as_loops_do(seed, n):
+    vectors = random(seed, 3, n, n)
+    measured = measure(vectors)
+    for i, h in enumerate(vectors.numpy()):
+        norms = [np.linalg.norm(v) for v in (*h, *h.T)]
+        assert measured["norm_deviation"][i].item() == pytest.approx(
+            max(abs(norm - 1) for norm in norms)
+        )
+        for name, rows in (("row_angle", h), ("column_angle", h.T)):
+            cosines = [
+                rows[k] @ rows[k - 1] / math.hypot(*rows[k]) / math.hypot(*rows[k - 1])
+                for k in range(n)
+            ]
+            expected = math.asin(max(abs(cosine) for cosine in cosines))
+            assert measured[name][i].item() == pytest.approx(expected)
+        expected = np.linalg.cond(h)
+        assert measured["vectors_condition"][i].item() == pytest.approx(expected)
+
+
+@quick
+@given(st.integers(0, 99), SIZES)
+def test_answers_are_compared_as_loops_do(seed, n):
+    matrix, target, prediction = random(seed, 3, 3, n, n).unbind(1)
+    measured = PROPERTIES["inverse"](matrix, target, prediction)
+    for i, (m, t, p) in enumerate(
+        zip(matrix.numpy(), target.numpy(), prediction.numpy(), strict=True)
+    ):
+        distance = sum(map(abs, (t - p).flat)) / sum(map(abs, t.flat))
+        assert measured["inverse_error"][i].item() == pytest.approx(distance)
+        assert measured["matrix_condition"][i].item() == pytest.approx(
+            np.linalg.cond(m)
+        )
+        assert measured["matrix_norm"][i].item() == pytest.approx(np.linalg.norm(m, 2))
+        norm = np.linalg.norm(p, 2)
+        assert measured["prediction_norm"][i].item() == pytest.approx(norm)
+
+
+def test_eigenvalues_are_compared_with_the_target_only():
+    target = tensor([[[4.0, -1.0], [1.0, 0.0], [0.0, 1.0]]])
+    prediction = target.clone()
+    prediction[:, 0] += torch.tensor([0.5, -0.25])
+    prediction[:, 1:] *= 7.0
+    measured = PROPERTIES["eigenvectors"](target[:, 1:], target, prediction)
+    assert measured["eigenvalue_error"].item() == pytest.approx(0.15)
+
+
+@quick
+@given(st.integers(0, 99), SIZES, st.data())
+def test_signs_of_columns_change_nothing(seed, n, data):
+    signs = data.draw(st.lists(st.sampled_from([-1.0, 1.0]), min_size=n, max_size=n))
+    vectors = random(seed, 4, n, n)
+    turned = measure(vectors * tensor(signs))
+    for name, values in measure(vectors).items():
+        torch.testing.assert_close(turned[name], values)
+
+
+@quick
+@given(st.integers(0, 99), SIZES)
+def test_rotating_the_vectors_leaves_norms_of_rows_and_the_condition(seed, n):
+    vectors, square = random(seed, 2, 4, n, n)
+    rotated = vectors @ torch.linalg.qr(square).Q
+    for measured in (properties.condition_number, properties.largest_cosine):
+        torch.testing.assert_close(measured(rotated), measured(vectors))
+
+
+def test_malformed_vectors_have_no_property_and_harm_no_other():
+    vectors = torch.eye(3).double().repeat(2, 1, 1)
+    vectors[0] = NAN
+    for values in measure(vectors).values():
+        assert values[1:].isfinite().all()
+    prediction = torch.full((1, 4, 3), NAN).double()
+    target = torch.ones_like(prediction)
+    measured = PROPERTIES["eigenvectors"](vectors[1:], target, prediction)
+    assert all(values.isnan().all() for values in measured.values())
+
+
+def test_a_malformed_inverse_leaves_the_matrix_its_condition():
+    matrix = 2.0 * torch.eye(3).double()[None]
+    measured = PROPERTIES["inverse"](matrix, matrix.inverse(), NAN * matrix)
+    assert measured["inverse_error"].isnan()
+    assert measured["prediction_norm"].isnan()
+    assert measured["matrix_condition"].item() == pytest.approx(1.0)
+    assert measured["matrix_norm"].item() == pytest.approx(2.0)
+
+
+def test_a_singular_matrix_has_an_infinite_condition():
+    singular = torch.diag_embed(tensor([[1.0, 0.0], [0.0, 0.0]]))
+    assert properties.condition_number(singular).tolist() == [INF, INF]
+
+
+def test_the_largest_numbers_that_tokens_show_are_measured():
+    vectors = torch.diag_embed(tensor([[999e100, 1e-100]]))
+    measured = measure(vectors)
+    assert measured["vectors_condition"].item() == pytest.approx(9.99e202)
+    assert measured["norm_deviation"].item() == pytest.approx(9.99e102)
+    assert measured["angle"].item() == 0.0
+
+
+def test_a_zero_vector_has_no_angle_and_is_within_none():
+    vectors = torch.eye(3).double()[None].clone()
+    vectors[0, 0] = 0.0
+    angle = measure(vectors)["angle"]
+    assert angle.isnan()
+    rows = rows_of(angle, torch.tensor([False]), "angle")
+    assert all(row["count"] == 0 for row in rows.values())
+
+
+def test_shares_are_counted_by_success():
+    angle = tensor([0.01, 0.02, 0.04, 0.03, 0.5, NAN])
+    correct = torch.tensor([True, True, True, False, False, False])
+    rows = rows_of(angle, correct, "angle")
+    assert {key: row["count"] for key, row in rows.items() if key[2] == 0.03} == {
+        ("all", "below", 0.03): 2,
+        ("success", "below", 0.03): 2,
+        ("failure", "below", 0.03): 0,
+    }
+    assert rows["failure", "below", 0.05]["value"] == pytest.approx(1 / 3)
+    assert rows["all", "below", 0.1]["examples"] == 6
+    assert rows["failure", "below", 0.1]["examples"] == 3
+    for row in rows.values():
+        assert tuple(row) == properties.COLUMNS
+        assert row["low"] <= row["value"] <= row["high"]
+
+
+def test_thresholds_are_the_printed_ones_and_may_be_others():
+    assert THRESHOLDS["angle"] == (0.1, 0.05, 0.03)
+    assert THRESHOLDS["eigenvalue_error"] == (0.01, 0.005)
+    assert THRESHOLDS["norm_deviation"] == (0.01,)
+    assert THRESHOLDS["inverse_error"] == (0.05, 0.25)
+    one = torch.ones(1).double()
+    others = {"vectors_condition": (2.0,)}
+    rows = rows_of(one, one > 0, thresholds=others)
+    assert rows["all", "below", 2.0]["count"] == 1
+
+
+def test_the_spread_is_that_of_the_finite_values():
+    values = tensor([4.0, 1.0, INF, 3.0, 2.0, NAN])
+    rows = rows_of(values, torch.ones(6, dtype=torch.bool), quantiles=(0.5,))
+    infinite, mean = rows["all", "infinite", None], rows["all", "mean", None]
+    assert (infinite["count"], infinite["examples"]) == (1, 6)
+    assert (mean["value"], mean["examples"]) == (2.5, 4)
+    assert rows["all", "deviation", None]["value"] == pytest.approx(math.sqrt(1.25))
+    median = rows["all", "quantile", 0.5]
+    assert (median["low"], median["value"], median["high"]) == (1.0, 2.5, 4.0)
+    assert all(tuple(row) == properties.COLUMNS for row in rows.values())
+
+
+def test_of_an_empty_group_nothing_is_said():
+    rows = rows_of(torch.ones(3).double(), torch.ones(3, dtype=torch.bool))
+    assert [key for key in rows if key[0] == "failure"] == [
+        ("failure", "infinite", None)
+    ]
+    nothing = rows["failure", "infinite", None]
+    assert (nothing["examples"], nothing["count"]) == (0, 0)
+    assert (nothing["value"], nothing["low"], nothing["high"]) == (None, None, None)
+
+
+def test_a_single_wild_condition_moves_the_mean_and_not_the_median():
+    """The paper's mean of 1.28 is the notebook's 1.28e108."""
+    values = torch.full((4020,), 1.1, dtype=torch.float64)
+    values[0] = 5.2e111
+    rows = rows_of(values, torch.zeros(4020, dtype=torch.bool))
+    assert rows["failure", "mean", None]["value"] > 1e108
+    assert rows["failure", "quantile", 0.5]["value"] == 1.1
+
+
+def test_rounded_exact_eigenvectors_keep_everything():
+    law = Wigner(coefficients="uniform")
+    matrix = shown("fp15", law.draw(stream("properties"), EXAMPLES, 5))
+    values, vectors = torch.linalg.eigh(matrix)
+    exact = torch.cat([values[:, None], vectors], 1)
+    measured = PROPERTIES["eigenvectors"](matrix, exact, shown("p1000", exact))
+    condition = measured["vectors_condition"]
+    assert condition.mean().item() == pytest.approx(1.0013, abs=5e-5)
+    assert condition.std().item() == pytest.approx(0.0002, abs=5e-5)
+    assert condition.max().item() == pytest.approx(1.0022, abs=2e-4)
+    assert measured["norm_deviation"].max() < 0.005
+    assert measured["angle"].sin().max().item() == pytest.approx(0.0016, abs=2e-4)
+    assert measured["eigenvalue_error"].max() < 0.005
+
+
+def test_rounded_exact_inverses_are_near_the_inverse_of_what_is_seen():
+    rng = stream("properties")
+    matrix = COEFFICIENTS["uniform"](rng, (EXAMPLES, 5, 5), 10 / math.sqrt(3))
+    seen, prediction = shown("fp15", matrix), shown("p1000", matrix.inverse())
+    measured = PROPERTIES["inverse"](seen, seen.inverse(), prediction)
+    near = (measured["inverse_error"] < 0.05).double().mean().item()
+    assert near == pytest.approx(0.986, abs=4 * math.sqrt(0.986 * 0.014 / EXAMPLES))
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(UnknownName, match="eigenvectors, inverse, symmetric_inverse"):
+        PROPERTIES["eigenvalues"]
