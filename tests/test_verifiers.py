@@ -1,0 +1,306 @@
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mathprobe.linalg import verifiers
+from mathprobe.linalg.codec import MatrixCodec
+from mathprobe.linalg.encodings import ENCODINGS
+from mathprobe.linalg.laws import COEFFICIENTS
+from mathprobe.linalg.verifiers import COLUMNS, VERIFIERS, Verifier
+from mathprobe.registry import UnknownName
+from mathprobe.seeds import stream
+
+EXAMPLES = 20_000
+NAN, INF = math.nan, math.inf
+quick = settings(deadline=None)
+tensor = partial(torch.tensor, dtype=torch.float64)
+QUANTITIES = st.sampled_from([1.0, 1.5, 2.0, 2.5, 3.0, INF, NAN])
+JUDGED = st.lists(st.tuples(QUANTITIES, st.booleans()), min_size=1, max_size=30)
+
+
+def arrays(judged):
+    quantity, correct = zip(*judged, strict=True)
+    return tensor(quantity), torch.tensor(correct)
+
+
+def shown(encoding, matrix):
+    """What the tokens of three digits show of matrices."""
+    codec = MatrixCodec(ENCODINGS[encoding](digits=3))
+    return codec.decode(codec.encode(matrix), *matrix.shape[1:])[0]
+
+
+def mean_of_pairs(quantity, correct):
+    """The chance that a success is below a failure, pair by pair."""
+    height = [INF if math.isnan(q) else q for q in quantity.tolist()]
+    outcome = correct.tolist()
+    pairs = [
+        (a < b) + (a == b) / 2
+        for a, success in zip(height, outcome, strict=True)
+        for b, other in zip(height, outcome, strict=True)
+        if success and not other
+    ]
+    return sum(pairs) / len(pairs)
+
+
+@pytest.fixture(scope="module")
+def inverses():
+    """Matrices, exact inverses of three digits, and which of these count as right."""
+    rng = stream("verifiers")
+    matrix = COEFFICIENTS["uniform"](rng, (EXAMPLES, 5, 5), 10 / math.sqrt(3))
+    seen, prediction = shown("fp15", matrix), shown("p1000", matrix.inverse())
+    off = (seen @ prediction - torch.eye(5)).abs().sum((1, 2))
+    return seen, prediction, off / 5 < 0.05
+
+
+def vectors_between(angle):
+    """Eigenvalues and two unit vectors [1, 3, 2], in columns with this angle."""
+    vectors = [[1.0, math.cos(angle)], [0.0, math.sin(angle)]]
+    return tensor([[[1.0, 1.0], *vectors]])
+
+
+def test_the_printed_thresholds_are_registered():
+    thresholds = {name: verifier.threshold for name, verifier in VERIFIERS.items()}
+    assert thresholds == {"vectors_condition": 1.045, "matrix_condition": 62.0}
+
+
+@pytest.mark.parametrize(
+    ("angle", "believed"), [(0.0, True), (0.03, True), (0.06, False)]
+)
+def test_vectors_are_believed_while_nearly_orthogonal(angle, believed):
+    prediction = vectors_between(math.pi / 2 - angle)
+    verifier = VERIFIERS["vectors_condition"]
+    expected = math.sqrt((1 + math.sin(angle)) / (1 - math.sin(angle)))
+    assert verifier.quantity(None, prediction).item() == pytest.approx(expected)
+    assert verifier.predict(None, prediction).tolist() == [believed]
+
+
+def test_inverses_are_believed_by_their_matrix_alone():
+    matrix = torch.diag_embed(tensor([[61.0, 1.0], [1.0, 0.01], [0.0, 0.0]]))
+    verifier = VERIFIERS["matrix_condition"]
+    prediction = torch.zeros_like(matrix)
+    quantity = verifier.quantity(matrix, prediction).tolist()
+    assert quantity == pytest.approx([61.0, 100.0, INF])
+    assert verifier.predict(matrix, prediction).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("name", VERIFIERS)
+def test_a_malformed_prediction_is_never_believed(name):
+    matrix = torch.eye(2).double().repeat(2, 1, 1)
+    prediction = vectors_between(math.pi / 2).repeat(2, 1, 1)
+    prediction[0] = NAN
+    verifier = VERIFIERS[name]
+    assert verifier.quantity(matrix, prediction).isnan().tolist() == [True, False]
+    for threshold in (verifier.threshold, INF):
+        verdict = replace(verifier, threshold=threshold).predict(matrix, prediction)
+        assert verdict.tolist() == [False, True]
+
+
+def test_a_new_rule_is_one_registered_function(monkeypatch):
+    monkeypatch.setattr(VERIFIERS, "_entries", dict(VERIFIERS))
+
+    @verifiers.rule("largest", threshold=2.0)
+    def largest(matrix, prediction):
+        return prediction.abs().amax((1, 2))
+
+    assert VERIFIERS["largest"] == Verifier(largest, 2.0)
+    prediction = tensor([[[1.0]], [[2.0]], [[NAN]]])
+    verdict = VERIFIERS["largest"].predict(None, prediction)
+    assert verdict.tolist() == [True, False, False]
+
+
+def test_a_threshold_between_successes_and_failures_is_found():
+    quantity, correct = arrays([(3.0, False), (1.0, True), (1.5, True), (2.5, False)])
+    assert verifiers.calibrate(quantity, correct) == 2.5
+
+
+@quick
+@given(JUDGED)
+def test_no_threshold_is_better_than_the_calibrated_one(judged):
+    quantity, correct = arrays(judged)
+
+    def right(threshold):
+        return int(((quantity < threshold) == correct).sum())
+
+    best = max(map(right, [*np.arange(0.75, 4.0, 0.25), INF]))
+    found = verifiers.calibrate(quantity, correct)
+    assert right(found) == best
+    lower = [q for q in quantity.tolist() if q < found]
+    assert all(right(threshold) < best for threshold in lower)
+
+
+@quick
+@given(JUDGED)
+def test_the_area_is_the_chance_that_a_success_is_below_a_failure(judged):
+    quantity, correct = arrays(judged)
+    area, low, high = verifiers.auc(quantity, correct)
+    if correct.all() or not correct.any():
+        assert (area, low, high) == (None, None, None)
+    else:
+        assert area == pytest.approx(mean_of_pairs(quantity, correct))
+        assert low is None or 0.0 <= low < area < high <= 1.0
+
+
+@quick
+@given(JUDGED)
+def test_the_area_depends_on_the_order_alone(judged):
+    quantity, correct = arrays(judged)
+    assert verifiers.auc(quantity.exp(), correct) == verifiers.auc(quantity, correct)
+    area = verifiers.auc(quantity, correct)[0]
+    if area is not None:
+        assert verifiers.auc(quantity, ~correct)[0] == pytest.approx(1.0 - area)
+
+
+def test_the_interval_is_delongs_on_the_logit_scale():
+    """Placements 1, 1, 1/2 of successes and 1, 2/3 of failures, by hand."""
+    quantity, correct = arrays(
+        [(1.0, True), (1.5, True), (2.5, True), (3.0, False), (2.0, False)]
+    )
+    area, low, high = verifiers.auc(quantity, correct)
+    assert area == pytest.approx(5 / 6)
+    variance = (1 / 12) / 3 + (1 / 18) / 2
+    half = 1.959963984540054 * math.sqrt(variance) / (5 / 36)
+    centre = math.log(5)
+    assert low == pytest.approx(1 / (1 + math.exp(half - centre)))
+    assert high == pytest.approx(1 / (1 + math.exp(-half - centre)))
+
+
+@pytest.mark.parametrize(
+    "judged",
+    [
+        [(1.0, True), (1.0, True), (2.0, False), (3.0, False)],
+        [(1.0, True), (3.0, True), (2.0, False)],
+        [(1.0, True), (1.0, True), (1.0, False), (1.0, False)],
+    ],
+    ids=["separated", "one failure", "all alike"],
+)
+def test_without_variance_there_is_no_interval(judged):
+    area, low, high = verifiers.auc(*arrays(judged))
+    assert area is not None
+    assert (low, high) == (None, None)
+
+
+def test_the_interval_holds_the_area_as_often_as_promised(inverses):
+    seen, prediction, correct = inverses
+    quantity = VERIFIERS["matrix_condition"].quantity(seen, prediction)
+    area, held = verifiers.auc(quantity, correct)[0], 0
+    rng = stream("verifiers", "samples")
+    for sample in torch.randint(EXAMPLES, (300, 1000), generator=rng):
+        _, low, high = verifiers.auc(quantity[sample], correct[sample])
+        held += low <= area <= high
+    assert 0.91 < held / 300 < 0.99
+
+
+def test_a_curve_is_the_one_drawn_by_hand():
+    quantity, correct = arrays(
+        [
+            (1.0, True),
+            (2.0, True),
+            (2.0, False),
+            (3.0, False),
+            (INF, True),
+            (NAN, False),
+        ]
+    )
+    rows = list(verifiers.roc({"a": quantity}, correct))
+    assert [tuple(row.values()) for row in rows] == [
+        ("a", 1.0, 0.0, 0.0),
+        ("a", 2.0, 0.0, pytest.approx(1 / 3)),
+        ("a", 3.0, pytest.approx(1 / 3), pytest.approx(2 / 3)),
+        ("a", INF, pytest.approx(2 / 3), pytest.approx(2 / 3)),
+    ]
+    assert all(tuple(row) == COLUMNS["roc"] for row in rows)
+
+
+@quick
+@given(JUDGED)
+def test_every_point_of_a_curve_is_what_its_threshold_does(judged):
+    quantity, correct = arrays(judged)
+    rows = list(verifiers.roc({"a": quantity}, correct))
+    assert bool(rows) == bool(correct.any() and not correct.all())
+    for row in rows:
+        believed = quantity < row["threshold"]
+        rates = verifiers.rates(believed, correct)
+        above = rates["failures_above"]["value"]
+        assert row["true_positive_rate"] == rates["successes_below"]["value"]
+        assert row["false_positive_rate"] == pytest.approx(1.0 - above)
+
+
+def test_points_left_out_of_a_curve_do_not_change_its_area(inverses):
+    seen, prediction, correct = inverses
+    quantity = VERIFIERS["matrix_condition"].quantity(seen, prediction)
+    rows = list(verifiers.roc({"a": quantity}, correct))
+    assert len(rows) < 0.1 * EXAMPLES
+    end = {"false_positive_rate": 1.0, "true_positive_rate": 1.0}
+    width, height = ([row[rate] for row in [*rows, end]] for rate in end)
+    area = np.trapezoid(height, width)
+    assert area == pytest.approx(verifiers.auc(quantity, correct)[0], abs=1e-12)
+
+
+def test_rates_are_worded_as_the_paper_words_them():
+    believed = torch.tensor([True, True, False, False, False, True])
+    correct = torch.tensor([True, True, True, False, False, False])
+    rates = verifiers.rates(believed, correct)
+    counts = {name: (row["count"], row["examples"]) for name, row in rates.items()}
+    assert counts == {
+        "successes_below": (2, 3),
+        "failures_above": (2, 3),
+        "right": (4, 6),
+    }
+
+
+def test_a_threshold_is_judged_on_the_examples_that_did_not_choose_it():
+    """Even places are parted by 2, odd places by 5."""
+    even = [(1.0, True), (2.0, False)] * 4
+    odd = [(4.0, True), (5.0, False)] * 4
+    judged = [pair for pairs in zip(even, odd, strict=True) for pair in pairs]
+    quantity, correct = arrays(judged)
+    rows = {
+        (row["chosen_by"], row["statistic"]): row
+        for row in verifiers.table({"matrix_condition": quantity}, correct)
+    }
+    found = rows["calibration", "right"]
+    assert (found["threshold"], found["examples"], found["value"]) == (2.0, 8, 0.5)
+    printed = rows["paper", "successes_below"]
+    assert (printed["threshold"], printed["examples"]) == (62.0, 8)
+    assert printed["value"] == 1.0
+    assert rows[None, "auc"]["examples"] == 16
+    assert all(tuple(row) == COLUMNS["table"] for row in rows.values())
+
+
+@pytest.mark.parametrize("outcome", [True, False])
+@pytest.mark.parametrize("examples", [1, 2, 7])
+def test_a_table_of_one_outcome_has_every_row(outcome, examples):
+    quantity = torch.full((examples,), 1.0, dtype=torch.float64)
+    correct = torch.full((examples,), outcome)
+    rows = list(verifiers.table({"vectors_condition": quantity}, correct))
+    assert len(rows) == 7
+    absent = "failures_above" if outcome else "successes_below"
+    for row in rows:
+        if row["statistic"] in (absent, "auc"):
+            assert row["value"] is None
+
+
+def test_an_unknown_verifier_is_refused():
+    with pytest.raises(UnknownName, match="vectors_condition, matrix_condition"):
+        list(verifiers.table({"luck": tensor([1.0])}, torch.tensor([True])))
+
+
+def test_the_printed_rule_is_as_right_about_exact_inverses_as_known(inverses):
+    """Shares of 100 000 matrices; four standard errors of both samples together."""
+    seen, prediction, correct = inverses
+    believed = VERIFIERS["matrix_condition"].predict(seen, prediction)
+    rates = verifiers.rates(believed, correct)
+    known = {"right": 0.967, "successes_below": 0.966, "failures_above": 0.979}
+    for name, share in known.items():
+        row = rates[name]
+        error = math.sqrt(1.2 * share * (1 - share) / row["examples"])
+        assert row["value"] == pytest.approx(share, abs=4 * error + 0.0005)
+    error = math.sqrt(1.2 * 0.919 * 0.081 / EXAMPLES)
+    accuracy = correct.double().mean().item()
+    assert accuracy == pytest.approx(0.919, abs=4 * error + 0.0005)
