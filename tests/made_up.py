@@ -26,7 +26,8 @@ def share(accuracy: float, examples: int = 5000) -> dict:
 
 
 def square(n: int) -> list[dict]:
-    place = {"n": n, "recipe": "base", "seeds": 1, "oracle": 0.96, "published": None}
+    place = {"n": n, "recipe": "base", "seeds": 1, "oracle": 0.96}
+    place |= {"published": None, "spread": None}
     return [
         {"train": a, "test": b, **place, **share((i + j) / 14)}
         for i, a in enumerate(LAWS)
@@ -35,8 +36,9 @@ def square(n: int) -> list[dict]:
 
 
 def by_tolerance() -> list[dict]:
+    measured = {"seeds": 1, "spread": None, "oracle": 0.9, "malformed": 0.001}
     return [
-        {"law": law, "tolerance": t, **share(10 * t), "oracle": 0.9, "malformed": 0.001}
+        {"law": law, "tolerance": t, **share(10 * t), **measured}
         for law in LAWS
         for t in (0.05, 0.02, 0.01, 0.005)
     ]
@@ -44,6 +46,7 @@ def by_tolerance() -> list[dict]:
 
 def speed(n: int, accuracy: float) -> list[dict]:
     place = {"n": n, "recipe": "base", "target": accuracy, "published": None}
+    place |= {"seeds": 1, "reached": 1, "spread": None}
     steps = {"resolution": 20032, "budget": 400000}
     return [
         {
@@ -83,6 +86,9 @@ def runs(n: int) -> list[dict]:
             "machine": "a_b",
             "cpu": "Cores & Co",
             "threads": 1,
+            "processes": 1,
+            "precision": "float32",
+            "seeds": 1,
         },
         **{"device": "cpu", "parameters": 301442, "examples": 400000, "seconds": 200.5},
         **{"examples_per_second": 1995.0, "attempts": 1, "python": "3.11.7"},

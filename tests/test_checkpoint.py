@@ -74,8 +74,9 @@ def test_no_damage_passes_unnoticed(tmp_path_factory, data):
 
 def test_a_model_carries_what_it_is(tmp_path):
     model, other = nn.Linear(3, 2), nn.Linear(3, 2)
-    checkpoint.save_model(tmp_path / "m", model, {"spec": {"n": 5}})
-    assert checkpoint.load_model(tmp_path / "m", other) == {"spec": {"n": 5}}
+    seeds = {1: nn.Linear(3, 2), 2: model}
+    checkpoint.save_model(tmp_path / "m", seeds, {"spec": {"n": 5}})
+    assert checkpoint.load_model(tmp_path / "m", {2: other}) == {"spec": {"n": 5}}
     assert torch.equal(model.weight, other.weight)
     assert checkpoint.model_facts(tmp_path / "m") == {"spec": {"n": 5}}
 
@@ -84,19 +85,19 @@ def test_equal_models_are_equal_files(tmp_path):
     model = nn.Linear(3, 2)
     contents = set()
     for _ in range(20):  # an order that is left to chance shows in one of them
-        checkpoint.save_model(tmp_path / "m", model, {"spec": {"n": 5}, "b": 1})
+        checkpoint.save_model(tmp_path / "m", {1: model}, {"spec": {"n": 5}, "b": 1})
         contents.add((tmp_path / "m").read_bytes())
     assert len(contents) == 1
 
 
 def test_a_damaged_model_is_refused(tmp_path):
     path = tmp_path / "m"
-    checkpoint.save_model(path, nn.Linear(3, 2), {})
+    checkpoint.save_model(path, {1: nn.Linear(3, 2)}, {})
     content = bytearray(path.read_bytes())
     content[-2] ^= 4
     path.write_bytes(content)
     with pytest.raises(DamagedFile, match="checksum"):
-        checkpoint.load_model(path, nn.Linear(3, 2))
+        checkpoint.load_model(path, {1: nn.Linear(3, 2)})
     path.write_text(json.dumps({}))
     with pytest.raises(DamagedFile, match="damaged"):
         checkpoint.model_facts(path)

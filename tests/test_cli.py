@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import signal
 import subprocess
@@ -77,12 +78,13 @@ def test_a_run_says_what_was_trained_where(trained, smoke_model):
     assert facts["started"] <= facts["finished"]
 
 
-def test_scores_have_a_row_per_test_and_tolerance(trained, smoke_model):
+def test_scores_have_a_row_per_seed_test_and_tolerance(trained, smoke_model):
     lines = (trained / "scores.csv").read_text().splitlines()
-    assert lines[0].startswith("test,tolerance,examples,correct,malformed,accuracy")
-    starts = [line.split(",")[:3] for line in lines[1:]]
+    assert lines[0].startswith("seed,test,tolerance,examples,correct,malformed")
+    starts = [line.split(",")[:4] for line in lines[1:]]
     laws = smoke_model.curve.tests
-    assert starts == [[law, t, "30"] for law in laws for t in ("0.05", "0.01")]
+    expected = itertools.product(laws, ("1", "2"), ("0.05", "0.01"))
+    assert starts == [[seed, law, t, "30"] for law, seed, t in expected]
 
 
 def test_predicting_twice_gives_the_same_bytes(trained, tests, tmp_path):

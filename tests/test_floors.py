@@ -11,7 +11,8 @@ SOURCE = Path("src/mathprobe")
 FLOORS = (
     {"errors", "registry", "lazy", "seeds", "files", "provenance"},
     {"spec", "linalg"},
-    {"nets", "training", "decoding", "checkpoint", "catalog", "progress"},
+    {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"},
+    {"progress"},
     {"studies", "paper", "status"},
     {"cli"},
 )

@@ -12,7 +12,7 @@ from mathprobe.errors import InputError
 from mathprobe.paper import latex, numbers, tables
 
 KINDS = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
-FILTERS = [write for write in latex.FILTERS if write is not latex.half_width]
+FILTERS = [write for write in latex.FILTERS if write is not latex.uncertainty]
 
 
 def page(kind: str, scale: str = "demo", tables: dict | None = None) -> str:
@@ -47,9 +47,10 @@ def line(template: str, **values) -> str:
         ("{{ 59.7 | duration }}", r"1\,min 00\,s"),
         ("{{ 3723 | duration }}", r"1\,h 02\,min"),
         ("{{ 1.0 | shade }}", str(latex.DEEPEST)),
-        ("{{ {'low': 1.0, 'high': 1.0} | half_width }}", "0.1"),
-        ("{{ {'low': 0.9, 'high': 0.914} | half_width }}", "0.7"),
-        ("{{ {'low': none, 'high': none} | half_width }}", "---"),
+        ("{{ {'low': 1.0, 'high': 1.0, 'spread': none} | uncertainty }}", "0.1"),
+        ("{{ {'low': 0.9, 'high': 0.9, 'spread': 0.0301} | uncertainty }}", "3.1"),
+        ("{{ {'low': 0.9, 'high': 0.914, 'spread': none} | uncertainty }}", "0.7"),
+        ("{{ {'low': none, 'high': none, 'spread': none} | uncertainty }}", "---"),
     ],
 )
 def test_a_filter_prints_a_number_as_it_is_read(text, printed):
@@ -62,7 +63,7 @@ def test_a_filter_prints_a_number_as_it_is_read(text, printed):
 @pytest.mark.parametrize("write", FILTERS, ids=lambda write: write.__name__)
 @pytest.mark.parametrize("value", [None, math.nan, ""])
 def test_what_is_missing_prints_as_a_dash(write, value):
-    assert write(value) == "---"  # half_width looks into a cell: above
+    assert write(value) == "---"  # uncertainty looks into a cell: above
 
 
 @pytest.mark.parametrize("value", [0.5, None, math.nan, True])

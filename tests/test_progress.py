@@ -56,11 +56,11 @@ def test_others_read_where_it_is(watcher, tmp_path):
 
 
 def test_the_curve_is_written_as_it_grows(watcher, tmp_path):
-    row = {"examples": 2000, "test": "laplace", "accuracy": 0.1}
+    row = {"seed": 1, "examples": 2000, "test": "laplace", "accuracy": 0.1}
     watcher.trainer.curve = [{**row, "malformed": 0.0, "loss": 1.0}]
     watcher(Progress(2000, 0.5, 0.25))
     text = (tmp_path / progress.CURVE).read_text()
-    assert text.splitlines()[1] == "2000,laplace,0.1,0.0,1.0"
+    assert text.splitlines()[1] == "1,2000,laplace,0.1,0.0,1.0"
 
 
 def test_a_failure_is_noted_and_a_stop_is_none(tmp_path):

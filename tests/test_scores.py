@@ -23,7 +23,9 @@ def test_the_error_is_relative_l1():
 def test_a_malformed_prediction_has_no_error_and_is_never_right():
     nan = torch.full_like(TARGET, torch.nan)
     assert torch.tensor(error(nan)).isnan()
-    (row,) = scores.table("a", torch.tensor([torch.nan]), torch.zeros(1), [0.5])
+    (row,) = scores.table(
+        {"seed": 1, "test": "a"}, torch.tensor([torch.nan]), torch.zeros(1), [0.5]
+    )
     assert (row["correct"], row["malformed"], row["oracle"]) == (0, 1.0, 1.0)
 
 
@@ -63,7 +65,7 @@ def test_vectors_of_nothing_are_right_only_if_they_are_the_target(task):
 def test_tolerances_are_strict_and_nested():
     errors = torch.tensor([0.0, 0.005, 0.02, 0.049, 0.05, 1.0])
     tolerances = (0.05, 0.02, 0.01, 0.005)
-    rows = list(scores.table("a", errors, errors, tolerances))
+    rows = list(scores.table({"seed": 1, "test": "a"}, errors, errors, tolerances))
     assert [row["correct"] for row in rows] == [4, 2, 2, 1]
     assert [row["tolerance"] for row in rows] == list(tolerances)
     assert all(tuple(row) == scores.COLUMNS for row in rows)

@@ -27,7 +27,7 @@ def test_test_sets_do_not_depend_on_models_and_repeat():
 
 def test_training_data_are_not_the_test_set(demo):
     trainer = linalg.trainer(demo, "cpu")
-    source, target = trainer.blocks(0)
+    source, target = trainer.learners[1].blocks(0)
     codecs = linalg.Codecs(demo)
     tested = codecs.source.encode(torch.from_numpy(drawn("laplace")["matrix"]))
     both = torch.cat([source, tested]).unique(dim=0)
@@ -52,7 +52,7 @@ def test_curve_sets_follow_the_settings_of_their_laws(demo):
 
 
 def test_blocks_repeat_and_differ(demo):
-    blocks = linalg.trainer(demo, "cpu").blocks
+    blocks = linalg.trainer(demo, "cpu").learners[1].blocks
     assert torch.equal(blocks(3)[0], blocks(3)[0])
     assert not torch.equal(blocks(3)[0], blocks(4)[0])
 
@@ -80,8 +80,8 @@ def test_three_digits_hardly_bind(demo):
 
 
 def test_a_network_repeats_from_its_seed(demo):
-    first, again = (linalg.Codecs(demo).build().state_dict() for _ in range(2))
-    other = linalg.Codecs(dataclasses.replace(demo, seed=2)).build().state_dict()
+    seeds = 1, 1, 2
+    first, again, other = (linalg.Codecs(demo).build(s).state_dict() for s in seeds)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["output_bias"], other["output_bias"])
 
@@ -90,17 +90,17 @@ def test_building_leaves_the_global_stream_alone(demo):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    linalg.Codecs(demo).build()
+    linalg.Codecs(demo).build(1)
     assert torch.equal(torch.rand(1), expected)
 
 
 def test_what_is_malformed_is_counted(demo):
     codecs = linalg.Codecs(demo)
-    network = codecs.build()
+    network = codecs.build(1)
     with torch.no_grad():
         network.output_bias[0] = 1e6  # nothing but end tokens
     test = {"laplace": drawn("laplace", examples=20)}
-    answers = linalg.predictions(demo, network, test)
+    answers = linalg.predictions(demo, {1: network}, test)
     rows = linalg.score(demo, test, answers, [0.05])
     assert rows[0]["malformed"] == 1.0
     assert rows[0]["correct"] == 0

@@ -1,6 +1,7 @@
 import pytest
 
 from mathprobe import catalog
+from mathprobe.linalg import scores
 from mathprobe.paper import tables
 from mathprobe.paper.tables import Trained
 
@@ -12,23 +13,27 @@ def published():
     return catalog.read("paper/published/charton2022.yaml")
 
 
-def model(law, n=5, accuracy=0.5):
+def model(law, n=5, accuracies=(0.5,)):
     data = {"task": "eigenvalues", "law": law, "n": n, "law_settings": {}}
     schedule = {"curve_every": 100, "examples": 400}
     spec = {"data": data, "schedule": schedule, "curve": {"tests": ["semicircle"]}}
+    spec |= {"seeds": len(accuracies), "precision": "float32"}
     scores = [
         {
-            **{"test": test, "tolerance": tolerance, "examples": 10, "correct": 5},
+            **{"seed": seed, "test": test, "tolerance": tolerance},
+            **{"examples": 10, "correct": 10 * accuracy},
             **{"malformed": 0.0, "accuracy": accuracy, "low": 0.2, "high": 0.8},
             "oracle": 1.0,
         }
         for test in LAWS
         for tolerance in (0.05, 0.01)
+        for seed, accuracy in enumerate(accuracies, 1)
     ]
     curve = [
-        {"examples": 100 * k, "test": "semicircle", "accuracy": 0.25 * k}
-        | {"malformed": 0.0, "loss": 1.0}
+        {"seed": seed, "examples": 100 * k, "test": "semicircle", "loss": 1.0}
+        | {"accuracy": 0.5 * accuracy * k, "malformed": 0.0}
         for k in (1, 2, 3)
+        for seed, accuracy in enumerate(accuracies, 1)
     ]
     run = {
         "spec": spec,
@@ -49,7 +54,7 @@ def columns(rows, kind):
 def test_out_of_distribution_has_the_promised_columns():
     assert tables.COLUMNS["ood"] == (
         *("train", "test", "n", "recipe", "seeds", "examples"),
-        *("accuracy", "low", "high", "oracle", "published"),
+        *("accuracy", "low", "high", "oracle", "published", "spread"),
     )
 
 
@@ -62,6 +67,30 @@ def test_published_shares_stand_beside_ours(published):
         ("laplace", "semicircle"): 1.0,
         ("laplace", "laplace"): 1.0,
     }
+
+
+def test_one_seed_has_an_interval_and_no_spread(published):
+    row = next(tables.ood([model("laplace")], published))
+    assert (row["seeds"], row["accuracy"], row["spread"]) == (1, 0.5, None)
+    assert (row["low"], row["high"]) == scores.wilson(5, 10)
+
+
+def test_several_seeds_have_their_mean_and_spread(published):
+    row = next(tables.ood([model("laplace", accuracies=(0.4, 0.6, 0.8))], published))
+    assert (row["seeds"], row["examples"]) == (3, 10)
+    assert row["accuracy"] == pytest.approx(0.6)
+    assert row["spread"] == pytest.approx(0.2)
+    assert (row["low"], row["high"]) == scores.wilson(6, 10)
+
+
+def test_learning_speed_of_several_seeds_needs_all_of_them(published):
+    several = [model("laplace", accuracies=(0.5, 1.0))]
+    (row,) = tables.learning_speed(several, published, 0.5)
+    assert (row["seeds"], row["reached"], row["examples"]) == (2, 2, 150)
+    assert row["spread"] == pytest.approx(100 / 2**0.5)
+    assert row["best"] == pytest.approx((0.75 + 1.5) / 2)
+    (row,) = tables.learning_speed(several, published, 0.9)
+    assert (row["reached"], row["examples"], row["spread"]) == (1, None, None)
 
 
 def test_nothing_stands_where_nothing_was_published(published):

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import os
 import signal
 
@@ -21,9 +22,13 @@ def fresh(smoke_model):
 
 
 def same(one, other):
-    weights = [trainer.model.state_dict() for trainer in (one, other)]
-    equal = [torch.equal(weights[0][name], weights[1][name]) for name in weights[0]]
-    return all(equal) and one.curve == other.curve
+    seeds = [one.learners[seed].tensors() for seed in one.learners]
+    others = [other.learners[seed].tensors() for seed in one.learners]
+    return one.curve == other.curve and all(map(equal, seeds, others))
+
+
+def equal(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def stop_after(trainer, updates):
@@ -46,8 +51,8 @@ def test_the_same_specification_trains_to_the_same_bits(fresh, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_another_seed_trains_to_other_bits(fresh, tmp_path):
-    one, other = fresh(), fresh(seed=2)
+def test_another_precision_trains_to_other_bits(fresh, tmp_path):
+    one, other = fresh(), fresh(precision="bfloat16")
     for trainer in (one, other):
         trainer.run(tmp_path, NEVER)
     assert not same(one, other)
@@ -75,23 +80,23 @@ def test_states_are_saved_on_the_way(fresh, tmp_path):
 
 def test_a_changed_specification_is_refused_with_the_difference(fresh, tmp_path):
     fresh().run(tmp_path, 0.0)
-    with pytest.raises(InputError, match="seed: 1 then, 2 now"):
-        fresh(seed=2).resume(tmp_path)
+    with pytest.raises(InputError, match="seeds: 2 then, 1 now"):
+        fresh(seeds=1).resume(tmp_path)
 
 
 def test_the_curve_has_a_point_per_interval_and_test(fresh, tmp_path):
     trainer = fresh()
     trainer.run(tmp_path, NEVER)
-    points = [(point["examples"], point["test"]) for point in trainer.curve]
+    points = [(row["examples"], row["seed"], row["test"]) for row in trainer.curve]
     laws = ("semicircle", "abs_semicircle")
-    assert points == [(examples, law) for examples in (320, 640) for law in laws]
+    assert points == list(itertools.product((320, 640), (1, 2), laws))
     assert all(point["loss"] > 0 for point in trainer.curve)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(fresh, tmp_path):
     trainer = fresh()
     with torch.no_grad():
-        trainer.model.output_bias.fill_(torch.nan)
+        trainer.learners[1].network.output_bias.fill_(torch.nan)
     with pytest.raises(InputError, match="not finite after 5 updates"):
         trainer.run(tmp_path, NEVER)
 
@@ -104,7 +109,7 @@ def test_a_state_that_is_not_finite_is_never_saved(fresh, tmp_path):
         step()
         if trainer.updates == 3:
             with torch.no_grad():
-                trainer.model.output_bias[7] = torch.inf
+                trainer.learners[1].network.output_bias[7] = torch.inf
 
     trainer.step = spoiling
     with pytest.raises(InputError, match="remove the folder and train anew"):

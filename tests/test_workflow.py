@@ -112,7 +112,7 @@ def test_smoke_makes_every_kind_of_file(smoke):
     ]
     head = (results / "tables/ood_eigenvalues_n2.csv").read_text().splitlines()[0]
     assert head == (
-        "train,test,n,recipe,seeds,examples,accuracy,low,high,oracle,published"
+        "train,test,n,recipe,seeds,examples,accuracy,low,high,oracle,published,spread"
     )
     for figure in ("ood_heatmap", "learning_curves"):
         assert (results / f"figures/{figure}.pdf").exists()
@@ -165,8 +165,8 @@ def test_a_changed_tolerance_trains_nothing(changed):
 
 def test_what_changes_no_result_re_runs_nothing(changed):
     changed.configure(
-        "gpu: 0, threads: 1, mem_mb: 2000, runtime: 60, save_every: 1",
-        "gpu: 0, threads: 2, mem_mb: 9000, runtime: 90, save_every: 7",
+        "gpus: 0, threads: 1, mem_mb: 2000, runtime: 60, save_every: 1",
+        "gpus: 0, threads: 2, mem_mb: 9000, runtime: 90, save_every: 7",
     )
     assert changed.planned(*targets(changed)) == {}
 

@@ -140,7 +140,9 @@ outside = (beside["published"] + rounding < beside["low"]) | (
     beside["published"] - rounding > beside["high"]
 )
 listed = beside[outside].sort_values("gap", key=abs, ascending=False, kind="stable")
-listed = listed.head(10).drop(columns=["n", "recipe", "seeds", "examples", "oracle"])
+listed = listed.head(10).drop(
+    columns=["n", "recipe", "seeds", "examples", "oracle", "spread"]
+)
 for side in ("train", "test"):
     listed[side] = listed[side].map(lambda law: draw.label(law, printed))
 

@@ -61,16 +61,28 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise files.DamagedFile(f"{path}: damaged ({error})") from error
 
 
-def save_model(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
-    """Write a model's weights, and beside them the facts that say what it is."""
-    _write(path, dict(model.state_dict()), facts)
+def save_model(path: Path, seeds: dict[int, nn.Module], facts: dict[str, Any]) -> None:
+    """Write a model's weights, by seed, and the facts that say what it is."""
+    tensors = {
+        f"{seed}.{name}": tensor
+        for seed, network in seeds.items()
+        for name, tensor in network.state_dict().items()
+    }
+    _write(path, tensors, facts)
 
 
-def load_model(path: Path, model: nn.Module) -> dict[str, Any]:
-    """Read weights into a model of the same shape and give the stored facts."""
+def load_model(path: Path, seeds: dict[int, nn.Module]) -> dict[str, Any]:
+    """Read weights into networks of the same shapes and give the stored facts."""
     tensors, facts = _read(path)
-    model.load_state_dict(tensors)
+    for seed, network in seeds.items():
+        network.load_state_dict(under(f"{seed}.", tensors))
     return facts
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give the tensors whose names begin so, without that beginning."""
+    names = (name for name in tensors if name.startswith(prefix))
+    return {name.removeprefix(prefix): tensors[name] for name in names}
 
 
 def model_facts(path: Path) -> dict[str, Any]:

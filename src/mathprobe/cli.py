@@ -14,11 +14,15 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mathprobe import files, provenance
 from mathprobe.errors import InputError
 from mathprobe.spec import Conditions, Model, TestSet
+
+if TYPE_CHECKING:
+    from mathprobe.team import Team
+    from mathprobe.training import Trainer
 
 STOPPED = 75  # EX_TEMPFAIL: the state is saved, run again to go on
 
@@ -91,6 +95,8 @@ def _set_up_torch(threads: int) -> str:
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # Nothing here reads memory that it has not written; filling it costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -106,6 +112,7 @@ def _train(parser: Parser) -> None:
         parser.add_argument(output, type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True, help="folder of states")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=1, help="one for every GPU")
     parser.add_argument("--save-every", type=float, default=5.0, help="minutes")
 
 
@@ -113,34 +120,58 @@ def _train(parser: Parser) -> None:
 def train(args: Arguments) -> None:
     """Train a model, or go on where its training was stopped."""
     device = _set_up_torch(args.threads)
-    from mathprobe import checkpoint
-    from mathprobe.progress import Watcher
-    from mathprobe.studies import linalg
-    from mathprobe.training import CURVE_COLUMNS, Interrupted
+    from mathprobe import checkpoint, team, training
 
-    spec, stamp = Model.parse(args.spec), provenance.stamp()
+    spec = Model.parse(args.spec)
+    origin = {**provenance.stamp(), "device": _device_name(device)}
+    origin |= {"threads": args.threads, "processes": args.processes}
     with files.only_one(args.state):
         for folder in (args.state, args.model.parent):
             files.clear_leftovers(folder)
-        trainer = linalg.trainer(spec, device)
-        place = {"device": _device_name(device), "threads": args.threads}
-        origin = {key: stamp[key] for key in ("code", "started")}
-        trainer.history[-1] |= {**place, **origin}
-        if trainer.resume(args.state):
-            print(f"going on after {trainer.examples:,} examples", flush=True)
-        label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
-        with Watcher(label, trainer, args.state) as watch:
-            try:
-                trainer.run(args.state, 60.0 * args.save_every, watch)
-            except Interrupted as reason:
-                text = f"{reason}: state saved in {args.state}; run again to go on"
-                print(text, flush=True)
-                raise SystemExit(STOPPED) from None
-        checkpoint.save_model(args.model, trainer.model, {"spec": spec.plain()})
-        files.write_csv(args.curve, trainer.curve, CURVE_COLUMNS)
-        run = {**trainer.summary(), **stamp, **place, "finished": provenance.now()}
+        checkpoint.load_state(args.state)  # sets a damaged one aside for all
+        together = args.spec, args.state, args.threads
+        with team.lead(args.processes, _help_to_train, *together) as led:
+            trainer = _train_to_the_end(args, device, led, origin)
+        seeds = {seed: one.network for seed, one in trainer.learners.items()}
+        checkpoint.save_model(args.model, seeds, {"spec": spec.plain()})
+        files.write_csv(args.curve, trainer.curve, training.CURVE_COLUMNS)
+        run = {**trainer.summary(), **origin, "finished": provenance.now()}
         files.write_json(args.run, run)
         shutil.rmtree(args.state, ignore_errors=True)
+
+
+def _train_to_the_end(
+    args: Arguments, device: str, team: Team, origin: dict[str, Any]
+) -> Trainer:
+    from mathprobe.progress import Watcher
+    from mathprobe.studies import linalg
+    from mathprobe.training import Interrupted
+
+    spec = Model.parse(args.spec)
+    trainer = linalg.trainer(spec, device, team)
+    kept = ("device", "threads", "processes", "code", "started")
+    trainer.history[-1] |= {key: origin[key] for key in kept}
+    if trainer.resume(args.state):
+        print(f"going on after {trainer.examples:,} examples", flush=True)
+    label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
+    with Watcher(label, trainer, args.state) as watch:
+        try:
+            trainer.run(args.state, 60.0 * args.save_every, watch)
+        except Interrupted as reason:
+            text = f"{reason}: state saved in {args.state}; run again to go on"
+            print(text, flush=True)
+            raise SystemExit(STOPPED) from None
+    return trainer
+
+
+def _help_to_train(team: Team, spec: str, state: Path, threads: int) -> None:
+    """Train along with the process that leads the team."""
+    device = _set_up_torch(threads)
+    from mathprobe.studies import linalg
+
+    trainer = linalg.trainer(Model.parse(spec), device, team)
+    trainer.resume(state)
+    trainer.follow()
 
 
 def _predict(parser: Parser) -> None:
@@ -158,10 +189,10 @@ def predict(args: Arguments) -> None:
     from mathprobe.studies import linalg
 
     spec = Model.of(checkpoint.model_facts(args.model)["spec"])
-    network = linalg.Codecs(spec).build()
-    checkpoint.load_model(args.model, network)
-    tests = _read_tests(args.tests)
-    arrays = linalg.predictions(spec, network.to(device), tests)
+    seeds = linalg.networks(spec)
+    checkpoint.load_model(args.model, seeds)
+    seeds = {number: network.to(device) for number, network in seeds.items()}
+    arrays = linalg.predictions(spec, seeds, _read_tests(args.tests))
     _save_with_spec(args.out, arrays, spec)
 
 

@@ -17,7 +17,6 @@ def greedy(
 
     Sequences are not cut at their end token: a reader ignores what follows it.
     """
-    model.eval()
     parts = [_greedy_chunk(model, part, start, length) for part in source.split(chunk)]
     return torch.cat(parts)
 

@@ -24,6 +24,8 @@ DECIDING = (
     "nets/seq2seq.py",
     "spec.py",
     "decoding.py",
+    "learner.py",
+    "team.py",
     "training.py",
     "studies/linalg.py",
 )

@@ -155,9 +155,10 @@ class Model(Record):
     encoder: Stack
     decoder: Stack
     query: str
+    precision: str  # of the network's matrix products; weights are float32
     schedule: Schedule
     curve: Curve
-    seed: int
+    seeds: int  # trained: 1, 2, ...; each has weights and data of its own
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """One training loop for every sequence-to-sequence model; it knows no task.
 
-Source: Charton 2022, appendix: Adam, linear warm-up, cosine schedule, gradients
-clipped in norm.  A training is a function of its settings and its blocks of data: the
-place in the data is the number of updates made, so a training that resumes ends in the
-same bits as one that was never stopped.  B: batch, S: source, T: target.
+Source: Charton 2022, appendix: linear warm-up, cosine schedule.  A training is a
+function of its settings and its blocks of data: the place in the data is the number of
+updates made, so a training that resumes ends in the same bits as one that was never
+stopped.  The seeds of a model are trained side by side; none knows of the others, so
+each ends in the bits that it would have reached alone.
 """
 
 from __future__ import annotations
@@ -15,20 +16,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from mathprobe import checkpoint
 from mathprobe.errors import InputError
+from mathprobe.learner import BATCHES_PER_BLOCK, Learner
 from mathprobe.spec import Model
+from mathprobe.team import ALONE, Team
 
 WATCH_SECONDS = 1.0
-CURVE_COLUMNS = ("examples", "test", "accuracy", "malformed", "loss")
-BATCHES_PER_BLOCK = 64  # data is drawn in blocks; part of what fixes the result
-Blocks = Callable[[int], tuple[Tensor, Tensor]]  # block number -> ids [N, S], [N, T]
+CURVE_COLUMNS = ("seed", "examples", "test", "accuracy", "malformed", "loss")
 Measure = Callable[[nn.Module], list[dict[str, Any]]]
 
 
@@ -38,75 +38,52 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training is, for those who watch."""
+    """Where a training is, for those who watch: means over its seeds."""
 
-    examples: int
+    examples: int  # of each seed
     loss: float  # mean since the last point of the curve; NaN right after one
     accuracy: float  # mean over the tests of that point; NaN before the first
 
 
 class Trainer:
-    """A model on its way; `run` takes it to the end."""
+    """The seeds of a model on their way; `run` takes them to the end."""
 
     def __init__(
         self,
-        model: nn.Module,
-        blocks: Blocks,
+        learners: dict[int, Learner],
         spec: Model,
         measure: Measure,
-        padding: int,
+        team: Team = ALONE,
     ) -> None:
-        self.model, self.blocks, self.spec = model, blocks, spec
-        self.schedule = spec.schedule
-        self.measure, self.padding = measure, padding
-        self.optimiser = torch.optim.Adam(model.parameters(), lr=0.0, fused=True)
+        self.learners, self.spec, self.team = learners, spec, team
+        self.schedule, self.measure = spec.schedule, measure
         self.updates = 0
         self.curve: list[dict[str, Any]] = []
-        device = next(model.parameters()).device
-        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self.history: list[dict[str, Any]] = [{}]  # where each attempt ran
         self._seconds_before, self._begun = 0.0, time.monotonic()
-        self._block = -1, None
-
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        number, place = divmod(self.updates, BATCHES_PER_BLOCK)
-        if self._block[0] != number:
-            self._block = number, self.blocks(number)
-        first = place * self.schedule.batch
-        source, target = self._block[1]
-        rows = slice(first, first + self.schedule.batch)
-        return source[rows], target[rows]
 
     def step(self) -> None:
-        """Make one update."""
-        self.model.train()
-        source, target = self._batch()
-        logits = self.model(source, target[:, :-1], self.model.source_mask(source))
-        loss = functional.cross_entropy(
-            logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=self.padding
-        )
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.clip_norm)
-        self.optimiser.param_groups[0]["lr"] = self.schedule.rate(self.updates)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
-        self.loss_sum += loss.detach()
+        """Make one update of every seed."""
+        for learner in self.learners.values():
+            learner.step(self.updates)
         self.updates += 1
 
     def point(self) -> None:
-        """Measure a point of the learning curve."""
+        """Measure a point of the learning curves."""
         since = (self.updates - 1) % self.schedule.updates_per_point + 1
-        facts = {"examples": self.examples, "loss": float(self.loss_sum) / since}
-        self.curve += [{**facts, **row} for row in self.measure(self.model)]
-        self.loss_sum.zero_()
+        for seed, learner in self.learners.items():
+            learner.wait()
+            loss = float(learner.loss_sum) / since
+            facts = {"seed": seed, "examples": self.examples, "loss": loss}
+            self.curve += [{**facts, **row} for row in self.measure(learner.network)]
+            learner.loss_sum.zero_()
 
     def state(self) -> checkpoint.State:
         """Give everything that is needed to go on."""
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            for key, value in self.optimiser.state[parameter].items():
-                tensors[f"adam.{key}.{name}"] = value
-        tensors["loss_sum"] = self.loss_sum
+        tensors = {}
+        for seed, learner in self.learners.items():
+            learner.wait()
+            tensors |= {f"{seed}.{k}": v for k, v in learner.tensors().items()}
         facts = {
             "spec": self.spec.plain(),
             "curve": self.curve,
@@ -134,14 +111,8 @@ class Trainer:
         return True
 
     def _restore(self, state: checkpoint.State) -> None:
-        self.model.load_state_dict(_under("model.", state.tensors))
-        keys = ("step", "exp_avg", "exp_avg_sq")
-        for name, parameter in self.model.named_parameters():
-            self.optimiser.state[parameter] = {
-                key: state.tensors[f"adam.{key}.{name}"].to(parameter.device)
-                for key in keys
-            }
-        self.loss_sum.copy_(state.tensors["loss_sum"])
+        for seed, learner in self.learners.items():
+            learner.restore(checkpoint.under(f"{seed}.", state.tensors))
         self.updates, self.curve = state.updates, state.facts["curve"]
         self.history = [*state.facts["history"], *self.history]
         self._seconds_before = state.facts["seconds"]
@@ -153,17 +124,19 @@ class Trainer:
 
     @property
     def examples(self) -> int:
-        """Give the number of examples seen so far."""
+        """Give the number of examples that each seed has seen so far."""
         return self.updates * self.schedule.batch
 
     def summary(self) -> dict[str, Any]:
-        """Say what was trained and what it cost."""
+        """Say what was trained and what it cost; the rate is of all seeds together."""
+        network = next(iter(self.learners.values())).network
+        rate = len(self.learners) * self.examples / self.seconds
         return {
             "spec": self.spec.plain(),
-            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "parameters": sum(p.numel() for p in network.parameters()),
             "examples": self.examples,
             "seconds": round(self.seconds, 1),
-            "examples_per_second": round(self.examples / self.seconds, 1),
+            "examples_per_second": round(rate, 1),
             "attempts": len(self.history),
             "history": self.history,
         }
@@ -187,19 +160,32 @@ class Trainer:
                     self._check_finite(folder)
                     self.point()
                 now = time.monotonic()
-                if stopped or now - saved > save_every:
+                stops = self._stops(bool(stopped))
+                if stops or now - saved > save_every:
                     self._check_finite(folder)
                     checkpoint.save_state(folder, self.state())
                     saved = time.monotonic()
-                if stopped and not last:
+                if stops and not last:
                     raise Interrupted(f"stopped by {stopped[0]}")
                 if now - watched > WATCH_SECONDS:
                     watch(self._progress())
                     watched = now
 
+    def follow(self) -> None:
+        """Make the updates that the leader of the team makes, and nothing else."""
+        while self.updates < self.schedule.updates:
+            self.step()
+            if self._stops(False):
+                break
+
+    def _stops(self, told: bool) -> bool:
+        """Tell whether to stop here; a team asks its leader once a block."""
+        if self.team.size > 1 and self.updates % BATCHES_PER_BLOCK:
+            return False
+        return self.team.agree(told)
+
     def _check_finite(self, folder: Path) -> None:
-        weights = all(bool(p.isfinite().all()) for p in self.model.parameters())
-        if not (weights and math.isfinite(float(self.loss_sum))):
+        if not all(learner.is_finite() for learner in self.learners.values()):
             raise InputError(
                 f"the loss or a weight is not finite after {self.updates} updates; "
                 f"{folder} keeps the last good state.  Lower learning_rate or "
@@ -208,16 +194,13 @@ class Trainer:
 
     def _progress(self) -> Progress:
         since = self.updates % self.schedule.updates_per_point
-        loss = float(self.loss_sum) / since if since else math.nan
+        for learner in self.learners.values():
+            learner.wait()
+        losses = [float(learner.loss_sum) for learner in self.learners.values()]
+        loss = fmean(losses) / since if since else math.nan
         last = [p for p in self.curve if p["examples"] == self.curve[-1]["examples"]]
-        accuracies = [point["accuracy"] for point in last] or [math.nan]
-        accuracy = sum(accuracies) / len(accuracies)
+        accuracy = fmean([p["accuracy"] for p in last] or [math.nan])
         return Progress(self.examples, loss, accuracy)
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    names = (name for name in tensors if name.startswith(prefix))
-    return {name.removeprefix(prefix): tensors[name] for name in names}
 
 
 @contextmanager

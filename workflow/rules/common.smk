@@ -82,6 +82,11 @@ def needs(kind, what):
     return look_up
 
 
+def processes(wildcards):
+    """Give the processes of a training: one for every GPU, and one without any."""
+    return max(1, CATALOG.compute(wildcards.scale, "train")["gpus"])
+
+
 def outcome(scale):
     """Give what a plain run makes; without TeX that is all but the PDF."""
     pdf = [f"results/{scale}/paper.pdf"] if ENGINE.kind != "none" else []

@@ -26,7 +26,8 @@ rule linalg_train:
         "../../envs/python.yaml"
     threads: needs("train", "threads")
     resources:
-        gpu=needs("train", "gpu"),
+        gpu=needs("train", "gpus"),
+        processes=processes,
         mem_mb=needs("train", "mem_mb"),
         runtime=needs("train", "runtime"),
         save_every=needs("train", "save_every"),
@@ -38,6 +39,7 @@ rule linalg_train:
         "python -m mathprobe train {params.spec:q}"
         " --model {output.model} --curve {output.curve} --run {output.run}"
         " --state {params.state} --threads {threads}"
+        " --processes {resources.processes}"
         " --save-every {resources.save_every} 2>&1"
         " | (trap '' INT TERM USR1; exec tee {log})"
 
@@ -55,7 +57,7 @@ rule linalg_predict:
         "../../envs/python.yaml"
     threads: needs("predict", "threads")
     resources:
-        gpu=needs("predict", "gpu"),
+        gpu=needs("predict", "gpus"),
         mem_mb=needs("predict", "mem_mb"),
         runtime=needs("predict", "runtime"),
     shell:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 COLUMNS = (
+    "seed",
     "test",
     "tolerance",
     "examples",
@@ -66,15 +67,18 @@ def quantile_ranks(quantile: float, total: int) -> tuple[int, int]:
 
 
 def table(
-    test: str, error: Tensor, oracle_error: Tensor, tolerances: Iterable[float]
+    name: dict[str, Any],
+    error: Tensor,
+    oracle_error: Tensor,
+    tolerances: Iterable[float],
 ) -> Iterator[dict[str, Any]]:
-    """Score one test set: a row per tolerance, shares between 0 and 1."""
+    """Score one test set: a named row per tolerance, shares between 0 and 1."""
     total = len(error)
     for tolerance in tolerances:
         correct = int((error < tolerance).sum())
         low, high = wilson(correct, total)
         yield {
-            "test": test,
+            **name,
             "tolerance": tolerance,
             "examples": total,
             "correct": correct,

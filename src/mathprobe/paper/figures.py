@@ -294,12 +294,17 @@ def _curves(
 ) -> None:
     for train in trains:
         order = list(LAWS).index(LAWS.known(train))  # a law keeps its colour
-        line = table[table["train"] == train].sort_values("examples")
-        line = line.dropna(subset="accuracy")
+        points = table[table["train"] == train].dropna(subset="accuracy")
+        line = 100 * points.groupby("examples")["accuracy"].agg(["mean", "min", "max"])
+        colour = COLOURS[order % len(COLOURS)]
+        # Between the best and the worst seed.
+        axes.fill_between(
+            line.index, line["min"], line["max"], color=colour, alpha=0.15, linewidth=0
+        )
         axes.plot(
-            line["examples"],
-            100 * line["accuracy"],
-            color=COLOURS[order % len(COLOURS)],
+            line.index,
+            line["mean"],
+            color=colour,
             linestyle=DASHES[group(train)],
             marker=MARKERS[order % len(MARKERS)],
             markevery=(MARKS * order / len(LAWS), MARKS),

@@ -122,18 +122,24 @@ def shade(share: float) -> str:
 
 
 @_printed
-def half_width(cell: Row, digits: int = 1) -> str:
-    """Print half an interval in percentage points, rounded up: never zero."""
-    if _missing(cell["low"]) or _missing(cell["high"]):
+def uncertainty(cell: Row, digits: int = 1) -> str:
+    """Print the spread over seeds in percentage points; of one, half its interval.
+
+    Rounded up: never zero.
+    """
+    if not _missing(cell["spread"]):
+        points = 100 * cell["spread"]
+    elif _missing(cell["low"]) or _missing(cell["high"]):
         return DASH
+    else:
+        points = 50 * (cell["high"] - cell["low"])
     unit = 10.0**digits
-    half = 50 * (cell["high"] - cell["low"])
-    return fixed(max(1, math.ceil(half * unit - 1e-9)) / unit, digits)
+    return fixed(max(1, math.ceil(points * unit - 1e-9)) / unit, digits)
 
 
 FILTERS = (
     *(tex, thousands, fixed, percent, plain, rounded, nearest, scientific),
-    *(duration, shade, half_width),
+    *(duration, shade, uncertainty),
 )
 
 

@@ -61,6 +61,8 @@ def _settings(prefix: str, study: Row) -> dict[str, str]:
         "n": str(entry["n"]),
         "recipe": tex(entry["recipe"]),
         "query": tex(recipe["query"]),
+        "precision": recipe["precision"],
+        "seeds": str(recipe["seeds"]),
         "tests/examples": thousands(study["tests"]["examples"]),
         "tests/tolerance": plain(100 * SHOWN_TOLERANCE),
         "marchenko/deviation": fixed(deviation, 3),

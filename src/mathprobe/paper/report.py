@@ -212,8 +212,7 @@ def _listed(texts: list[str]) -> str:
 def _ood(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Section:
     tests = list(table["test"].unique())
     cells = {
-        (row["train"], row["test"]): _ood_cell(row)
-        for row in table.to_dict("records")  # the last of several seeds' rows
+        (row["train"], row["test"]): _ood_cell(row) for row in table.to_dict("records")
     }
     trains = list(table["train"].unique())
     rows = [
@@ -227,7 +226,8 @@ def _ood(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Secti
     ceiling = table.groupby("test")["oracle"].mean()
     shown = [_shaded(ceiling[test]) for test in tests]
     note = (
-        "Percent of answers with a relative L1 error below 5 %, with 95 % intervals. "
+        "Percent of answers with a relative L1 error below 5 %, with 95 % intervals; "
+        "of several models the mean and the standard deviation. "
         "The last row is what the exact answer scores once it is rounded as the "
         "tokens are. "
     )
@@ -252,13 +252,17 @@ def _ood_cell(row: Mapping[str, Any]) -> Cell:
     share = row["accuracy"]
     interval = _range(row["low"], row["high"], _percent)
     paper = f"paper {_percent(row['published'], 0)}" if _known(row["published"]) else ""
+    seeds = f"± {_percent(row['spread'])} over {row['seeds']} models"
     tip = [
         f"{_percent(share)} % of {row['examples']:,} test examples",
         interval and f"95 % interval {interval}",
+        seeds if _known(row["spread"]) else "",
         f"exact answer {_percent(row['oracle'])}",
         paper,
     ]
-    below = tuple(text for text in (interval.replace(" to ", "–"), paper) if text)
+    spread = f"± {_percent(row['spread'])}" if _known(row["spread"]) else ""
+    uncertainty = spread or interval.replace(" to ", "–")
+    below = tuple(text for text in (uncertainty, paper) if text)
     return _shaded(share, below, _listed(tip))
 
 
@@ -371,11 +375,13 @@ RUN_HEAD = (
 
 
 def _run(row: Mapping[str, Any]) -> Row:
+    processes = f"processes: {_count(row['processes'])}"
     threads = f"threads: {_count(row['threads'])}"
-    device = Cell(_text(row["device"]), (threads,) if row["device"] == "cpu" else ())
+    count = threads if row["device"] == "cpu" else processes
+    device = Cell(_text(row["device"]), (count, _text(row["precision"])))
     cells = [
         Cell(_duration(row["seconds"])),
-        Cell(_count(row["examples"])),
+        Cell(_count(row["examples"]), (f"seeds: {_count(row['seeds'])}",)),
         Cell(_count(row["examples_per_second"])),
         Cell(_count(row["attempts"])),
         device,

@@ -9,25 +9,29 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
+
+from mathprobe.linalg.scores import wilson
 
 Row = dict[str, Any]
 
 COLUMNS = {
     "ood": (
         *("train", "test", "n", "recipe", "seeds", "examples"),
-        *("accuracy", "low", "high", "oracle", "published"),
+        *("accuracy", "low", "high", "oracle", "published", "spread"),
     ),
     "tolerances": (
-        *("law", "recipe", "tolerance", "examples", "accuracy", "low", "high"),
-        *("oracle", "malformed"),
+        *("law", "recipe", "tolerance", "seeds", "examples"),
+        *("accuracy", "low", "high", "spread", "oracle", "malformed"),
     ),
     "learning_speed": (
-        *("train", "test", "n", "recipe", "target", "examples", "resolution"),
-        *("budget", "best", "published"),
+        *("train", "test", "n", "recipe", "target", "seeds", "reached", "examples"),
+        *("spread", "resolution", "budget", "best", "published"),
     ),
     "curves": (
-        *("train", "n", "recipe", "examples", "test", "accuracy", "malformed", "loss"),
+        *("train", "n", "recipe", "seed", "examples", "test"),
+        *("accuracy", "malformed", "loss"),
     ),
     "condition_numbers": (
         *("law", "n", "matrices", "rejected", "quantile", "value", "low", "high"),
@@ -35,14 +39,15 @@ COLUMNS = {
     ),
     "runs": (
         *("model", "law", "n", "recipe", "machine", "cpu", "device", "threads"),
-        *("parameters", "examples", "seconds", "examples_per_second", "attempts"),
+        *("processes", "precision", "seeds", "parameters", "examples", "seconds"),
+        *("examples_per_second", "attempts"),
         *("finished", "python", "torch", "revision", "clean"),
     ),
 }
 TEXT_COLUMNS = frozenset(  # a revision such as 7e10 is no number
     [
         *("model", "law", "train", "test", "recipe", "machine", "cpu", "device"),
-        *("python", "torch", "revision", "finished"),
+        *("python", "torch", "revision", "finished", "precision"),
     ]
 )
 SHOWN_TOLERANCE = 0.05  # of the paper's tables
@@ -106,21 +111,47 @@ def _cell(rows: Row, columns: list[str], train: str, test: str) -> float | None:
     return rows[train][columns.index(test)]
 
 
+def _spread(values: list[float]) -> float | None:
+    """Give the standard deviation over seeds; of one seed there is none."""
+    return stdev(values) if len(values) > 1 else None
+
+
+def _over_seeds(rows: list[Row]) -> Row:
+    """Sum up the seeds of a model on one test: their mean, and how far they differ.
+
+    The interval is that of the mean accuracy on these examples; the seeds share them.
+    """
+    shares = [row["accuracy"] for row in rows]
+    first, accuracy = rows[0], fmean(shares)
+    low, high = wilson(round(accuracy * first["examples"]), first["examples"])
+    return {
+        **{"seeds": len(rows), "examples": first["examples"]},
+        **{"accuracy": accuracy, "low": low, "high": high, "spread": _spread(shares)},
+        "oracle": first["oracle"],
+        "malformed": fmean(row["malformed"] for row in rows),
+    }
+
+
+def _tests(model: Trained) -> Iterator[tuple[str, float, Row]]:
+    """Give test law, tolerance and the seeds' sum of every test of a model."""
+    tests: dict[tuple[str, float], list[Row]] = {}
+    for row in model.scores:
+        tests.setdefault((row["test"], row["tolerance"]), []).append(row)
+    for (test, tolerance), rows in tests.items():
+        yield test, tolerance, _over_seeds(rows)
+
+
 def ood(models: Iterable[Trained], published: Row) -> Iterator[Row]:
     """Show every model on every law (tables 1, 2, 3 and 5)."""
     for model in models:
         printed = _printed(published, "out_of_distribution", model.data)
-        for score in model.scores:
-            if score["tolerance"] != SHOWN_TOLERANCE:
+        for test, tolerance, cell in _tests(model):
+            if tolerance != SHOWN_TOLERANCE:
                 continue
-            percent = _cell(
-                printed, published["columns"], model.data["law"], score["test"]
-            )
+            percent = _cell(printed, published["columns"], model.data["law"], test)
+            del cell["malformed"]
             yield {
-                **model.name,
-                "seeds": 1,  # a cell is one model
-                **{k: score[k] for k in ("test", "examples", "accuracy")},
-                **{k: score[k] for k in ("low", "high", "oracle")},
+                **{**model.name, "test": test, **cell},
                 "published": None if percent is None else percent / 100,
             }
 
@@ -129,10 +160,10 @@ def tolerances(models: Iterable[Trained], published: Row) -> Iterator[Row]:
     """Show every model on its own law, at all tolerances."""
     for model in models:
         law = model.data["law"]
-        for score in model.scores:
-            if score["test"] == law:
-                shown = {key: score[key] for key in COLUMNS["tolerances"][2:]}
-                yield {"law": law, "recipe": model.recipe, **shown}
+        for test, tolerance, cell in _tests(model):
+            if test == law:
+                name = {"law": law, "recipe": model.recipe, "tolerance": tolerance}
+                yield {**name, **cell}
 
 
 def curves(models: Iterable[Trained], published: Row) -> Iterator[Row]:
@@ -160,12 +191,10 @@ def learning_speed(
     for model in models:
         printed = _printed(published, "learning_speed", model.data)
         for test in model.run["spec"]["curve"]["tests"]:
-            points = [
-                (point["examples"], point["accuracy"])
-                for point in model.curve
-                if point["test"] == test
-            ]
-            reached = first_reached(points, target)
+            curves = _curves_on(test, model)
+            reached = [first_reached(points, target) for points in curves]
+            found = [examples for examples in reached if examples is not None]
+            every = found if len(found) == len(reached) else []
             millions = _cell(
                 printed.get("rows", {}),
                 printed.get("columns", []),
@@ -176,12 +205,25 @@ def learning_speed(
                 **model.name,
                 "test": test,
                 "target": target,
-                "examples": None if reached is None else round(reached),
+                "seeds": len(curves),
+                "reached": len(found),  # seeds that did
+                "examples": round(fmean(every)) if every else None,
+                "spread": _spread(every),
                 "resolution": model.schedule["curve_every"],
                 "budget": model.schedule["examples"],
-                "best": max(accuracy for _, accuracy in points),
+                "best": fmean(max(share for _, share in points) for points in curves),
                 "published": None if millions is None else round(millions * 1e6),
             }
+
+
+def _curves_on(test: str, model: Trained) -> list[list[tuple[float, float]]]:
+    """Give the curve (examples, accuracy) of every seed on a test."""
+    curves: dict[int, list[tuple[float, float]]] = {}
+    for point in model.curve:
+        if point["test"] == test:
+            place = point["examples"], point["accuracy"]
+            curves.setdefault(point["seed"], []).append(place)
+    return list(curves.values())
 
 
 def condition_numbers(rows: Iterable[Row], published: Row) -> Iterator[Row]:
@@ -205,5 +247,6 @@ def runs(models: Iterable[Trained], published: Row) -> Iterator[Row]:
             "n": data["n"],
             "recipe": model.recipe,
             "torch": run["versions"]["torch"],
+            **{key: run["spec"][key] for key in ("seeds", "precision")},
             **{key: run[key] for key in copied},
         }

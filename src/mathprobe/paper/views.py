@@ -87,6 +87,7 @@ def tolerances(tables: Tables, facts: Facts) -> list[Row]:
 def _by_tolerance(facts: Facts, name: str, task: str, rows: list[Row]) -> Row:
     return {
         **{"name": name, "task": task, "examples": rows[0]["examples"]},
+        "seeds": rows[0]["seeds"],
         "n": int(re.search(r"_n(\d+)", name)[1]),
         "laws": _in_order(facts, (row["law"] for row in rows)),
         "tolerances": sorted({row["tolerance"] for row in rows}, reverse=True),
@@ -107,7 +108,8 @@ def _speed(facts: Facts, name: str, task: str, rows: list[Row]) -> Row:
     shown = published[task][f"n{size}"] if size else {"accuracy": None}
     return {
         **{
-            key: first[key] for key in ("n", "target", "resolution", "budget", "recipe")
+            key: first[key]
+            for key in ("n", "target", "resolution", "budget", "recipe", "seeds")
         },
         **{"name": name, "task": task, "published_n": size},
         "published_accuracy": shown["accuracy"],
@@ -148,7 +150,10 @@ def _printed_conditions(facts: Facts) -> dict[tuple[str, float], float]:
     }
 
 
-PLACE = ("cpu", "device", "threads", "python", "torch", "revision", "clean")
+PLACE = (
+    *("cpu", "device", "threads", "processes", "precision"),
+    *("python", "torch", "revision", "clean"),
+)
 
 
 def device(row: Row) -> str:

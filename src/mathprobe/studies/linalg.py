@@ -7,7 +7,7 @@ model, and the samples that need no model.  B: batch, n: size, [r, c]: answer.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mathprobe.decoding import greedy
+from mathprobe.learner import BATCHES_PER_BLOCK, Learner
 from mathprobe.linalg import scores
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
@@ -23,7 +24,8 @@ from mathprobe.linalg.tasks import TASKS
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
 from mathprobe.seeds import seed, stream
 from mathprobe.spec import Conditions, Draw, Model, Side, TestSet
-from mathprobe.training import BATCHES_PER_BLOCK, Trainer
+from mathprobe.team import ALONE, Team
+from mathprobe.training import Trainer
 
 STUDY = "linalg"
 Settings = dict[str, float | str]
@@ -89,11 +91,11 @@ class Codecs:
         """Give the answer's rows and columns."""
         return TASKS[self.model.data.task].shape(self.model.data.n)
 
-    def build(self) -> Seq2Seq:
-        """Build the network with its initial weights."""
+    def build(self, number: int) -> Seq2Seq:
+        """Build the network of a seed, counted from 1, with its initial weights."""
         model, n = self.model, self.model.data.n
         with torch.random.fork_rng():
-            torch.manual_seed(seed(STUDY, "weights", model.seed))
+            torch.manual_seed(seed(STUDY, "weights", number))
             return Seq2Seq(
                 _vocabulary(self.source, (n, n)),
                 _vocabulary(self.target, self.shape),
@@ -141,16 +143,15 @@ def oracle(codecs: Codecs, matrix: Tensor) -> Tensor:
     return _rounded(codecs.target, TASKS[codecs.model.data.task].solve(seen))
 
 
-def trainer(spec: Model, device: str) -> Trainer:
+def networks(spec: Model) -> dict[int, Seq2Seq]:
+    """Build the networks of all seeds."""
+    codecs = Codecs(spec)
+    return {number: codecs.build(number) for number in range(1, spec.seeds + 1)}
+
+
+def trainer(spec: Model, device: str, team: Team = ALONE) -> Trainer:
     """Prepare a training; its data come from its specification alone."""
     codecs, shown = Codecs(spec), curve_sets(spec)
-    data = spec.data
-    count = BATCHES_PER_BLOCK * spec.schedule.batch
-
-    def block(number: int) -> tuple[Tensor, Tensor]:
-        name = (STUDY, "train", data.task, data.law, data.n, spec.seed, number)
-        matrix, answer = draw(data, stream(*name, device=device), count)
-        return codecs.source.encode(matrix), codecs.target.encode(answer)
 
     def measure(network: Seq2Seq) -> list[dict[str, Any]]:
         return [
@@ -158,8 +159,28 @@ def trainer(spec: Model, device: str) -> Trainer:
             for law, test in shown.items()
         ]
 
-    network = codecs.build().to(device)
-    return Trainer(network, block, spec, measure, PADDING)
+    learners = {
+        number: Learner(
+            network.to(device),
+            partial(_block, codecs, device, number),
+            spec.schedule,
+            spec.precision,
+            PADDING,
+            team,
+        )
+        for number, network in networks(spec).items()
+    }
+    return Trainer(learners, spec, measure, team)
+
+
+def _block(
+    codecs: Codecs, device: str, number: int, block: int
+) -> tuple[Tensor, Tensor]:
+    """Draw a block of the training data of a seed: ids [N, S], [N, T]."""
+    data, count = codecs.model.data, BATCHES_PER_BLOCK * codecs.model.schedule.batch
+    name = (STUDY, "train", data.task, data.law, data.n, number, block)
+    matrix, answer = draw(data, stream(*name, device=device), count)
+    return codecs.source.encode(matrix), codecs.target.encode(answer)
 
 
 def _curve_point(
@@ -174,14 +195,17 @@ def _curve_point(
 
 
 def predictions(
-    spec: Model, network: Seq2Seq, tests: dict[str, dict[str, np.ndarray]]
+    spec: Model,
+    seeds: dict[int, Seq2Seq],
+    tests: dict[str, dict[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
-    """Answer every test set, and have the oracle answer it too."""
+    """Have every seed, and the oracle, answer every test set: [seeds, B, r, c]."""
     codecs = Codecs(spec)
     arrays = {}
     for law, test in tests.items():
         matrix = torch.from_numpy(test["matrix"])
-        arrays[f"{law}.prediction"] = codecs.predict(network, matrix)[0].numpy()
+        made = [codecs.predict(network, matrix)[0] for network in seeds.values()]
+        arrays[f"{law}.prediction"] = torch.stack(made).numpy()
         arrays[f"{law}.oracle"] = oracle(codecs, matrix).numpy()
     return arrays
 
@@ -192,16 +216,17 @@ def score(
     answers: dict[str, np.ndarray],
     tolerances: list[float],
 ) -> list[dict[str, Any]]:
-    """Score stored predictions: a row per test set and tolerance."""
+    """Score stored predictions: a row per seed, test set and tolerance."""
     codecs = Codecs(spec)
     rows: list[dict[str, Any]] = []
     for law, test in tests.items():
         matrix, answer = (torch.from_numpy(test[k]) for k in ("matrix", "answer"))
-        errors = (
-            judge(codecs, matrix, answer, torch.from_numpy(answers[f"{law}.{who}"]))
-            for who in ("prediction", "oracle")
-        )
-        rows += scores.table(law, *errors, tolerances)
+        best = torch.from_numpy(answers[f"{law}.oracle"])
+        ceiling = judge(codecs, matrix, answer, best)
+        for number, made in enumerate(answers[f"{law}.prediction"], 1):
+            name = {"seed": number, "test": law}
+            error = judge(codecs, matrix, answer, torch.from_numpy(made))
+            rows += scores.table(name, error, ceiling, tolerances)
     return rows
 
 

@@ -1,0 +1,157 @@
+"""One seed of a model on its way: network, optimiser, data.  B: batch, S, T: tokens.
+
+Source: Charton 2022, appendix: Adam, gradients clipped in norm.  An update is a
+function of the state and of a place in the data, so it can be made again in the same
+bits.  On CUDA it is captured once and replayed, because at batch 64 its small kernels
+take longer to launch one by one than to run; and every seed has a stream of its own, so
+that several fill the device together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mathprobe.spec import Schedule
+from mathprobe.team import ALONE, Team
+
+BATCHES_PER_BLOCK = 64  # data is drawn in blocks; part of what fixes the result
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+WARM_UPS = 3  # updates that a capture needs before it, as torch's documentation says
+Blocks = Callable[[int], tuple[Tensor, Tensor]]  # block number -> ids [N, S], [N, T]
+
+
+class Learner:
+    """A network that is updated; its weights are float32, whatever the precision."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        blocks: Blocks,
+        schedule: Schedule,
+        precision: str,
+        padding: int,
+        team: Team = ALONE,
+    ) -> None:
+        self.network, self.blocks, self.schedule = network, blocks, schedule
+        self.padding, self.team = padding, team
+        self.device = next(network.parameters()).device
+        self._dtype = PRECISIONS[precision]
+        self._reached = team.share(network)
+        self._rate = torch.zeros((), device=self.device)
+        self.optimiser = _adam(network, self._rate)
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        self._block: tuple[int, tuple[Tensor, Tensor] | None] = (-1, None)
+        self._batch: tuple[Tensor, Tensor] | None = None  # where a capture reads it
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._captures = self.device.type == "cuda" and team.size == 1
+        self._stream = torch.cuda.Stream() if self._captures else None
+        self._data_stream = torch.cuda.Stream() if self._captures else None
+
+    def step(self, update: int) -> None:
+        """Make one update, counted from 0; on CUDA it may still be under way."""
+        number, place = divmod(update, BATCHES_PER_BLOCK)
+        block = self._fetch(number)
+        rows = slice(place * self.schedule.batch, (place + 1) * self.schedule.batch)
+        with torch.cuda.stream(self._stream):
+            self._rate.fill_(self.schedule.rate(update))
+            self._make(*(ids[rows] for ids in block))
+        after = (update + 1) // BATCHES_PER_BLOCK
+        if after > number and update + 1 < self.schedule.updates:
+            self._fetch(after)  # while a device is still busy with this one
+
+    def _fetch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Draw a block of data, beside the updates that are under way."""
+        if self._block[0] != number:
+            with torch.cuda.stream(self._data_stream):
+                block = self.blocks(number)
+            if self._stream:
+                self._stream.wait_stream(self._data_stream)
+                for ids in block:
+                    ids.record_stream(self._stream)
+            self._block = number, block
+        return self._block[1]
+
+    def _make(self, source: Tensor, target: Tensor) -> None:
+        if not self._captures:
+            self._update(source, target)
+            return
+        if self._graph is None:
+            self._batch = source.clone(), target.clone()
+            self._capture()
+        for place, ids in zip(self._batch, (source, target), strict=True):
+            place.copy_(ids)
+        self._graph.replay()
+
+    def _capture(self) -> None:
+        """Record an update; what the warm-up changed is put back."""
+        kept = {name: tensor.clone() for name, tensor in self.tensors().items()}
+        for _ in range(WARM_UPS):
+            self._update(*self._batch)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, stream=self._stream):
+            self._update(*self._batch)
+        self.restore(kept)
+
+    def _update(self, source: Tensor, target: Tensor) -> None:
+        self.optimiser.zero_grad()
+        words = (target[:, 1:] != self.padding).sum()  # of all processes' parts
+        source, target = self.team.part(source), self.team.part(target)
+        mixed = self._dtype != torch.float32
+        with torch.autocast(self.device.type, self._dtype, enabled=mixed):
+            mask = self.network.source_mask(source)
+            logits = self._reached(source, target[:, :-1], mask)
+        loss = functional.cross_entropy(
+            logits.flatten(0, 1).float(),
+            target[:, 1:].flatten(),
+            ignore_index=self.padding,
+            reduction="sum",
+        )
+        loss = loss / words
+        # DDP takes the mean over processes of what is a sum.
+        (loss * self.team.size).backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
+        self.optimiser.step()
+        self.loss_sum += self.team.total(loss.detach())
+
+    def wait(self) -> None:
+        """Wait until the last update is made."""
+        if self._stream:
+            self._stream.synchronize()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give everything that changes, by name, where it is."""
+        found = {f"model.{k}": v for k, v in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            for key, value in self.optimiser.state[parameter].items():
+                found[f"adam.{key}.{name}"] = value
+        return {**found, "loss_sum": self.loss_sum}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Write tensors in the place of those of the same names."""
+        with torch.no_grad():
+            for name, place in self.tensors().items():
+                place.copy_(tensors[name])
+
+    def is_finite(self) -> bool:
+        """Tell whether the loss and every weight are finite."""
+        self.wait()
+        known = [*self.network.parameters(), self.loss_sum]
+        return all(bool(tensor.isfinite().all()) for tensor in known)
+
+
+def _adam(network: nn.Module, rate: Tensor) -> torch.optim.Adam:
+    """Make an optimiser whose state has its place from the start, as a graph needs."""
+    optimiser = torch.optim.Adam(
+        network.parameters(), lr=rate, fused=True, capturable=rate.is_cuda
+    )
+    for parameter in network.parameters():
+        optimiser.state[parameter] = {
+            "step": torch.zeros((), device=parameter.device),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
+    return optimiser
