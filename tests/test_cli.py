@@ -54,13 +54,15 @@ def trained(smoke_model, tests, tmp_path_factory):
     predictions = folder / "predictions.npz"
     run("predict", folder / "model.safetensors", predictions, "--tests", *tests)
     tolerances = ["--tolerances", 0.05, 0.01]
-    run("score", predictions, folder / "scores.csv", "--tests", *tests, *tolerances)
+    outputs = folder / "scores.csv", "--examples", folder / "examples.npz"
+    run("score", predictions, *outputs, "--tests", *tests, *tolerances)
     return folder
 
 
 def test_a_model_leaves_its_files_and_no_state(trained):
     assert sorted(path.name for path in trained.iterdir()) == [
         "curve.csv",
+        "examples.npz",
         "model.safetensors",
         "predictions.npz",
         "run.json",
@@ -85,6 +87,20 @@ def test_scores_have_a_row_per_seed_test_and_tolerance(trained, smoke_model):
     laws = smoke_model.curve.tests
     expected = itertools.product(laws, ("1", "2"), ("0.05", "0.01"))
     assert starts == [[seed, law, t, "30"] for law, seed, t in expected]
+
+
+def test_examples_are_measured_one_by_one(trained):
+    arrays = files.load_arrays(trained / "examples.npz")
+    assert arrays["semicircle.error"].shape == (2, 30)
+    assert arrays["semicircle.oracle_error"].shape == (30,)
+
+
+def test_failures_are_asked_of_tasks_that_have_properties_only(trained, tmp_path):
+    tables = [
+        f"--{kind}={tmp_path / kind}" for kind in ("properties", "verifiers", "roc")
+    ]
+    said = refused("failures", trained / "examples.npz", *tables, "--tolerance", 0.05)
+    assert "task 'eigenvalues' has no properties; eigenvectors, " in said
 
 
 def test_predicting_twice_gives_the_same_bytes(trained, tests, tmp_path):
@@ -163,12 +179,12 @@ def test_a_damaged_test_set_is_named_with_the_remedy(trained, tests, tmp_path):
 
 
 def test_an_unwritable_place_is_named():
-    spec = TestSet(Draw("eigenvalues", "laplace", 2, {}), 5)
+    spec = TestSet(Draw("eigenvalues", "laplace", 2, 2, {}), 5)
     assert "/proc/nowhere" in refused("testset", spec.json(), "/proc/nowhere/t.npz")
 
 
 def test_an_unknown_law_is_named_with_the_known_ones(tmp_path):
-    spec = TestSet(Draw("eigenvalues", "cauchy", 2, {}), 5)
+    spec = TestSet(Draw("eigenvalues", "cauchy", 2, 2, {}), 5)
     said = refused("testset", spec.json(), tmp_path / "t.npz")
     assert "unknown law 'cauchy'; known names are semicircle, uniform" in said
     assert list(tmp_path.iterdir()) == []

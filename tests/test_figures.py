@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from mathprobe.errors import InputError
-from mathprobe.linalg.laws import LAWS
+from mathprobe.linalg.draws import laws_for
 from mathprobe.paper import figures
+
+LAWS = laws_for("eigenvalues")
 
 PROJECT = Path(__file__).parent.parent
 TESTS = ("semicircle", "abs_semicircle")

@@ -13,8 +13,10 @@ import pytest
 
 from mathprobe import files
 from mathprobe.errors import InputError
-from mathprobe.linalg.laws import LAWS
+from mathprobe.linalg.draws import laws_for
 from mathprobe.paper import notebooks, tables
+
+LAWS = laws_for("eigenvalues")
 
 PROJECT = Path(__file__).parent.parent
 GENERALIZATION = PROJECT / "paper" / "notebooks" / "generalization.py"

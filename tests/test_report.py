@@ -13,8 +13,10 @@ import yaml
 
 from mathprobe import catalog, files
 from mathprobe.errors import InputError
-from mathprobe.linalg.laws import LAWS
+from mathprobe.linalg.draws import laws_for
 from mathprobe.paper import report, tables
+
+LAWS = laws_for("eigenvalues")
 
 PROJECT = Path(__file__).parent.parent
 TEMPLATE = PROJECT / "paper/templates/report.html.j2"

@@ -5,8 +5,8 @@ import pytest
 from mathprobe.errors import InputError
 from mathprobe.spec import Draw, Schedule, TestSet
 
-SCHEDULE = Schedule(1000, 64, 1e-3, 1e-5, 4, None, 5.0, 300)
-TEST = TestSet(Draw("eigenvalues", "laplace", 5, {"bound": 10.0}), 100)
+SCHEDULE = Schedule(1000, 64, 1e-3, 1e-5, 4, None, None, 5.0, 300)
+TEST = TestSet(Draw("eigenvalues", "laplace", 5, 5, {"laplace": {"bound": 10.0}}), 100)
 
 
 def test_json_comes_back_and_is_one_text_for_equal_values():
@@ -19,7 +19,7 @@ def test_json_comes_back_and_is_one_text_for_equal_values():
     [
         ("{", "not JSON"),
         ("[]", "not a mapping"),
-        ('{"data": {}, "examples": 1}', "TestSet.data: law, .*keys are task, law"),
+        ('{"data": {}, "examples": 1}', "TestSet.data: columns, law, .*keys are task, law"),
         ('{"examples": 1}', "TestSet: data missing or unknown; keys are"),
     ],
 )
@@ -29,11 +29,11 @@ def test_a_bad_specification_is_named(text, message):
 
 
 def test_differences_name_the_place_and_both_values():
-    other = dataclasses.replace(TEST, data=Draw("eigenvalues", "uniform", 5, {}))
+    other = dataclasses.replace(TEST, data=Draw("eigenvalues", "uniform", 5, 5, {}))
     assert TEST.differences(other.plain()) == [
         "data.law: 'uniform' then, 'laplace' now",
         "data.law_settings: {} then, None now",
-        "data.law_settings.bound: None then, 10.0 now",
+        "data.law_settings.laplace.bound: None then, 10.0 now",
     ]
     assert TEST.differences(TEST.plain()) == []
 
@@ -54,6 +54,6 @@ def test_the_rate_warms_up_from_almost_nothing_then_falls_to_its_floor():
 
 
 def test_the_papers_rate_after_36_million_examples():
-    paper = Schedule(36_000_000, 64, 1e-4, 1e-5, 10_000, 4_000_000, 5.0, 300_000)
+    paper = Schedule(36_000_000, 64, 1e-4, 1e-5, 10_000, 4_000_000, None, 5.0, 300_000)
     assert paper.updates == 562_500
     assert paper.rate(paper.updates) == pytest.approx(9.6e-5, abs=1e-6)

@@ -14,7 +14,11 @@ def demo(books):
 
 
 def drawn(law, n=2, examples=4000):
-    return linalg.make_testset(TestSet(Draw("eigenvalues", law, n, {}), examples))
+    return linalg.make_testset(TestSet(Draw("eigenvalues", law, n, n, {}), examples))
+
+
+def pair(test):
+    return (torch.from_numpy(test[name]) for name in ("matrix", "answer"))
 
 
 def accuracy(error):
@@ -59,14 +63,14 @@ def test_blocks_repeat_and_differ(demo):
 
 def test_the_exact_answer_through_the_encoding_is_always_right(demo):
     codecs = linalg.Codecs(demo)
-    matrix, answer = (torch.from_numpy(v) for v in drawn("laplace").values())
+    matrix, answer = pair(drawn("laplace"))
     rounded = codecs.target.decode(codecs.target.encode(answer), 2, 1)[0]
     assert linalg.judge(codecs, matrix, answer, rounded).abs().max() == 0.0
 
 
 def test_the_demo_ceiling_is_about_96_percent(demo):
     codecs = linalg.Codecs(demo)
-    matrix, answer = (torch.from_numpy(v) for v in drawn("laplace").values())
+    matrix, answer = pair(drawn("laplace"))
     error = linalg.judge(codecs, matrix, answer, linalg.oracle(codecs, matrix))
     assert 0.95 < accuracy(error) < 0.98
 
@@ -74,7 +78,7 @@ def test_the_demo_ceiling_is_about_96_percent(demo):
 def test_three_digits_hardly_bind(demo):
     side = Side("p1000", 3)
     codecs = linalg.Codecs(dataclasses.replace(demo, input=side, output=side))
-    matrix, answer = (torch.from_numpy(v) for v in drawn("laplace").values())
+    matrix, answer = pair(drawn("laplace"))
     error = linalg.judge(codecs, matrix, answer, linalg.oracle(codecs, matrix))
     assert accuracy(error) > 0.99
 
@@ -101,7 +105,7 @@ def test_what_is_malformed_is_counted(demo):
         network.output_bias[0] = 1e6  # nothing but end tokens
     test = {"laplace": drawn("laplace", examples=20)}
     answers = linalg.predictions(demo, {1: network}, test)
-    rows = linalg.score(demo, test, answers, [0.05])
+    rows = list(linalg.score(linalg.examples(demo, test, answers), [0.05]))
     assert rows[0]["malformed"] == 1.0
     assert rows[0]["correct"] == 0
     assert rows[0]["oracle"] > 0.5

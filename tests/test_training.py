@@ -93,6 +93,22 @@ def test_the_curve_has_a_point_per_interval_and_test(fresh, tmp_path):
     assert all(point["loss"] > 0 for point in trainer.curve)
 
 
+def test_a_training_ends_where_all_seeds_are_accurate_enough(fresh, tmp_path):
+    def accurate(accuracies):
+        trainer = fresh(schedule=halting)
+        values = iter(accuracies)
+        trainer.measure = lambda network: [
+            {"test": "laplace", "accuracy": next(values), "malformed": 0.0}
+        ]
+        trainer.run(tmp_path / str(accuracies), NEVER)
+        return trainer.updates
+
+    whole = fresh().schedule
+    halting = dataclasses.replace(whole, stop_accuracy=0.7, curve_every=128)
+    assert accurate([0.6, 0.8, 0.7, 0.9]) == 4
+    assert accurate([0.9, 0.6] * 5) == whole.updates
+
+
 def test_a_loss_that_is_not_finite_stops_the_training(fresh, tmp_path):
     trainer = fresh()
     with torch.no_grad():

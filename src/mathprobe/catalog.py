@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mathprobe.errors import InputError
+from mathprobe.linalg.draws import check, laws_for
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, is_positive
+from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, is_positive, parts
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import Conditions, Draw, Model, TestSet
 
@@ -27,6 +29,7 @@ TABLES = {  # kinds of tidy tables, and the entries in the configuration they ar
     "tolerances": "out_of_distribution",
     "curves": "out_of_distribution",
     "learning_speed": "learning_speed",
+    "failures": "failures",
 }
 
 
@@ -74,27 +77,38 @@ class Catalog:
         study = merged(self.config["linalg"], over)
         _hold(study, self._part("linalg"), place)
         base = study["recipes"][BASE]
-        recipes = {name: merged(base, r) for name, r in study["recipes"].items()}
-        for name, recipe in recipes.items():
+        for name, recipe in study["recipes"].items():
+            here = f"{place}.recipes.{name}"
             _known(name, self.recipes, f"{place}.recipes", "recipe of config.linalg")
-            _hold(recipe, self._part("recipe"), f"{place}.recipes.{name}")
-        return {**study, "recipes": recipes}
+            _hold(merged(base, recipe), self._part("recipe"), here)
+        for task, recipe in study["tasks"].items():
+            _known(task, TASKS, f"{place}.tasks", "task")
+            _hold(merged(base, recipe), self._part("recipe"), f"{place}.tasks.{task}")
+        return study
 
     def _check(self, scale: str) -> None:
         study, place = self._linalg[scale], f"config.scales.{scale}.linalg"
         _law_settings(study["laws"], f"{place}.laws")
-        for name, recipe in study["recipes"].items():
-            _recipe(recipe, f"{place}.recipes.{name}")
+        for task, name in product(TASKS, study["recipes"]):
+            _recipe(self.recipe(scale, task, name), f"{place}.recipes.{name} of {task}")
         for table in dict.fromkeys(TABLES.values()):
             for entry in study["tables"][table]:
                 here = f"{place}.tables.{table}"
                 _known(entry["task"], TASKS, here, "task")
                 _known(entry["recipe"], study["recipes"], here, "recipe")
+                for key in self.models(entry):
+                    check(key["task"], key["law"], *size(key["n"]))
 
     @property
     def laws(self) -> list[str]:
         """Give the laws, in the order of the tables."""
-        return list(LAWS)
+        return laws_for("eigenvalues")
+
+    @property
+    def law_pattern(self) -> str:
+        """Give a wildcard constraint for laws and mixtures."""
+        law = either(LAWS)
+        return rf"({law})(\+({law}))*"
 
     @property
     def tasks(self) -> list[str]:
@@ -111,13 +125,21 @@ class Catalog:
         _known(scale, self.scales, "scale", "scale")
         return self._linalg[scale]
 
+    def recipe(self, scale: str, task: str, name: str) -> dict[str, Any]:
+        """Give a recipe for a task: `base`, under what the task and the name change."""
+        study = self.linalg(scale)
+        known = study["recipes"]
+        _known(name, known, f"config.scales.{scale}.linalg.recipes", "recipe")
+        over = {} if name == BASE else known[name]
+        return merged(merged(known[BASE], study["tasks"].get(task, {})), over)
+
     def compute(self, scale: str, kind: str) -> dict[str, Any]:
         """Give what a kind of job needs at a scale; it changes no result."""
         return self.config["compute"][scale][kind]
 
     def facts(self, scale: str) -> dict[str, Any]:
         """Give what a paper at a scale says about its settings, beside the paper's."""
-        study, reference = self.linalg(scale), self.linalg(REFERENCE)
+        study, reference = self._shown(scale), self._shown(REFERENCE)
         return {
             "scale": scale,
             # Another reading of the laws is no smaller one.
@@ -128,28 +150,47 @@ class Catalog:
             "reference": reference,
         }
 
-    def _draw(self, scale: str, task: str, law: str, n: int) -> Draw:
-        return Draw(
-            TASKS.known(task),
-            LAWS.known(law),
-            int(n),
-            self.linalg(scale)["laws"].get(law, {}),
-        )
+    def tests(self, task: str, law: str) -> list[str]:
+        """Give the laws that a model is tested on: its task's and its own."""
+        return list(dict.fromkeys([*laws_for(TASKS.known(task)), *parts(law)]))
 
-    def testset(self, scale: str, task: str, law: str, n: int) -> TestSet:
+    def _shown(self, scale: str) -> dict[str, Any]:
+        """Give a study with the recipes as the task of its first table has them."""
+        study = self.linalg(scale)
+        task = study["tables"]["out_of_distribution"][0]["task"]
+        recipes = {name: self.recipe(scale, task, name) for name in study["recipes"]}
+        return {**study, "recipes": recipes}
+
+    def _law_settings(self, scale: str, laws: Iterable[str]) -> dict[str, Any]:
+        """Give what the settings change of these laws and mixtures."""
+        known = self.linalg(scale)["laws"]
+        found = (part for law in laws for part in parts(law))
+        return {part: known[part] for part in found if part in known}
+
+    def _draw(self, scale: str, task: str, law: str, n: int | str) -> Draw:
+        rows, columns = size(n)
+        check(TASKS.known(task), law, rows, columns)
+        return Draw(task, law, rows, columns, self._law_settings(scale, [law]))
+
+    def testset(self, scale: str, task: str, law: str, n: int | str) -> TestSet:
         """Describe a test set."""
         count = self.linalg(scale)["tests"]["examples"]
         return TestSet(self._draw(scale, task, law, n), count)
 
-    def model(self, scale: str, task: str, law: str, n: int, recipe: str) -> Model:
+    def model(
+        self, scale: str, task: str, law: str, n: int | str, recipe: str
+    ) -> Model:
         """Describe a network and its training."""
-        recipes = self.linalg(scale)["recipes"]
-        _known(recipe, recipes, f"config.scales.{scale}.linalg.recipes", "recipe")
         draw = self._draw(scale, task, law, n).plain()
-        curve, laws = recipes[recipe]["curve"], self.linalg(scale)["laws"]
-        settings = {test: laws.get(test, {}) for test in curve["tests"]}
-        curve = {**curve, "law_settings": settings}
-        return Model.of({**recipes[recipe], "data": draw, "curve": curve})
+        settings = self.recipe(scale, task, recipe)
+        curve = settings["curve"]
+        # Laws that do not fit are left out; where none fits, it is the own one.
+        tests = [test for test in curve["tests"] if test in laws_for(task)] or [law]
+        if settings["schedule"]["stop_accuracy"] and law not in tests:
+            tests = [*tests, law]
+        curve = {**curve, "tests": tests}
+        curve["law_settings"] = self._law_settings(scale, tests)
+        return Model.of({**settings, "data": draw, "curve": curve})
 
     def conditions(self, scale: str) -> Conditions:
         """Describe the sample behind the table of condition numbers."""
@@ -162,11 +203,33 @@ class Catalog:
         """Give what tables of a kind are made for at a scale."""
         return self.linalg(scale)["tables"][TABLES[kind]]
 
-    def shown(self, scale: str, kind: str, task: str, n: int) -> list[dict[str, Any]]:
+    def models(self, entry: dict[str, Any]) -> list[dict[str, Any]]:
+        """Name the models of an entry: of the laws it has, or all of its task."""
+        name = {key: entry[key] for key in ("task", "n", "recipe")}
+        return [
+            {**name, "law": law} for law in entry.get("laws") or laws_for(entry["task"])
+        ]
+
+    def all_models(self, scale: str) -> list[dict[str, Any]]:
+        """Name every model that a scale's paper shows, once."""
+        entries = [entry for kind in TABLES for entry in self.entries(scale, kind)]
+        names = [name for entry in entries for name in self.models(entry)]
+        return [name for place, name in enumerate(names) if name not in names[:place]]
+
+    def shown(
+        self, scale: str, kind: str, task: str, n: int | str
+    ) -> list[dict[str, Any]]:
         """Give a table's entries for a task and size; without any, the first, moved."""
         entries = self.entries(scale, kind)
-        named = [e for e in entries if (e["task"], e["n"]) == (task, int(n))]
-        return named or [{**entries[0], "task": task, "n": int(n)}]
+        named = [e for e in entries if (e["task"], str(e["n"])) == (task, str(n))]
+        first = {k: v for k, v in entries[0].items() if k != "laws"}
+        return named or [{**first, "task": task, "n": n}]
+
+
+def size(text: int | str) -> tuple[int, int]:
+    """Read a size: `5` is square, `5x3` has five rows and three columns."""
+    rows, _, columns = str(text).partition("x")
+    return int(rows), int(columns or rows)
 
 
 def load(config: Path | str, schema: Path | str = SCHEMA) -> Catalog:

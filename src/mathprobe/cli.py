@@ -199,6 +199,7 @@ def predict(args: Arguments) -> None:
 def _score(parser: Parser) -> None:
     parser.add_argument("predictions", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--examples", type=Path, required=True, help="of each error")
     parser.add_argument("--tests", type=Path, nargs="+", required=True)
     parser.add_argument("--tolerances", type=float, nargs="+", required=True)
 
@@ -211,8 +212,33 @@ def score(args: Arguments) -> None:
 
     answers = files.load_arrays(args.predictions)
     spec = Model.parse(str(answers.pop("spec")))
-    rows = linalg.score(spec, _read_tests(args.tests), answers, args.tolerances)
+    measured = linalg.examples(spec, _read_tests(args.tests), answers)
+    _save_with_spec(args.examples, measured, spec)
+    rows = linalg.score(measured, args.tolerances)
     files.write_csv(args.out, rows, scores.COLUMNS)
+
+
+def _failures(parser: Parser) -> None:
+    parser.add_argument("examples", type=Path)
+    for table in ("--properties", "--verifiers", "--roc"):
+        parser.add_argument(table, type=Path, required=True)
+    parser.add_argument("--tolerance", type=float, required=True)
+
+
+@command(_failures)
+def failures(args: Arguments) -> None:
+    """Say what wrong answers keep, and how well condition numbers predict them."""
+    from mathprobe.studies import linalg
+
+    measured = files.load_arrays(args.examples)
+    spec = Model.parse(str(measured.pop("spec")))
+    if spec.data.task not in linalg.PROPERTIES:
+        known = ", ".join(linalg.PROPERTIES)
+        raise InputError(
+            f"{args.examples}: task {spec.data.task!r} has no properties; {known} have"
+        )
+    for kind, rows in linalg.failures(measured, args.tolerance).items():
+        files.write_csv(getattr(args, kind), rows, linalg.FAILURE_COLUMNS[kind])
 
 
 def _table(parser: Parser) -> None:

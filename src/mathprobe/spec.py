@@ -77,12 +77,13 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Draw(Record):
-    """Matrices of a law at a size, and the question asked about them."""
+    """Matrices of a law or mixture at a size, and the question asked about them."""
 
     task: str
     law: str
-    n: int
-    law_settings: dict[str, float | str]
+    n: int  # rows
+    columns: int
+    law_settings: dict[str, dict[str, float | str]]  # by law
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Schedule(Record):
     final_learning_rate: float
     warmup_updates: int
     cosine_updates: int | None  # None: the cosine ends with the training
+    stop_accuracy: float | None  # on the training law: ends the training early
     clip_norm: float
     curve_every: int  # examples between two points of the learning curve
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mathprobe import files
-from mathprobe.catalog import TABLES, Catalog
+from mathprobe.catalog import Catalog
 
+PATH = "{task}/{law}/n{n}/{recipe}"  # of a model, below its study
 JOURNAL = "state/progress.json"
 STALLED_AFTER = 300.0  # seconds without a word
 STATES = ("done", "running", "stalled", "failed", "waiting")
@@ -43,16 +44,8 @@ class Standing:
 
 def models(books: Catalog, scale: str) -> Iterator[tuple[str, int]]:
     """Name every model of a scale's paper by its path, with its examples."""
-    seen = set()
-    for kind in TABLES:
-        for entry in books.entries(scale, kind):
-            for law in books.laws:
-                task, n, recipe = entry["task"], entry["n"], entry["recipe"]
-                name = f"{task}/{law}/n{n}/{recipe}"
-                if name not in seen:
-                    seen.add(name)
-                    spec = books.model(scale, task, law, n, recipe)
-                    yield name, spec.schedule.examples
+    for key in books.all_models(scale):
+        yield PATH.format(**key), books.model(scale, **key).schedule.examples
 
 
 def standing(folder: Path, model: str, total: int, now: float) -> Standing:

@@ -153,19 +153,19 @@ class Trainer:
         """
         self._begun = saved = watched = time.monotonic()
         with stop_signals() as stopped:
-            while self.updates < self.schedule.updates:
+            while not self._is_done():
                 self.step()
-                last = self.updates == self.schedule.updates
-                if last or self.updates % self.schedule.updates_per_point == 0:
+                if self._is_point():
                     self._check_finite(folder)
                     self.point()
-                now = time.monotonic()
-                stops = self._stops(bool(stopped))
+                done, now = self._is_done(), time.monotonic()
+                stops = self._stops(bool(stopped) or done)
+                stops = stops and not done
                 if stops or now - saved > save_every:
                     self._check_finite(folder)
                     checkpoint.save_state(folder, self.state())
                     saved = time.monotonic()
-                if stops and not last:
+                if stops:
                     raise Interrupted(f"stopped by {stopped[0]}")
                 if now - watched > WATCH_SECONDS:
                     watch(self._progress())
@@ -178,9 +178,25 @@ class Trainer:
             if self._stops(False):
                 break
 
+    def _is_point(self) -> bool:
+        last = self.updates == self.schedule.updates
+        return last or self.updates % self.schedule.updates_per_point == 0
+
+    def _is_done(self) -> bool:
+        """Tell whether the last update is made, or all seeds are accurate enough."""
+        if self.updates >= self.schedule.updates:
+            return True
+        goal, law = self.schedule.stop_accuracy, self.spec.data.law
+        home = [row for row in self._last_point() if row["test"] == law]
+        return bool(goal and home) and all(row["accuracy"] >= goal for row in home)
+
+    def _last_point(self) -> list[dict[str, Any]]:
+        return [p for p in self.curve if p["examples"] == self.curve[-1]["examples"]]
+
     def _stops(self, told: bool) -> bool:
-        """Tell whether to stop here; a team asks its leader once a block."""
-        if self.team.size > 1 and self.updates % BATCHES_PER_BLOCK:
+        """Tell whether to stop here; a team asks its leader now and then."""
+        asks = self._is_point() or self.updates % BATCHES_PER_BLOCK == 0
+        if self.team.size > 1 and not asks:
             return False
         return self.team.agree(told)
 
@@ -198,8 +214,7 @@ class Trainer:
             learner.wait()
         losses = [float(learner.loss_sum) for learner in self.learners.values()]
         loss = fmean(losses) / since if since else math.nan
-        last = [p for p in self.curve if p["examples"] == self.curve[-1]["examples"]]
-        accuracy = fmean([p["accuracy"] for p in last] or [math.nan])
+        accuracy = fmean([p["accuracy"] for p in self._last_point()] or [math.nan])
         return Progress(self.examples, loss, accuracy)
 
 

@@ -44,9 +44,9 @@ if ENGINE.kind == "none":
 wildcard_constraints:
     scale=catalog.either(CATALOG.scales),
     task=catalog.either(CATALOG.tasks),
-    law=catalog.either(CATALOG.laws),
+    law=CATALOG.law_pattern,
     recipe=catalog.either(CATALOG.recipes),
-    n=r"[1-9][0-9]?",
+    n=r"[1-9][0-9]?(x[1-9][0-9]?)?",
     kind=catalog.either(catalog.TABLES),
     content=catalog.either(CONTENTS),
 
@@ -64,9 +64,8 @@ def conditions_spec(wildcards):
 
 
 def testsets(wildcards):
-    return expand(
-        f"{TESTSETS}/{{law}}/n{{n}}.npz", **{**wildcards, "law": CATALOG.laws}
-    )
+    laws = CATALOG.tests(wildcards.task, wildcards.law)
+    return expand(f"{TESTSETS}/{{law}}/n{{n}}.npz", **{**wildcards, "law": laws})
 
 
 def tolerances(wildcards):
@@ -99,8 +98,8 @@ def shown(wildcards):
 
 def entries_folders(scale, entries):
     """Give the folders of the models of some entries: one per training law."""
-    one = (expand(MODEL, scale=scale, law=CATALOG.laws, **entry) for entry in entries)
-    return list(dict.fromkeys(folder for folders in one for folder in folders))
+    names = (name for entry in entries for name in CATALOG.models(entry))
+    return list(dict.fromkeys(MODEL.format(scale=scale, **name) for name in names))
 
 
 def table_folders(wildcards):

@@ -74,13 +74,16 @@ rule linalg_score:
             module=[
                 "linalg/codec",
                 "linalg/encodings",
+                "linalg/properties",
                 "linalg/scores",
                 "linalg/tasks",
+                "linalg/verifiers",
                 "studies/linalg",
             ],
         ),
     output:
-        f"{MODEL}/scores.csv",
+        scores=f"{MODEL}/scores.csv",
+        examples=f"{MODEL}/examples.npz",
     log:
         f"logs/{MODEL}/score.log",
     conda:
@@ -88,8 +91,29 @@ rule linalg_score:
     params:
         tolerances=tolerances,
     shell:
-        "python -m mathprobe score {input.predictions} {output}"
-        " --tests {input.tests} --tolerances {params.tolerances} > {log} 2>&1"
+        "python -m mathprobe score {input.predictions} {output.scores}"
+        " --examples {output.examples} --tests {input.tests} --tolerances {params.tolerances} > {log} 2>&1"
+
+
+rule linalg_failures:
+    input:
+        examples=f"{MODEL}/examples.npz",
+        code=expand(
+            "src/mathprobe/{module}.py",
+            module=["linalg/properties", "linalg/verifiers", "studies/linalg"],
+        ),
+    output:
+        properties=f"{MODEL}/properties.csv",
+        verifiers=f"{MODEL}/verifiers.csv",
+        roc=f"{MODEL}/roc.csv",
+    log:
+        f"logs/{MODEL}/failures.log",
+    conda:
+        "../../envs/python.yaml"
+    shell:
+        "python -m mathprobe failures {input.examples} --tolerance 0.05"
+        " --properties {output.properties} --verifiers {output.verifiers}"
+        " --roc {output.roc} > {log} 2>&1"
 
 
 rule linalg_conditions:

@@ -6,6 +6,7 @@ model, and the samples that need no model.  B: batch, n: size, [r, c]: answer.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -16,11 +17,12 @@ from torch import Tensor
 
 from mathprobe.decoding import greedy
 from mathprobe.learner import BATCHES_PER_BLOCK, Learner
-from mathprobe.linalg import scores
+from mathprobe.linalg import draws, properties, scores, verifiers
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.linalg.laws import LAWS, base_of
+from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.linalg.tasks import TASKS
+from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
 from mathprobe.seeds import seed, stream
 from mathprobe.spec import Conditions, Draw, Model, Side, TestSet
@@ -28,30 +30,32 @@ from mathprobe.team import ALONE, Team
 from mathprobe.training import Trainer
 
 STUDY = "linalg"
-Settings = dict[str, float | str]
-INVERTIBLE = 1e-10  # largest |M M^-1 - I| that the symmetric-inverse task accepts
 QUANTILES = (0.5, 0.75, 0.9)
 
 
-def draw(data: Draw, rng: torch.Generator, count: int) -> tuple[Tensor, Tensor]:
-    """Draw matrices [B, n, n] and their exact answers [B, r, c]."""
-    matrix = matrices(data.law, data.law_settings, rng, count, data.n)
-    return matrix, TASKS[data.task].solve(matrix)
+def draw(data: Draw, rng: torch.Generator, count: int) -> draws.Examples:
+    """Draw matrices [B, n, columns] and exact answers [B, r, c]; count rejections."""
+    size = data.n, data.columns
+    return draws.draw(data.task, data.law, data.law_settings, rng, count, *size)
 
 
-def matrices(
-    law: str, settings: Settings, rng: torch.Generator, count: int, n: int
-) -> Tensor:
-    """Draw matrices [B, n, n] of a law whose settings may differ from the paper's."""
-    return LAWS[law](rng, count, n, replace(base_of(law), **settings))
+def _stream(use: str, data: Draw, *names: int, device: str = "cpu") -> torch.Generator:
+    """Open the stream of a use of these matrices."""
+    # A square has one number, as it had before there were other shapes.
+    size = dict.fromkeys((data.n, data.columns))
+    return stream(STUDY, use, data.task, data.law, *size, *names, device=device)
 
 
 def make_testset(spec: TestSet) -> dict[str, np.ndarray]:
     """Make a test set; it depends on nothing but what it tests."""
-    data = spec.data
-    rng = stream(STUDY, "test", data.task, data.law, data.n)
-    matrix, answer = draw(data, rng, spec.examples)
-    return {"matrix": matrix.numpy(), "answer": answer.numpy()}
+    matrix, answer, rejected = draw(
+        spec.data, _stream("test", spec.data), spec.examples
+    )
+    return {
+        "matrix": matrix.numpy(),
+        "answer": answer.numpy(),
+        "rejected": np.array(rejected),
+    }
 
 
 def curve_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
@@ -59,15 +63,13 @@ def curve_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
 
     These are not the test sets, so a curve may be looked at without touching them.
     """
-    task, n, curve = spec.data.task, spec.data.n, spec.curve
-    return {
-        law: draw(
-            Draw(task, law, n, curve.law_settings[law]),
-            stream(STUDY, "curve", task, law, n),
-            curve.examples,
-        )
-        for law in curve.tests
-    }
+    shown = {}
+    for law in spec.curve.tests:
+        settings = spec.curve.law_settings
+        data = replace(spec.data, law=law, law_settings=settings)
+        examples = draw(data, _stream("curve", data), spec.curve.examples)
+        shown[law] = examples.matrix, examples.answer
+    return shown
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,22 @@ class Codecs:
     @property
     def shape(self) -> tuple[int, int]:
         """Give the answer's rows and columns."""
-        return TASKS[self.model.data.task].shape(self.model.data.n)
+        data = self.model.data
+        return TASKS[data.task].shape(data.n, data.columns)
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Give the rows and columns of what is read."""
+        data = self.model.data
+        return TASKS[data.task].input_shape(data.n, data.columns)
 
     def build(self, number: int) -> Seq2Seq:
         """Build the network of a seed, counted from 1, with its initial weights."""
-        model, n = self.model, self.model.data.n
+        model = self.model
         with torch.random.fork_rng():
             torch.manual_seed(seed(STUDY, "weights", number))
             return Seq2Seq(
-                _vocabulary(self.source, (n, n)),
+                _vocabulary(self.source, self.input_shape),
                 _vocabulary(self.target, self.shape),
                 model.encoder,
                 model.decoder,
@@ -123,24 +132,20 @@ def _vocabulary(codec: MatrixCodec, shape: tuple[int, int]) -> Vocabulary:
     )
 
 
-def _rounded(codec: MatrixCodec, matrix: Tensor) -> Tensor:
-    return codec.decode(codec.encode(matrix), *matrix.shape[1:])[0]
-
-
 def judge(codecs: Codecs, matrix: Tensor, answer: Tensor, prediction: Tensor) -> Tensor:
     """Give relative errors [B], everything seen as the tokens show it."""
     return scores.relative_error(
         codecs.model.data.task,
-        _rounded(codecs.source, matrix),
-        _rounded(codecs.target, answer),
+        codecs.source.rounded(matrix),
+        codecs.target.rounded(answer),
         prediction,
     )
 
 
 def oracle(codecs: Codecs, matrix: Tensor) -> Tensor:
     """Answer exactly what the tokens of the input say, rounded as the output is."""
-    seen = _rounded(codecs.source, matrix)
-    return _rounded(codecs.target, TASKS[codecs.model.data.task].solve(seen))
+    seen = codecs.source.rounded(matrix)
+    return codecs.target.rounded(TASKS[codecs.model.data.task].solve(seen))
 
 
 def networks(spec: Model) -> dict[int, Seq2Seq]:
@@ -178,8 +183,8 @@ def _block(
 ) -> tuple[Tensor, Tensor]:
     """Draw a block of the training data of a seed: ids [N, S], [N, T]."""
     data, count = codecs.model.data, BATCHES_PER_BLOCK * codecs.model.schedule.batch
-    name = (STUDY, "train", data.task, data.law, data.n, number, block)
-    matrix, answer = draw(data, stream(*name, device=device), count)
+    rng = _stream("train", data, number, block, device=device)
+    matrix, answer, _ = draw(data, rng, count)
     return codecs.source.encode(matrix), codecs.target.encode(answer)
 
 
@@ -210,38 +215,96 @@ def predictions(
     return arrays
 
 
-def score(
+def examples(
     spec: Model,
     tests: dict[str, dict[str, np.ndarray]],
     answers: dict[str, np.ndarray],
-    tolerances: list[float],
-) -> list[dict[str, Any]]:
-    """Score stored predictions: a row per seed, test set and tolerance."""
+) -> dict[str, np.ndarray]:
+    """Measure stored predictions, example by example: errors [seeds, B], oracle's [B].
+
+    Where the task has properties they stand beside the errors, named by test law and
+    quantity; everything is measured as the tokens show it.
+    """
     codecs = Codecs(spec)
-    rows: list[dict[str, Any]] = []
+    arrays = {}
     for law, test in tests.items():
         matrix, answer = (torch.from_numpy(test[k]) for k in ("matrix", "answer"))
         best = torch.from_numpy(answers[f"{law}.oracle"])
-        ceiling = judge(codecs, matrix, answer, best)
-        for number, made in enumerate(answers[f"{law}.prediction"], 1):
+        arrays[f"{law}.oracle_error"] = judge(codecs, matrix, answer, best).numpy()
+        made = torch.from_numpy(answers[f"{law}.prediction"])
+        rows = [_measured(codecs, matrix, answer, one) for one in made]
+        for name in rows[0]:
+            arrays[f"{law}.{name}"] = torch.stack([row[name] for row in rows]).numpy()
+    return arrays
+
+
+def _measured(
+    codecs: Codecs, matrix: Tensor, answer: Tensor, prediction: Tensor
+) -> dict[str, Tensor]:
+    task = codecs.model.data.task
+    quantities = {"error": judge(codecs, matrix, answer, prediction)}
+    if task in PROPERTIES:
+        shown = codecs.source.rounded(matrix), codecs.target.rounded(answer)
+        quantities |= PROPERTIES[task](*shown, prediction)
+        for name in VERIFIERS.keys() & quantities.keys():
+            verifier = VERIFIERS[name]
+            quantities[name] = verifier.quantity(shown[0], prediction)
+    return quantities
+
+
+def score(
+    measured: dict[str, np.ndarray], tolerances: list[float]
+) -> Iterator[dict[str, Any]]:
+    """Score measured predictions: a row per test set, seed and tolerance."""
+    for law, quantities in _by_law(measured).items():
+        for number, error in enumerate(quantities["error"], 1):
             name = {"seed": number, "test": law}
-            error = judge(codecs, matrix, answer, torch.from_numpy(made))
-            rows += scores.table(name, error, ceiling, tolerances)
+            yield from scores.table(name, error, quantities["oracle_error"], tolerances)
+
+
+def _by_law(measured: dict[str, np.ndarray]) -> dict[str, dict[str, Tensor]]:
+    laws: dict[str, dict[str, Tensor]] = {}
+    for name, array in measured.items():
+        law, quantity = name.rsplit(".", 1)
+        laws.setdefault(law, {})[quantity] = torch.from_numpy(array)
+    return laws
+
+
+def failures(
+    measured: dict[str, np.ndarray], tolerance: float
+) -> dict[str, list[dict[str, Any]]]:
+    """Say what failures keep, and how well they are predicted: rows of three tables."""
+    rows: dict[str, list[dict[str, Any]]] = {
+        "properties": [],
+        "verifiers": [],
+        "roc": [],
+    }
+    for law, quantities in _by_law(measured).items():
+        errors = quantities.pop("error")
+        del quantities["oracle_error"]
+        for number, error in enumerate(errors, 1):
+            correct = error < tolerance
+            own = {name: values[number - 1] for name, values in quantities.items()}
+            ruled = {name: own[name] for name in VERIFIERS if name in own}
+            made = {
+                "properties": properties.summary(own, correct),
+                "verifiers": verifiers.table(ruled, correct),
+                "roc": verifiers.roc(ruled, correct),
+            }
+            name = {"seed": number, "test": law}
+            for kind, new in made.items():
+                rows[kind] += [{**name, **row} for row in new]
     return rows
 
 
-def _invertible(
-    law: str, settings: Settings, rng: torch.Generator, n: int, count: int
-) -> tuple[Tensor, int]:
-    """Draw matrices until `count` are numerically invertible; say how many were not."""
-    kept, rejected = torch.empty((0, n, n), dtype=torch.float64), 0
-    while len(kept) < count:
-        matrix = matrices(law, settings, rng, count, n)
-        inverse, info = torch.linalg.inv_ex(matrix)
-        off = (matrix @ inverse - torch.eye(n, dtype=torch.float64)).abs().amax((1, 2))
-        good = (off <= INVERTIBLE) & (info == 0)
-        kept, rejected = torch.cat([kept, matrix[good]]), rejected + int((~good).sum())
-    return kept[:count], rejected
+FAILURE_COLUMNS = {
+    kind: ("seed", "test", *columns)
+    for kind, columns in {
+        "properties": properties.COLUMNS,
+        "verifiers": verifiers.COLUMNS["table"],
+        "roc": verifiers.COLUMNS["roc"],
+    }.items()
+}
 
 
 def _floats(values: dict[str, Tensor]) -> dict[str, float]:
@@ -254,10 +317,10 @@ def condition_numbers(spec: Conditions) -> list[dict[str, Any]]:
     Matrices are drawn as the symmetric-inverse task draws them (Charton 2022, table 4).
     """
     rows = []
-    for law in LAWS:
+    for law in draws.laws_for("symmetric_inverse"):
         rng = stream(STUDY, "conditions", law, spec.n)
-        settings = spec.law_settings.get(law, {})
-        matrix, rejected = _invertible(law, settings, rng, spec.n, spec.matrices)
+        data = Draw("symmetric_inverse", law, spec.n, spec.n, spec.law_settings)
+        matrix, _, rejected = draw(data, rng, spec.matrices)
         size = torch.linalg.eigvalsh(matrix).abs()
         condition = (size.amax(1) / size.amin(1)).sort().values
         facts = {"law": law, "n": spec.n, "matrices": spec.matrices}
