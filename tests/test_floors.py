@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path("src/mathprobe")
 FLOORS = (
-    {"errors", "registry", "lazy", "seeds", "files", "provenance"},
+    {"errors", "registry", "lazy", "seeds", "files", "provenance", "energy"},
     {"spec", "linalg"},
     {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"},
     {"progress"},

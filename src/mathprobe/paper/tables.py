@@ -41,7 +41,7 @@ COLUMNS = {
         *("model", "law", "n", "recipe", "machine", "cpu", "device", "threads"),
         *("processes", "precision", "seeds", "parameters", "examples", "seconds"),
         *("examples_per_second", "attempts"),
-        *("finished", "python", "torch", "revision", "clean"),
+        *("finished", "python", "torch", "revision", "clean", "joules"),
     ),
 }
 TEXT_COLUMNS = frozenset(  # a revision such as 7e10 is no number

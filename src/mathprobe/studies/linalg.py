@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mathprobe.decoding import greedy
+from mathprobe.energy import gpu_joules
 from mathprobe.learner import BATCHES_PER_BLOCK, Learner
 from mathprobe.linalg import draws, properties, scores, verifiers
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
@@ -175,7 +176,13 @@ def trainer(spec: Model, device: str, team: Team = ALONE) -> Trainer:
         )
         for number, network in networks(spec).items()
     }
-    return Trainer(learners, spec, measure, team)
+    return Trainer(learners, spec, measure, team, partial(_joules, device))
+
+
+def _joules(device: str) -> float | None:
+    if device == "cpu":
+        return None
+    return gpu_joules(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
 
 
 def _block(
