@@ -74,11 +74,9 @@ class Trainer:
         """Measure a point of the learning curves."""
         since = (self.updates - 1) % self.schedule.updates_per_point + 1
         for seed, learner in self.learners.items():
-            learner.wait()
-            loss = float(learner.loss_sum) / since
+            loss = learner.take_loss() / since
             facts = {"seed": seed, "examples": self.examples, "loss": loss}
             self.curve += [{**facts, **row} for row in self.measure(learner.network)]
-            learner.loss_sum.zero_()
 
     def _note_energy(self) -> None:
         """Write down what the device consumed in this attempt, where it tells."""
