@@ -34,9 +34,9 @@ def test_a_bad_specification_is_named(text, message):
 def test_differences_name_the_place_and_both_values():
     other = dataclasses.replace(TEST, data=Draw("eigenvalues", "uniform", 5, 5, {}))
     assert TEST.differences(other.plain()) == [
-        "data.law: 'uniform' then, 'laplace' now",
-        "data.law_settings: {} then, None now",
-        "data.law_settings.laplace.bound: None then, 10.0 now",
+        "data.law: 'uniform' there, 'laplace' here",
+        "data.law_settings: {} there, None here",
+        "data.law_settings.laplace.bound: None there, 10.0 here",
     ]
     assert TEST.differences(TEST.plain()) == []
 

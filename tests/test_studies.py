@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from mathprobe.linalg import scores
+from mathprobe.linalg.encodings import ENCODINGS, Positional
+from mathprobe.linalg.laws import IID, LAWS
+from mathprobe.linalg.tasks import TASKS, Task
 from mathprobe.spec import Conditions, Draw, Side, TestSet
 from mathprobe.studies import linalg
 
@@ -109,6 +112,40 @@ def test_what_is_malformed_is_counted(demo):
     assert rows[0]["malformed"] == 1.0
     assert rows[0]["correct"] == 0
     assert rows[0]["oracle"] > 0.5
+
+
+def test_a_new_task_law_and_encoding_are_trained_and_scored(smoke_model, monkeypatch):
+    for registry in (TASKS, LAWS, ENCODINGS):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+    @TASKS.add("diagonal")
+    class Diagonal(Task):
+        shape = staticmethod(lambda rows, columns: (min(rows, columns), 1))
+        solve = staticmethod(lambda matrix: matrix.diagonal(dim1=1, dim2=2)[..., None])
+
+    @LAWS.add("signs")
+    def signs(rng, batch, n, base=IID, columns=None):
+        return torch.randn(batch, n, columns, generator=rng).sign().double()
+
+    @ENCODINGS.add("p100")
+    class P100(Positional):
+        group = 2
+
+    side = Side("p100", 2)
+    curve = dataclasses.replace(smoke_model.curve, tests=["signs"])
+    spec = dataclasses.replace(smoke_model, input=side, output=side, curve=curve)
+    data = Draw("diagonal", "signs", 3, 2, {})
+    schedule = dataclasses.replace(spec.schedule, examples=64 * 60, learning_rate=1e-2)
+    spec = dataclasses.replace(spec, data=data, schedule=schedule)
+    trainer = linalg.trainer(spec, "cpu")
+    for _ in range(spec.schedule.updates):
+        trainer.step()
+    seeds = {number: one.network for number, one in trainer.learners.items()}
+    test = {"signs": linalg.make_testset(TestSet(data, 200))}
+    answers = linalg.predictions(spec, seeds, test)
+    rows = list(linalg.score(linalg.examples(spec, test, answers), [0.05]))
+    assert [row["oracle"] for row in rows] == [1.0, 1.0]
+    assert all(row["accuracy"] > 0.2 for row in rows)  # a quarter by guessing the signs
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def test_states_are_saved_on_the_way(fresh, tmp_path):
 
 def test_a_changed_specification_is_refused_with_the_difference(fresh, tmp_path):
     fresh().run(tmp_path, 0.0)
-    with pytest.raises(InputError, match="seeds: 2 then, 1 now"):
+    with pytest.raises(InputError, match="seeds: 2 there, 1 here"):
         fresh(seeds=1).resume(tmp_path)
 
 

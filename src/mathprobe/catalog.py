@@ -6,6 +6,7 @@ The configuration is the paper's; a scale is laid over it, and a recipe over the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import fields
 from itertools import product
@@ -295,6 +296,22 @@ def _recipe(recipe: dict[str, Any], place: str) -> None:
             )
     for law in recipe["curve"]["tests"]:
         _known(law, LAWS, f"{place}.curve.tests", "law")
+    digits, tolerance = recipe["output"]["digits"], recipe["curve"]["tolerance"]
+    if rounding(digits) > tolerance:
+        raise InputError(
+            f"{place}.output.digits: {digits} is too coarse: a number is rounded by "
+            f"{rounding(digits):.1%}, as a rule, and answers are right within "
+            f"{tolerance:.1%}"
+        )
+
+
+def rounding(digits: int) -> float:
+    """Give the relative error of rounding to so many digits, as a rule.
+
+    A mantissa is off by a quarter of its last place at the median; on a logarithmic
+    scale it is sqrt(10) at the median.
+    """
+    return 0.25 / (math.sqrt(10.0) * 10 ** (digits - 1))
 
 
 def _side(side: dict[str, Any], place: str) -> None:

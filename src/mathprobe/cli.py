@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,12 +79,17 @@ def _save_with_spec(path: Path, arrays: dict[str, Any], spec: Model | TestSet) -
     files.save_arrays(path, {**arrays, "spec": np.array(spec.json())})
 
 
-def _read_tests(paths: list[Path]) -> dict[str, dict[str, Any]]:
-    """Read test sets, by their law."""
+def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
+    """Read test sets of a model, by their law."""
     tests = {}
     for path in paths:
         arrays = files.load_arrays(path)
-        tests[TestSet.parse(str(arrays.pop("spec"))).data.law] = arrays
+        asked, trained = TestSet.parse(str(arrays.pop("spec"))).data, model.data
+        same = replace(asked, law=trained.law, law_settings=trained.law_settings)
+        if same != trained:
+            wrong = "; ".join(trained.differences(same.plain()))
+            raise InputError(f"{path} is no test of this model: {wrong}")
+        tests[asked.law] = arrays
     return tests
 
 
@@ -192,7 +198,7 @@ def predict(args: Arguments) -> None:
     seeds = linalg.networks(spec)
     checkpoint.load_model(args.model, seeds)
     seeds = {number: network.to(device) for number, network in seeds.items()}
-    arrays = linalg.predictions(spec, seeds, _read_tests(args.tests))
+    arrays = linalg.predictions(spec, seeds, _read_tests(args.tests, spec))
     _save_with_spec(args.out, arrays, spec)
 
 
@@ -212,7 +218,7 @@ def score(args: Arguments) -> None:
 
     answers = files.load_arrays(args.predictions)
     spec = Model.parse(str(answers.pop("spec")))
-    measured = linalg.examples(spec, _read_tests(args.tests), answers)
+    measured = linalg.examples(spec, _read_tests(args.tests, spec), answers)
     _save_with_spec(args.examples, measured, spec)
     rows = linalg.score(measured, args.tolerances)
     files.write_csv(args.out, rows, scores.COLUMNS)
