@@ -19,6 +19,7 @@ from mathprobe.errors import InputError
 from mathprobe.linalg.draws import check, laws_for
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, is_positive, parts
+from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import Conditions, Draw, Model, TestSet
 
@@ -97,6 +98,8 @@ class Catalog:
                 here = f"{place}.tables.{table}"
                 _known(entry["task"], TASKS, here, "task")
                 _known(entry["recipe"], study["recipes"], here, "recipe")
+                if table == "failures":
+                    _known(entry["task"], PROPERTIES, here, PROPERTIES.kind)
                 for key in self.models(entry):
                     check(key["task"], key["law"], *size(key["n"]))
 
@@ -115,6 +118,11 @@ class Catalog:
     def tasks(self) -> list[str]:
         """Give the tasks."""
         return list(TASKS)
+
+    @property
+    def tasks_with_properties(self) -> list[str]:
+        """Give the tasks whose failures can be looked into."""
+        return [task for task in TASKS if task in PROPERTIES]
 
     @property
     def recipes(self) -> list[str]:
