@@ -13,7 +13,7 @@ FLOORS = (
     {"spec", "linalg"},
     {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"},
     {"progress"},
-    {"studies", "paper", "status"},
+    {"studies", "paper", "status", "record"},
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

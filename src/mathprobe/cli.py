@@ -438,6 +438,20 @@ def status(args: Arguments) -> None:
     print(status.text(status.survey(catalog.load(args.config), args.results)))
 
 
+def _record(parser: Parser) -> None:
+    parser.add_argument("results", type=Path, help="results/{scale}")
+    parser.add_argument("--record", type=Path, default=Path("paper/record"))
+
+
+@command(_record)
+def record(args: Arguments) -> None:
+    """Keep the metrics of all finished models of a scale, and where they are from."""
+    from mathprobe import record
+
+    for folder in record.keep(args.results, args.record):
+        print(folder)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; what is wrong with its input is said in one line."""
     parser = Parser(

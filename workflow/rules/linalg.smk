@@ -106,10 +106,10 @@ rule linalg_failures:
         properties=f"{MODEL}/properties.csv",
         verifiers=f"{MODEL}/verifiers.csv",
         roc=f"{MODEL}/roc.csv",
-    wildcard_constraints:
-        task=catalog.either(CATALOG.tasks_with_properties),
     log:
         f"logs/{MODEL}/failures.log",
+    wildcard_constraints:
+        task=catalog.either(CATALOG.tasks_with_properties),
     conda:
         "../../envs/python.yaml"
     shell:
