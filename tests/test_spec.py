@@ -19,7 +19,10 @@ def test_json_comes_back_and_is_one_text_for_equal_values():
     [
         ("{", "not JSON"),
         ("[]", "not a mapping"),
-        ('{"data": {}, "examples": 1}', "TestSet.data: columns, law, .*keys are task, law"),
+        (
+            '{"data": {}, "examples": 1}',
+            "TestSet.data: columns, law, .*keys are task, law",
+        ),
         ('{"examples": 1}', "TestSet: data missing or unknown; keys are"),
     ],
 )

@@ -222,7 +222,7 @@ def _failures(parser: Parser) -> None:
     parser.add_argument("examples", type=Path)
     for table in ("--properties", "--verifiers", "--roc"):
         parser.add_argument(table, type=Path, required=True)
-    parser.add_argument("--tolerance", type=float, required=True)
+    parser.add_argument("--tolerances", type=float, nargs="+", required=True)
 
 
 @command(_failures)
@@ -237,7 +237,7 @@ def failures(args: Arguments) -> None:
         raise InputError(
             f"{args.examples}: task {spec.data.task!r} has no properties; {known} have"
         )
-    for kind, rows in linalg.failures(measured, args.tolerance).items():
+    for kind, rows in linalg.failures(measured, args.tolerances).items():
         files.write_csv(getattr(args, kind), rows, linalg.FAILURE_COLUMNS[kind])
 
 
