@@ -157,7 +157,7 @@ def test_scores_agree_with_the_ranks_of_their_module():
 
 @pytest.fixture(scope="module")
 def judged(books):
-    """Exact eigenvectors of a first seed, malformed ones of a second, and the oracle."""
+    """A seed that is the oracle, one whose answers are malformed, and the oracle."""
     spec = books.model("demo", "eigenvectors", "uniform_wigner", 2, "base")
     draw = Draw("eigenvectors", "uniform_wigner", 2, 2, {})
     test = linalg.make_testset(TestSet(draw, 40))

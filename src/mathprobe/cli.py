@@ -243,6 +243,7 @@ def failures(args: Arguments) -> None:
 
 def _table(parser: Parser) -> None:
     kinds = ["ood", "tolerances", "curves", "learning_speed", "runs"]
+    kinds += ["failures", "verifiers", "roc"]
     parser.add_argument("kind", choices=kinds)
     parser.add_argument("out", type=Path)
     parser.add_argument("--published", type=Path, required=True)
@@ -256,12 +257,14 @@ def table(args: Arguments) -> None:
     from mathprobe import catalog
     from mathprobe.paper import tables
 
+    source = catalog.MEASURED.get(args.kind)
     models = [
         tables.Trained(
             folder.name,
             files.read_json(folder / "run.json"),
             tables.read(folder / "scores.csv"),
             tables.read(folder / "curve.csv"),
+            tables.read(folder / source) if source else [],
         )
         for folder in args.models
     ]

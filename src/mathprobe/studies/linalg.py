@@ -21,6 +21,7 @@ from mathprobe.linalg import draws, properties, scores, verifiers
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.properties import PROPERTIES
+from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
@@ -31,7 +32,6 @@ from mathprobe.training import Trainer
 
 STUDY = "linalg"
 QUANTILES = (0.5, 0.75, 0.9)
-ORACLE = "oracle"  # who answers exactly, within what the tokens show
 
 
 def draw(data: Draw, rng: torch.Generator, count: int) -> draws.Examples:
