@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import torch
+
 from mathprobe.catalog import SCHEMA, Catalog, read
+from mathprobe.linalg import properties, scores, verifiers
+from mathprobe.linalg.properties import PROPERTIES
+from mathprobe.paper import tables
 
 PROJECT = Path(__file__).parent.parent
 PAPER = PROJECT / "paper"
@@ -99,7 +104,58 @@ def runs(n: int) -> list[dict]:
             "clean": None,
         },
     }
-    return [{"model": law, "law": law, **made} for law in LAWS]
+    return [
+        {"model": f"eigenvalues/{law}/n{n}/base", "law": law, **made} for law in LAWS
+    ]
+
+
+def told(task: str, law: str, n: int, recipe: str, measured: list[dict]):
+    """A model of which this was measured."""
+    run = {"spec": {"data": {"task": task, "law": law, "n": n}}}
+    return tables.Trained(recipe, run, [], [], measured)
+
+
+def measured_properties(task: str, law: str, n: int) -> list[dict]:
+    """What is measured of exact answers, by a seed and by the oracle."""
+    matrix = torch.eye(n).double().repeat(4, 1, 1)
+    answer = torch.cat([matrix[:, :1], matrix], 1) if task == "eigenvectors" else matrix
+    quantities = {"error": torch.zeros(4).double()}
+    quantities |= PROPERTIES[task](matrix, answer, answer)
+    correct = torch.tensor([True, True, False, False])
+    rows = list(properties.summary(quantities, {0.05: correct, 0.01: correct}))
+    return [
+        {"seed": who, "test": test, **row}
+        for who in (1, scores.ORACLE)
+        for test in (law, "laplace")
+        for row in rows
+    ]
+
+
+def measured_rates(task: str, law: str, values=(0.5, 0.7)) -> list[dict]:
+    """Verdicts of the verifier of a task: of two seeds and of the oracle."""
+    name = "vectors_condition" if task == "eigenvectors" else "matrix_condition"
+    quantity, correct = torch.ones(2).double(), torch.tensor([True, False])
+    return [
+        {"seed": who, "test": law, **row, "value": value, "low": 0.0, "high": 1.0}
+        for who, value in (*enumerate(values, 1), (scores.ORACLE, 1.0))
+        for row in verifiers.table({name: quantity}, correct)
+    ]
+
+
+def of_failures(scale: str, kind: str) -> dict[str, list[dict]]:
+    """Tables of failures or verifiers, of every model that a scale shows."""
+    made: dict[str, list[dict]] = {}
+    for entry in CATALOG.entries(scale, kind):
+        task, n = entry["task"], entry["n"]
+        for law in entry["laws"]:
+            measured = {
+                "failures": measured_properties(task, law, n),
+                "verifiers": measured_rates(task, law),
+            }
+            model = told(task, law, n, entry["recipe"], measured[kind])
+            rows = getattr(tables, kind)([model], PUBLISHED)
+            made.setdefault(f"{kind}_{task}_n{n}", []).extend(rows)
+    return made
 
 
 def mock(scale: str, *others: str) -> dict[str, list[dict]]:
@@ -112,6 +168,8 @@ def mock(scale: str, *others: str) -> dict[str, list[dict]]:
         f"ood_{name}": square(entry["n"]),
         f"tolerances_{name}": by_tolerance(),
         f"learning_speed_{name}": speed(pace["n"], pace["accuracy"]),
+        **of_failures(scale, "failures"),
+        **of_failures(scale, "verifiers"),
         "condition_numbers": condition_numbers(),
         "runs": runs(entry["n"]),
     }

@@ -99,7 +99,7 @@ def test_failures_are_asked_of_tasks_that_have_properties_only(trained, tmp_path
     tables = [
         f"--{kind}={tmp_path / kind}" for kind in ("properties", "verifiers", "roc")
     ]
-    said = refused("failures", trained / "examples.npz", *tables, "--tolerance", 0.05)
+    said = refused("failures", trained / "examples.npz", *tables, "--tolerances", 0.05)
     assert "task 'eigenvalues' has no properties; eigenvectors, " in said
 
 

@@ -12,7 +12,15 @@ from mathprobe.errors import InputError
 from mathprobe.paper import latex, numbers, tables
 
 KINDS = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
-FILTERS = [write for write in latex.FILTERS if write is not latex.uncertainty]
+FIGURES = set(
+    re.findall(
+        r"{figures/(\w+)\.pdf}",
+        "".join(path.read_text() for path in (PAPER / "sections").glob("*.tex")),
+    )
+)
+OF_TWO_TASKS = ("failures.tex.j2", "verifiers.tex.j2")  # a table for each
+OF_CELLS = (latex.uncertainty, latex.give_or_take)
+FILTERS = [write for write in latex.FILTERS if write not in OF_CELLS]
 
 
 def page(kind: str, scale: str = "demo", tables: dict | None = None) -> str:
@@ -43,6 +51,15 @@ def line(template: str, **values) -> str:
         ("{{ 187342 | nearest(5) }}", r"187\,342"),
         ("{{ 0.0001 | scientific }}", "$10^{-4}$"),
         ("{{ 0.00025 | scientific }}", r"$2.5\cdot 10^{-4}$"),
+        ("{{ 1.0102350851 | significant }}", "1.0102"),
+        ("{{ 640.5 | significant }}", "640.5"),
+        ("{{ 1.2849138960821085e+108 | significant }}", r"$1.28\cdot 10^{108}$"),
+        ("{{ 0.00649 | significant(2) }}", "0.0065"),
+        ("{{ 1e400 | significant }}", r"$\infty$"),
+        ("{{ 0.0 | significant }}", "0"),
+        ("{{ {'low': 1.0, 'high': 1.5, 'spread': none} | give_or_take }}", "0.25"),
+        ("{{ {'low': 1.0, 'high': 1.5, 'spread': 0.1} | give_or_take }}", "0.1"),
+        ("{{ {'low': none, 'high': none, 'spread': none} | give_or_take }}", ""),
         ("{{ 12.4 | duration }}", r"12\,s"),
         ("{{ 59.7 | duration }}", r"1\,min 00\,s"),
         ("{{ 3723 | duration }}", r"1\,h 02\,min"),
@@ -63,7 +80,7 @@ def test_a_filter_prints_a_number_as_it_is_read(text, printed):
 @pytest.mark.parametrize("write", FILTERS, ids=lambda write: write.__name__)
 @pytest.mark.parametrize("value", [None, math.nan, ""])
 def test_what_is_missing_prints_as_a_dash(write, value):
-    assert write(value) == "---"  # uncertainty looks into a cell: above
+    assert write(value) == "---"  # those that look into a cell: above
 
 
 @pytest.mark.parametrize("value", [0.5, None, math.nan, True])
@@ -101,10 +118,11 @@ def test_only_what_latex_can_name_is_defined():
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_template_gives_whole_tables(kind, scale):
     text = page(kind, scale)
-    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
+    shown = 2 if kind in OF_TWO_TASKS else 1
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == shown
     assert text.count("{") == text.count("}")
     assert r"\texttt{" + scale in text or "condition" in kind
-    assert not re.search(r"None|nan|\\VAR|\d\.\d{4}", text)
+    assert not re.search(r"None|nan|\\VAR|\d\.\d{5}", text)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "runs" not in kind])
@@ -184,7 +202,7 @@ def build(folder: Path, scale: str) -> Path:
         )
     named = latex.define(numbers.results(tables, facts(scale)))
     (folder / "tables" / "numbers.tex").write_text(named)
-    for name in ("ood_heatmap", "learning_curves"):
+    for name in FIGURES:
         figure(folder / "figures" / f"{name}.pdf")
     return folder
 

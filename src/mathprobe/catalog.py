@@ -32,6 +32,13 @@ TABLES = {  # kinds of tidy tables, and the entries in the configuration they ar
     "curves": "out_of_distribution",
     "learning_speed": "learning_speed",
     "failures": "failures",
+    "verifiers": "failures",
+    "roc": "failures",
+}
+MEASURED = {  # what of a model, beside its scores and curve, a kind is made from
+    "failures": "properties.csv",
+    "verifiers": "verifiers.csv",
+    "roc": "roc.csv",
 }
 
 

@@ -228,7 +228,7 @@ def _failures(parser: Parser) -> None:
     parser.add_argument("examples", type=Path)
     for table in ("--properties", "--verifiers", "--roc"):
         parser.add_argument(table, type=Path, required=True)
-    parser.add_argument("--tolerance", type=float, required=True)
+    parser.add_argument("--tolerances", type=float, nargs="+", required=True)
 
 
 @command(_failures)
@@ -243,12 +243,13 @@ def failures(args: Arguments) -> None:
         raise InputError(
             f"{args.examples}: task {spec.data.task!r} has no properties; {known} have"
         )
-    for kind, rows in linalg.failures(measured, args.tolerance).items():
+    for kind, rows in linalg.failures(measured, args.tolerances).items():
         files.write_csv(getattr(args, kind), rows, linalg.FAILURE_COLUMNS[kind])
 
 
 def _table(parser: Parser) -> None:
     kinds = ["ood", "tolerances", "curves", "learning_speed", "runs"]
+    kinds += ["failures", "verifiers", "roc"]
     parser.add_argument("kind", choices=kinds)
     parser.add_argument("out", type=Path)
     parser.add_argument("--published", type=Path, required=True)
@@ -262,12 +263,14 @@ def table(args: Arguments) -> None:
     from mathprobe import catalog
     from mathprobe.paper import tables
 
+    source = catalog.MEASURED.get(args.kind)
     models = [
         tables.Trained(
             folder.name,
             files.read_json(folder / "run.json"),
             tables.read(folder / "scores.csv"),
             tables.read(folder / "curve.csv"),
+            tables.read(folder / source) if source else [],
         )
         for folder in args.models
     ]

@@ -1,6 +1,7 @@
 # What the rules share: the catalog of experiments, the names that wildcards may take,
 # and functions from wildcards to specifications and inputs.
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ shell.prefix(f'set -euo pipefail; export PYTHONPATH="{ROOT / "src"}"; ')
 
 from mathprobe import catalog  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
+from mathprobe.linalg.laws import parts  # noqa: E402
 from mathprobe.paper import tex  # noqa: E402
 
 try:
@@ -25,14 +27,24 @@ TESTSETS = "results/{scale}/linalg/testsets/{task}"
 MODEL = "results/{scale}/linalg/{task}/{law}/n{n}/{recipe}"
 TABLES = "results/{scale}/tables"
 
-CONTENTS = {  # LaTeX files of the paper, and the kind of tidy table each shows
-    "out_of_distribution": "ood",
-    "tolerances": "tolerances",
-    "learning_speed": "learning_speed",
-    "condition_numbers": None,
-    "runs": None,
+CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each shows
+    "failures": ["failures"],
+    "verifiers": ["verifiers", "failures"],
+    "out_of_distribution": ["ood"],
+    "tolerances": ["tolerances"],
+    "learning_speed": ["learning_speed"],
+    "condition_numbers": [],
+    "runs": [],
 }
-FIGURES = ["ood_heatmap", "learning_curves"]
+NOTEBOOKS = {  # and the figures that each draws
+    "spectral_properties": ["failure_properties"],
+    "verifiers": ["condition_error", "roc"],
+    "generalization": ["ood_heatmap", "learning_curves"],
+}
+FAILURE_CODE = expand(
+    "src/mathprobe/paper/{name}.py", name=["figures", "failure_figures", "notebooks"]
+)
+FIGURES = [figure for figures in NOTEBOOKS.values() for figure in figures]
 ENGINE = tex.find(ROOT / tex.CACHE)
 PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
 
@@ -122,10 +134,10 @@ def files_of(folders):
     """Make an input function: the files of models that tables are made from."""
 
     def files(wildcards):
+        measured = catalog.MEASURED.get(wildcards.get("kind"))
+        names = ["run.json", "curve.csv", "scores.csv", measured]
         return expand(
-            "{folder}/{file}",
-            folder=folders(wildcards),
-            file=["run.json", "curve.csv", "scores.csv"],
+            "{folder}/{file}", folder=folders(wildcards), file=filter(None, names)
         )
 
     return files
@@ -138,15 +150,72 @@ def tables_of(scale, kind):
 
 
 def content_tables(wildcards):
-    kind = CONTENTS[wildcards.content]
-    if kind is None:
-        return f"{TABLES}/{wildcards.content}.csv"
-    return tables_of(wildcards.scale, kind)
+    kinds = CONTENTS[wildcards.content]
+    made = [table for kind in kinds for table in tables_of(wildcards.scale, kind)]
+    return made or f"{TABLES}/{wildcards.content}.csv"
 
 
 def all_tables(wildcards):
     kinds = [t for kind in catalog.TABLES for t in tables_of(wildcards.scale, kind)]
     return [*kinds, f"{TABLES}/condition_numbers.csv", f"{TABLES}/runs.csv"]
+
+
+def failure_tables(wildcards):
+    return tables_of(wildcards.scale, "failures")
+
+
+def verifier_tables(wildcards):
+    return tables_of(wildcards.scale, "verifiers")
+
+
+def roc_tables(wildcards):
+    return tables_of(wildcards.scale, "roc")
+
+
+def failure_models(wildcards):
+    """Name the models whose failures are looked at."""
+    entries = CATALOG.entries(wildcards.scale, "failures")
+    return [name for entry in entries for name in CATALOG.models(entry)]
+
+
+def failures_of(file):
+    """Make an input function: a file of every model whose failures are looked at."""
+
+    def files(wildcards):
+        models = failure_models(wildcards)
+        return [f"{MODEL}/{file}".format(**wildcards, **name) for name in models]
+
+    return files
+
+
+def failure_tests(wildcards):
+    """Give the test sets of the homes of these models."""
+    tests = [
+        f"{TESTSETS}/{{part}}/n{{n}}.npz".format(**wildcards, part=part, **name)
+        for name in failure_models(wildcards)
+        for part in parts(name["law"])
+    ]
+    return list(dict.fromkeys(tests))
+
+
+def drawn(notebook):
+    """Give the figures that a notebook draws."""
+    return expand(
+        "results/{{scale}}/figures/{figure}.{kind}",
+        figure=NOTEBOOKS[notebook],
+        kind=["pdf", "svg"],
+    )
+
+
+def notebook_parameters(wildcards, input):
+    """Give a notebook its inputs by their names, several in one text, and a folder."""
+    given = {
+        name: [paths] if isinstance(paths, str) else paths
+        for name, paths in input.items()
+        if name not in ("notebook", "code")
+    }
+    given["figures"] = [f"results/{wildcards.scale}/figures"]
+    return [shlex.quote(f"{name}={' '.join(paths)}") for name, paths in given.items()]
 
 
 def first_ood(wildcards):

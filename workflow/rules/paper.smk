@@ -43,6 +43,7 @@ rule paper_latex:
         tables=content_tables,
         published=PUBLISHED,
         template="paper/templates/{content}.tex.j2",
+        shared="paper/templates/models.j2",
         code=["src/mathprobe/paper/latex.py", "src/mathprobe/paper/views.py"],
     output:
         f"{TABLES}/{{content}}.tex",
@@ -87,22 +88,51 @@ rule paper_generalization:
     output:
         notebook="results/{scale}/notebooks/generalization.ipynb",
         html="results/{scale}/notebooks/generalization.html",
-        figures=expand(
-            "results/{{scale}}/figures/{figure}.{kind}",
-            figure=FIGURES,
-            kind=["pdf", "svg"],
-        ),
+        figures=drawn("generalization"),
     log:
         run="logs/results/{scale}/notebooks/generalization.log",
         notebook="logs/results/{scale}/notebooks/generalization.ipynb",
     conda:
         "../../envs/python.yaml"
     params:
-        figures="results/{scale}/figures",
+        parameters=notebook_parameters,
     shell:
         "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
-        " --kept {log.notebook} --parameters ood={input.ood} curves={input.curves}"
-        " published={input.published} figures={params.figures} > {log.run} 2>&1"
+        " --kept {log.notebook} --parameters {params.parameters} > {log.run} 2>&1"
+
+
+use rule paper_generalization as paper_spectral_properties with:
+    input:
+        notebook="paper/notebooks/spectral_properties.py",
+        failures=failure_tables,
+        examples=failures_of("examples.npz"),
+        published=PUBLISHED,
+        code=FAILURE_CODE,
+    output:
+        notebook="results/{scale}/notebooks/spectral_properties.ipynb",
+        html="results/{scale}/notebooks/spectral_properties.html",
+        figures=drawn("spectral_properties"),
+    log:
+        run="logs/results/{scale}/notebooks/spectral_properties.log",
+        notebook="logs/results/{scale}/notebooks/spectral_properties.ipynb",
+
+
+use rule paper_generalization as paper_verifiers with:
+    input:
+        notebook="paper/notebooks/verifiers.py",
+        verifiers=verifier_tables,
+        roc=roc_tables,
+        examples=failures_of("examples.npz"),
+        predictions=failures_of("predictions.npz"),
+        tests=failure_tests,
+        code=[*FAILURE_CODE, "src/mathprobe/linalg/verifiers.py"],
+    output:
+        notebook="results/{scale}/notebooks/verifiers.ipynb",
+        html="results/{scale}/notebooks/verifiers.html",
+        figures=drawn("verifiers"),
+    log:
+        run="logs/results/{scale}/notebooks/verifiers.log",
+        notebook="logs/results/{scale}/notebooks/verifiers.ipynb",
 
 
 rule paper_tex:
@@ -148,7 +178,9 @@ rule paper_report:
             "results/{{scale}}/figures/{figure}.svg",
             figure=FIGURES,
         ),
-        notebooks="results/{scale}/notebooks/generalization.html",
+        notebooks=expand(
+            "results/{{scale}}/notebooks/{notebook}.html", notebook=NOTEBOOKS
+        ),
         published=PUBLISHED,
         template="paper/templates/report.html.j2",
         code=["src/mathprobe/paper/report.py", "src/mathprobe/paper/figures.py"],

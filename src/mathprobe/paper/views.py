@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import itemgetter
 from statistics import fmean
 
-from mathprobe.paper.tables import Row
+from mathprobe.paper.tables import Row, printed_rows
 
 Tables = dict[str, list[Row]]  # by the name of the file, without .csv
 Facts = Row  # scale, published, labels, laws, positive, study, reference
@@ -150,6 +151,66 @@ def _printed_conditions(facts: Facts) -> dict[tuple[str, float], float]:
     }
 
 
+def law_name(facts: Facts, law: str) -> str:
+    """Name a law as the paper does; one that it lacks, or a mixture, plainly."""
+    plain = law.replace("_", " ").replace("+", " + ")
+    return facts["labels"].get(law, plain)
+
+
+FAILURE = ("quantity", "group", "tolerance", "statistic", "at")
+VERDICT = ("verifier", "chosen_by", "statistic")
+
+
+def failures(tables: Tables, facts: Facts) -> list[Row]:
+    """Give what failures keep, a view per model: its statistics by name."""
+    found = _at_home(tables, facts, "failures", FAILURE)
+    printed = facts["published"]["failures"]
+    return [
+        {**each, "notebook": printed_rows(printed, "notebook", *each["printed_place"])}
+        for each in found
+    ]
+
+
+def verifiers(tables: Tables, facts: Facts) -> list[Row]:
+    """Give how well failures are predicted, a view per model: its rates by name."""
+    return [
+        {**each, "verifier": next(iter(each["cells"]))[0]}
+        for each in _at_home(tables, facts, "verifiers", VERDICT)
+    ]
+
+
+def _at_home(
+    tables: Tables, facts: Facts, kind: str, columns: tuple[str, ...]
+) -> Iterator[Row]:
+    """Part the tables of a kind by model and test, beside the nearest printed size."""
+    for name, task, own in _per_recipe(tables, facts, kind, "failures"):
+        place = itemgetter("train", "test", "n", "recipe")
+        for (train, test, n, recipe), rows in groupby(own, key=place):
+            rows = list(rows)
+            size = _printed_near(facts["published"][kind], task, train, n, recipe)
+            printed = task, train, size, recipe
+            yield {
+                **{"name": name, "task": task, "n": n, "recipe": recipe},
+                **{"train": train, "law": law_name(facts, train)},
+                **{"test": test, "test_law": law_name(facts, test)},
+                "published_n": size,
+                "seeds": max(row["seeds"] for row in rows),
+                "examples": max(row["examples"] for row in rows),
+                "cells": {tuple(row[key] for key in columns): row for row in rows},
+                "printed_place": printed,
+                "published": printed_rows(facts["published"][kind], "text", *printed),
+            }
+
+
+def _printed_near(
+    published: Row, task: str, law: str, n: int, recipe: str
+) -> int | None:
+    """Give the size nearest to n of which something is printed for the recipe."""
+    sizes = published["text"].get(task, {}).get(law, {})
+    fitting = {size: 0 for size, recipes in sizes.items() if recipe in recipes}
+    return printed_size({task: fitting}, task, n)
+
+
 PLACE = (
     *("cpu", "device", "threads", "processes", "precision"),
     *("python", "torch", "revision", "clean"),
@@ -161,6 +222,11 @@ def device(row: Row) -> str:
     return row["cpu"] if row["device"] == "cpu" else f"{row['device']}, {row['cpu']}"
 
 
+def _task(row: Row) -> str:
+    """Read the task of a model from its path."""
+    return row["model"].split("/")[0]
+
+
 def runs(tables: Tables, facts: Facts) -> list[Row]:
     """Give the models in groups that were made in the same place by the same code."""
 
@@ -170,9 +236,16 @@ def runs(tables: Tables, facts: Facts) -> list[Row]:
     order = {law: number for number, law in enumerate(facts["laws"])}
     rows = sorted(
         tables.get("runs") or [],
-        key=lambda row: (place(row), row["n"], row["recipe"], order[row["law"]]),
+        key=lambda row: (
+            *(place(row), _task(row), row["n"], row["recipe"]),
+            *(order.get(row["law"], len(order)), row["law"]),
+        ),
     )
-    groups = (list(group) for _, group in groupby(rows, key=place))
+    shown = [
+        {**row, "task": _task(row), "law_name": law_name(facts, row["law"])}
+        for row in rows
+    ]
+    groups = (list(group) for _, group in groupby(shown, key=place))
     return [
         {"rows": group, **{key: group[0][key] for key in PLACE}, "on": device(group[0])}
         for group in groups
@@ -183,6 +256,8 @@ VIEWS = {
     "grids": grids,
     "by_tolerance": tolerances,
     "speeds": speeds,
+    "failures": failures,
+    "verifiers": verifiers,
     "conditions": conditions,
     "places": runs,
 }
