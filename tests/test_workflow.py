@@ -114,9 +114,9 @@ def test_smoke_makes_every_kind_of_file(smoke):
     assert head == (
         "train,test,n,recipe,seeds,examples,accuracy,low,high,oracle,published,spread"
     )
-    for figure in ("ood_heatmap", "learning_curves"):
-        assert (results / f"figures/{figure}.pdf").exists()
-    assert (results / "notebooks/generalization.html").exists()
+    for kind, notebook in (("ood", "generalization"), ("curves", "learning_speed")):
+        assert (results / f"figures/{kind}_eigenvalues_n2.pdf").exists()
+        assert (results / f"notebooks/{notebook}.html").exists()
     assert (smoke.folder / "logs/results/smoke/report.log").exists()
 
 

@@ -280,14 +280,15 @@ def _with_facts(parser: Parser) -> None:
 
 def _facts(args: Arguments) -> dict[str, Any]:
     from mathprobe import catalog
+    from mathprobe.paper.views import Labels
 
     published = catalog.read(args.published)
     try:
         facts = json.loads(args.facts)
     except ValueError as error:
         raise InputError(f"--facts: not JSON ({error})") from error
-    names = {law: law.replace("_", " ") for law in facts["laws"]}
-    return {**facts, "published": published, "labels": names | published["labels"]}
+    labels = Labels(published["labels"])
+    return {**facts, "published": published, "labels": labels}
 
 
 def _read_tables(paths: list[Path]) -> dict[str, list[dict[str, Any]]]:
@@ -329,6 +330,7 @@ def _notebook(parser: Parser) -> None:
     parser.add_argument("html", type=Path)
     parser.add_argument("--kept", type=Path, required=True, help="of a failed run")
     parser.add_argument("--parameters", nargs="+", required=True, metavar="NAME=VALUE")
+    parser.add_argument("--tables", nargs="+", help="files, as parameter `tables`")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -343,7 +345,9 @@ def notebook(args: Arguments) -> None:
     """Execute a notebook; it writes its own figures."""
     from mathprobe.paper import notebooks
 
-    parameters = dict(map(_pair, args.parameters))
+    parameters: dict[str, Any] = dict(map(_pair, args.parameters))
+    if args.tables:
+        parameters["tables"] = args.tables
     executed = notebooks.execute(args.source, parameters, args.kept)
     files.write_text(args.notebook, executed.ipynb)
     files.write_text(args.html, executed.html)

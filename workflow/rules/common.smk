@@ -1,5 +1,6 @@
 # What the rules share: the catalog of experiments, the names that wildcards may take,
 # and functions from wildcards to specifications and inputs.
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -27,12 +28,16 @@ TABLES = "results/{scale}/tables"
 
 CONTENTS = {  # LaTeX files of the paper, and the kind of tidy table each shows
     "out_of_distribution": "ood",
+    "squares": "ood",
     "tolerances": "tolerances",
     "learning_speed": "learning_speed",
     "condition_numbers": None,
     "runs": None,
 }
-FIGURES = ["ood_heatmap", "learning_curves"]
+NOTEBOOKS = {  # the kinds of tables that each reads; it draws one figure of the last
+    "generalization": ["ood"],
+    "learning_speed": ["learning_speed", "curves"],
+}
 ENGINE = tex.find(ROOT / tex.CACHE)
 PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
 
@@ -107,8 +112,10 @@ def table_folders(wildcards):
 
 
 def table_target(wildcards):
-    accuracy = shown(wildcards)[0].get("accuracy")
-    return f"--target {accuracy}" if accuracy else ""
+    """Ask for the accuracy that the entries of a table of learning speeds name."""
+    if wildcards.kind != "learning_speed":
+        return ""
+    return f"--target {shown(wildcards)[0]['accuracy']}"
 
 
 def all_folders(wildcards):
@@ -149,12 +156,26 @@ def all_tables(wildcards):
     return [*kinds, f"{TABLES}/condition_numbers.csv", f"{TABLES}/runs.csv"]
 
 
-def first_ood(wildcards):
-    return tables_of(wildcards.scale, "ood")[0]
+def notebook_tables(scale, notebook):
+    """Give the tables that a notebook reads at a scale."""
+    return [path for kind in NOTEBOOKS[notebook] for path in tables_of(scale, kind)]
 
 
-def first_curves(wildcards):
-    return tables_of(wildcards.scale, "curves")[0]
+def notebook_figures(scale, notebook, suffix):
+    """Give the figures that a notebook draws: each has the name of its table."""
+    names = [Path(path).stem for path in tables_of(scale, NOTEBOOKS[notebook][-1])]
+    return [f"results/{scale}/figures/{name}.{suffix}" for name in names]
+
+
+def figures(suffix):
+    """Make an input function: the figures of all notebooks."""
+
+    def files(wildcards):
+        scale = wildcards.scale
+        found = [notebook_figures(scale, notebook, suffix) for notebook in NOTEBOOKS]
+        return sum(found, [])
+
+    return files
 
 
 def tex_engine(wildcards):

@@ -77,32 +77,38 @@ rule paper_numbers:
         " --published {input.published} --tables {input.tables} > {log} 2>&1"
 
 
-rule paper_generalization:
-    input:
-        notebook="paper/notebooks/generalization.py",
-        ood=first_ood,
-        curves=first_curves,
-        published=PUBLISHED,
-        code=["src/mathprobe/paper/figures.py", "src/mathprobe/paper/notebooks.py"],
-    output:
-        notebook="results/{scale}/notebooks/generalization.ipynb",
-        html="results/{scale}/notebooks/generalization.html",
-        figures=expand(
-            "results/{{scale}}/figures/{figure}.{kind}",
-            figure=FIGURES,
-            kind=["pdf", "svg"],
-        ),
-    log:
-        run="logs/results/{scale}/notebooks/generalization.log",
-        notebook="logs/results/{scale}/notebooks/generalization.ipynb",
-    conda:
-        "../../envs/python.yaml"
-    params:
-        figures="results/{scale}/figures",
-    shell:
-        "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
-        " --kept {log.notebook} --parameters ood={input.ood} curves={input.curves}"
-        " published={input.published} figures={params.figures} > {log.run} 2>&1"
+# A rule for each notebook and scale: which figures there are depends on the scale, and
+# Snakemake takes no function for an output.
+for scale, notebook in itertools.product(CATALOG.scales, NOTEBOOKS):
+
+    rule:
+        name:
+            f"paper_{notebook}_{scale}"
+        input:
+            notebook=f"paper/notebooks/{notebook}.py",
+            tables=notebook_tables(scale, notebook),
+            published=PUBLISHED,
+            code=expand(
+                "src/mathprobe/paper/{module}.py",
+                module=["figures", "notebooks", "views"],
+            ),
+        output:
+            notebook=f"results/{scale}/notebooks/{notebook}.ipynb",
+            html=f"results/{scale}/notebooks/{notebook}.html",
+            pdf=notebook_figures(scale, notebook, "pdf"),
+            svg=notebook_figures(scale, notebook, "svg"),
+        log:
+            run=f"logs/results/{scale}/notebooks/{notebook}.log",
+            notebook=f"logs/results/{scale}/notebooks/{notebook}.ipynb",
+        conda:
+            "../../envs/python.yaml"
+        params:
+            figures=f"results/{scale}/figures",
+        shell:
+            "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
+            " --kept {log.notebook} --tables {input.tables}"
+            " --parameters published={input.published} figures={params.figures}"
+            " > {log.run} 2>&1"
 
 
 rule paper_tex:
@@ -124,10 +130,7 @@ rule paper_pdf:
         sections=sorted(Path("paper/sections").glob("*.tex")),
         tables=expand(f"{TABLES}/{{content}}.tex", content=CONTENTS, allow_missing=True),
         numbers=f"{TABLES}/numbers.tex",
-        figures=expand(
-            "results/{{scale}}/figures/{figure}.pdf",
-            figure=FIGURES,
-        ),
+        figures=figures("pdf"),
         engine=tex_engine,
     output:
         "results/{scale}/paper.pdf",
@@ -144,11 +147,10 @@ rule paper_pdf:
 rule paper_report:
     input:
         tables=all_tables,
-        figures=expand(
-            "results/{{scale}}/figures/{figure}.svg",
-            figure=FIGURES,
+        figures=figures("svg"),
+        notebooks=expand(
+            "results/{{scale}}/notebooks/{notebook}.html", notebook=NOTEBOOKS
         ),
-        notebooks="results/{scale}/notebooks/generalization.html",
         published=PUBLISHED,
         template="paper/templates/report.html.j2",
         code=["src/mathprobe/paper/report.py", "src/mathprobe/paper/figures.py"],
