@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mathprobe import catalog, files, provenance
+from mathprobe.learner import BATCHES_PER_BLOCK, PRECISIONS
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.seeds import stream
+from mathprobe.spec import Model
 from mathprobe.studies import linalg
-from mathprobe.training import BATCHES_PER_BLOCK
 
 REPEATS = 3
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+UPDATES = {"cpu": 1, "cuda": 100}[DEVICE]  # between two looks at the clock
+MEMORIES = ("memory", "plain_memory")
 TASK, LAW = "eigenvalues", "laplace"
 
 
@@ -40,62 +47,124 @@ def rate(work: Callable[[], object], examples: int, repeats: int = REPEATS) -> d
     return {"best": max(rates), "median": statistics.median(rates)}
 
 
-def matrix_rate(size: int = 2048) -> float:
-    """Measure the device's own rate of float32 matrix products, in FLOP a second."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    a = torch.randn(size, size, device=device)
+def matrix_rate(precision: str, size: int = 2048) -> float:
+    """Measure the device's own rate of matrix products, in FLOP a second."""
+    a = torch.randn(size, size, device=DEVICE, dtype=PRECISIONS[precision])
     return rate(lambda: a @ a, 2 * size**3, 10)["best"]
 
 
-def generation(model: Any, device: str) -> dict[str, Any]:
+def generation(model: Model) -> dict[str, Any]:
     """Draw, solve and tokenise, on one thread where that is a processor."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    trainer = linalg.trainer(model, device)
-    ours = rate(lambda: trainer.blocks(1), BATCHES_PER_BLOCK * model.schedule.batch, 10)
+    blocks = linalg.trainer(model, DEVICE).learners[1].blocks
+    ours = rate(lambda: blocks(1), BATCHES_PER_BLOCK * model.schedule.batch, 10)
     data = baseline.Data(model.data.n)
     plain = rate(lambda: data.batch(256), 256)
     torch.set_num_threads(threads)
     return {"ours": ours, "plain": plain}
 
 
-def training(model: Any, device: str, floor: float) -> dict[str, Any]:
-    """Make updates of a model, data included, and of its plain peer."""
-    trainer = linalg.trainer(model, device)
-    batch = model.schedule.batch
-    ours = rate(trainer.step, batch)
-    with FlopCounterMode(display=False) as counter:
-        trainer.step()
+def trainings(model: Model) -> dict[str, Model]:
+    """Vary how a model is trained: what a processor has no use for is left out."""
+    one = replace(model, seeds=1)
+    if DEVICE == "cpu":
+        return {"float32": replace(one, precision="float32")}
+    large = replace(model.schedule, batch=1024)
+    return {
+        "float32": replace(one, precision="float32"),
+        "bfloat16": one,
+        "bfloat16, 3 seeds": replace(model, seeds=3),
+        "bfloat16, batch 1024": replace(one, schedule=large),
+    }
+
+
+def peer(model: Model) -> baseline.Model:
+    """Build the plain model of the same shape."""
     stack = model.encoder
     layers = stack.layers, model.decoder.layers
-    peer = baseline.Model(layers, stack.width, stack.heads).to(device)
-    adam = torch.optim.Adam(peer.parameters(), lr=1e-4)
+    return baseline.Model(layers, stack.width, stack.heads).to(DEVICE)
+
+
+def ours(model: Model) -> Callable[[], None]:
+    """Give an update of a model, data included."""
+    return linalg.trainer(model, DEVICE).step
+
+
+def plain(model: Model) -> Callable[[], None]:
+    """Give an update of its plain peer, data included."""
+    network = peer(model)
+    adam = torch.optim.Adam(network.parameters(), lr=1e-4)
     data = baseline.Data(model.data.n)
 
-    def plain_step() -> None:
-        source, target = data.batch(batch)
-        baseline.step(peer, adam, (source.to(device), target.to(device)))
+    def step() -> None:
+        source, target = data.batch(model.schedule.batch)
+        baseline.step(network, adam, (source.to(DEVICE), target.to(DEVICE)))
 
-    plain = rate(plain_step, batch)
-    flops = counter.get_total_flops() / batch
-    share = flops * ours["best"] / floor
-    return {"ours": ours, "plain": plain, "flops": flops, "share_of_floor": share}
+    return step
 
 
-def decoding(model: Any, device: str, examples: int = 256) -> dict[str, Any]:
+def training(model: Model, floor: float) -> dict[str, Any]:
+    """Make updates of a model, and of its plain peer."""
+    examples = UPDATES * model.schedule.batch
+    flops = example_flops(model)
+    made = rate(repeated(ours(model)), model.seeds * examples)
+    return {
+        "ours": made,
+        "plain": rate(repeated(plain(model)), examples),
+        "flops": flops,
+        "share_of_floor": flops * made["best"] / floor,
+        "memory": peak_memory(ours, model),
+        "plain_memory": peak_memory(plain, model),
+    }
+
+
+def repeated(step: Callable[[], None]) -> Callable[[], None]:
+    """Make several updates, so that a device is not waited for after each."""
+
+    def work() -> None:
+        for _ in range(UPDATES):
+            step()
+
+    return work
+
+
+def example_flops(model: Model, batch: int = 8) -> float:
+    """Count the floating-point operations of training on an example."""
+    small = replace(model, seeds=1, schedule=replace(model.schedule, batch=batch))
+    with FlopCounterMode(display=False) as counter:
+        linalg.trainer(small, "cpu").step()
+    return counter.get_total_flops() / batch
+
+
+def peak_memory(side: Callable[[Model], Callable[[], None]], model: Model) -> float:
+    """Measure the most memory that updates take, in MB, in a process of their own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak_memory, [side, model])
+
+
+def _peak_memory(side: Callable[[Model], Callable[[], None]], model: Model) -> float:
+    step = side(model)
+    for _ in range(2):
+        step()
+    if DEVICE == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def decoding(model: Model, examples: int = 256) -> dict[str, Any]:
     """Answer test examples greedily."""
     codecs = linalg.Codecs(model)
-    network = codecs.build().to(device)
-    rng = stream("benchmark", model.data.n)
-    matrix, _ = linalg.draw(model.data, rng, examples)
-    ours = rate(lambda: codecs.predict(network, matrix), examples)
-    stack = model.encoder
-    layers = stack.layers, model.decoder.layers
-    peer = baseline.Model(layers, stack.width, stack.heads).to(device)
-    source = baseline.Data(model.data.n).batch(examples)[0].to(device)
+    network = codecs.build(1).to(DEVICE)
+    matrix = linalg.draw(model.data, stream("benchmark", model.data.n), examples).matrix
+    made = rate(lambda: codecs.predict(network, matrix), examples)
+    other = peer(model)
+    source = baseline.Data(model.data.n).batch(examples)[0].to(DEVICE)
     length = codecs.target.length(*codecs.shape)
-    plain = rate(lambda: baseline.decode(peer, source, length), examples)
-    return {"ours": ours, "plain": plain}
+    return {
+        "ours": made,
+        "plain": rate(lambda: baseline.decode(other, source, length), examples),
+    }
 
 
 def encodings(numbers: int = 200_000) -> dict[str, Any]:
@@ -118,20 +187,21 @@ def encodings(numbers: int = 200_000) -> dict[str, Any]:
 def measure(sizes: list[int]) -> dict[str, Any]:
     """Measure everything at the paper's shapes."""
     books = catalog.load("config/config.yaml")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    floor = matrix_rate()
+    floors = {precision: matrix_rate(precision) for precision in PRECISIONS}
     results = {f"numbers, {key}": value for key, value in encodings().items()}
     for n in sizes:
         model = books.model("paper", TASK, LAW, n, "base")
-        results[f"generation, n={n}"] = generation(model, device)
-        results[f"training, n={n}"] = training(model, device, floor)
-        results[f"decoding, n={n}"] = decoding(model, device)
+        results[f"generation, n={n}"] = generation(model)
+        for name, varied in trainings(model).items():
+            made = training(varied, floors[varied.precision])
+            results[f"training, n={n}, {name}"] = made
+        results[f"decoding, n={n}"] = decoding(model)
     return {
         "machine": {
             **provenance.stamp(),
-            "device": torch.cuda.get_device_name() if device == "cuda" else device,
+            "device": torch.cuda.get_device_name() if DEVICE == "cuda" else DEVICE,
             "threads": torch.get_num_threads(),
-            "matrix_rate": floor,
+            "matrix_rates": floors,
         },
         "results": results,
     }
@@ -140,13 +210,15 @@ def measure(sizes: list[int]) -> dict[str, Any]:
 def table(measured: dict[str, Any], previous: dict[str, Any] | None) -> str:
     """Write the measurements as a Markdown table."""
     machine = measured["machine"]
+    rates = machine["matrix_rates"].items()
+    floors = ", ".join(f"{rate / 1e9:,.0f} ({precision})" for precision, rate in rates)
     lines = [
         f"{machine['device']} ({machine['cpu']}), {machine['threads']} threads, "
-        f"torch {machine['versions']['torch']}; matrix products at "
-        f"{machine['matrix_rate'] / 1e9:,.0f} GFLOP/s",
+        f"torch {machine['versions']['torch']}; matrix products at {floors} GFLOP/s",
         "",
-        "| examples/s (best of some) | ours | plain | ratio | of the floor | before |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| examples/s (best of some) | ours | plain | ratio | of the floor | before "
+        "| memory, MB | plain |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name, row in measured["results"].items():
         ours = row["ours"]["best"]
@@ -158,6 +230,7 @@ def table(measured: dict[str, Any], previous: dict[str, Any] | None) -> str:
             f"{ours / plain:.1f}" if plain else "",
             f"{row['share_of_floor']:.0%}" if "share_of_floor" in row else "",
             f"{before['best']:,.0f}" if before else "",
+            *(f"{row[key]:,.0f}" if key in row else "" for key in MEMORIES),
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import torch
+
 from mathprobe.catalog import SCHEMA, Catalog, read
+from mathprobe.linalg import properties, scores, verifiers
+from mathprobe.linalg.properties import PROPERTIES
+from mathprobe.paper import tables
 from mathprobe.paper.views import Labels
 
 PROJECT = Path(__file__).parent.parent
@@ -96,13 +101,63 @@ def runs(models: list[dict]) -> list[dict]:
     ]
 
 
+def told(task: str, law: str, n: int, recipe: str, measured: list[dict]):
+    """A model of which this was measured."""
+    data = {"task": task, "law": law, "n": n, "columns": n}
+    run = {"spec": {"data": data}}
+    return tables.Trained(recipe, run, [], [], measured)
+
+
+def measured_properties(task: str, law: str, n: int) -> list[dict]:
+    """What is measured of exact answers, by a seed and by the oracle."""
+    matrix = torch.eye(n).double().repeat(4, 1, 1)
+    answer = torch.cat([matrix[:, :1], matrix], 1) if task == "eigenvectors" else matrix
+    quantities = {"error": torch.zeros(4).double()}
+    quantities |= PROPERTIES[task](matrix, answer, answer)
+    correct = torch.tensor([True, True, False, False])
+    rows = list(properties.summary(quantities, {0.05: correct, 0.01: correct}))
+    return [
+        {"seed": who, "test": test, **row}
+        for who in (1, scores.ORACLE)
+        for test in (law, "laplace")
+        for row in rows
+    ]
+
+
+def measured_rates(task: str, law: str, values=(0.5, 0.7)) -> list[dict]:
+    """Verdicts of the verifier of a task: of two seeds and of the oracle."""
+    name = "vectors_condition" if task == "eigenvectors" else "matrix_condition"
+    quantity, correct = torch.ones(2).double(), torch.tensor([True, False])
+    return [
+        {"seed": who, "test": law, **row, "value": value, "low": 0.0, "high": 1.0}
+        for who, value in (*enumerate(values, 1), (scores.ORACLE, 1.0))
+        for row in verifiers.table({name: quantity}, correct)
+    ]
+
+
+def of_failures(scale: str, kind: str) -> dict[str, list[dict]]:
+    """Tables of failures or verifiers, of every model that a scale shows."""
+    made: dict[str, list[dict]] = {}
+    for entry in CATALOG.entries(scale, kind):
+        task, n = entry["task"], entry["n"]
+        for law in entry["laws"]:
+            measured = {
+                "failures": measured_properties(task, law, n),
+                "verifiers": measured_rates(task, law),
+            }
+            model = told(task, law, n, entry["recipe"], measured[kind])
+            rows = getattr(tables, kind)([model], PUBLISHED)
+            made.setdefault(f"{kind}_{task}_n{n}", []).extend(rows)
+    return made
+
+
 def named(scale: str, kind: str) -> dict[str, list[dict]]:
     """Give the entries of a kind of table at a scale, by the table's name."""
-    tables: dict[str, list[dict]] = {}
+    found: dict[str, list[dict]] = {}
     for entry in CATALOG.entries(scale, kind):
         name = "{task}_n{n}".format_map(entry)
-        tables.setdefault(f"{kind}_{name}", []).append(entry)
-    return tables
+        found.setdefault(f"{kind}_{name}", []).append(entry)
+    return found
 
 
 def models(entries: list[dict]) -> list[dict]:
@@ -111,10 +166,12 @@ def models(entries: list[dict]) -> list[dict]:
 
 def mock(scale: str, **others: list[dict]) -> dict[str, list[dict]]:
     """Give the tables of a scale, and more squares that were asked for."""
-    squares = named(scale, "ood")
     return {
         **{f"ood_{name}": square(other) for name, other in others.items()},
-        **{name: square(models(entries)) for name, entries in squares.items()},
+        **{
+            name: square(models(entries))
+            for name, entries in named(scale, "ood").items()
+        },
         **{
             name: by_tolerance(models(entries))
             for name, entries in named(scale, "tolerances").items()
@@ -123,6 +180,8 @@ def mock(scale: str, **others: list[dict]) -> dict[str, list[dict]]:
             name: speed(models(entries), entries[0]["accuracy"])
             for name, entries in named(scale, "learning_speed").items()
         },
+        **of_failures(scale, "failures"),
+        **of_failures(scale, "verifiers"),
         "condition_numbers": condition_numbers(),
-        "runs": runs(models([e for kind in squares.values() for e in kind])),
+        "runs": runs(CATALOG.all_models(scale)),
     }

@@ -41,14 +41,28 @@ def test_the_peer_learns():
 
 
 def test_the_table_sets_both_sides_and_an_earlier_release_side_by_side():
-    machine = {"device": "cpu", "cpu": "C", "threads": 2, "matrix_rate": 1e11}
+    machine = {
+        "device": "cpu",
+        "cpu": "C",
+        "threads": 2,
+        "matrix_rates": {"float32": 1e11},
+    }
     machine["versions"] = {"torch": "2.13.0"}
     row = {"ours": {"best": 300.0}, "plain": {"best": 100.0}, "share_of_floor": 0.5}
+    row["memory"] = 7.4
     now = {"machine": machine, "results": {"training, n=5": row}}
     old = {"results": {"training, n=5": {"ours": {"best": 150.0}}}}
     assert run.table(now, old).splitlines()[-1] == (
-        "| training, n=5 | 300 | 100.0 | 3.0 | 50% | 150 |"
+        "| training, n=5 | 300 | 100.0 | 3.0 | 50% | 150 | 7 |  |"
     )
+
+
+def test_updates_of_both_sides_are_counted_and_their_memory_measured(smoke_model):
+    made = run.training(smoke_model, floor=1e9)
+    again = run.example_flops(smoke_model, batch=4)
+    assert made["flops"] == pytest.approx(again, rel=1e-3)  # zeros are shorter
+    assert made["memory"] > 100.0 < made["plain_memory"]
+    assert made["share_of_floor"] == made["flops"] * made["ours"]["best"] / 1e9
 
 
 def test_a_rate_counts_examples_per_second():

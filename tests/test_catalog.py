@@ -170,6 +170,11 @@ BAD = {
         "p100",
         "input.encoding: unknown encoding 'p100'; known names are p10, p1000",
     ),
+    "linalg.recipes.base.output.digits": (
+        1,
+        "output.digits: 1 is too coarse: a number is rounded by 7.9%, as a rule, and "
+        "answers are right within 5.0%",
+    ),
     "linalg.recipes.base.input.digits": (9, "digits: 9 is too many; fp15 takes 1 to 4"),
     "linalg.recipes.base.encoder.heads": (7, "width 512 is not a multiple of 7 heads"),
     "linalg.recipes.base.query": ("both", "query: 'both' is not one of"),

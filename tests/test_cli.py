@@ -99,8 +99,16 @@ def test_failures_are_asked_of_tasks_that_have_properties_only(trained, tmp_path
     tables = [
         f"--{kind}={tmp_path / kind}" for kind in ("properties", "verifiers", "roc")
     ]
-    said = refused("failures", trained / "examples.npz", *tables, "--tolerance", 0.05)
+    said = refused("failures", trained / "examples.npz", *tables, "--tolerances", 0.05)
     assert "task 'eigenvalues' has no properties; eigenvectors, " in said
+
+
+def test_a_test_set_of_another_size_is_refused(trained, smoke_model, tmp_path):
+    data = dataclasses.replace(smoke_model.data, n=3, columns=3)
+    run("testset", TestSet(data, 5).json(), tmp_path / "other.npz")
+    arguments = trained / "model.safetensors", tmp_path / "p", "--tests"
+    said = refused("predict", *arguments, tmp_path / "other.npz")
+    assert "other.npz is no test of this model: columns: 3 there, 2 here; n: 3" in said
 
 
 def test_predicting_twice_gives_the_same_bytes(trained, tests, tmp_path):

@@ -141,5 +141,5 @@ def test_a_changed_specification_is_refused_with_its_difference(spec, tmp_path):
     other = dataclasses.replace(spec, seeds=3)
     done = subprocess.run(command(other, tmp_path), capture_output=True, text=True)
     assert done.returncode == 1
-    assert "seeds: 2 then, 3 now" in done.stderr
+    assert "seeds: 2 there, 3 here" in done.stderr
     assert "remove the folder to begin anew" in done.stderr

@@ -17,7 +17,15 @@ PER_TABLE = {  # templates that show each tidy table of a kind in a table of its
     "learning_speed.tex.j2": "learning_speed",
 }
 KINDS = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
-FILTERS = [write for write in latex.FILTERS if write is not latex.uncertainty]
+FIGURES = set(
+    re.findall(
+        r"{figures/(\w+)\.pdf}",
+        "".join(path.read_text() for path in (PAPER / "sections").glob("*.tex")),
+    )
+)
+OF_TWO_TASKS = ("failures.tex.j2", "verifiers.tex.j2")  # a table for each
+OF_CELLS = (latex.uncertainty, latex.give_or_take)
+FILTERS = [write for write in latex.FILTERS if write not in OF_CELLS]
 
 
 def page(kind: str, scale: str = "demo", tables: dict | None = None) -> str:
@@ -48,6 +56,15 @@ def line(template: str, **values) -> str:
         ("{{ 187342 | nearest(5) }}", r"187\,342"),
         ("{{ 0.0001 | scientific }}", "$10^{-4}$"),
         ("{{ 0.00025 | scientific }}", r"$2.5\cdot 10^{-4}$"),
+        ("{{ 1.0102350851 | significant }}", "1.0102"),
+        ("{{ 640.5 | significant }}", "640.5"),
+        ("{{ 1.2849138960821085e+108 | significant }}", r"$1.28\cdot 10^{108}$"),
+        ("{{ 0.00649 | significant(2) }}", "0.0065"),
+        ("{{ 1e400 | significant }}", r"$\infty$"),
+        ("{{ 0.0 | significant }}", "0"),
+        ("{{ {'low': 1.0, 'high': 1.5, 'spread': none} | give_or_take }}", "0.25"),
+        ("{{ {'low': 1.0, 'high': 1.5, 'spread': 0.1} | give_or_take }}", "0.1"),
+        ("{{ {'low': none, 'high': none, 'spread': none} | give_or_take }}", ""),
         ("{{ 12.4 | duration }}", r"12\,s"),
         ("{{ 59.7 | duration }}", r"1\,min 00\,s"),
         ("{{ 3723 | duration }}", r"1\,h 02\,min"),
@@ -68,7 +85,7 @@ def test_a_filter_prints_a_number_as_it_is_read(text, printed):
 @pytest.mark.parametrize("write", FILTERS, ids=lambda write: write.__name__)
 @pytest.mark.parametrize("value", [None, math.nan, ""])
 def test_what_is_missing_prints_as_a_dash(write, value):
-    assert write(value) == "---"  # uncertainty looks into a cell: above
+    assert write(value) == "---"  # those that look into a cell: above
 
 
 @pytest.mark.parametrize("value", [0.5, None, math.nan, True])
@@ -108,12 +125,14 @@ def test_every_template_gives_whole_tables(kind, scale):
     text = page(kind, scale)
     shown = PER_TABLE.get(kind)
     wanted = len(named(scale, shown)) if shown else 1
+    if kind in OF_TWO_TASKS:
+        wanted = 2
     if kind == "squares.tex.j2" and scale != "paper":
         wanted = 0  # one square needs no summary
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == wanted
     assert text.count("{") == text.count("}")
     assert r"\texttt{" + scale in text or "condition" in kind or not wanted
-    assert not re.search(r"None|nan|\\VAR|\d\.\d{4}", text)
+    assert not re.search(r"None|nan|\\VAR|\d\.\d{5}", text)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "runs" not in kind])
@@ -236,7 +255,7 @@ def build(folder: Path, scale: str) -> Path:
         )
     made = latex.define(numbers.results(tables, facts(scale)))
     (folder / "tables" / "numbers.tex").write_text(made)
-    for name in [*named(scale, "ood"), *named(scale, "curves")]:
+    for name in [*named(scale, "ood"), *named(scale, "curves"), *FIGURES]:
         figure(folder / "figures" / f"{name}.pdf")
     return folder
 

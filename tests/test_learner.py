@@ -1,6 +1,5 @@
 import dataclasses
 
-import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -86,18 +85,3 @@ def test_blocks_are_drawn_once_and_none_after_the_end(smoke_model):
     for update in range(128):
         ours.step(update)
     assert drawn == [0, 1]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_captured_update_is_the_plain_one(smoke_model):
-    captured, plain = (
-        linalg.trainer(smoke_model, "cuda").learners[1] for _ in range(2)
-    )
-    plain._captures = False
-    for update in range(5):
-        captured.step(update)
-        plain.step(update)
-    captured.wait()
-    torch.cuda.synchronize()
-    expected = plain.tensors()
-    assert all(torch.equal(v, expected[k]) for k, v in captured.tensors().items())

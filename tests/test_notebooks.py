@@ -105,16 +105,19 @@ TABLES = {
     },
 }
 
+PARAMETERS = {"learning_speed": "speeds"}  # others have the name of their kind
+
 
 def executed(name: str, folder: Path) -> notebooks.Executed:
     """Execute a notebook of the paper on made-up tables in a folder."""
-    paths = []
+    paths: dict[str, list[str]] = {}
     for stem, rows in TABLES[name].items():
         kind = next(kind for kind in tables.COLUMNS if stem.startswith(f"{kind}_"))
-        paths.append(folder / f"{stem}.csv")
-        files.write_csv(paths[-1], rows, tables.COLUMNS[kind])
+        path = folder / f"{stem}.csv"
+        files.write_csv(path, rows, tables.COLUMNS[kind])
+        paths.setdefault(PARAMETERS.get(kind, kind), []).append(str(path))
     parameters = {
-        "tables": list(map(str, paths)),
+        **{parameter: " ".join(given) for parameter, given in paths.items()},
         "published": str(PROJECT / "paper/published/charton2022.yaml"),
         "figures": str(folder / "figures"),
     }

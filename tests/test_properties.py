@@ -46,7 +46,7 @@ def shown(encoding, matrix):
 
 
 def rows_of(values, correct, name="vectors_condition", **arguments):
-    rows = properties.summary({name: values}, correct, **arguments)
+    rows = properties.summary({name: values}, {0.05: correct}, **arguments)
     return {(row["group"], row["statistic"], row["at"]): row for row in rows}
 
 
@@ -238,8 +238,9 @@ def test_shares_are_counted_by_success():
 
 def test_thresholds_are_the_printed_ones_and_may_be_others():
     assert THRESHOLDS["angle"] == (0.1, 0.05, 0.03)
-    assert THRESHOLDS["eigenvalue_error"] == (0.01, 0.005)
-    assert THRESHOLDS["norm_deviation"] == (0.01,)
+    listed = (0.005, 0.01, 0.02, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25)
+    for name in ("error", "eigenvalue_error", "norm_deviation", "row_cosine"):
+        assert THRESHOLDS[name] == listed
     assert THRESHOLDS["inverse_error"] == (0.05, 0.25)
     one = torch.ones(1).double()
     others = {"vectors_condition": (2.0,)}
@@ -256,17 +257,40 @@ def test_the_spread_is_that_of_the_finite_values():
     assert rows["all", "deviation", None]["value"] == pytest.approx(math.sqrt(1.25))
     median = rows["all", "quantile", 0.5]
     assert (median["low"], median["value"], median["high"]) == (1.0, 2.5, 4.0)
+    ends = [rows["all", name, None]["value"] for name in ("least", "largest")]
+    assert ends == [1.0, 4.0]
     assert all(tuple(row) == properties.COLUMNS for row in rows.values())
 
 
-def test_of_an_empty_group_nothing_is_said():
+def test_of_an_empty_group_every_row_says_nothing():
     rows = rows_of(torch.ones(3).double(), torch.ones(3, dtype=torch.bool))
-    assert [key for key in rows if key[0] == "failure"] == [
-        ("failure", "infinite", None)
-    ]
-    nothing = rows["failure", "infinite", None]
-    assert (nothing["examples"], nothing["count"]) == (0, 0)
-    assert (nothing["value"], nothing["low"], nothing["high"]) == (None, None, None)
+    nothing = {key[1:]: row for key, row in rows.items() if key[0] == "failure"}
+    assert nothing.keys() == {key[1:] for key in rows if key[0] == "success"}
+    assert nothing["infinite", None]["count"] == 0
+    for row in nothing.values():
+        assert row["examples"] == 0
+        assert (row["value"], row["low"], row["high"]) == (None, None, None)
+
+
+def test_what_fails_depends_on_the_tolerance_and_all_examples_do_not():
+    angle = tensor([0.01, 0.02, 0.2])
+    correct = {
+        0.05: torch.tensor([True, True, False]),
+        0.01: torch.tensor([True, False, False]),
+    }
+    found = {
+        (row["group"], row["tolerance"]): row["examples"]
+        for row in properties.summary({"angle": angle}, correct)
+    }
+    assert found == {
+        ("all", None): 3,
+        ("success", 0.05): 2,
+        ("failure", 0.05): 1,
+        ("success", 0.01): 1,
+        ("failure", 0.01): 2,
+    }
+    rows = list(properties.summary({"angle": angle}, correct))
+    assert len(rows) == len(found) * len(THRESHOLDS["angle"])
 
 
 def test_a_single_wild_condition_moves_the_mean_and_not_the_median():

@@ -19,7 +19,10 @@ def test_json_comes_back_and_is_one_text_for_equal_values():
     [
         ("{", "not JSON"),
         ("[]", "not a mapping"),
-        ('{"data": {}, "examples": 1}', "TestSet.data: columns, law, .*keys are task, law"),
+        (
+            '{"data": {}, "examples": 1}',
+            "TestSet.data: columns, law, .*keys are task, law",
+        ),
         ('{"examples": 1}', "TestSet: data missing or unknown; keys are"),
     ],
 )
@@ -31,9 +34,9 @@ def test_a_bad_specification_is_named(text, message):
 def test_differences_name_the_place_and_both_values():
     other = dataclasses.replace(TEST, data=Draw("eigenvalues", "uniform", 5, 5, {}))
     assert TEST.differences(other.plain()) == [
-        "data.law: 'uniform' then, 'laplace' now",
-        "data.law_settings: {} then, None now",
-        "data.law_settings.laplace.bound: None then, 10.0 now",
+        "data.law: 'uniform' there, 'laplace' here",
+        "data.law_settings: {} there, None here",
+        "data.law_settings.laplace.bound: None there, 10.0 here",
     ]
     assert TEST.differences(TEST.plain()) == []
 

@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from mathprobe.linalg import scores
+from mathprobe.linalg.encodings import ENCODINGS, Positional
+from mathprobe.linalg.laws import IID, LAWS
+from mathprobe.linalg.tasks import TASKS, Task
 from mathprobe.spec import Conditions, Draw, Side, TestSet
 from mathprobe.studies import linalg
 
@@ -111,6 +114,40 @@ def test_what_is_malformed_is_counted(demo):
     assert rows[0]["oracle"] > 0.5
 
 
+def test_a_new_task_law_and_encoding_are_trained_and_scored(smoke_model, monkeypatch):
+    for registry in (TASKS, LAWS, ENCODINGS):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+    @TASKS.add("diagonal")
+    class Diagonal(Task):
+        shape = staticmethod(lambda rows, columns: (min(rows, columns), 1))
+        solve = staticmethod(lambda matrix: matrix.diagonal(dim1=1, dim2=2)[..., None])
+
+    @LAWS.add("signs")
+    def signs(rng, batch, n, base=IID, columns=None):
+        return torch.randn(batch, n, columns, generator=rng).sign().double()
+
+    @ENCODINGS.add("p100")
+    class P100(Positional):
+        group = 2
+
+    side = Side("p100", 2)
+    curve = dataclasses.replace(smoke_model.curve, tests=["signs"])
+    spec = dataclasses.replace(smoke_model, input=side, output=side, curve=curve)
+    data = Draw("diagonal", "signs", 3, 2, {})
+    schedule = dataclasses.replace(spec.schedule, examples=64 * 60, learning_rate=1e-2)
+    spec = dataclasses.replace(spec, data=data, schedule=schedule)
+    trainer = linalg.trainer(spec, "cpu")
+    for _ in range(spec.schedule.updates):
+        trainer.step()
+    seeds = {number: one.network for number, one in trainer.learners.items()}
+    test = {"signs": linalg.make_testset(TestSet(data, 200))}
+    answers = linalg.predictions(spec, seeds, test)
+    rows = list(linalg.score(linalg.examples(spec, test, answers), [0.05]))
+    assert [row["oracle"] for row in rows] == [1.0, 1.0]
+    assert all(row["accuracy"] > 0.2 for row in rows)  # a quarter by guessing the signs
+
+
 @pytest.fixture(scope="module")
 def measured():
     rows = linalg.condition_numbers(Conditions(5, 10_000, {}))
@@ -153,3 +190,52 @@ def test_only_marchenko_pastur_is_ever_rejected(measured):
 
 def test_scores_agree_with_the_ranks_of_their_module():
     assert scores.quantile_ranks(0.5, 10_000) == (4901, 5098)
+
+
+@pytest.fixture(scope="module")
+def judged(books):
+    """A seed that is the oracle, one whose answers are malformed, and the oracle."""
+    spec = books.model("demo", "eigenvectors", "uniform_wigner", 2, "base")
+    draw = Draw("eigenvectors", "uniform_wigner", 2, 2, {})
+    test = linalg.make_testset(TestSet(draw, 40))
+    best = linalg.oracle(linalg.Codecs(spec), torch.from_numpy(test["matrix"]))
+    made = torch.stack([best, torch.full_like(best, torch.nan)]).numpy()
+    answers = {"uniform_wigner.prediction": made, "uniform_wigner.oracle": best.numpy()}
+    return linalg.examples(spec, {"uniform_wigner": test}, answers)
+
+
+def test_the_oracle_is_measured_as_the_seeds_are(judged):
+    names = {name.rsplit(".", 1)[1] for name in judged}
+    seeds = {name for name in names if not name.startswith("oracle_")}
+    assert names - seeds == {f"oracle_{name}" for name in seeds}
+    for name in seeds:
+        values = judged[f"uniform_wigner.{name}"]
+        assert values.shape == (2, 40)
+        assert (values[0] == judged[f"uniform_wigner.oracle_{name}"]).all()
+
+
+def test_failures_are_told_of_every_seed_and_of_the_oracle(judged):
+    rows = linalg.failures(judged, [0.05, 0.01])
+    told = [
+        {
+            tuple(
+                row[k] for k in ("quantity", "group", "tolerance", "statistic", "at")
+            ): row
+            for row in rows["properties"]
+            if row["seed"] == who
+        }
+        for who in (1, 2, "oracle")
+    ]
+    for key, row in told[2].items():
+        assert {**row, "seed": 1} == told[0][key]
+        assert told[1][key]["value"] in (0.0, None)
+    assert {row["seed"] for row in rows["verifiers"]} == {1, 2, "oracle"}
+    for kind, made in rows.items():
+        assert all(tuple(row) == linalg.FAILURE_COLUMNS[kind] for row in made)
+
+
+def test_verifiers_are_judged_at_the_first_tolerance(judged):
+    strict, loose = (linalg.failures(judged, bounds) for bounds in ([1e-9], [0.5]))
+    for made, count in ((strict, 0), (loose, 40)):
+        below = next(row for row in made["verifiers"] if row["seed"] == 1)
+        assert (below["statistic"], below["examples"]) == ("successes_below", count)

@@ -1,4 +1,5 @@
 import pytest
+from made_up import measured_properties, measured_rates, told
 
 from mathprobe import catalog
 from mathprobe.linalg import scores
@@ -147,3 +148,128 @@ def test_cells_are_typed_and_an_empty_one_is_none(tmp_path):
     assert tables.read(path) == [
         {"law": "laplace", "n": 5, "share": None, "clean": True, "revision": "7e10"}
     ]
+
+
+def printed_models(published, kind):
+    """Every model of which the paper or its notebook prints something."""
+    for source in published[kind].keys() - {"columns"}:
+        for task, laws in published[kind][source].items():
+            for law, sizes in laws.items():
+                for size, recipes in sizes.items():
+                    for recipe, rows in recipes.items():
+                        yield source, (task, law, int(size[1:]), recipe), rows
+
+
+def test_every_printed_property_stands_beside_its_own_row(published):
+    columns = {"text": "published", "notebook": "notebook"}
+    for source, model, lines in printed_models(published, "failures"):
+        measured = measured_properties(*model[:3])
+        rows = list(tables.failures([told(*model, measured)], published))
+        shown = [row[columns[source]] for row in rows]
+        assert sum(value is not None for value in shown) == len(lines)
+        for quantity, group, tolerance, statistic, at, value in lines:
+            key = (quantity, group, tolerance, statistic.replace("above", "below"), at)
+            (row,) = (
+                row
+                for row in rows
+                if key
+                == tuple(
+                    row[name]
+                    for name in ("quantity", "group", "tolerance", "statistic", "at")
+                )
+            )
+            expected = {
+                "below": value / 100,
+                "above": 1 - value / 100,
+            }.get(statistic, value)
+            assert row[columns[source]] == pytest.approx(expected)
+
+
+def test_every_printed_rate_stands_beside_its_own_row(published):
+    for _, model, lines in printed_models(published, "verifiers"):
+        measured = measured_rates(*model[:2])
+        rows = list(tables.verifiers([told(*model, measured)], published))
+        shown = {
+            (row["verifier"], row["threshold"], row["statistic"]): row["published"]
+            for row in rows
+            if row["published"] is not None
+        }
+        assert shown == {tuple(line[:3]): line[3] / 100 for line in lines}
+        assert {row["chosen_by"] for row in rows if row["published"]} == {"paper"}
+
+
+def test_the_notebook_and_the_text_agree_but_for_one_mean(published):
+    """Printed with fewer digits; 1.28 is the mantissa of the notebook's mean."""
+    found = {
+        source: {tuple(line[:-1]): line[-1] for line in lines}
+        for source, model, lines in printed_models(published, "failures")
+        if model == ("eigenvectors", "uniform_wigner", 5, "base")
+    }
+    both = found["text"].keys() & found["notebook"].keys()
+    apart = {
+        key: (found["text"][key], found["notebook"][key])
+        for key in both
+        if found["notebook"][key] != pytest.approx(found["text"][key], rel=4e-3)
+    }
+    assert len(both) == 7
+    assert apart == {
+        ("vectors_condition", "failure", 0.05, "mean", None): (
+            1.28,
+            1.2849138960821085e108,
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ("eigenvectors", "uniform_wigner", 2, "base"),
+        ("eigenvectors", "laplace", 5, "base"),
+        ("symmetric_inverse", "uniform_coefficients", 5, "base"),
+        ("inverse", "uniform_coefficients", 5, "half"),
+    ],
+)
+def test_of_other_models_nothing_is_printed(published, model):
+    rows = list(
+        tables.failures([told(*model, measured_properties(*model[:3]))], published)
+    )
+    assert rows
+    assert {row["published"] for row in rows} == {None} == {r["notebook"] for r in rows}
+
+
+def test_failures_are_those_at_home_with_the_oracles_beside(published):
+    model = ("eigenvectors", "uniform_wigner", 5, "base")
+    measured = measured_properties(*model[:3])
+    rows = columns(tables.failures([told(*model, measured)], published), "failures")
+    assert {row["test"] for row in rows} == {"uniform_wigner"}
+    first = rows[0]
+    assert (first["seeds"], first["value"], first["oracle"]) == (1, 1.0, 1.0)
+    mixed = "laplace+uniform_wigner"
+    rows = tables.failures(
+        [told("eigenvectors", mixed, 5, "base", measured)], published
+    )
+    assert {row["test"] for row in rows} == {"laplace", "uniform_wigner"}
+
+
+def test_rates_are_means_over_the_seeds_that_have_one(published):
+    task, law = "inverse", "uniform_coefficients"
+    model = told(task, law, 2, "base", measured_rates(task, law, (0.5, 0.7)))
+    row = columns(tables.verifiers([model], published), "verifiers")[0]
+    assert (row["seeds"], row["value"]) == (2, pytest.approx(0.6))
+    assert row["spread"] == pytest.approx(0.02**0.5)
+    assert (row["oracle"], row["threshold"]) == (1.0, 62.0)
+    model = told(task, law, 2, "base", measured_rates(task, law, (None, 0.7)))
+    row = next(tables.verifiers([model], published))
+    assert (row["seeds"], row["value"], row["spread"]) == (1, 0.7, None)
+    model = told(task, law, 2, "base", measured_rates(task, law, (None, None)))
+    row = next(tables.verifiers([model], published))
+    assert (row["seeds"], row["value"], row["low"]) == (0, None, 0.0)
+
+
+def test_curves_of_verifiers_are_those_at_home(published):
+    point = {"seed": 1, "verifier": "matrix_condition", "threshold": 3.0}
+    point |= {"false_positive_rate": 0.25, "true_positive_rate": 0.5}
+    measured = [{**point, "test": law} for law in ("uniform_coefficients", "laplace")]
+    model = told("inverse", "uniform_coefficients", 2, "base", measured)
+    (row,) = columns(tables.roc([model], published), "roc")
+    assert row == {**point, **model.name, "test": "uniform_coefficients"}

@@ -80,7 +80,7 @@ def test_states_are_saved_on_the_way(fresh, tmp_path):
 
 def test_a_changed_specification_is_refused_with_the_difference(fresh, tmp_path):
     fresh().run(tmp_path, 0.0)
-    with pytest.raises(InputError, match="seeds: 2 then, 1 now"):
+    with pytest.raises(InputError, match="seeds: 2 there, 1 here"):
         fresh(seeds=1).resume(tmp_path)
 
 
@@ -140,6 +140,33 @@ def test_a_watcher_sees_the_way(fresh, tmp_path, monkeypatch):
     seen = []
     fresh().run(tmp_path, NEVER, seen.append)
     assert [progress.examples for progress in seen] == [64 * k for k in range(1, 11)]
+
+
+def test_energy_is_that_of_all_attempts(fresh, tmp_path):
+    def metered(*readings):
+        trainer = fresh()
+        trainer._joules, trainer._joules_begun = iter(readings).__next__, 100.0
+        return trainer
+
+    first, second = metered(130.0), metered(101.0, 102.0)
+    stop_after(first, 3)
+    with pytest.raises(Interrupted):
+        first.run(tmp_path, NEVER)
+    second.resume(tmp_path)
+    second.run(tmp_path, NEVER)
+    assert second.summary()["joules"] == 30.0 + 1.0
+    assert fresh().summary()["joules"] is None
+
+
+def test_a_clock_that_is_set_back_changes_nothing(fresh, tmp_path, monkeypatch):
+    days = itertools.count(20_000, -1)
+    monkeypatch.setattr("time.time", lambda: 86_400.0 * next(days))
+    one, other = fresh(), fresh()
+    one.run(tmp_path / "one", 0.0)
+    monkeypatch.undo()
+    other.run(tmp_path / "other", 0.0)
+    assert same(one, other)
+    assert 0.0 < one.seconds < 60.0
 
 
 def test_signals_are_given_back(fresh, tmp_path):

@@ -26,7 +26,7 @@
 # This page looks at the models of this run and sets the printed numbers beside them.
 
 # %% tags=["parameters"]
-tables = ["results/demo/tables/ood_eigenvalues_n2.csv"]
+ood = "results/demo/tables/ood_eigenvalues_n2.csv"
 published = "paper/published/charton2022.yaml"
 figures = "results/demo/figures"
 
@@ -40,7 +40,7 @@ from IPython.display import SVG, Markdown, display
 from mathprobe.paper import figures as draw
 
 printed = yaml.safe_load(Path(published).read_text())
-squares = draw.read(tables, "ood")
+squares = draw.read(ood, "ood")
 
 
 def title(entry):

@@ -25,10 +25,8 @@
 # same counts off the curves of this run and sets the printed ones beside them.
 
 # %% tags=["parameters"]
-tables = [
-    "results/demo/tables/learning_speed_eigenvalues_n2.csv",
-    "results/demo/tables/curves_eigenvalues_n2.csv",
-]
+speeds = "results/demo/tables/learning_speed_eigenvalues_n2.csv"
+curves = "results/demo/tables/curves_eigenvalues_n2.csv"
 published = "paper/published/charton2022.yaml"
 figures = "results/demo/figures"
 
@@ -42,8 +40,8 @@ from IPython.display import SVG, Markdown, display
 from mathprobe.paper import figures as draw
 
 printed = yaml.safe_load(Path(published).read_text())
-speeds = draw.read(tables, "learning_speed")
-curves = draw.read(tables, "curves")
+speed_tables = draw.read(speeds, "learning_speed")
+curve_tables = draw.read(curves, "curves")
 
 
 def title(entry):
@@ -51,7 +49,7 @@ def title(entry):
     return entry.question + entry.in_paper(printed)
 
 
-for entry, speed in speeds.items():
+for entry, speed in speed_tables.items():
     step, budget = speed["resolution"].max(), speed["budget"].max()
     print(f"{title(entry)}: seeds of each model: {speed['seeds'].max()}")
     print(f"  {budget:,} examples each, a point of the curve every {step:,}")
@@ -66,8 +64,10 @@ for entry, speed in speeds.items():
 # right edge has not had enough examples to tell what its law can teach.
 
 # %%
-targets = {entry.name: speed["target"].iloc[0] for entry, speed in speeds.items()}
-for entry, points in curves.items():
+targets = {
+    entry.name: speed["target"].iloc[0] for entry, speed in speed_tables.items()
+}
+for entry, points in curve_tables.items():
     target = targets.get(entry.name)
     stem = Path(figures) / f"curves_{entry.name}"
     draw.save(draw.learning_curves(points, printed, target), stem)
@@ -107,7 +107,7 @@ def shown(table):
     return table.style.format({**formats, **names}, na_rep="–").hide(axis="index")
 
 
-for entry, speed in speeds.items():
+for entry, speed in speed_tables.items():
     columns = ["train", "test", "target", "examples", "spread", "resolution"]
     columns += ["best", "published"]
     display(Markdown(f"**{title(entry)}**"), shown(speed[columns]))
@@ -145,7 +145,7 @@ def race(rows, test):
 
 races = [
     {"table": title(entry), **race(rows, test)}
-    for entry, speed in speeds.items()
+    for entry, speed in speed_tables.items()
     for test, rows in speed.groupby("test", sort=False)
 ]
 formats = {"examples": count, "its own law": count, "lead in steps": "{:.1f}"}

@@ -6,6 +6,7 @@ The configuration is the paper's; a scale is laid over it, and a recipe over the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import fields
 from itertools import product
@@ -18,6 +19,7 @@ from mathprobe.errors import InputError
 from mathprobe.linalg.draws import check, laws_for
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, is_positive, parts
+from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import Conditions, Draw, Model, TestSet
 
@@ -30,6 +32,13 @@ TABLES = {  # kinds of tidy tables, and the entries in the configuration they ar
     "curves": "learning_speed",
     "learning_speed": "learning_speed",
     "failures": "failures",
+    "verifiers": "failures",
+    "roc": "failures",
+}
+MEASURED = {  # what of a model, beside its scores and curve, a kind is made from
+    "failures": "properties.csv",
+    "verifiers": "verifiers.csv",
+    "roc": "roc.csv",
 }
 
 
@@ -96,6 +105,8 @@ class Catalog:
                 here = f"{place}.tables.{table}"
                 _known(entry["task"], TASKS, here, "task")
                 _known(entry["recipe"], study["recipes"], here, "recipe")
+                if table == "failures":
+                    _known(entry["task"], PROPERTIES, here, PROPERTIES.kind)
                 for key in self.models(entry):
                     check(key["task"], key["law"], *size(key["n"]))
 
@@ -114,6 +125,11 @@ class Catalog:
     def tasks(self) -> list[str]:
         """Give the tasks."""
         return list(TASKS)
+
+    @property
+    def tasks_with_properties(self) -> list[str]:
+        """Give the tasks whose failures can be looked into."""
+        return [task for task in TASKS if task in PROPERTIES]
 
     @property
     def recipes(self) -> list[str]:
@@ -295,6 +311,22 @@ def _recipe(recipe: dict[str, Any], place: str) -> None:
             )
     for law in recipe["curve"]["tests"]:
         _known(law, LAWS, f"{place}.curve.tests", "law")
+    digits, tolerance = recipe["output"]["digits"], recipe["curve"]["tolerance"]
+    if rounding(digits) > tolerance:
+        raise InputError(
+            f"{place}.output.digits: {digits} is too coarse: a number is rounded by "
+            f"{rounding(digits):.1%}, as a rule, and answers are right within "
+            f"{tolerance:.1%}"
+        )
+
+
+def rounding(digits: int) -> float:
+    """Give the relative error of rounding to so many digits, as a rule.
+
+    A mantissa is off by a quarter of its last place at the median; on a logarithmic
+    scale it is sqrt(10) at the median.
+    """
+    return 0.25 / (math.sqrt(10.0) * 10 ** (digits - 1))
 
 
 def _side(side: dict[str, Any], place: str) -> None:

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,12 +81,17 @@ def _save_with_spec(path: Path, arrays: dict[str, Any], spec: Model | TestSet) -
     files.save_arrays(path, {**arrays, "spec": np.array(spec.json())})
 
 
-def _read_tests(paths: list[Path]) -> dict[str, dict[str, Any]]:
-    """Read test sets, by their law."""
+def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
+    """Read test sets of a model, by their law."""
     tests = {}
     for path in paths:
         arrays = files.load_arrays(path)
-        tests[TestSet.parse(str(arrays.pop("spec"))).data.law] = arrays
+        asked, trained = TestSet.parse(str(arrays.pop("spec"))).data, model.data
+        same = replace(asked, law=trained.law, law_settings=trained.law_settings)
+        if same != trained:
+            wrong = "; ".join(trained.differences(same.plain()))
+            raise InputError(f"{path} is no test of this model: {wrong}")
+        tests[asked.law] = arrays
     return tests
 
 
@@ -194,7 +200,7 @@ def predict(args: Arguments) -> None:
     seeds = linalg.networks(spec)
     checkpoint.load_model(args.model, seeds)
     seeds = {number: network.to(device) for number, network in seeds.items()}
-    arrays = linalg.predictions(spec, seeds, _read_tests(args.tests))
+    arrays = linalg.predictions(spec, seeds, _read_tests(args.tests, spec))
     _save_with_spec(args.out, arrays, spec)
 
 
@@ -214,7 +220,7 @@ def score(args: Arguments) -> None:
 
     answers = files.load_arrays(args.predictions)
     spec = Model.parse(str(answers.pop("spec")))
-    measured = linalg.examples(spec, _read_tests(args.tests), answers)
+    measured = linalg.examples(spec, _read_tests(args.tests, spec), answers)
     _save_with_spec(args.examples, measured, spec)
     rows = linalg.score(measured, args.tolerances)
     files.write_csv(args.out, rows, scores.COLUMNS)
@@ -224,7 +230,7 @@ def _failures(parser: Parser) -> None:
     parser.add_argument("examples", type=Path)
     for table in ("--properties", "--verifiers", "--roc"):
         parser.add_argument(table, type=Path, required=True)
-    parser.add_argument("--tolerance", type=float, required=True)
+    parser.add_argument("--tolerances", type=float, nargs="+", required=True)
 
 
 @command(_failures)
@@ -239,12 +245,13 @@ def failures(args: Arguments) -> None:
         raise InputError(
             f"{args.examples}: task {spec.data.task!r} has no properties; {known} have"
         )
-    for kind, rows in linalg.failures(measured, args.tolerance).items():
+    for kind, rows in linalg.failures(measured, args.tolerances).items():
         files.write_csv(getattr(args, kind), rows, linalg.FAILURE_COLUMNS[kind])
 
 
 def _table(parser: Parser) -> None:
     kinds = ["ood", "tolerances", "curves", "learning_speed", "runs"]
+    kinds += ["failures", "verifiers", "roc"]
     parser.add_argument("kind", choices=kinds)
     parser.add_argument("out", type=Path)
     parser.add_argument("--published", type=Path, required=True)
@@ -258,12 +265,14 @@ def table(args: Arguments) -> None:
     from mathprobe import catalog
     from mathprobe.paper import tables
 
+    source = catalog.MEASURED.get(args.kind)
     models = [
         tables.Trained(
             folder.name,
             files.read_json(folder / "run.json"),
             tables.read(folder / "scores.csv"),
             tables.read(folder / "curve.csv"),
+            tables.read(folder / source) if source else [],
         )
         for folder in args.models
     ]
@@ -332,7 +341,6 @@ def _notebook(parser: Parser) -> None:
     parser.add_argument("html", type=Path)
     parser.add_argument("--kept", type=Path, required=True, help="of a failed run")
     parser.add_argument("--parameters", nargs="+", required=True, metavar="NAME=VALUE")
-    parser.add_argument("--tables", nargs="+", help="files, as parameter `tables`")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -347,9 +355,7 @@ def notebook(args: Arguments) -> None:
     """Execute a notebook; it writes its own figures."""
     from mathprobe.paper import notebooks
 
-    parameters: dict[str, Any] = dict(map(_pair, args.parameters))
-    if args.tables:
-        parameters["tables"] = args.tables
+    parameters = dict(map(_pair, args.parameters))
     executed = notebooks.execute(args.source, parameters, args.kept)
     files.write_text(args.notebook, executed.ipynb)
     files.write_text(args.html, executed.html)
@@ -469,6 +475,20 @@ def plan(args: Arguments) -> None:
     else:
         rate = plan.measured(books, scale, args.share)
     print(plan.text(costs, rate))
+
+
+def _record(parser: Parser) -> None:
+    parser.add_argument("results", type=Path, help="results/{scale}")
+    parser.add_argument("--record", type=Path, default=Path("paper/record"))
+
+
+@command(_record)
+def record(args: Arguments) -> None:
+    """Keep the metrics of all finished models of a scale, and where they are from."""
+    from mathprobe import record
+
+    for folder in record.keep(args.results, args.record):
+        print(folder)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,6 +9,7 @@ that several fill the device together.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -42,14 +43,16 @@ class Learner:
         self._dtype = PRECISIONS[precision]
         self._reached = team.share(network)
         self._rate = torch.zeros((), device=self.device)
-        self.optimiser = _adam(network, self._rate)
+        self._captures = self.device.type == "cuda" and team.size == 1
+        self.optimiser = _adam(network, self._rate, self._captures)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self._block: tuple[int, tuple[Tensor, Tensor] | None] = (-1, None)
         self._batch: tuple[Tensor, Tensor] | None = None  # where a capture reads it
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._captures = self.device.type == "cuda" and team.size == 1
         self._stream = torch.cuda.Stream() if self._captures else None
         self._data_stream = torch.cuda.Stream() if self._captures else None
+        if self._captures:
+            torch.cuda.synchronize()  # the streams do not wait for what stands above
 
     def step(self, update: int) -> None:
         """Make one update, counted from 0; on CUDA it may still be under way."""
@@ -89,8 +92,11 @@ class Learner:
     def _capture(self) -> None:
         """Record an update; what the warm-up changed is put back."""
         kept = {name: tensor.clone() for name, tensor in self.tensors().items()}
-        for _ in range(WARM_UPS):
-            self._update(*self._batch)
+        with warnings.catch_warnings():
+            # Adam is made for a graph and warns that these updates are none.
+            warnings.simplefilter("ignore", UserWarning)
+            for _ in range(WARM_UPS):
+                self._update(*self._batch)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, stream=self._stream):
             self._update(*self._batch)
@@ -132,9 +138,17 @@ class Learner:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Write tensors in the place of those of the same names."""
-        with torch.no_grad():
+        with torch.no_grad(), torch.cuda.stream(self._stream):
             for name, place in self.tensors().items():
                 place.copy_(tensors[name])
+
+    def take_loss(self) -> float:
+        """Give the sum of the losses since it was last taken, and begin anew."""
+        self.wait()
+        taken = float(self.loss_sum)
+        with torch.cuda.stream(self._stream):
+            self.loss_sum.zero_()
+        return taken
 
     def is_finite(self) -> bool:
         """Tell whether the loss and every weight are finite."""
@@ -143,10 +157,10 @@ class Learner:
         return all(bool(tensor.isfinite().all()) for tensor in known)
 
 
-def _adam(network: nn.Module, rate: Tensor) -> torch.optim.Adam:
+def _adam(network: nn.Module, rate: Tensor, captured: bool) -> torch.optim.Adam:
     """Make an optimiser whose state has its place from the start, as a graph needs."""
     optimiser = torch.optim.Adam(
-        network.parameters(), lr=rate, fused=True, capturable=rate.is_cuda
+        network.parameters(), lr=rate, fused=True, capturable=captured
     )
     for parameter in network.parameters():
         optimiser.state[parameter] = {

@@ -59,7 +59,7 @@ class Record:
         """Say in which values this differs from another's plain values."""
         ours, theirs = _flat(self.plain()), _flat(other)
         return [
-            f"{key}: {theirs.get(key)!r} then, {ours.get(key)!r} now"
+            f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} here"
             for key in sorted(ours.keys() | theirs.keys())
             if ours.get(key) != theirs.get(key)
         ]

@@ -54,6 +54,7 @@ class Trainer:
         spec: Model,
         measure: Measure,
         team: Team = ALONE,
+        joules: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.learners, self.spec, self.team = learners, spec, team
         self.schedule, self.measure = spec.schedule, measure
@@ -61,6 +62,7 @@ class Trainer:
         self.curve: list[dict[str, Any]] = []
         self.history: list[dict[str, Any]] = [{}]  # where each attempt ran
         self._seconds_before, self._begun = 0.0, time.monotonic()
+        self._joules, self._joules_begun = joules, joules()
 
     def step(self) -> None:
         """Make one update of every seed."""
@@ -72,14 +74,19 @@ class Trainer:
         """Measure a point of the learning curves."""
         since = (self.updates - 1) % self.schedule.updates_per_point + 1
         for seed, learner in self.learners.items():
-            learner.wait()
-            loss = float(learner.loss_sum) / since
+            loss = learner.take_loss() / since
             facts = {"seed": seed, "examples": self.examples, "loss": loss}
             self.curve += [{**facts, **row} for row in self.measure(learner.network)]
-            learner.loss_sum.zero_()
+
+    def _note_energy(self) -> None:
+        """Write down what the device consumed in this attempt, where it tells."""
+        now = self._joules()
+        known = now is not None and self._joules_begun is not None
+        self.history[-1]["joules"] = now - self._joules_begun if known else None
 
     def state(self) -> checkpoint.State:
         """Give everything that is needed to go on."""
+        self._note_energy()
         tensors = {}
         for seed, learner in self.learners.items():
             learner.wait()
@@ -129,6 +136,8 @@ class Trainer:
 
     def summary(self) -> dict[str, Any]:
         """Say what was trained and what it cost; the rate is of all seeds together."""
+        self._note_energy()
+        joules = [attempt["joules"] for attempt in self.history]
         network = next(iter(self.learners.values())).network
         rate = len(self.learners) * self.examples / self.seconds
         return {
@@ -137,6 +146,7 @@ class Trainer:
             "examples": self.examples,
             "seconds": round(self.seconds, 1),
             "examples_per_second": round(rate, 1),
+            "joules": None if None in joules else sum(joules),
             "attempts": len(self.history),
             "history": self.history,
         }

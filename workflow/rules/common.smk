@@ -2,6 +2,7 @@
 # and functions from wildcards to specifications and inputs.
 import itertools
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ shell.prefix(f'set -euo pipefail; export PYTHONPATH="{ROOT / "src"}"; ')
 
 from mathprobe import catalog  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
+from mathprobe.linalg.laws import parts  # noqa: E402
 from mathprobe.paper import tex  # noqa: E402
 
 try:
@@ -26,17 +28,15 @@ TESTSETS = "results/{scale}/linalg/testsets/{task}"
 MODEL = "results/{scale}/linalg/{task}/{law}/n{n}/{recipe}"
 TABLES = "results/{scale}/tables"
 
-CONTENTS = {  # LaTeX files of the paper, and the kind of tidy table each shows
-    "out_of_distribution": "ood",
-    "squares": "ood",
-    "tolerances": "tolerances",
-    "learning_speed": "learning_speed",
-    "condition_numbers": None,
-    "runs": None,
-}
-NOTEBOOKS = {  # the kinds of tables that each reads; it draws one figure of the last
-    "generalization": ["ood"],
-    "learning_speed": ["learning_speed", "curves"],
+CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each shows
+    "failures": ["failures"],
+    "verifiers": ["verifiers", "failures"],
+    "out_of_distribution": ["ood"],
+    "squares": ["ood"],
+    "tolerances": ["tolerances"],
+    "learning_speed": ["learning_speed"],
+    "condition_numbers": [],
+    "runs": [],
 }
 ENGINE = tex.find(ROOT / tex.CACHE)
 PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
@@ -129,10 +129,10 @@ def files_of(folders):
     """Make an input function: the files of models that tables are made from."""
 
     def files(wildcards):
+        measured = catalog.MEASURED.get(wildcards.get("kind"))
+        names = ["run.json", "curve.csv", "scores.csv", measured]
         return expand(
-            "{folder}/{file}",
-            folder=folders(wildcards),
-            file=["run.json", "curve.csv", "scores.csv"],
+            "{folder}/{file}", folder=folders(wildcards), file=filter(None, names)
         )
 
     return files
@@ -145,10 +145,9 @@ def tables_of(scale, kind):
 
 
 def content_tables(wildcards):
-    kind = CONTENTS[wildcards.content]
-    if kind is None:
-        return f"{TABLES}/{wildcards.content}.csv"
-    return tables_of(wildcards.scale, kind)
+    kinds = CONTENTS[wildcards.content]
+    made = [table for kind in kinds for table in tables_of(wildcards.scale, kind)]
+    return made or f"{TABLES}/{wildcards.content}.csv"
 
 
 def all_tables(wildcards):
@@ -156,24 +155,88 @@ def all_tables(wildcards):
     return [*kinds, f"{TABLES}/condition_numbers.csv", f"{TABLES}/runs.csv"]
 
 
-def notebook_tables(scale, notebook):
-    """Give the tables that a notebook reads at a scale."""
-    return [path for kind in NOTEBOOKS[notebook] for path in tables_of(scale, kind)]
+def failure_models(scale):
+    """Name the models whose failures are looked at."""
+    entries = CATALOG.entries(scale, "failures")
+    return [name for entry in entries for name in CATALOG.models(entry)]
 
 
-def notebook_figures(scale, notebook, suffix):
-    """Give the figures that a notebook draws: each has the name of its table."""
-    names = [Path(path).stem for path in tables_of(scale, NOTEBOOKS[notebook][-1])]
-    return [f"results/{scale}/figures/{name}.{suffix}" for name in names]
+def failures_of(scale, file):
+    """Give a file of every model whose failures are looked at."""
+    models = failure_models(scale)
+    return [f"{MODEL}/{file}".format(scale=scale, **name) for name in models]
+
+
+def failure_tests(scale):
+    """Give the test sets of the homes of these models."""
+    tests = [
+        f"{TESTSETS}/{{part}}/n{{n}}.npz".format(scale=scale, part=part, **name)
+        for name in failure_models(scale)
+        for part in parts(name["law"])
+    ]
+    return list(dict.fromkeys(tests))
+
+
+def notebook_inputs(scale):
+    """Give what each notebook reads at a scale, by the names of its parameters."""
+    tables = {kind: tables_of(scale, kind) for kind in catalog.TABLES}
+    examples = failures_of(scale, "examples.npz")
+    return {
+        "spectral_properties": {
+            "failures": tables["failures"],
+            "examples": examples,
+            "published": PUBLISHED,
+        },
+        "verifiers": {
+            "verifiers": tables["verifiers"],
+            "roc": tables["roc"],
+            "examples": examples,
+            "predictions": failures_of(scale, "predictions.npz"),
+            "tests": failure_tests(scale),
+        },
+        "generalization": {"ood": tables["ood"], "published": PUBLISHED},
+        "learning_speed": {
+            "speeds": tables["learning_speed"],
+            "curves": tables["curves"],
+            "published": PUBLISHED,
+        },
+    }
+
+
+NOTEBOOKS = list(notebook_inputs(CATALOG.default_scale))
+
+
+def notebook_figures(scale):
+    """Name the figures that each notebook draws: its own, or one named as each table."""
+    tables = {
+        kind: [Path(path).stem for path in tables_of(scale, kind)]
+        for kind in ("ood", "curves")
+    }
+    return {
+        "spectral_properties": ["failure_properties"],
+        "verifiers": ["condition_error", "roc"],
+        "generalization": tables["ood"],
+        "learning_speed": tables["curves"],
+    }
+
+
+def notebook_parameters(wildcards, input, output):
+    """Give a notebook its inputs by their names, several in one text, and a folder."""
+    given = {
+        name: [paths] if isinstance(paths, str) else paths
+        for name, paths in input.items()
+        if name not in ("notebook", "code")
+    }
+    given["figures"] = [str(Path(output.figures[0]).parent)]
+    return [shlex.quote(f"{name}={' '.join(paths)}") for name, paths in given.items()]
 
 
 def figures(suffix):
     """Make an input function: the figures of all notebooks."""
 
     def files(wildcards):
-        scale = wildcards.scale
-        found = [notebook_figures(scale, notebook, suffix) for notebook in NOTEBOOKS]
-        return sum(found, [])
+        names = sum(notebook_figures(wildcards.scale).values(), [])
+        return [f"results/{wildcards.scale}/figures/{name}.{suffix}" for name in names]
 
     return files
 

@@ -43,6 +43,7 @@ rule paper_latex:
         tables=content_tables,
         published=PUBLISHED,
         template="paper/templates/{content}.tex.j2",
+        shared="paper/templates/models.j2",
         code=["src/mathprobe/paper/latex.py", "src/mathprobe/paper/views.py"],
     output:
         f"{TABLES}/{{content}}.tex",
@@ -85,30 +86,34 @@ for scale, notebook in itertools.product(CATALOG.scales, NOTEBOOKS):
         name:
             f"paper_{notebook}_{scale}"
         input:
+            **notebook_inputs(scale)[notebook],
             notebook=f"paper/notebooks/{notebook}.py",
-            tables=notebook_tables(scale, notebook),
-            published=PUBLISHED,
-            code=expand(
-                "src/mathprobe/paper/{module}.py",
-                module=["figures", "notebooks", "views"],
-            ),
+            code=[
+                "src/mathprobe/linalg/verifiers.py",
+                "src/mathprobe/paper/failure_figures.py",
+                "src/mathprobe/paper/figures.py",
+                "src/mathprobe/paper/notebooks.py",
+                "src/mathprobe/paper/views.py",
+            ],
         output:
             notebook=f"results/{scale}/notebooks/{notebook}.ipynb",
             html=f"results/{scale}/notebooks/{notebook}.html",
-            pdf=notebook_figures(scale, notebook, "pdf"),
-            svg=notebook_figures(scale, notebook, "svg"),
+            figures=expand(
+                "results/{scale}/figures/{figure}.{kind}",
+                scale=scale,
+                figure=notebook_figures(scale)[notebook],
+                kind=["pdf", "svg"],
+            ),
         log:
             run=f"logs/results/{scale}/notebooks/{notebook}.log",
             notebook=f"logs/results/{scale}/notebooks/{notebook}.ipynb",
         conda:
             "../../envs/python.yaml"
         params:
-            figures=f"results/{scale}/figures",
+            parameters=notebook_parameters,
         shell:
             "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
-            " --kept {log.notebook} --tables {input.tables}"
-            " --parameters published={input.published} figures={params.figures}"
-            " > {log.run} 2>&1"
+            " --kept {log.notebook} --parameters {params.parameters} > {log.run} 2>&1"
 
 
 rule paper_tex:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CONFIDENCE = 0.95
+ORACLE = "oracle"  # who answers exactly, within what the tokens show
 COLUMNS = (
     "seed",
     "test",

@@ -106,6 +106,16 @@ def scientific(value: float) -> str:
 
 
 @_printed
+def significant(value: float, digits: int = 5) -> str:
+    """Print with so many significant digits; as a decimal power where it is huge."""
+    if math.isinf(value):
+        return fixed(value, 0)
+    if abs(value) >= 1e5:
+        return scientific(value)
+    return plain(float(f"{value:.{digits}g}"))
+
+
+@_printed
 def duration(seconds: float) -> str:
     """Print a time in the two units that suit it."""
     minutes, rest = divmod(round(seconds), 60)
@@ -137,6 +147,14 @@ def uncertainty(cell: Row, digits: int = 1) -> str:
     return fixed(max(1, math.ceil(points * unit - 1e-9)) / unit, digits)
 
 
+def give_or_take(cell: Row) -> str:
+    """Print the spread over seeds; of one, half its interval; of neither, nothing."""
+    half = cell["spread"]
+    if _missing(half) and not (_missing(cell["low"]) or _missing(cell["high"])):
+        half = (cell["high"] - cell["low"]) / 2
+    return "" if _missing(half) else significant(half, 2)
+
+
 def span(values: Iterable[float], digits: int = 1, to: str = " to~") -> str:
     """Print what values lie between: once, where the ends print alike."""
     values = list(values)
@@ -152,6 +170,7 @@ def size(n: int | str) -> str:
 
 FILTERS = (
     *(tex, thousands, fixed, percent, plain, rounded, nearest, scientific),
+    *(significant, give_or_take),
     *(duration, shade, uncertainty),
 )
 

@@ -8,7 +8,6 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,9 +39,6 @@ VOLATILE = (
 STYLED = re.compile(r"\bT_[0-9a-f]{5}(?=[_\" ])")  # pandas' random name of a table
 
 
-Parameters = Mapping[str, str | list[str]]
-
-
 class NotebookError(InputError):
     """A notebook that cannot be executed; the message names the cell and the reason."""
 
@@ -54,7 +50,7 @@ class Executed(NamedTuple):
     html: str
 
 
-def execute(source: Path, parameters: Parameters, kept: Path) -> Executed:
+def execute(source: Path, parameters: Mapping[str, str], kept: Path) -> Executed:
     """Execute a percent-format notebook, in the current folder, with parameters.
 
     If a cell fails, the notebook is kept as far as it came in `kept`.
@@ -76,7 +72,7 @@ def _tagged(cell: NotebookNode, tag: str) -> bool:
     return tag in cell.metadata.get("tags", ())
 
 
-def _check(source: Path, notebook: NotebookNode, parameters: Parameters) -> None:
+def _check(source: Path, notebook: NotebookNode, parameters: Mapping[str, str]) -> None:
     """Refuse what papermill would add silently: names that the notebook never reads."""
     known = {
         target.id
@@ -94,17 +90,17 @@ def _check(source: Path, notebook: NotebookNode, parameters: Parameters) -> None
         )
 
 
-def _local(parameters: Parameters, folder: Path) -> list[str]:
+def _local(parameters: Mapping[str, str], folder: Path) -> list[str]:
     """List what makes a path of this machine, longest first."""
-    lists = [[v] if isinstance(v, str) else v for v in parameters.values()]
-    parents = {Path(value).parent for value in chain(*lists) if "/" in value}
+    words = " ".join(parameters.values()).split()  # a value may be several paths
+    parents = {Path(word).parent for word in words if "/" in word}
     absolute = [path for path in parents if path.is_absolute()]
     local = [Path.cwd(), folder, *absolute]
     return sorted({f"{path}/" for path in local} - {"//"}, key=len, reverse=True)
 
 
 def _run(
-    notebook: NotebookNode, parameters: Parameters, folder: Path
+    notebook: NotebookNode, parameters: Mapping[str, str], folder: Path
 ) -> tuple[NotebookNode, str]:
     """Execute in a fresh kernel; give the notebook, and why it failed or nothing."""
     before, after = folder / "source.ipynb", folder / "executed.ipynb"

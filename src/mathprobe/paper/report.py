@@ -7,8 +7,7 @@ shown as percent.
 from __future__ import annotations
 
 import base64
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,23 @@ import jinja2
 import pandas as pd
 
 from mathprobe.errors import InputError
+from mathprobe.paper import failure_sections
 from mathprobe.paper import figures as draw
+from mathprobe.paper.cells import (
+    NONE,
+    Cell,
+    Namer,
+    Row,
+    Section,
+    between,
+    count,
+    duration,
+    known,
+    listed,
+    percent,
+    shaded,
+    significant,
+)
 from mathprobe.paper.tables import TEXT_COLUMNS
 from mathprobe.paper.views import (
     POSITIVE,
@@ -28,11 +43,24 @@ from mathprobe.paper.views import (
     in_order,
 )
 
-BY_ENTRY = ("ood", "tolerances", "learning_speed", "curves")
+BY_ENTRY = (
+    *("failures", "verifiers", "roc", "ood", "tolerances", "learning_speed", "curves"),
+)
 ONCE = ("condition_numbers", "runs")
 LAST = ("settings", "runs")  # sections below figures and notebooks
 # Text that may look like a number, such as a revision 7e10.
 CAPTIONS = {
+    "failure_properties": (
+        "The share of right, wrong and all answers that have a property more closely "
+        "than a bound. Dotted: the bound that the paper names. Dots: what is printed."
+    ),
+    "condition_error": (
+        "Error against condition number, a dot per test example. Below the dotted line "
+        "an answer is right; left of a threshold it is believed."
+    ),
+    "roc": (
+        "Right answers believed against wrong ones believed, as the threshold rises."
+    ),
     "ood": (
         "Accuracy by training law (rows) and test law (columns). “Exact answer” is "
         "what the true answer scores after rounding to the digits that the tokens hold."
@@ -42,35 +70,6 @@ CAPTIONS = {
         "Dashed lines: laws with positive eigenvalues."
     ),
 }
-NONE = "–"
-
-
-class Cell(NamedTuple):
-    """What stands in a table: a number, lines below it, a tooltip, a shade."""
-
-    text: str
-    below: tuple[str, ...] = ()
-    tip: str = ""
-    share: float | None = None  # 0 to 1: how deep the shade
-
-
-class Row(NamedTuple):
-    """A line of a table; `apart` sets it off from the line above."""
-
-    name: str
-    cells: list[Cell]
-    apart: bool = False
-
-
-class Section(NamedTuple):
-    """A table with what a reader needs to know about it."""
-
-    key: str  # of the file that it shows
-    title: str
-    note: str
-    corner: str
-    head: list[str]
-    rows: list[Row]
 
 
 class Card(NamedTuple):
@@ -79,9 +78,6 @@ class Card(NamedTuple):
     number: str
     what: str
     where: str
-
-
-Namer = Callable[[str], str]
 
 
 def build(
@@ -161,58 +157,13 @@ def _numbered(section: Section, entry: Entry, facts: Mapping[str, Any]) -> Secti
 
 
 def _caption(key: str) -> str:
+    if key in CAPTIONS:
+        return CAPTIONS[key]
     fitting = [kind for kind in CAPTIONS if key.startswith(f"{kind}_")]
     if not fitting:
         return key.replace("_", " ")
     question = entry(key, fitting).question
     return f"{question[0].upper()}{question[1:]}. {CAPTIONS[fitting[0]]}"
-
-
-# Numbers as text.
-
-
-def _known(value: Any) -> bool:
-    return not pd.isna(value)
-
-
-def _percent(share: Any, digits: int = 1) -> str:
-    return f"{100 * share:.{digits}f}" if _known(share) else NONE
-
-
-def _range(low: Any, high: Any, show: Callable[[Any], str]) -> str:
-    return f"{show(low)} to {show(high)}" if _known(low) and _known(high) else ""
-
-
-def _significant(value: Any) -> str:
-    """Show a number with at least three digits."""
-    if not _known(value):
-        return NONE
-    if not 0 < value < math.inf:
-        return f"{value:g}"
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
-
-
-def _count(number: Any) -> str:
-    """Show a number of examples in words that can be compared at a glance."""
-    if not _known(number):
-        return NONE
-    for unit, word in ((1e6, "M"), (1e3, "k")):
-        if number >= unit:
-            return f"{number / unit:.3g} {word}"
-    return f"{number:.0f}"
-
-
-def _duration(seconds: Any) -> str:
-    if not _known(seconds):
-        return NONE
-    for unit, word in ((3600, "h"), (60, "min")):
-        if seconds >= unit:
-            return f"{seconds / unit:.1f} {word}"
-    return f"{seconds:.1f} s"
-
-
-def _listed(texts: list[str]) -> str:
-    return "; ".join(text for text in texts if text)
 
 
 # Sections: a function for each kind of table, in the order of the page.
@@ -229,7 +180,7 @@ def _ood(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
         for model, label, apart in _by_model(table, name)
     ]
     ceiling = table.groupby("test")["oracle"].mean()
-    shown = [_shaded(ceiling[test]) for test in tests]
+    shown = [shaded(ceiling[test]) for test in tests]
     note = (
         "Percent of answers with a relative L1 error below 5 %, with 95 % intervals; "
         "of several models the mean and the standard deviation. "
@@ -263,28 +214,22 @@ def _of_model(table: pd.DataFrame, model: Model) -> pd.DataFrame:
     return table[(table["train"] == model.law) & (table["recipe"] == model.recipe)]
 
 
-def _shaded(share: Any, below: tuple[str, ...] = (), tip: str = "") -> Cell:
-    if not _known(share):
-        return Cell(NONE)
-    return Cell(_percent(share), below, tip, share)
-
-
 def _ood_cell(row: Mapping[str, Any]) -> Cell:
     share = row["accuracy"]
-    interval = _range(row["low"], row["high"], _percent)
-    paper = f"paper {_percent(row['published'], 0)}" if _known(row["published"]) else ""
-    seeds = f"± {_percent(row['spread'])} over {row['seeds']} models"
+    interval = between(row["low"], row["high"], percent)
+    paper = f"paper {percent(row['published'], 0)}" if known(row["published"]) else ""
+    seeds = f"± {percent(row['spread'])} over {row['seeds']} models"
     tip = [
-        f"{_percent(share)} % of {row['examples']:,} test examples",
+        f"{percent(share)} % of {row['examples']:,} test examples",
         interval and f"95 % interval {interval}",
-        seeds if _known(row["spread"]) else "",
-        f"exact answer {_percent(row['oracle'])}",
+        seeds if known(row["spread"]) else "",
+        f"exact answer {percent(row['oracle'])}",
         paper,
     ]
-    spread = f"± {_percent(row['spread'])}" if _known(row["spread"]) else ""
+    spread = f"± {percent(row['spread'])}" if known(row["spread"]) else ""
     uncertainty = spread or interval.replace(" to ", "–")
     below = tuple(text for text in (uncertainty, paper) if text)
-    return _shaded(share, below, _listed(tip))
+    return shaded(share, below, listed(tip))
 
 
 def _tolerances(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
@@ -295,7 +240,7 @@ def _tolerances(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Sec
         part = _of_model(table, model)
         found = {row["tolerance"]: row for row in part.to_dict("records")}
         cells = [_tolerance_cell(found.get(step)) for step in steps]
-        malformed = Cell(_percent(part["malformed"].max(), 2))
+        malformed = Cell(percent(part["malformed"].max(), 2))
         rows.append(Row(label, [*cells, malformed], apart))
     note = (
         "Every model on its own law: percent of answers within a tolerance. Below: "
@@ -310,10 +255,10 @@ def _tolerances(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Sec
 def _tolerance_cell(row: Mapping[str, Any] | None) -> Cell:
     if row is None:
         return Cell(NONE)
-    interval = _range(row["low"], row["high"], _percent)
+    interval = between(row["low"], row["high"], percent)
     tip = [f"{row['examples']:,} test examples", f"95 % interval {interval}"]
-    below = (f"exact {_percent(row['oracle'])}",)
-    return _shaded(row["accuracy"], below, _listed(tip))
+    below = (f"exact {percent(row['oracle'])}",)
+    return shaded(row["accuracy"], below, listed(tip))
 
 
 def _speed(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
@@ -327,8 +272,8 @@ def _speed(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
     first = table.iloc[0]
     note = (
         f"Training examples until {100 * first['target']:g} % accuracy is first "
-        f"reached, measured every {_count(first['resolution'])} examples, out of "
-        f"{_count(first['budget'])}."
+        f"reached, measured every {count(first['resolution'])} examples, out of "
+        f"{count(first['budget'])}."
     )
     head = [f"on {name(test)}" for test in tests]
     title = f"Learning speed: {entry.question}"
@@ -339,11 +284,11 @@ def _speed_cell(row: Mapping[str, Any] | None) -> Cell:
     if row is None:
         return Cell(NONE)
     published = row["published"]
-    paper = (f"paper {_count(published)}",) if _known(published) else ()
-    if _known(row["examples"]):
-        best = f"best accuracy {_percent(row['best'])} %"
-        return Cell(_count(row["examples"]), paper, best)
-    best = f"best {_percent(row['best'])} %"
+    paper = (f"paper {count(published)}",) if known(published) else ()
+    if known(row["examples"]):
+        best = f"best accuracy {percent(row['best'])} %"
+        return Cell(count(row["examples"]), paper, best)
+    best = f"best {percent(row['best'])} %"
     return Cell("not reached", (best, *paper))
 
 
@@ -371,15 +316,15 @@ def _condition_cells(row: Mapping[str, Any] | None) -> tuple[Cell, Cell]:
     if row is None:
         return Cell(NONE), Cell(NONE)
     digits = 1 if row["published"] < 100 else 0  # as printed
-    paper = f"{row['published']:,.{digits}f}" if _known(row["published"]) else NONE
-    interval = _range(row["low"], row["high"], _significant)
+    paper = f"{row['published']:,.{digits}f}" if known(row["published"]) else NONE
+    interval = between(row["low"], row["high"], significant)
     below = (interval.replace(" to ", "–"),) if interval else ()
-    return Cell(paper), Cell(_significant(row["value"]), below)
+    return Cell(paper), Cell(significant(row["value"]), below)
 
 
 def _runs(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
     rows = [_run(row) for row in table.to_dict("records")]
-    sums = [_duration(table["seconds"].sum()), _count(table["examples"].sum())]
+    sums = [duration(table["seconds"].sum()), count(table["examples"].sum())]
     cells = [Cell(text) for text in sums]
     blanks = [Cell("")] * (len(RUN_HEAD) - len(cells))
     rows.append(Row("together", [*cells, *blanks], apart=True))
@@ -396,18 +341,18 @@ RUN_HEAD = (
 
 
 def _run(row: Mapping[str, Any]) -> Row:
-    processes = f"processes: {_count(row['processes'])}"
-    threads = f"threads: {_count(row['threads'])}"
-    count = threads if row["device"] == "cpu" else processes
-    device = Cell(_text(row["device"]), (count, _text(row["precision"])))
+    processes = f"processes: {count(row['processes'])}"
+    threads = f"threads: {count(row['threads'])}"
+    number = threads if row["device"] == "cpu" else processes
+    device = Cell(_text(row["device"]), (number, _text(row["precision"])))
     cells = [
-        Cell(_duration(row["seconds"])),
-        Cell(_count(row["examples"]), (f"seeds: {_count(row['seeds'])}",)),
-        Cell(_count(row["examples_per_second"])),
-        Cell(_count(row["attempts"])),
+        Cell(duration(row["seconds"])),
+        Cell(count(row["examples"]), (f"seeds: {count(row['seeds'])}",)),
+        Cell(count(row["examples_per_second"])),
+        Cell(count(row["attempts"])),
         device,
         Cell(_text(row["machine"]), (_text(row["cpu"]),)),
-        Cell(_count(row["parameters"])),
+        Cell(count(row["parameters"])),
         Cell(_moment(row["finished"])),
         Cell(_text(row["torch"]), (f"Python {_text(row['python'])}",)),
         _revision(row),
@@ -416,7 +361,7 @@ def _run(row: Mapping[str, Any]) -> Row:
 
 
 def _text(value: Any) -> str:
-    return str(value) if _known(value) else NONE
+    return str(value) if known(value) else NONE
 
 
 def _moment(finished: Any) -> str:
@@ -425,14 +370,16 @@ def _moment(finished: Any) -> str:
 
 
 def _revision(row: Mapping[str, Any]) -> Cell:
-    if not _known(row["revision"]):
+    if not known(row["revision"]):
         return Cell("unknown")
-    clean = _known(row["clean"]) and bool(row["clean"])
+    clean = known(row["clean"]) and bool(row["clean"])
     below = () if clean else ("with changes",)
     return Cell(row["revision"][:8], below, row["revision"])
 
 
 SECTIONS = {
+    "failures": failure_sections.failures,
+    "verifiers": failure_sections.verifiers,
     "ood": _ood,
     "tolerances": _tolerances,
     "learning_speed": _speed,
@@ -499,14 +446,14 @@ def _cards(table: pd.DataFrame, entry: Entry, name: Namer) -> list[Card]:
     }
     where = entry.question
     cards = [
-        Card(f"{_percent(table['accuracy'][rows].mean())} %", what, where)
+        Card(f"{percent(table['accuracy'][rows].mean())} %", what, where)
         for what, rows in across.items()
         if rows.any()
     ]
     worst = table.groupby("train")["accuracy"].min().dropna()
     if not worst.empty:
         what = f"or more on every test: {name(worst.idxmax())}, the safest law"
-        cards.append(Card(f"{_percent(worst.max())} %", what, where))
+        cards.append(Card(f"{percent(worst.max())} %", what, where))
     return cards
 
 
@@ -514,8 +461,8 @@ def _totals(runs: pd.DataFrame) -> list[Card]:
     if runs.empty:
         return []
     models = f"{len(runs)} {'model' if len(runs) == 1 else 'models'} trained"
-    examples = f"on {_count(runs['examples'].sum())} examples in all"
-    return [Card(_duration(runs["seconds"].sum()), models, examples)]
+    examples = f"on {count(runs['examples'].sum())} examples in all"
+    return [Card(duration(runs["seconds"].sum()), models, examples)]
 
 
 def _ran(runs: pd.DataFrame) -> dict[str, str]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from mathprobe.linalg.scores import wilson
+from mathprobe.linalg.laws import parts
+from mathprobe.linalg.scores import ORACLE, wilson
 
 Row = dict[str, Any]
 
@@ -33,6 +34,20 @@ COLUMNS = {
         *("train", "n", "recipe", "seed", "examples", "test"),
         *("accuracy", "malformed", "loss"),
     ),
+    "failures": (
+        *("train", "test", "n", "recipe", "quantity", "group", "tolerance"),
+        *("statistic", "at", "seeds", "examples", "value", "low", "high", "spread"),
+        *("oracle", "published", "notebook"),
+    ),
+    "verifiers": (
+        *("train", "test", "n", "recipe", "verifier", "chosen_by", "threshold"),
+        *("statistic", "seeds", "examples", "value", "low", "high", "spread"),
+        *("oracle", "published"),
+    ),
+    "roc": (
+        *("train", "n", "recipe", "seed", "test", "verifier", "threshold"),
+        *("false_positive_rate", "true_positive_rate"),
+    ),
     "condition_numbers": (
         *("law", "n", "matrices", "rejected", "quantile", "value", "low", "high"),
         "published",
@@ -41,7 +56,7 @@ COLUMNS = {
         *("model", "law", "n", "recipe", "machine", "cpu", "device", "threads"),
         *("processes", "precision", "seeds", "parameters", "examples", "seconds"),
         *("examples_per_second", "attempts"),
-        *("finished", "python", "torch", "revision", "clean"),
+        *("finished", "python", "torch", "revision", "clean", "joules"),
     ),
 }
 TEXT_COLUMNS = frozenset(  # a revision such as 7e10 is no number
@@ -51,6 +66,9 @@ TEXT_COLUMNS = frozenset(  # a revision such as 7e10 is no number
     ]
 )
 SHOWN_TOLERANCE = 0.05  # of the paper's tables
+PERCENT = frozenset(  # what the paper prints in percent
+    ["below", "right", "successes_below", "failures_above"]
+)
 
 
 def _typed(column: str, text: str) -> Any:
@@ -84,6 +102,7 @@ class Trained:
     run: Row
     scores: list[Row]
     curve: list[Row]
+    measured: list[Row] = field(default_factory=list)  # what one kind is made from
 
     @property
     def data(self) -> Row:
@@ -230,6 +249,105 @@ def _curves_on(test: str, model: Trained) -> list[list[tuple[float, float]]]:
             place = point["examples"], point["accuracy"]
             curves.setdefault(point["seed"], []).append(place)
     return list(curves.values())
+
+
+def failures(models: Iterable[Trained], published: Row) -> Iterator[Row]:
+    """Say what every model's failures keep, at home (section 2)."""
+    columns = ("quantity", "group", "tolerance", "statistic", "at")
+    for model in models:
+        place, shown = _place(model), published["failures"]
+        sources = {
+            "published": printed_rows(shown, "text", *place),
+            "notebook": printed_rows(shown, "notebook", *place),
+        }
+        yield from _at_home(model, columns, sources)
+
+
+def verifiers(models: Iterable[Trained], published: Row) -> Iterator[Row]:
+    """Say how well rules predict every model's failures, at home (section 3).
+
+    A calibrated threshold is the mean of those that the seeds were given.
+    """
+    columns = ("verifier", "chosen_by", "statistic")
+    for model in models:
+        printed = printed_rows(published["verifiers"], "text", *_place(model))
+        paper = {
+            (verifier, "paper", statistic): value
+            for (verifier, _, statistic), value in printed.items()
+        }
+        yield from _at_home(model, columns, {"published": paper}, ("threshold",))
+
+
+def roc(models: Iterable[Trained], published: Row) -> Iterator[Row]:
+    """Put the ROC curves of several models at home into one table."""
+    for model in models:
+        for point in model.measured:
+            if point["test"] in parts(model.data["law"]):
+                yield {**model.name, **point}
+
+
+def _place(model: Trained) -> tuple[str, str, int | str, str]:
+    return model.data["task"], model.data["law"], model.size, model.recipe
+
+
+def printed_rows(
+    published: Row, source: str, task: str, law: str, n: int, recipe: str
+) -> dict[tuple, float]:
+    """Give what is printed of a model, by all columns but the last; shares as shares.
+
+    What is printed as `above` becomes what is below.
+    """
+    sizes = published.get(source, {}).get(task, {}).get(law, {})
+    keys, printed = published["columns"][:-1], {}
+    for *key, value in sizes.get(f"n{n}", {}).get(recipe, []):
+        names = dict(zip(keys, key, strict=True))
+        if names["statistic"] == "above":
+            names["statistic"], value = "below", 100 - value
+        share = names["statistic"] in PERCENT
+        printed[tuple(names.values())] = value / 100 if share else value
+    return printed
+
+
+def _at_home(
+    model: Trained,
+    columns: tuple[str, ...],
+    sources: Row,
+    averaged: tuple[str, ...] = (),
+) -> Iterator[Row]:
+    """Sum up what was measured of a model on its own law, statistic by statistic."""
+    means = ("value", "low", "high", *averaged)
+    own = parts(model.data["law"])
+    cells: dict[tuple, list[Row]] = {}
+    for row in model.measured:
+        if row["test"] in own:
+            key = (row["test"], *(row[column] for column in columns))
+            cells.setdefault(key, []).append(row)
+    for (test, *key), rows in cells.items():
+        yield {
+            **{**model.name, "test": test, **dict(zip(columns, key, strict=True))},
+            **_of_seeds([row for row in rows if row["seed"] != ORACLE], means),
+            "oracle": next(row["value"] for row in rows if row["seed"] == ORACLE),
+            **{name: printed.get(tuple(key)) for name, printed in sources.items()},
+        }
+
+
+def _of_seeds(rows: list[Row], means: tuple[str, ...]) -> Row:
+    """Give the means over the seeds that have a value, and how far they differ.
+
+    The bounds are means as well: what the examples of one seed leave open.
+    """
+    there = [row for row in rows if row["value"] is not None]
+    return {
+        "seeds": len(there),
+        "examples": round(fmean(row["examples"] for row in there or rows)),
+        **{name: _mean(row[name] for row in there or rows) for name in means},
+        "spread": _spread([row["value"] for row in there]),
+    }
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def condition_numbers(rows: Iterable[Row], published: Row) -> Iterator[Row]:

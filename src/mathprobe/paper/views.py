@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from scipy.stats import spearmanr
 from mathprobe.catalog import size
 from mathprobe.errors import InputError
 from mathprobe.linalg.laws import LAWS, PLUS, is_positive, is_symmetric, parts
-from mathprobe.paper.tables import Row
+from mathprobe.paper.tables import Row, printed_rows
 
 Tables = dict[str, list[Row]]  # by the name of the file, without .csv
 Facts = Row  # scale, published, labels, laws, positive, study, reference
@@ -124,7 +125,8 @@ def number_in_paper(
     published: Row, kind: str, task: str, n: int | str | None
 ) -> int | None:
     """Give the number that the paper's table of a task and size has, if it has one."""
-    return published["numbers_of_tables"][kind].get(task, {}).get(f"n{n}")
+    numbers = published["numbers_of_tables"].get(kind, {})
+    return numbers.get(task, {}).get(f"n{n}")
 
 
 def printed_cells(published: Row, task: str, n: int | None) -> Cells:
@@ -311,6 +313,62 @@ def _printed_conditions(facts: Facts) -> dict[tuple[str, float], float]:
     }
 
 
+FAILURE = ("quantity", "group", "tolerance", "statistic", "at")
+VERDICT = ("verifier", "chosen_by", "statistic")
+
+
+def failures(tables: Tables, facts: Facts) -> list[Row]:
+    """Give what failures keep, a view per model: its statistics by name."""
+    found = _at_home(tables, facts, "failures", FAILURE)
+    printed = facts["published"]["failures"]
+    return [
+        {**each, "notebook": printed_rows(printed, "notebook", *each["printed_place"])}
+        for each in found
+    ]
+
+
+def verifiers(tables: Tables, facts: Facts) -> list[Row]:
+    """Give how well failures are predicted, a view per model: its rates by name."""
+    return [
+        {**each, "verifier": next(iter(each["cells"]))[0]}
+        for each in _at_home(tables, facts, "verifiers", VERDICT)
+    ]
+
+
+def _at_home(
+    tables: Tables, facts: Facts, kind: str, columns: tuple[str, ...]
+) -> Iterator[Row]:
+    """Part the tables of a kind by model and test, beside the nearest printed size."""
+    labels = facts["labels"]
+    for what, own in _each(tables, facts, kind, "failures"):
+        place = itemgetter("train", "test", "n", "recipe")
+        for (train, test, n, recipe), rows in groupby(own, key=place):
+            rows = list(rows)
+            task, published = what["task"], facts["published"][kind]
+            size = _printed_near(published, task, train, n, recipe)
+            printed = task, train, size, recipe
+            yield {
+                **{"name": what["name"], "task": task, "n": n, "recipe": recipe},
+                **{"train": train, "law": labels[train]},
+                **{"test": test, "test_law": labels[test]},
+                "published_n": size,
+                "seeds": max(row["seeds"] for row in rows),
+                "examples": max(row["examples"] for row in rows),
+                "cells": {tuple(row[key] for key in columns): row for row in rows},
+                "printed_place": printed,
+                "published": printed_rows(published, "text", *printed),
+            }
+
+
+def _printed_near(
+    published: Row, task: str, law: str, n: int, recipe: str
+) -> int | None:
+    """Give the size nearest to n of which something is printed for the recipe."""
+    sizes = published["text"].get(task, {}).get(law, {})
+    fitting = {size: 0 for size, recipes in sizes.items() if recipe in recipes}
+    return printed_size({task: fitting}, task, n)
+
+
 PLACE = (
     *("cpu", "device", "threads", "processes", "precision"),
     *("python", "torch", "revision", "clean"),
@@ -348,6 +406,8 @@ VIEWS = {
     "summaries": summaries,
     "by_tolerance": tolerances,
     "speeds": speeds,
+    "failures": failures,
+    "verifiers": verifiers,
     "conditions": conditions,
     "places": runs,
 }

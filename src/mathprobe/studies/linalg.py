@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from mathprobe.decoding import greedy
+from mathprobe.energy import gpu_joules
 from mathprobe.learner import BATCHES_PER_BLOCK, Learner
 from mathprobe.linalg import draws, properties, scores, verifiers
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.properties import PROPERTIES
+from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
@@ -175,7 +177,13 @@ def trainer(spec: Model, device: str, team: Team = ALONE) -> Trainer:
         )
         for number, network in networks(spec).items()
     }
-    return Trainer(learners, spec, measure, team)
+    return Trainer(learners, spec, measure, team, partial(_joules, device))
+
+
+def _joules(device: str) -> float | None:
+    if device == "cpu":
+        return None
+    return gpu_joules(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
 
 
 def _block(
@@ -223,14 +231,15 @@ def examples(
     """Measure stored predictions, example by example: errors [seeds, B], oracle's [B].
 
     Where the task has properties they stand beside the errors, named by test law and
-    quantity; everything is measured as the tokens show it.
+    quantity, the oracle's with a prefix; everything is measured as the tokens show it.
     """
     codecs = Codecs(spec)
     arrays = {}
     for law, test in tests.items():
         matrix, answer = (torch.from_numpy(test[k]) for k in ("matrix", "answer"))
         best = torch.from_numpy(answers[f"{law}.oracle"])
-        arrays[f"{law}.oracle_error"] = judge(codecs, matrix, answer, best).numpy()
+        for name, values in _measured(codecs, matrix, answer, best).items():
+            arrays[f"{law}.{ORACLE}_{name}"] = values.numpy()
         made = torch.from_numpy(answers[f"{law}.prediction"])
         rows = [_measured(codecs, matrix, answer, one) for one in made]
         for name in rows[0]:
@@ -271,30 +280,45 @@ def _by_law(measured: dict[str, np.ndarray]) -> dict[str, dict[str, Tensor]]:
 
 
 def failures(
-    measured: dict[str, np.ndarray], tolerance: float
+    measured: dict[str, np.ndarray], tolerances: list[float]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Say what failures keep, and how well they are predicted: rows of three tables."""
+    """Say what failures keep, and how well they are predicted: rows of three tables.
+
+    What fails depends on the tolerance; verifiers are judged at the first one.  In
+    the place of a seed the oracle has its name.
+    """
     rows: dict[str, list[dict[str, Any]]] = {
         "properties": [],
         "verifiers": [],
         "roc": [],
     }
     for law, quantities in _by_law(measured).items():
-        errors = quantities.pop("error")
-        del quantities["oracle_error"]
-        for number, error in enumerate(errors, 1):
-            correct = error < tolerance
-            own = {name: values[number - 1] for name, values in quantities.items()}
+        for who, own in _by_seed(quantities).items():
+            correct = {bound: own["error"] < bound for bound in tolerances}
+            right = correct[tolerances[0]]
             ruled = {name: own[name] for name in VERIFIERS if name in own}
             made = {
                 "properties": properties.summary(own, correct),
-                "verifiers": verifiers.table(ruled, correct),
-                "roc": verifiers.roc(ruled, correct),
+                "verifiers": verifiers.table(ruled, right),
+                "roc": verifiers.roc(ruled, right),
             }
-            name = {"seed": number, "test": law}
+            name = {"seed": who, "test": law}
             for kind, new in made.items():
                 rows[kind] += [{**name, **row} for row in new]
     return rows
+
+
+def _by_seed(quantities: dict[str, Tensor]) -> dict[int | str, dict[str, Tensor]]:
+    """Part the quantities [seeds, B] of one test by who answered: [B] each."""
+    prefix = f"{ORACLE}_"
+    exact = {k: v for k, v in quantities.items() if k.startswith(prefix)}
+    made = {name: quantities[name] for name in quantities.keys() - exact.keys()}
+    who: dict[int | str, dict[str, Tensor]] = {
+        number: {name: made[name][number - 1] for name in quantities if name in made}
+        for number in range(1, len(made["error"]) + 1)
+    }
+    who[ORACLE] = {name.removeprefix(prefix): v for name, v in exact.items()}
+    return who
 
 
 FAILURE_COLUMNS = {

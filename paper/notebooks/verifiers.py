@@ -1,0 +1,156 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Can you tell, without the answer, which predictions to believe?
+#
+# A model has predicted eigenvectors or inverses of your matrices. Some predictions are
+# wrong, and you do not have the solution to compare with. Charton (2022,
+# [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), section 3) proposes rules of one
+# number: **believe predicted eigenvectors when their condition number is below 1.045**,
+# as that of orthogonal vectors is one, and **believe a predicted inverse when the
+# condition number of the matrix is below 62**.
+#
+# This page applies the rules to the predictions of this run, shows how to call them on
+# predictions of your own, and asks how good they are: at the paper's threshold, at one
+# chosen for the model, and at all thresholds.
+
+# %% tags=["parameters"]
+verifiers = "results/demo/tables/verifiers_inverse_n2.csv"
+roc = "results/demo/tables/roc_inverse_n2.csv"
+examples = "results/demo/linalg/inverse/uniform_coefficients/n2/base/examples.npz"
+predictions = "results/demo/linalg/inverse/uniform_coefficients/n2/base/predictions.npz"
+tests = "results/demo/linalg/testsets/inverse/uniform_coefficients/n2.npz"
+figures = "results/demo/figures"
+
+# %%
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+from IPython.display import SVG
+
+from mathprobe import files
+from mathprobe.linalg.laws import parts
+from mathprobe.linalg.scores import relative_error
+from mathprobe.linalg.verifiers import VERIFIERS, calibrate
+from mathprobe.paper import failure_figures
+from mathprobe.paper import figures as draw
+from mathprobe.spec import Model, TestSet
+from mathprobe.studies.linalg import Codecs
+
+models = [
+    failure_figures.judged(files.load_arrays(path), path.parent.name)
+    for path in map(Path, examples.split())
+]
+rules = failure_figures.tidy(map(Path, verifiers.split()))
+curves = failure_figures.tidy(map(Path, roc.split()))
+pd.Series({name: rule.threshold for name, rule in VERIFIERS.items()}, name="threshold")
+
+# %% [markdown]
+# ## Apply a rule to predictions
+#
+# A verifier looks at a matrix and a prediction, nothing else. Here are the predictions
+# of the first model, and the test set that it was asked; for matrices and predictions
+# of your own, begin at the next cell.
+
+# %%
+answers = files.load_arrays(predictions.split()[0])
+spec = Model.parse(str(answers["spec"]))
+asked = {}
+for path in tests.split():
+    test = files.load_arrays(path)
+    data = TestSet.parse(str(test["spec"])).data
+    asked[data.task, data.n, data.law] = test
+
+law = parts(spec.data.law)[0]  # a mixture has several
+test = asked[spec.data.task, spec.data.n, law]
+codecs = Codecs(spec)
+matrix = codecs.source.rounded(torch.from_numpy(test["matrix"]))  # as the model saw it
+prediction = torch.from_numpy(answers[f"{law}.prediction"][0])  # of the first seed
+print(f"{spec.data.task}, {law}: matrices {tuple(matrix.shape)}")
+
+# %%
+rule = VERIFIERS[models[0].verifier]
+believed = rule.predict(matrix, prediction)
+print(f"{int(believed.sum())} of {len(believed)} predictions are believed")
+
+# %% [markdown]
+# Only now look at the solutions.
+
+# %%
+answer = codecs.target.rounded(torch.from_numpy(test["answer"]))
+correct = relative_error(spec.data.task, matrix, answer, prediction) < 0.05
+pd.crosstab(
+    pd.Categorical.from_codes(correct.int(), ["wrong", "right"]),
+    pd.Categorical.from_codes(believed.int(), ["doubted", "believed"]),
+    rownames=["the prediction is"],
+    colnames=["and is"],
+    dropna=False,
+)
+
+# %% [markdown]
+# ## Choose a threshold for your model
+#
+# The printed thresholds belong to the models that they were read from. With some
+# solved examples at hand, choose one that gives most right verdicts on them, and judge
+# it on others.
+
+# %%
+quantity = rule.quantity(matrix, prediction)
+own = replace(rule, threshold=calibrate(quantity[::2], correct[::2]))
+for name, each in {"paper": rule, "chosen": own}.items():
+    verdicts = each.predict(matrix, prediction)[1::2] == correct[1::2]
+    share = verdicts.double().mean()
+    print(f"{name}: below {each.threshold:.4g}, {share:.1%} of the verdicts are right")
+
+# %% [markdown]
+# ## How good are the rules?
+#
+# All models of this run. *Right*: verdicts that are right. *Successes below*: right
+# predictions that are believed. *Failures above*: wrong predictions that are doubted.
+# The paper's threshold is judged on all examples, the chosen one on those that did not
+# choose it. *Oracle*: the same rule on exact answers that have passed through the same
+# tokens. Where it does as well there, it predicts the failures of the encoding.
+
+# %%
+named = ["task", "n", "recipe", "train", "verifier", "chosen_by", "threshold"]
+shown = rules[rules["chosen_by"].notna()].set_index([*named, "statistic"])
+columns = ["value", "low", "high", "spread", "oracle", "published"]
+table = shown[columns].style.format("{:.1%}", na_rep="–")
+table.format_index("{:.4g}", level="threshold")
+
+# %% [markdown]
+# Each dot below is a test example. A good rule has a threshold that parts the dots
+# above the dotted line, wrong ones, from those below it.
+
+# %%
+stem = Path(figures) / "condition_error"
+draw.save(failure_figures.conditions(models, rules), stem)
+SVG(filename=str(stem.with_suffix(".svg")))
+
+# %% [markdown]
+# ## All thresholds at once
+#
+# As the threshold rises, more right predictions are believed, and more wrong ones. The
+# area under the curve is the chance that a right prediction has a lower condition
+# number than a wrong one; one half is guessing.
+
+# %%
+stem = Path(figures) / "roc"
+draw.save(failure_figures.roc(models, curves, rules), stem)
+SVG(filename=str(stem.with_suffix(".svg")))
+
+# %%
+areas = rules[rules["statistic"] == "auc"].set_index(named[:-2])
+areas[["value", "low", "high", "oracle"]].style.format("{:.3f}", na_rep="–")

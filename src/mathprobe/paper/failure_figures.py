@@ -1,0 +1,303 @@
+"""Figures of failures: what they keep, and how condition numbers predict them.
+
+S: seeds, B: test examples.  They look as those of `figures` do, and what is said there
+of equal bytes holds here.  A panel belongs to a model; NaN is never below anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mathprobe.linalg.laws import parts
+from mathprobe.linalg.scores import ORACLE
+from mathprobe.linalg.verifiers import VERIFIERS
+from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
+from mathprobe.paper.tables import SHOWN_TOLERANCE, printed_rows
+from mathprobe.paper.views import entry
+
+Arrays = Mapping[str, np.ndarray]
+
+LINES: dict[str, dict[str, Any]] = {  # groups of answers, and those of the oracle
+    "success": {"color": COLOURS[0], "label": "right answers"},
+    "failure": {"color": COLOURS[1], "label": "wrong answers", "linestyle": "--"},
+    "all": {"color": "black", "label": "all answers", "linewidth": 0.7},
+    ORACLE: {"color": "0.55", "label": "exact answers", "linestyle": ":"},
+}
+
+
+class Kept(NamedTuple):
+    """A property of predictions: its name on an axis, and what the paper asks of it."""
+
+    name: str
+    threshold: float
+
+
+KEPT = {
+    "eigenvalue_error": Kept("error of the eigenvalues", 0.01),
+    "norm_deviation": Kept("largest $|$norm $-$ 1$|$", 0.01),
+    "angle": Kept(r"largest $|$angle $-\,\pi/2|$", 0.03),
+    "inverse_error": Kept("distance to the inverse", 0.05),
+}
+SPAN = np.geomspace(1e-4, 2.0, 241)  # of properties: from rounding to beyond a unit
+CONDITIONS = {  # a verifier's axis, and what is subtracted to see the range on it
+    "vectors_condition": (r"$c(\hat H)-1$", 1.0),
+    "matrix_condition": ("$c(M)$", 0.0),
+}
+EDGES = 1e-4, 1e6  # what is beyond is drawn on them
+DOT = 1.5  # points squared
+
+
+class Judged(NamedTuple):
+    """The answers of a model to the tests at its home, each judged: [S * B]."""
+
+    task: str
+    law: str
+    n: int
+    recipe: str
+    quantities: Mapping[str, np.ndarray]
+    exact: Mapping[str, np.ndarray]  # the same of exact answers: [B]
+
+    @property
+    def title(self) -> str:
+        """Name the model."""
+        return f"{self.task.replace('_', ' ')}, $n={self.n}$, {self.recipe}"
+
+    @property
+    def verifier(self) -> str:
+        """Name the quantity that predicts its failures."""
+        return next(name for name in VERIFIERS if name in self.quantities)
+
+    def part(self, name: str, group: str) -> np.ndarray:
+        """Give a quantity of one group of answers."""
+        if group == ORACLE:
+            return self.exact[name]
+        right = self.quantities["error"] < SHOWN_TOLERANCE
+        chosen = {"all": np.ones_like(right), "success": right, "failure": ~right}
+        return self.quantities[name][chosen[group]]
+
+
+def judged(arrays: Arrays, recipe: str) -> Judged:
+    """Take the answers at home out of what was measured example by example."""
+    data = json.loads(str(arrays["spec"]))["data"]
+    quantities: dict[str, list[np.ndarray]] = {}
+    for name, values in arrays.items():
+        law, _, quantity = name.rpartition(".")
+        if law in parts(data["law"]):
+            quantities.setdefault(quantity, []).append(values.ravel())
+    joined = {name: np.concatenate(values) for name, values in quantities.items()}
+    prefix = f"{ORACLE}_"
+    exact = {k.removeprefix(prefix): v for k, v in joined.items() if prefix in k}
+    made = {name: joined[name] for name in exact}
+    return Judged(data["task"], data["law"], data["n"], recipe, made, exact)
+
+
+def tidy(paths: Iterable[Path]) -> pd.DataFrame:
+    """Read tidy tables of several tasks and sizes into one, with their task."""
+    read = []
+    for path in paths:
+        table = pd.read_csv(path, dtype={"seed": str})
+        task = entry(path.stem, ("failures", "verifiers", "roc")).task
+        read.append(table.assign(task=task))
+    return pd.concat(read, ignore_index=True)
+
+
+def share_below(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Give the share of values below each bound; of no values it is NaN."""
+    counts = np.searchsorted(np.sort(values), at)  # NaN sorts last
+    return counts / len(values) if len(values) else np.full(len(at), np.nan)
+
+
+def properties(models: Sequence[Judged], published: Mapping[str, Any]) -> Figure:
+    """Draw which share of right and of wrong answers has a property, and how closely.
+
+    Dots are what the paper and its notebook print of the same model.
+    """
+    shown = [
+        (model, name) for model in models for name in KEPT if name in model.quantities
+    ]
+
+    def draw(axes: Axes, panel: tuple[Judged, str]) -> None:
+        _shares(axes, *panel, published)
+
+    return _panels(shown, 3, draw, LINES.values(), "share below (%)")
+
+
+def _shares(axes: Axes, model: Judged, name: str, published: Mapping[str, Any]) -> None:
+    axes.axvline(KEPT[name].threshold, color="0.35", linewidth=0.7, linestyle=":")
+    for group, look in LINES.items():
+        shares = 100 * share_below(model.part(name, group), SPAN)
+        axes.plot(SPAN, shares, **look)
+        printed = dict(_printed(model, name, group, published))
+        axes.plot(
+            printed.keys(),
+            printed.values(),
+            **{"color": look["color"], "linestyle": "none", "marker": "o"},
+            clip_on=False,  # a dot on the edge stays whole,
+            in_layout=False,  # and no dots take no room
+        )
+    axes.set_xscale("log")
+    axes.set(xlim=(SPAN[0], SPAN[-1]), ylim=(0, 100), xlabel=KEPT[name].name)
+    axes.set_yticks(range(0, 101, 25))
+    axes.grid(axis="y")
+    axes.set_title(model.title)
+
+
+def _printed(
+    model: Judged, name: str, group: str, published: Mapping[str, Any]
+) -> Iterator[tuple[float, float]]:
+    """Give the bounds at which a share is printed, and the percentages."""
+    place = model.task, model.law, model.n, model.recipe
+    for source in ("text", "notebook"):
+        rows = printed_rows(published["failures"], source, *place)
+        for (quantity, part, _, statistic, at), share in rows.items():
+            if (quantity, part, statistic) == (name, group, "below"):
+                yield at, 100 * share
+
+
+def conditions(models: Sequence[Judged], rules: pd.DataFrame) -> Figure:
+    """Draw error against condition number, with the tolerance and the thresholds.
+
+    The rules are the tidy tables of verifiers, with their task.
+    """
+    looks = [
+        *({**LINES[group], "marker": "o"} for group in ("success", "failure")),
+        *({"color": "black", **THRESHOLDS[name]} for name in THRESHOLDS),
+    ]
+    for look in looks[:2]:
+        look["linestyle"] = "none"
+
+    def draw(axes: Axes, model: Judged) -> None:
+        _scatter(axes, model, _own(rules, model))
+
+    return _panels(models, 2, draw, looks, "relative error")
+
+
+THRESHOLDS: dict[str, dict[str, Any]] = {  # who chose them
+    "paper": {"linestyle": "-", "linewidth": 0.8, "label": "threshold of the paper"},
+    "calibration": {"linestyle": "--", "linewidth": 0.8, "label": "chosen threshold"},
+}
+
+
+def _own(table: pd.DataFrame, model: Judged) -> pd.DataFrame:
+    """Give the rows of a model."""
+    same = {"task": model.task, "train": model.law, "recipe": model.recipe}
+    same["n"] = model.n
+    return table[(table[list(same)] == pd.Series(same)).all(axis=1)]
+
+
+def _scatter(axes: Axes, model: Judged, rules: pd.DataFrame) -> None:
+    name = model.verifier
+    label, origin = CONDITIONS[name]
+    for group in ("failure", "success"):
+        points = [model.part(name, group) - origin, model.part("error", group)]
+        x, y = (np.clip(values, *EDGES) for values in points)
+        colour = LINES[group]["color"]
+        axes.scatter(x, y, DOT, colour, linewidths=0, alpha=0.4, rasterized=True)
+    axes.axhline(SHOWN_TOLERANCE, color="0.35", linewidth=0.7, linestyle=":")
+    for chosen_by, look in THRESHOLDS.items():
+        bounds = rules.loc[rules["chosen_by"] == chosen_by, "threshold"]
+        for bound in bounds[np.isfinite(bounds)].unique():
+            axes.axvline(bound - origin, color="black", **look)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(label)
+    axes.set_title(model.title)
+
+
+def roc(
+    models: Sequence[Judged],
+    curves: pd.DataFrame,
+    rules: pd.DataFrame,
+) -> Figure:
+    """Draw ROC curves of believing answers, and where the thresholds lie on them."""
+    looks = [
+        {"color": COLOURS[0], "label": "ours"},
+        LINES[ORACLE],
+        *(
+            {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
+            | {"label": look["label"]}
+            for look in VERDICTS.values()
+        ),
+    ]
+
+    def draw(axes: Axes, model: Judged) -> None:
+        _curve(axes, model, _own(curves, model), _own(rules, model))
+
+    return _panels(models, 2, draw, looks, "right answers believed (%)")
+
+
+VERDICTS: dict[str, dict[str, str]] = {  # points of a curve: the column, who chose it
+    "paper": {"color": COLOURS[0], "marker": "o", "label": "threshold of the paper"},
+    "calibration": {"color": COLOURS[2], "marker": "D", "label": "chosen threshold"},
+    "published": {"color": COLOURS[1], "marker": "X", "label": "published"},
+}
+
+
+def _curve(axes: Axes, model: Judged, curve: pd.DataFrame, rules: pd.DataFrame) -> None:
+    axes.plot([0, 100], [0, 100], color="0.88", linewidth=0.7)
+    for (who, _), points in curve.groupby(["seed", "test"], sort=False):
+        look = LINES[ORACLE] if who == ORACLE else {"color": COLOURS[0]}
+        x, y = (points[f"{name}_positive_rate"] for name in ("false", "true"))
+        axes.plot(100 * np.append(x, 1.0), 100 * np.append(y, 1.0), **look)
+    for name, look in VERDICTS.items():
+        x, y = _verdict(rules, name)
+        look = {"color": look["color"], "marker": look["marker"]}
+        axes.plot(
+            x, y, **look, linestyle="none", clip_on=False, in_layout=False, zorder=3
+        )
+    area = rules.loc[rules["statistic"] == "auc", "value"].mean()
+    if np.isfinite(area):
+        axes.text(96, 4, f"area {area:.3f}", ha="right", va="bottom", size=7)
+    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    axes.set_xticks(range(0, 101, 25))
+    axes.set_yticks(range(0, 101, 25))
+    axes.set_xlabel("wrong answers believed (%)")
+    axes.set_title(model.title)
+
+
+def _verdict(rules: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
+    """Give what a rule does, in percent: of wrong and of right answers believed."""
+    chosen_by, column = ("paper", name) if name == "published" else (name, "value")
+    rates = rules[rules["chosen_by"] == chosen_by].set_index("statistic")[column]
+    above, below = (rates.get([key]) for key in ("failures_above", "successes_below"))
+    return 100 * (1 - above), 100 * below
+
+
+def _panels(
+    shown: Sequence[Any],
+    columns: int,
+    draw: Callable[[Axes, Any], None],
+    looks: Iterable[Mapping[str, Any]],
+    name: str,
+) -> Figure:
+    """Draw panels row by row, and name their lines below."""
+    rows = max(1, -(-len(shown) // columns))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.4 + WIDTH * 0.92 / columns * rows))
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        for axes, panel in zip_longest(grid.flat, shown):
+            if panel is None:
+                axes.remove()
+            else:
+                draw(axes, panel)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(name)
+        figure.legend(
+            handles=[Line2D([], [], **look) for look in looks],
+            loc="outside lower center",
+            ncols=4,
+            handlelength=2.4,
+            columnspacing=1.4,
+        )
+    return figure

@@ -1,0 +1,96 @@
+"""On a CUDA device: tokens and scores of a processor, and the same bits twice."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from mathprobe import checkpoint
+from mathprobe.linalg.codec import MatrixCodec
+from mathprobe.linalg.encodings import ENCODINGS
+from mathprobe.linalg.scores import relative_error
+from mathprobe.linalg.tasks import TASKS
+from mathprobe.seeds import stream
+from mathprobe.studies import linalg
+
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="there is no CUDA device"
+)
+NEVER = 1e9  # seconds
+
+
+def drawn(device):
+    wide = 10.0 ** torch.randint(-8, 8, (500, 1, 1), generator=stream("cuda", 1))
+    return (wide * torch.randn(500, 4, 4, generator=stream("cuda", 2))).to(device)
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_tokens_and_their_values_are_those_of_a_processor(name):
+    codec = MatrixCodec(ENCODINGS[name](digits=3))
+    here, there = (
+        codec.encode(drawn("cpu").double()),
+        codec.encode(drawn("cuda").double()),
+    )
+    assert torch.equal(here, there.cpu())
+    values, ok = codec.decode(there, 4, 4)
+    assert ok.all()
+    assert torch.equal(values.cpu(), codec.decode(here, 4, 4)[0])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_scores_are_those_of_a_processor(task, books):
+    law = "laplace" if TASKS[task].symmetric else "uniform_coefficients"
+    data = books.testset("smoke", task, law, 4).data
+    matrix, answer, _ = linalg.draw(data, stream("cuda", task), 200)
+    guess = answer * (1.0 + 0.05 * torch.randn(answer.shape, generator=stream("cuda")))
+    here = relative_error(task, matrix, answer, guess)
+    there = relative_error(task, *(x.cuda() for x in (matrix, answer, guess)))
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-9, atol=1e-12)
+
+
+def trainer(spec, **changes):
+    return linalg.trainer(dataclasses.replace(spec, **changes), "cuda")
+
+
+def same(one, other):
+    one.wait()
+    other.wait()
+    expected = other.tensors()
+    return all(torch.equal(tensor, expected[k]) for k, tensor in one.tensors().items())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_captured_update_is_the_plain_one(smoke_model, precision, recwarn):
+    captured = trainer(smoke_model, precision=precision).learners[1]
+    plain = trainer(smoke_model, precision=precision).learners[1]
+    plain._captures = False
+    for update in range(5):
+        captured.step(update)
+        plain.step(update)
+    torch.cuda.synchronize()
+    assert same(captured, plain)
+    # Adam is made for a graph and says that the plain updates are none.
+    assert all("capturable" in str(warning.message) for warning in recwarn)
+
+
+def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
+    alone, together = trainer(smoke_model, seeds=1), trainer(smoke_model, seeds=3)
+    for _ in range(100):
+        alone.step()
+        together.step()
+    assert same(alone.learners[1], together.learners[1])
+
+
+@pytest.mark.parametrize("updates", [1, 4, 5, 9])
+def test_a_stopped_training_resumes_to_the_same_bits(smoke_model, tmp_path, updates):
+    whole, first, second = (trainer(smoke_model) for _ in range(3))
+    whole.run(tmp_path / "whole", NEVER)
+    for _ in range(updates):
+        first.step()
+        if first._is_point():
+            first.point()
+    checkpoint.save_state(tmp_path, first.state())
+    assert second.resume(tmp_path)
+    second.run(tmp_path, NEVER)
+    assert whole.curve == second.curve
+    assert all(same(whole.learners[k], second.learners[k]) for k in whole.learners)
