@@ -8,6 +8,7 @@ from mathprobe.catalog import SCHEMA, Catalog, read
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import tables
+from mathprobe.paper.views import Labels
 
 PROJECT = Path(__file__).parent.parent
 PAPER = PROJECT / "paper"
@@ -21,7 +22,7 @@ def facts(scale: str) -> dict:
     return {
         **CATALOG.facts(scale),
         "published": PUBLISHED,
-        "labels": PUBLISHED["labels"],
+        "labels": Labels(PUBLISHED["labels"]),
     }
 
 
@@ -30,39 +31,38 @@ def share(accuracy: float, examples: int = 5000) -> dict:
     return {"examples": examples, "accuracy": accuracy, **ends}
 
 
-def square(n: int) -> list[dict]:
-    place = {"n": n, "recipe": "base", "seeds": 1, "oracle": 0.96}
-    place |= {"published": None, "spread": None}
+def square(models: list[dict]) -> list[dict]:
+    same = {"seeds": 1, "oracle": 0.96, "published": None, "spread": None}
     return [
-        {"train": a, "test": b, **place, **share((i + j) / 14)}
-        for i, a in enumerate(LAWS)
-        for j, b in enumerate(LAWS)
+        {"train": name["law"], "test": test, **place, **same, **share((i + j) / 14)}
+        for i, name in enumerate(models)
+        for place in [{"n": name["n"], "recipe": name["recipe"]}]
+        for j, test in enumerate(CATALOG.tests(name["task"], name["law"]))
     ]
 
 
-def by_tolerance() -> list[dict]:
+def by_tolerance(models: list[dict]) -> list[dict]:
     measured = {"seeds": 1, "spread": None, "oracle": 0.9, "malformed": 0.001}
     return [
-        {"law": law, "tolerance": t, **share(10 * t), **measured}
-        for law in LAWS
+        {
+            **{"law": name["law"], "recipe": name["recipe"], "tolerance": t},
+            **{**share(10 * t), **measured},
+        }
+        for name in models
         for t in (0.05, 0.02, 0.01, 0.005)
     ]
 
 
-def speed(n: int, accuracy: float) -> list[dict]:
-    place = {"n": n, "recipe": "base", "target": accuracy, "published": None}
-    place |= {"seeds": 1, "reached": 1, "spread": None}
-    steps = {"resolution": 20032, "budget": 400000}
+def speed(models: list[dict], accuracy: float) -> list[dict]:
+    same = {"target": accuracy, "published": None}
+    same |= {"seeds": 1, "reached": 1, "spread": None}
+    same |= {"resolution": 20032, "budget": 400000}
     return [
         {
-            "train": law,
-            "test": test,
-            **place,
-            "examples": examples,
-            **steps,
-            "best": best,
+            **{"train": name["law"], "n": name["n"], "recipe": name["recipe"]},
+            **{**same, "test": test, "examples": examples, "best": best},
         }
-        for law in LAWS
+        for name in models
         for test, examples, best in (
             ("semicircle", None, 0.5),
             ("abs_semicircle", 41264, 1.0),
@@ -83,35 +83,28 @@ def condition_numbers() -> list[dict]:
     ]
 
 
-def runs(n: int) -> list[dict]:
+def runs(models: list[dict]) -> list[dict]:
     made = {
-        **{
-            "n": n,
-            "recipe": "base",
-            "machine": "a_b",
-            "cpu": "Cores & Co",
-            "threads": 1,
-            "processes": 1,
-            "precision": "float32",
-            "seeds": 1,
-        },
-        **{"device": "cpu", "parameters": 301442, "examples": 400000, "seconds": 200.5},
-        **{"examples_per_second": 1995.0, "attempts": 1, "python": "3.11.7"},
-        **{
-            "finished": "2026-01-01",
-            "torch": "2.13.0",
-            "revision": None,
-            "clean": None,
-        },
+        **{"machine": "a_b", "cpu": "Cores & Co", "device": "cpu", "threads": 1},
+        **{"processes": 1, "precision": "float32", "seeds": 1, "attempts": 1},
+        **{"parameters": 301442, "examples": 400000, "seconds": 200.5},
+        **{"examples_per_second": 1995.0, "finished": "2026-01-01"},
+        **{"python": "3.11.7", "torch": "2.13.0", "revision": None, "clean": None},
     }
     return [
-        {"model": f"eigenvalues/{law}/n{n}/base", "law": law, **made} for law in LAWS
+        {
+            "model": "{task}/{law}/n{n}/{recipe}".format_map(name),
+            **{key: name[key] for key in ("law", "n", "recipe")},
+            **made,
+        }
+        for name in models
     ]
 
 
 def told(task: str, law: str, n: int, recipe: str, measured: list[dict]):
     """A model of which this was measured."""
-    run = {"spec": {"data": {"task": task, "law": law, "n": n}}}
+    data = {"task": task, "law": law, "n": n, "columns": n}
+    run = {"spec": {"data": data}}
     return tables.Trained(recipe, run, [], [], measured)
 
 
@@ -158,18 +151,37 @@ def of_failures(scale: str, kind: str) -> dict[str, list[dict]]:
     return made
 
 
-def mock(scale: str, *others: str) -> dict[str, list[dict]]:
+def named(scale: str, kind: str) -> dict[str, list[dict]]:
+    """Give the entries of a kind of table at a scale, by the table's name."""
+    found: dict[str, list[dict]] = {}
+    for entry in CATALOG.entries(scale, kind):
+        name = "{task}_n{n}".format_map(entry)
+        found.setdefault(f"{kind}_{name}", []).append(entry)
+    return found
+
+
+def models(entries: list[dict]) -> list[dict]:
+    return [name for entry in entries for name in CATALOG.models(entry)]
+
+
+def mock(scale: str, **others: list[dict]) -> dict[str, list[dict]]:
     """Give the tables of a scale, and more squares that were asked for."""
-    asked = CATALOG.linalg(scale)["tables"]
-    entry, pace = asked["out_of_distribution"][0], asked["learning_speed"][0]
-    name = f"{entry['task']}_n{entry['n']}"
     return {
-        **{f"ood_{other}": square(int(other.rsplit("_n")[1])) for other in others},
-        f"ood_{name}": square(entry["n"]),
-        f"tolerances_{name}": by_tolerance(),
-        f"learning_speed_{name}": speed(pace["n"], pace["accuracy"]),
+        **{f"ood_{name}": square(other) for name, other in others.items()},
+        **{
+            name: square(models(entries))
+            for name, entries in named(scale, "ood").items()
+        },
+        **{
+            name: by_tolerance(models(entries))
+            for name, entries in named(scale, "tolerances").items()
+        },
+        **{
+            name: speed(models(entries), entries[0]["accuracy"])
+            for name, entries in named(scale, "learning_speed").items()
+        },
         **of_failures(scale, "failures"),
         **of_failures(scale, "verifiers"),
         "condition_numbers": condition_numbers(),
-        "runs": runs(entry["n"]),
+        "runs": runs(CATALOG.all_models(scale)),
     }

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from mathprobe.errors import InputError
 from mathprobe.linalg.draws import laws_for
 from mathprobe.paper import figures
 
@@ -34,7 +33,7 @@ def ood() -> pd.DataFrame:
     rng = np.random.default_rng(1)
     rows = [(train, test, rng.uniform()) for train, test in product(LAWS, LAWS)]
     table = pd.DataFrame(rows, columns=["train", "test", "accuracy"])
-    return table.assign(oracle=0.875)
+    return table.assign(oracle=0.875, recipe="base")
 
 
 def curves(examples: list[int], tests: tuple[str, ...] = TESTS) -> pd.DataFrame:
@@ -44,7 +43,8 @@ def curves(examples: list[int], tests: tuple[str, ...] = TESTS) -> pd.DataFrame:
             product(LAWS, tests), enumerate(examples)
         )
     ]
-    return pd.DataFrame(rows, columns=["train", "test", "examples", "accuracy"])
+    table = pd.DataFrame(rows, columns=["train", "test", "examples", "accuracy"])
+    return table.assign(recipe="base")
 
 
 def titles(figure: Any) -> list[str]:
@@ -136,15 +136,15 @@ def test_missing_cells_are_drawn_empty(ood, published, tmp_path):
     content(figures.heatmaps(few, published, "eigenvalues", 5), tmp_path / "figure")
 
 
-def test_a_square_keeps_the_order_of_the_table(ood):
+def test_a_square_has_its_laws_in_the_order_of_all_tables(ood):
     wide = figures.square(ood.iloc[::-1], "accuracy")
-    assert list(wide.index) == list(wide.columns) == list(LAWS)[::-1]
+    assert [law for law, _ in wide.index] == list(wide.columns) == list(LAWS)
 
 
 @pytest.mark.parametrize("law", LAWS)
 def test_every_law_has_a_printed_label_and_a_group(law, published):
     assert figures.label(law, published) == published["labels"][law]
-    assert figures.group(law) in figures.GROUPS
+    assert figures.group(law) in figures.GROUPS[:2]
 
 
 def test_a_panel_for_each_test_law_and_a_line_for_each_training_law(published):
@@ -186,16 +186,6 @@ def test_one_point_no_point_and_any_number_of_panels_can_be_drawn(
     figure = figures.learning_curves(table, published, 0.99)
     assert len(figure.axes) == len(tests)
     content(figure, tmp_path / "figure")
-
-
-def test_a_table_is_known_by_its_name():
-    entry = figures.entry("ood_symmetric_inverse_n5", ["ood"])
-    assert entry == ("ood", "symmetric_inverse", 5)
-
-
-def test_another_name_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=r"'runs'.*known names are ood_TASK_nSIZE"):
-        figures.entry("runs", ["ood"])
 
 
 def test_nothing_here_imports_torch():

@@ -11,9 +11,10 @@ SOURCE = Path("src/mathprobe")
 FLOORS = (
     {"errors", "registry", "lazy", "seeds", "files", "provenance", "energy"},
     {"spec", "linalg"},
-    {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"},
+    {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"}
+    | {"flops"},
     {"progress"},
-    {"studies", "paper", "status", "record"},
+    {"studies", "paper", "status", "plan", "record"},
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from made_up import PAPER, PROJECT, SCALES, facts, mock
+from made_up import PAPER, PROJECT, SCALES, facts, mock, named
 
 from mathprobe.errors import InputError
 from mathprobe.paper import latex, numbers, tables
 
+PER_TABLE = {  # templates that show each tidy table of a kind in a table of its own
+    "out_of_distribution.tex.j2": "ood",
+    "tolerances.tex.j2": "tolerances",
+    "learning_speed.tex.j2": "learning_speed",
+}
 KINDS = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
 FIGURES = set(
     re.findall(
@@ -120,10 +125,15 @@ def test_only_what_latex_can_name_is_defined():
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_template_gives_whole_tables(kind, scale):
     text = page(kind, scale)
-    shown = 2 if kind in OF_TWO_TASKS else 1
-    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == shown
+    shown = PER_TABLE.get(kind)
+    wanted = len(named(scale, shown)) if shown else 1
+    if kind in OF_TWO_TASKS:
+        wanted = 2
+    if kind == "squares.tex.j2" and scale != "paper":
+        wanted = 0  # one square needs no summary
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == wanted
     assert text.count("{") == text.count("}")
-    assert r"\texttt{" + scale in text or "condition" in kind
+    assert r"\texttt{" + scale in text or "condition" in kind or not wanted
     assert not re.search(r"None|nan|\\VAR|\d\.\d{5}", text)
 
 
@@ -134,19 +144,62 @@ def test_a_table_that_is_not_asked_for_leaves_its_label(kind):
 
 def test_the_square_names_both_sizes_where_they_differ():
     text = page("out_of_distribution.tex.j2", "demo")
-    assert "published at $n=5$, ours at" in text
+    joined = " ".join(text.split())
+    assert "published at $n=5$ (Table~1 of the paper), ours at" in joined
     assert text.count(r"\reprocell") == 49
     assert r"\midrule" + "\n" + r"\lawname{abs-sc}" in text
     assert "published for the same size" in page("out_of_distribution.tex.j2", "paper")
 
 
+def models(task: str, n: int | str, recipe: str, *laws: str) -> list[dict]:
+    return [{"task": task, "n": n, "recipe": recipe, "law": law} for law in laws]
+
+
 def test_the_first_entry_of_the_settings_comes_first():
-    tables = mock("demo", "eigenvalues_n10", "made_up_n3")
-    text = page("out_of_distribution.tex.j2", tables=tables)
-    assert re.findall(r"\\label{(.*)}", text) == [
-        *("tab:ood", "tab:ood:eigenvalues_n10", "tab:ood:made_up_n3")
+    others = {
+        "transpose_n3": models("transpose", 3, "base", "gaussian_coefficients"),
+        "eigenvalues_n10": models("eigenvalues", 10, "base", "gaussian"),
+    }
+    text = page("out_of_distribution.tex.j2", tables=mock("demo", **others))
+    assert re.findall(r"\\label{tab:(.*)}", text) == [
+        *("ood", "ood:eigenvalues_n10", "ood:transpose_n3")
     ]
     assert "Nothing is published for this task" in text
+
+
+def test_every_table_of_the_paper_is_named():
+    text = page("out_of_distribution.tex.j2", "paper")
+    assert re.findall(r"\(Table~(\d) of the paper\)", text) == list("12235")
+    text = page("learning_speed.tex.j2", "paper")
+    assert re.findall(r"Table~(\d) of the paper", text) == list("67")
+    assert "for the same size, in the text, to" in text.replace("\n ", "")
+
+
+def test_rows_name_their_recipe_where_a_table_has_several():
+    text = page("out_of_distribution.tex.j2", "paper")
+    rows = re.findall(r"lawname{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text)
+    assert rows == [("Gaussian", "deep12"), ("Laplace", "deep8")]
+
+
+def test_mixtures_other_laws_and_rectangles_are_shown():
+    others = {
+        "transpose_n5x3": models(
+            *("transpose", "5x3", "base"),
+            *("uniform_coefficients", "gaussian_coefficients"),
+        ),
+        "eigenvalues_n3": models(
+            *("eigenvalues", 3, "base", "laplace", "laplace+uniform"),
+            *("abs_laplace", "uniform_wigner"),
+        ),
+    }
+    text = page("out_of_distribution.tex.j2", tables=mock("demo", **others))
+    assert r"transpose for" + "\n  $5\\times 3$ matrices" in text
+    small, general = text.split(r"\begin{table}")[2:]
+    names = re.findall(r"^\\lawname{([^\\]+)}$", small, re.M)
+    assert names == ["Laplace", "uniform wigner", "Laplace + Uniform", "abs-Lapl"]
+    assert small.count(r"\midrule") == 3
+    assert r"\lawname{uniform coefficients}" in general
+    assert r"\footnotesize" in small  # eight columns
 
 
 def test_an_accuracy_that_was_not_reached_is_a_dash_with_the_best():
@@ -202,15 +255,16 @@ def build(folder: Path, scale: str) -> Path:
         (folder / "tables" / kind.removesuffix(".j2")).write_text(
             page(kind, scale, tables)
         )
-    named = latex.define(numbers.results(tables, facts(scale)))
-    (folder / "tables" / "numbers.tex").write_text(named)
-    for name in FIGURES:
+    made = latex.define(numbers.results(tables, facts(scale)))
+    (folder / "tables" / "numbers.tex").write_text(made)
+    for name in [*named(scale, "ood"), *named(scale, "curves"), *FIGURES]:
         figure(folder / "figures" / f"{name}.pdf")
     return folder
 
 
-def test_the_paper_compiles_and_fits(tex, tmp_path, capsys):
-    assert tex(PAPER / "main.tex", build(tmp_path, "demo")).startswith(b"%PDF")
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_the_paper_compiles_and_fits(tex, tmp_path, capsys, scale):
+    assert tex(PAPER / "main.tex", build(tmp_path, scale)).startswith(b"%PDF")
     assert "Overfull" not in (tmp_path / "main.log").read_text("latin-1")
     assert capsys.readouterr().err == ""
 

@@ -19,7 +19,6 @@ from mathprobe.paper import notebooks, tables
 LAWS = laws_for("eigenvalues")
 
 PROJECT = Path(__file__).parent.parent
-GENERALIZATION = PROJECT / "paper" / "notebooks" / "generalization.py"
 HEADER = """\
 # ---
 # jupyter:
@@ -58,76 +57,130 @@ def source(folder: Path, body: str) -> Path:
     return path
 
 
-def mock_results(folder: Path) -> dict[str, str]:
-    ood = [
+def ood(task: str, n: int, trained: list[str], recipe: str = "base") -> list[dict]:
+    return [
         {
-            "train": train,
-            "test": test,
-            "n": 5,
-            "recipe": "base",
-            "seeds": 1,
-            "examples": 100,
-            **{"accuracy": 0.5, "low": 0.4, "high": 0.6, "oracle": 0.9},
+            **{"train": train, "test": test, "n": n, "recipe": recipe},
+            **{"seeds": 1, "examples": 100, "oracle": 0.9},
+            **{"accuracy": 0.5, "low": 0.4, "high": 0.6},
             "published": None if train == "laplace" else 1,
         }
-        for train, test in product(LAWS, LAWS)
+        for train, test in product(trained, laws_for(task))
     ]
-    curves = [
-        {
-            "train": train,
-            "n": 5,
-            "recipe": "base",
-            "examples": count,
-            "test": test,
-            **{"accuracy": 0.5, "malformed": 0, "loss": 1},
-        }
-        for train, test, count in product(LAWS, ("semicircle", "uniform"), (10, 20))
+
+
+def curves(trained: list[str]) -> list[dict]:
+    same = {"n": 5, "recipe": "base", "malformed": 0, "loss": 1}
+    places = product(trained, (1, 2), ("semicircle", "uniform"), (10, 20))
+    return [
+        {"train": train, "seed": seed, "test": test, "examples": count}
+        | {**same, "accuracy": 0.5}
+        for train, seed, test, count in places
     ]
-    paths = {name: folder / f"{name}_eigenvalues_n5.csv" for name in ("ood", "curves")}
-    files.write_csv(paths["ood"], ood, tables.COLUMNS["ood"])
-    files.write_csv(paths["curves"], curves, tables.COLUMNS["curves"])
-    return {
-        **{name: str(path) for name, path in paths.items()},
+
+
+def speeds(trained: list[str]) -> list[dict]:
+    same = {"n": 5, "recipe": "base", "target": 0.4, "seeds": 2, "best": 0.5}
+    same |= {"resolution": 1000, "budget": 90_000}
+    return [
+        {"train": train, "test": "semicircle", **same, "published": 5000 - place}
+        | {"examples": 3000 + 500 * place if place < 3 else None}
+        for place, train in enumerate(trained)
+    ]
+
+
+TABLES = {
+    "generalization": {
+        "ood_eigenvalues_n5": ood("eigenvalues", 5, LAWS),
+        "ood_eigenvalues_n10": [
+            *ood("eigenvalues", 10, ["gaussian"], "deep12"),
+            *ood("eigenvalues", 10, ["laplace+uniform"], "deep8"),
+        ],
+        "ood_inverse_n3": ood("inverse", 3, laws_for("inverse")),
+    },
+    "learning_speed": {
+        "learning_speed_eigenvalues_n5": speeds(LAWS),
+        "curves_eigenvalues_n5": curves(LAWS),
+        "curves_eigenvalues_n8": curves(["laplace+uniform"]),
+    },
+}
+
+PARAMETERS = {"learning_speed": "speeds"}  # others have the name of their kind
+
+
+def executed(name: str, folder: Path) -> notebooks.Executed:
+    """Execute a notebook of the paper on made-up tables in a folder."""
+    paths: dict[str, list[str]] = {}
+    for stem, rows in TABLES[name].items():
+        kind = next(kind for kind in tables.COLUMNS if stem.startswith(f"{kind}_"))
+        path = folder / f"{stem}.csv"
+        files.write_csv(path, rows, tables.COLUMNS[kind])
+        paths.setdefault(PARAMETERS.get(kind, kind), []).append(str(path))
+    parameters = {
+        **{parameter: " ".join(given) for parameter, given in paths.items()},
         "published": str(PROJECT / "paper/published/charton2022.yaml"),
         "figures": str(folder / "figures"),
     }
+    source = PROJECT / f"paper/notebooks/{name}.py"
+    return notebooks.execute(source, parameters, folder / "kept.ipynb")
+
+
+def figures(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "figures").iterdir()}
 
 
 @pytest.fixture(scope="module")
 def generalization(tmp_path_factory) -> tuple[Path, notebooks.Executed]:
     folder = tmp_path_factory.mktemp("results")
-    parameters = mock_results(folder)
-    kept = folder / "kept.ipynb"
-    return folder, notebooks.execute(GENERALIZATION, parameters, kept)
+    return folder, executed("generalization", folder)
 
 
-def test_the_notebook_of_the_paper_shows_tables_and_saves_figures(generalization):
-    folder, executed = generalization
-    names = {path.name for path in (folder / "figures").iterdir()}
-    stems = ("ood_heatmap", "learning_curves")
-    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("pdf", "svg")}
-    assert executed.html.count("data:image/svg+xml;base64") == 2
-    assert executed.html.count("<table") == 5
-    assert "42 of 42 pairs lie outside" in executed.html
+def test_every_square_is_shown_and_drawn_for_the_paper(generalization):
+    folder, shown = generalization
+    stems = TABLES["generalization"]
+    assert figures(folder) == {
+        f"{stem}.{kind}" for stem in stems for kind in ("pdf", "svg")
+    }
+    assert shown.html.count("data:image/svg+xml;base64") == 3
+    assert "eigenvalues, 5 × 5 (Table 1 of the paper)" in shown.html
+    assert "42 of 42 pairs lie outside" in shown.html
+    assert ">Laplace + Uniform (deep8)<" in shown.html
+    assert ">uniform coefficients<" in shown.html
+
+
+def test_learning_speeds_are_ranked_beside_the_printed_ones(tmp_path):
+    shown = executed("learning_speed", tmp_path)
+    stems = ("curves_eigenvalues_n5", "curves_eigenvalues_n8")
+    assert figures(tmp_path) == {
+        f"{stem}.{kind}" for stem in stems for kind in ("pdf", "svg")
+    }
+    notebook = nbformat.reads(shown.ipynb, as_version=4)
+    assert notebook.cells[0].source.startswith("# Which training law learns fastest")
+    race = notebook.cells[-1].outputs[0].data["text/html"]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", race)
+    assert cells == [
+        *("eigenvalues, 5 × 5 (Table 6 of the paper)", "Semi-circle"),
+        *("Semi-circle", "3 k", "Uniform", "0.5", "3 k", "Marchenko"),
+    ]
 
 
 def test_no_path_of_this_machine_stays(generalization):
-    folder, executed = generalization
-    for text in executed:
+    folder, shown = generalization
+    for text in shown:
         assert str(folder) not in text
         assert str(PROJECT) not in text
 
 
 def test_the_page_loads_nothing(generalization):
-    _, executed = generalization
-    assert "<script" not in executed.html
-    assert not re.search(r"<(img|link|iframe)[^>]*(src|href)=.https?:", executed.html)
-    assert "@import" not in executed.html
+    _, shown = generalization
+    assert "<script" not in shown.html
+    assert not re.search(r"<(img|link|iframe)[^>]*(src|href)=.https?:", shown.html)
+    assert "@import" not in shown.html
 
 
 def test_the_notebook_is_valid_and_opens_with_its_question(generalization):
-    _, executed = generalization
-    notebook = nbformat.reads(executed.ipynb, as_version=4)
+    _, shown = generalization
+    notebook = nbformat.reads(shown.ipynb, as_version=4)
     nbformat.validate(notebook)
     assert notebook.cells[0].source.startswith("# Which training laws generalise")
     assert [cell.id for cell in notebook.cells[:2]] == ["cell-000", "cell-001"]
@@ -135,9 +188,9 @@ def test_the_notebook_is_valid_and_opens_with_its_question(generalization):
 
 
 def test_the_page_shows_the_parameters_that_were_used(generalization):
-    _, executed = generalization
-    assert "ood_eigenvalues_n5.csv" in executed.html
-    assert "results/demo" not in executed.html
+    _, shown = generalization
+    assert "ood_eigenvalues_n5.csv" in shown.html
+    assert "results/demo" not in shown.html
 
 
 def test_a_notebook_repeats_to_the_byte(tmp_path, kept):

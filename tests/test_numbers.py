@@ -27,18 +27,15 @@ def test_the_numbers_are_those_of_the_tables():
     assert made["conditions/covered"] == made["conditions/compared"] == "21"
     assert made["speed/reached"] == "7"
     assert made["speed/published/semicircle"] == r"3\,600\,000"
-    assert made["runs/time"] == r"23\,min 24\,s"
+    assert made["runs/time"] == r"1\,h 53\,min"  # 34 models
 
 
-def test_equal_squares_agree_and_constant_ones_say_nothing():
-    cells = {("a", str(i)): float(i // 2) for i in range(6)}
-    same = numbers._agreement(cells, cells)
-    assert same["main/agreement/rank"] == "1.00"
-    assert same["main/agreement/difference"] == "0.0"
-    assert numbers._agreement(cells, dict.fromkeys(cells, 1.0))[
-        "main/agreement/rank"
-    ] == ("---")
-    assert numbers._agreement(cells, {})["main/agreement/cells"] == "0"
+def test_every_printed_square_is_described_at_every_scale():
+    made = numbers.results(mock("demo"), facts("demo"))
+    assert made["published/eigenvalues_n8/semicircle/semicircle"] == "0"
+    assert made["published/eigenvectors_n5/positive_on_symmetric"] == "0 to~3"
+    assert made["squares"] == "1"
+    assert numbers.results(mock("paper"), facts("paper"))["squares"] == "5"
 
 
 def test_failures_are_described_by_their_first_model_of_each_kind():

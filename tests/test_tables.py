@@ -15,7 +15,8 @@ def published():
 
 
 def model(law, n=5, accuracies=(0.5,)):
-    data = {"task": "eigenvalues", "law": law, "n": n, "law_settings": {}}
+    data = {"task": "eigenvalues", "law": law, "n": n, "columns": n}
+    data |= {"law_settings": {}}
     schedule = {"curve_every": 100, "examples": 400}
     spec = {"data": data, "schedule": schedule, "curve": {"tests": ["semicircle"]}}
     spec |= {"seeds": len(accuracies), "precision": "float32"}

@@ -1,6 +1,7 @@
 import pytest
-from made_up import PUBLISHED, facts, mock
+from made_up import CATALOG, PUBLISHED, facts, mock, square
 
+from mathprobe.errors import InputError
 from mathprobe.paper import views
 
 
@@ -12,8 +13,8 @@ def demo():
 def test_a_square_has_every_law_in_order_and_a_ceiling_per_test(demo):
     (grid,) = views.grids(*demo)
     laws = demo[1]["laws"]
-    assert grid["trains"] == grid["tests"] == laws
-    assert set(grid["cells"]) == {(a, b) for a in laws for b in laws}
+    assert grid["tests"] == [model.law for model in grid["models"]] == laws
+    assert set(grid["cells"]) == {((a, "base"), b) for a in laws for b in laws}
     assert list(grid["ceilings"]) == laws
 
 
@@ -29,6 +30,97 @@ def test_sizes_are_near_by_their_difference_and_small_on_ties(n, size):
     assert views.printed_size(printed, "eigenvalues", n) == size
 
 
+def test_a_rectangle_has_no_printed_size():
+    printed = PUBLISHED["out_of_distribution"]
+    assert views.printed_size(printed, "eigenvalues", "5x3") is None
+
+
+@pytest.mark.parametrize(
+    ("law", "group"),
+    [
+        ("laplace", views.SYMMETRIC),
+        ("laplace+uniform", views.SYMMETRIC),
+        ("abs_laplace+marchenko_pastur", views.POSITIVE),
+        ("abs_laplace+laplace", views.BOTH),
+        ("uniform_coefficients", views.GENERAL),
+    ],
+)
+def test_every_law_and_mixture_has_a_group(law, group):
+    assert views.group(law) == group
+
+
+def test_laws_stand_in_their_groups_and_mixtures_behind_single_laws():
+    laws = ["abs_laplace+abs_semicircle", "abs_laplace", "laplace+uniform", "laplace"]
+    laws += ["laplace+abs_laplace", "uniform_coefficients"]
+    assert views.in_order(laws) == [
+        *("laplace", "laplace+uniform", "abs_laplace", "abs_laplace+abs_semicircle"),
+        *("laplace+abs_laplace", "uniform_coefficients"),
+    ]
+
+
+def test_what_the_paper_does_not_name_has_its_own_name():
+    labels = views.Labels(PUBLISHED["labels"])
+    assert labels["abs_laplace"] == "abs-Lapl"
+    assert labels["uniform_coefficients"] == "uniform coefficients"
+    assert labels["laplace+uniform_wigner"] == "Laplace + uniform wigner"
+
+
+@pytest.mark.parametrize(
+    ("stem", "entry", "question"),
+    [
+        (
+            "ood_symmetric_inverse_n5",
+            ("ood", "symmetric_inverse", 5),
+            "symmetric inverse, 5 × 5",
+        ),
+        ("ood_transpose_n5x3", ("ood", "transpose", "5x3"), "transpose, 5 × 3"),
+    ],
+)
+def test_a_table_is_known_by_its_name(stem, entry, question):
+    found = views.entry(stem, ["curves", "ood"])
+    assert found == entry
+    assert found.question == question
+    assert stem == f"ood_{found.name}"
+
+
+def test_another_name_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"'runs'.*known names are ood_TASK_nSIZE"):
+        views.entry("runs", ["ood"])
+
+
+def test_a_law_with_several_recipes_is_several_models():
+    base, other = (
+        [{"task": "eigenvalues", "n": 5, "recipe": r, "law": "laplace"}]
+        for r in ("base", "attended")
+    )
+    tables = {"ood_eigenvalues_n5": square(base + other)}
+    (grid,) = views.grids(tables, facts("paper"))
+    assert grid["models"] == [("laplace", "base"), ("laplace", "attended")]
+    first = {key: 100 * cell["accuracy"] for key, cell in grid["cells"].items()}
+    for (law, test), accuracy in views.percentages(grid).items():
+        assert accuracy == first[(law, "base"), test]
+
+
+def test_every_table_of_the_paper_is_summed_up_beside_its_printed_numbers():
+    found = views.summaries(mock("paper"), facts("paper"))
+    assert [square["number"] for square in found] == [1, 2, 2, 3, 5]
+    inverse = found[-1]["parts"]["published"]
+    assert (min(inverse["home"]), max(inverse["home"])) == (16, 84)
+    assert max(inverse["positive_on_symmetric"]) == 3
+    assert inverse["symmetric_on_marchenko"] == [0, 2, 5, 7]
+    assert [square["compared"] for square in found] == [49, 49, 14, 49, 49]
+
+
+def test_equal_squares_agree_and_constant_ones_say_nothing():
+    cells = {("a", str(i)): float(i // 2) for i in range(6)}
+    same = {"compared": 6, "rank": pytest.approx(1.0), "difference": 0.0}
+    assert views.agreement(cells, cells) == same
+    assert views.agreement(cells, dict.fromkeys(cells, 1.0))["rank"] is None
+    assert views.agreement(cells, {}) == {
+        **{"compared": 0, "rank": None, "difference": None}
+    }
+
+
 def test_a_task_of_which_nothing_is_printed_has_no_size():
     assert views.printed_size(PUBLISHED["learning_speed"], "transpose", 5) is None
 
@@ -42,7 +134,7 @@ def test_quantiles_stand_beside_the_printed_ones(demo):
 def test_models_are_grouped_by_where_they_ran(demo):
     tables, all_facts = demo
     (place,) = views.runs(tables, all_facts)
-    assert len(place["rows"]) == len(all_facts["laws"])
+    assert len(place["rows"]) == len(CATALOG.all_models("demo"))
     rows = [dict(row) for row in tables["runs"]]
     rows[3]["device"] = "another GPU"
     assert len(views.runs({**tables, "runs": rows}, all_facts)) == 2

@@ -138,9 +138,10 @@ def test_smoke_makes_every_kind_of_file(smoke):
     assert head == (
         "train,test,n,recipe,seeds,examples,accuracy,low,high,oracle,published,spread"
     )
-    for figure in ("ood_heatmap", "learning_curves", "failure_properties", "roc"):
+    shown = ("ood_eigenvalues_n2", "curves_eigenvalues_n2", "failure_properties", "roc")
+    for figure in shown:
         assert (results / f"figures/{figure}.pdf").exists()
-    for notebook in ("generalization", "spectral_properties", "verifiers"):
+    for notebook in ("generalization", "learning_speed", "spectral_properties"):
         assert (results / f"notebooks/{notebook}.html").exists()
     assert (smoke.folder / "logs/results/smoke/report.log").exists()
 

@@ -29,7 +29,7 @@ REFERENCE = "paper"  # the scale that is the paper itself
 TABLES = {  # kinds of tidy tables, and the entries in the configuration they are for
     "ood": "out_of_distribution",
     "tolerances": "out_of_distribution",
-    "curves": "out_of_distribution",
+    "curves": "learning_speed",
     "learning_speed": "learning_speed",
     "failures": "failures",
     "verifiers": "failures",

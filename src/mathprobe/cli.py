@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mathprobe.team import Team
     from mathprobe.training import Trainer
 
+PUBLISHED = Path("paper/published/charton2022.yaml")
+SHARE_REACHED = 0.79  # of matrix products, by training at n = 5: benchmarks/README.md
 STOPPED = 75  # EX_TEMPFAIL: the state is saved, run again to go on
 
 Arguments = argparse.Namespace
@@ -289,14 +291,15 @@ def _with_facts(parser: Parser) -> None:
 
 def _facts(args: Arguments) -> dict[str, Any]:
     from mathprobe import catalog
+    from mathprobe.paper.views import Labels
 
     published = catalog.read(args.published)
     try:
         facts = json.loads(args.facts)
     except ValueError as error:
         raise InputError(f"--facts: not JSON ({error})") from error
-    names = {law: law.replace("_", " ") for law in facts["laws"]}
-    return {**facts, "published": published, "labels": names | published["labels"]}
+    labels = Labels(published["labels"])
+    return {**facts, "published": published, "labels": labels}
 
 
 def _read_tables(paths: list[Path]) -> dict[str, list[dict[str, Any]]]:
@@ -439,6 +442,39 @@ def status(args: Arguments) -> None:
     from mathprobe import catalog, status
 
     print(status.text(status.survey(catalog.load(args.config), args.results)))
+
+
+def _plan(parser: Parser) -> None:
+    parser.add_argument("target", type=Path, help="results/{scale}/paper.pdf")
+    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+    parser.add_argument("--published", type=Path, default=PUBLISHED)
+    rate = parser.add_mutually_exclusive_group()
+    rate.add_argument("--flops-per-second", type=float, help="of one device, training")
+    first = "of the first table's models, all seeds together"
+    rate.add_argument("--examples-per-second", type=float, help=first)
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=SHARE_REACHED,
+        help="of the measured rate of matrix products that training reaches "
+        "(%(default)s, as measured on a processor; less on a GPU with small batches)",
+    )
+
+
+@command(_plan)
+def plan(args: Arguments) -> None:
+    """Say what a scale's paper costs: models, examples, FLOP, hours of a device."""
+    from mathprobe import catalog, plan
+
+    books, scale = catalog.load(args.config), args.target.parent.name
+    costs = plan.survey(books, args.target, catalog.read(args.published))
+    if args.flops_per_second:
+        rate = plan.Rate(args.flops_per_second, "as given")
+    elif args.examples_per_second:
+        rate = plan.from_examples(books, scale, args.examples_per_second)
+    else:
+        rate = plan.measured(books, scale, args.share)
+    print(plan.text(costs, rate))
 
 
 def _record(parser: Parser) -> None:

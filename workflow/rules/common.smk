@@ -1,5 +1,6 @@
 # What the rules share: the catalog of experiments, the names that wildcards may take,
 # and functions from wildcards to specifications and inputs.
+import itertools
 import json
 import shlex
 import sys
@@ -31,20 +32,12 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
     "failures": ["failures"],
     "verifiers": ["verifiers", "failures"],
     "out_of_distribution": ["ood"],
+    "squares": ["ood"],
     "tolerances": ["tolerances"],
     "learning_speed": ["learning_speed"],
     "condition_numbers": [],
     "runs": [],
 }
-NOTEBOOKS = {  # and the figures that each draws
-    "spectral_properties": ["failure_properties"],
-    "verifiers": ["condition_error", "roc"],
-    "generalization": ["ood_heatmap", "learning_curves"],
-}
-FAILURE_CODE = expand(
-    "src/mathprobe/paper/{name}.py", name=["figures", "failure_figures", "notebooks"]
-)
-FIGURES = [figure for figures in NOTEBOOKS.values() for figure in figures]
 ENGINE = tex.find(ROOT / tex.CACHE)
 PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
 
@@ -119,8 +112,10 @@ def table_folders(wildcards):
 
 
 def table_target(wildcards):
-    accuracy = shown(wildcards)[0].get("accuracy")
-    return f"--target {accuracy}" if accuracy else ""
+    """Ask for the accuracy that the entries of a table of learning speeds name."""
+    if wildcards.kind != "learning_speed":
+        return ""
+    return f"--target {shown(wildcards)[0]['accuracy']}"
 
 
 def all_folders(wildcards):
@@ -160,70 +155,90 @@ def all_tables(wildcards):
     return [*kinds, f"{TABLES}/condition_numbers.csv", f"{TABLES}/runs.csv"]
 
 
-def failure_tables(wildcards):
-    return tables_of(wildcards.scale, "failures")
-
-
-def verifier_tables(wildcards):
-    return tables_of(wildcards.scale, "verifiers")
-
-
-def roc_tables(wildcards):
-    return tables_of(wildcards.scale, "roc")
-
-
-def failure_models(wildcards):
+def failure_models(scale):
     """Name the models whose failures are looked at."""
-    entries = CATALOG.entries(wildcards.scale, "failures")
+    entries = CATALOG.entries(scale, "failures")
     return [name for entry in entries for name in CATALOG.models(entry)]
 
 
-def failures_of(file):
-    """Make an input function: a file of every model whose failures are looked at."""
-
-    def files(wildcards):
-        models = failure_models(wildcards)
-        return [f"{MODEL}/{file}".format(**wildcards, **name) for name in models]
-
-    return files
+def failures_of(scale, file):
+    """Give a file of every model whose failures are looked at."""
+    models = failure_models(scale)
+    return [f"{MODEL}/{file}".format(scale=scale, **name) for name in models]
 
 
-def failure_tests(wildcards):
+def failure_tests(scale):
     """Give the test sets of the homes of these models."""
     tests = [
-        f"{TESTSETS}/{{part}}/n{{n}}.npz".format(**wildcards, part=part, **name)
-        for name in failure_models(wildcards)
+        f"{TESTSETS}/{{part}}/n{{n}}.npz".format(scale=scale, part=part, **name)
+        for name in failure_models(scale)
         for part in parts(name["law"])
     ]
     return list(dict.fromkeys(tests))
 
 
-def drawn(notebook):
-    """Give the figures that a notebook draws."""
-    return expand(
-        "results/{{scale}}/figures/{figure}.{kind}",
-        figure=NOTEBOOKS[notebook],
-        kind=["pdf", "svg"],
-    )
+def notebook_inputs(scale):
+    """Give what each notebook reads at a scale, by the names of its parameters."""
+    tables = {kind: tables_of(scale, kind) for kind in catalog.TABLES}
+    examples = failures_of(scale, "examples.npz")
+    return {
+        "spectral_properties": {
+            "failures": tables["failures"],
+            "examples": examples,
+            "published": PUBLISHED,
+        },
+        "verifiers": {
+            "verifiers": tables["verifiers"],
+            "roc": tables["roc"],
+            "examples": examples,
+            "predictions": failures_of(scale, "predictions.npz"),
+            "tests": failure_tests(scale),
+        },
+        "generalization": {"ood": tables["ood"], "published": PUBLISHED},
+        "learning_speed": {
+            "speeds": tables["learning_speed"],
+            "curves": tables["curves"],
+            "published": PUBLISHED,
+        },
+    }
 
 
-def notebook_parameters(wildcards, input):
+NOTEBOOKS = list(notebook_inputs(CATALOG.default_scale))
+
+
+def notebook_figures(scale):
+    """Name the figures that each notebook draws: its own, or one named as each table."""
+    tables = {
+        kind: [Path(path).stem for path in tables_of(scale, kind)]
+        for kind in ("ood", "curves")
+    }
+    return {
+        "spectral_properties": ["failure_properties"],
+        "verifiers": ["condition_error", "roc"],
+        "generalization": tables["ood"],
+        "learning_speed": tables["curves"],
+    }
+
+
+def notebook_parameters(wildcards, input, output):
     """Give a notebook its inputs by their names, several in one text, and a folder."""
     given = {
         name: [paths] if isinstance(paths, str) else paths
         for name, paths in input.items()
         if name not in ("notebook", "code")
     }
-    given["figures"] = [f"results/{wildcards.scale}/figures"]
+    given["figures"] = [str(Path(output.figures[0]).parent)]
     return [shlex.quote(f"{name}={' '.join(paths)}") for name, paths in given.items()]
 
 
-def first_ood(wildcards):
-    return tables_of(wildcards.scale, "ood")[0]
+def figures(suffix):
+    """Make an input function: the figures of all notebooks."""
 
+    def files(wildcards):
+        names = sum(notebook_figures(wildcards.scale).values(), [])
+        return [f"results/{wildcards.scale}/figures/{name}.{suffix}" for name in names]
 
-def first_curves(wildcards):
-    return tables_of(wildcards.scale, "curves")[0]
+    return files
 
 
 def tex_engine(wildcards):

@@ -78,61 +78,42 @@ rule paper_numbers:
         " --published {input.published} --tables {input.tables} > {log} 2>&1"
 
 
-rule paper_generalization:
-    input:
-        notebook="paper/notebooks/generalization.py",
-        ood=first_ood,
-        curves=first_curves,
-        published=PUBLISHED,
-        code=["src/mathprobe/paper/figures.py", "src/mathprobe/paper/notebooks.py"],
-    output:
-        notebook="results/{scale}/notebooks/generalization.ipynb",
-        html="results/{scale}/notebooks/generalization.html",
-        figures=drawn("generalization"),
-    log:
-        run="logs/results/{scale}/notebooks/generalization.log",
-        notebook="logs/results/{scale}/notebooks/generalization.ipynb",
-    conda:
-        "../../envs/python.yaml"
-    params:
-        parameters=notebook_parameters,
-    shell:
-        "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
-        " --kept {log.notebook} --parameters {params.parameters} > {log.run} 2>&1"
+# A rule for each notebook and scale: which figures there are depends on the scale, and
+# Snakemake takes no function for an output.
+for scale, notebook in itertools.product(CATALOG.scales, NOTEBOOKS):
 
-
-use rule paper_generalization as paper_spectral_properties with:
-    input:
-        notebook="paper/notebooks/spectral_properties.py",
-        failures=failure_tables,
-        examples=failures_of("examples.npz"),
-        published=PUBLISHED,
-        code=FAILURE_CODE,
-    output:
-        notebook="results/{scale}/notebooks/spectral_properties.ipynb",
-        html="results/{scale}/notebooks/spectral_properties.html",
-        figures=drawn("spectral_properties"),
-    log:
-        run="logs/results/{scale}/notebooks/spectral_properties.log",
-        notebook="logs/results/{scale}/notebooks/spectral_properties.ipynb",
-
-
-use rule paper_generalization as paper_verifiers with:
-    input:
-        notebook="paper/notebooks/verifiers.py",
-        verifiers=verifier_tables,
-        roc=roc_tables,
-        examples=failures_of("examples.npz"),
-        predictions=failures_of("predictions.npz"),
-        tests=failure_tests,
-        code=[*FAILURE_CODE, "src/mathprobe/linalg/verifiers.py"],
-    output:
-        notebook="results/{scale}/notebooks/verifiers.ipynb",
-        html="results/{scale}/notebooks/verifiers.html",
-        figures=drawn("verifiers"),
-    log:
-        run="logs/results/{scale}/notebooks/verifiers.log",
-        notebook="logs/results/{scale}/notebooks/verifiers.ipynb",
+    rule:
+        name:
+            f"paper_{notebook}_{scale}"
+        input:
+            **notebook_inputs(scale)[notebook],
+            notebook=f"paper/notebooks/{notebook}.py",
+            code=[
+                "src/mathprobe/linalg/verifiers.py",
+                "src/mathprobe/paper/failure_figures.py",
+                "src/mathprobe/paper/figures.py",
+                "src/mathprobe/paper/notebooks.py",
+                "src/mathprobe/paper/views.py",
+            ],
+        output:
+            notebook=f"results/{scale}/notebooks/{notebook}.ipynb",
+            html=f"results/{scale}/notebooks/{notebook}.html",
+            figures=expand(
+                "results/{scale}/figures/{figure}.{kind}",
+                scale=scale,
+                figure=notebook_figures(scale)[notebook],
+                kind=["pdf", "svg"],
+            ),
+        log:
+            run=f"logs/results/{scale}/notebooks/{notebook}.log",
+            notebook=f"logs/results/{scale}/notebooks/{notebook}.ipynb",
+        conda:
+            "../../envs/python.yaml"
+        params:
+            parameters=notebook_parameters,
+        shell:
+            "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
+            " --kept {log.notebook} --parameters {params.parameters} > {log.run} 2>&1"
 
 
 rule paper_tex:
@@ -154,10 +135,7 @@ rule paper_pdf:
         sections=sorted(Path("paper/sections").glob("*.tex")),
         tables=expand(f"{TABLES}/{{content}}.tex", content=CONTENTS, allow_missing=True),
         numbers=f"{TABLES}/numbers.tex",
-        figures=expand(
-            "results/{{scale}}/figures/{figure}.pdf",
-            figure=FIGURES,
-        ),
+        figures=figures("pdf"),
         engine=tex_engine,
     output:
         "results/{scale}/paper.pdf",
@@ -174,10 +152,7 @@ rule paper_pdf:
 rule paper_report:
     input:
         tables=all_tables,
-        figures=expand(
-            "results/{{scale}}/figures/{figure}.svg",
-            figure=FIGURES,
-        ),
+        figures=figures("svg"),
         notebooks=expand(
             "results/{{scale}}/notebooks/{notebook}.html", notebook=NOTEBOOKS
         ),

@@ -23,6 +23,17 @@ DIMENSIONS = tuple(f"V{size}" for size in range(1, LARGEST_DIMENSION + 1))
 STRANGE = -2  # in a number's place: a token that belongs to no number
 
 
+def vocabulary(encoding: Encoding) -> tuple[str, ...]:
+    """List the words of matrices whose numbers are written in an encoding."""
+    words = (encoding.vocabulary[place] for place in encoding.written)
+    return (*SPECIALS, *words, *DIMENSIONS)
+
+
+def longest(encoding: Encoding, rows: int, columns: int) -> int:
+    """Give the longest sequence of a matrix, both end tokens included."""
+    return 4 + encoding.width * rows * columns
+
+
 class MatrixCodec:
     """Write matrices as ids of one vocabulary, and read any ids as matrices.
 
@@ -32,19 +43,18 @@ class MatrixCodec:
 
     def __init__(self, encoding: Encoding) -> None:
         self.encoding = encoding
-        words = [encoding.vocabulary[place] for place in encoding.written]
-        self.vocabulary = (*SPECIALS, *words, *DIMENSIONS)
-        self._first_dimension = len(SPECIALS) + len(words)
+        self.vocabulary = vocabulary(encoding)
+        self._first_dimension = len(self.vocabulary) - len(DIMENSIONS)
         # Whether matrices of one shape may have sequences of several lengths.
         self.ragged = bool((encoding.encode(0.0) == FILLER).any())
         # From ids to the encoding's own, and back: only words that it writes have ids.
         self._words = torch.from_numpy(encoding.written)
         self._ids = torch.full((len(encoding.vocabulary) + 1,), FILLER)  # last: FILLER
-        self._ids[self._words] = torch.arange(len(words)) + len(SPECIALS)
+        self._ids[self._words] = torch.arange(len(self._words)) + len(SPECIALS)
 
     def length(self, rows: int, columns: int) -> int:
         """Give the longest sequence of a matrix, both end tokens included."""
-        return 4 + self.encoding.width * rows * columns
+        return longest(self.encoding, rows, columns)
 
     def _frame(self, rows: int, columns: int) -> list[int]:
         before = self._first_dimension - 1

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mathprobe.paper.figures import Entry
-
 NONE = "–"
 
 
@@ -86,11 +84,6 @@ def duration(seconds: Any) -> str:
         if seconds >= unit:
             return f"{seconds / unit:.1f} {word}"
     return f"{seconds:.1f} s"
-
-
-def question(entry: Entry) -> str:
-    """Name a task and the size of its matrices."""
-    return f"{entry.task.replace('_', ' ')}, {entry.n} × {entry.n}"
 
 
 def listed(texts: list[str]) -> str:

@@ -22,8 +22,9 @@ from matplotlib.lines import Line2D
 from mathprobe.linalg.laws import parts
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.verifiers import VERIFIERS
-from mathprobe.paper.figures import COLOURS, STYLE, WIDTH, entry
+from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
 from mathprobe.paper.tables import SHOWN_TOLERANCE, printed_rows
+from mathprobe.paper.views import entry
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -18,12 +18,11 @@ from mathprobe.paper.cells import (
     known,
     listed,
     percent,
-    question,
     shaded,
     significant,
 )
-from mathprobe.paper.figures import Entry
 from mathprobe.paper.tables import PERCENT, SHOWN_TOLERANCE
+from mathprobe.paper.views import Entry
 
 GROUPS = {"all": "all answers", "success": "right answers", "failure": "wrong answers"}
 QUANTITIES = {
@@ -60,7 +59,7 @@ def failures(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Sectio
         "have an error below 5 %. Below: exact answers through the same tokens, and "
         "what the paper or its notebook prints of the same model."
     )
-    title = f"What failures keep: {question(entry)}"
+    title = f"What failures keep: {entry.question}"
     return Section(key, title, note, "statistic", _heads(shown, name), rows)
 
 
@@ -72,7 +71,7 @@ def verifiers(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Secti
         "paper’s, or one chosen on every other example and judged on the rest. Below: "
         "exact answers through the same tokens, and what the paper prints."
     )
-    title = f"Failures predicted: {question(entry)}"
+    title = f"Failures predicted: {entry.question}"
     return Section(key, title, note, "rate", _heads(table, name), rows)
 
 

@@ -7,8 +7,7 @@ Numbers in the tables are shares between 0 and 1; figures show percent.
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,9 +24,19 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mathprobe import files
-from mathprobe.errors import InputError
-from mathprobe.linalg.laws import LAWS, is_positive
-from mathprobe.paper.views import printed_size
+from mathprobe.linalg.laws import LAWS, parts
+from mathprobe.paper.views import (
+    GROUPS,
+    POSITIVE,
+    Entry,
+    Labels,
+    Model,
+    entry,
+    group,
+    in_order,
+    printed_size,
+    shape,
+)
 
 WIDTH = 5.5  # inches: the paper's text
 STYLE: dict[str, Any] = {
@@ -59,8 +68,7 @@ UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 # too pale for a thin line on paper and is left out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-GROUPS = ("symmetric", "positive")
-DASHES = {"symmetric": "-", "positive": (0, (3.5, 1.4))}
+SOLID, DASHED, MIXED = "-", (0, (3.5, 1.4)), (0, (5, 1.2, 1.2, 1.2))
 MARKS = 0.15  # between two markers on a line, in diagonals of the panel
 
 CIVIDIS = colormaps["cividis"]
@@ -68,40 +76,48 @@ EQUAL_CONTRAST = 0.179  # the luminance on which black and white read equally we
 SHARE = Normalize(0.0, 1.0)
 MARGINS = 1.2, 1.1  # inches around heat maps: for labels beside, and above and below
 GAP = 0.3  # of a cell, between groups of laws
+LARGEST = 0.6  # inches: the side of a cell
 CEILING = "exact answer"  # what the encodings let through of it
-
-
-class Entry(NamedTuple):
-    """What a table shows, as its name says: `ood_eigenvalues_n5`."""
-
-    kind: str
-    task: str
-    n: int
-
-
-def entry(stem: str, kinds: Sequence[str]) -> Entry:
-    """Read a table's name."""
-    for kind in kinds:
-        if found := re.fullmatch(rf"{kind}_([a-z_]+)_n(\d+)", stem):
-            return Entry(kind, found[1], int(found[2]))
-    shapes = ", ".join(f"{kind}_TASK_nSIZE" for kind in kinds)
-    raise InputError(f"{stem!r}: not the name of a table; known names are {shapes}")
-
-
-def group(law: str) -> str:
-    """Tell whether a law's eigenvalues are symmetric about zero or positive."""
-    return GROUPS[is_positive(law)]
 
 
 def label(law: str, published: Mapping[str, Any]) -> str:
     """Name a law as the paper's tables do."""
-    return published.get("labels", {}).get(law, law.replace("_", " "))
+    return Labels(published.get("labels", {}))[law]
+
+
+def read(paths: str, kind: str) -> dict[Entry, pd.DataFrame]:
+    """Read tables of a kind, whose paths stand in one text, by what they show."""
+    return {
+        entry(path.stem, [kind]): pd.read_csv(path, dtype={"recipe": "string"})
+        for path in map(Path, paths.split())
+    }
+
+
+def models(table: pd.DataFrame) -> list[Model]:
+    """List the models of a table, by recipe in its order, then by law."""
+    found = table[["recipe", "train"]].drop_duplicates()
+    return [
+        Model(law, recipe)
+        for recipe, own in found.groupby("recipe", sort=False)
+        for law in in_order(own["train"])
+    ]
+
+
+def model_labels(found: Iterable[Model], published: Mapping[str, Any]) -> list[str]:
+    """Name models by their law, and by their recipe where there are several."""
+    found = list(found)
+    several = len({recipe for _, recipe in found}) > 1
+    return [
+        label(law, published) + (f" ({recipe})" if several else "")
+        for law, recipe in found
+    ]
 
 
 def square(table: pd.DataFrame, values: str) -> pd.DataFrame:
-    """Spread tidy rows: training laws down, test laws across, both in table order."""
-    wide = table.groupby(["train", "test"])[values].mean().unstack()
-    return wide.reindex(index=table["train"].unique(), columns=table["test"].unique())
+    """Spread tidy rows: models down, test laws across."""
+    wide = table.groupby(["train", "recipe", "test"])[values].mean().unstack()
+    index = pd.MultiIndex.from_tuples(models(table), names=Model._fields)
+    return wide.reindex(index=index, columns=in_order(table["test"]))
 
 
 def printed(published: Mapping[str, Any], task: str, n: int) -> pd.DataFrame:
@@ -132,15 +148,16 @@ class Panel(NamedTuple):
 
 
 def heatmaps(
-    table: pd.DataFrame, published: Mapping[str, Any], task: str, n: int
+    table: pd.DataFrame, published: Mapping[str, Any], task: str, n: int | str
 ) -> Figure:
     """Draw accuracy by training and test law, beside what the paper prints.
 
     Where it prints nothing for this size, its table of the nearest size stands beside.
     """
     panels = _panels(table, published, task, n)
-    size = (WIDTH - MARGINS[0]) / max(len(panels), 2)  # of a panel without its labels
     rows, columns = (len(side) + GAP for side in panels[0].values.axes)
+    size = (WIDTH - MARGINS[0]) / max(len(panels), 2)  # of a panel without its labels
+    size = min(size, LARGEST * columns)
     height = size * (rows + 1.0 + GAP) / columns + MARGINS[1]
     with rc_context(STYLE):
         figure = Figure(figsize=(MARGINS[0] + len(panels) * size, height))
@@ -154,21 +171,26 @@ def heatmaps(
 
 
 def _panels(
-    table: pd.DataFrame, published: Mapping[str, Any], task: str, n: int
+    table: pd.DataFrame, published: Mapping[str, Any], task: str, n: int | str
 ) -> list[Panel]:
     ours = square(table, "accuracy")
     ceiling = table.groupby("test")["oracle"].mean().reindex(ours.columns)
-    panels = [Panel(f"measured, $n={n}$", ours, ceiling=ceiling)]
+    panels = [Panel(f"measured, {_of(n)}", ours, ceiling=ceiling)]
     size = printed_size(published["out_of_distribution"], task, n)
     if size is None:
         return panels
-    same = printed(published, task, size).reindex_like(ours)
+    same = printed(published, task, size).reindex(columns=ours.columns)
+    same = same.reindex(law for law, _ in ours.index).set_axis(ours.index)
     if size == n:
-        panels.append(Panel(f"published, $n={n}$", same))
+        panels.append(Panel(f"published, {_of(n)}", same))
         panels.append(_difference(ours - same))
     else:
-        panels.append(Panel(f"published for $n={size}$, none for $n={n}$", same))
+        panels.append(Panel(f"published for {_of(size)}, none for {_of(n)}", same))
     return panels
+
+
+def _of(n: int | str) -> str:
+    return f"$n={n}$" if isinstance(n, int) else shape(n)
 
 
 def _difference(points: pd.DataFrame) -> Panel:
@@ -177,17 +199,17 @@ def _difference(points: pd.DataFrame) -> Panel:
     return Panel(title, points, colormaps["PuOr_r"], norm, "{:+.0f}")
 
 
-def _places(laws: Iterable[str]) -> np.ndarray:
-    """Place laws on an axis, a gap between groups."""
-    groups = [group(law) for law in laws]
+def _places(groups: Iterable[Hashable]) -> np.ndarray:
+    """Place rows or columns on an axis, a gap between groups."""
     steps = [0.0] + [1.0 + GAP * (a != b) for a, b in pairwise(groups)]
     return np.cumsum(steps)
 
 
 def _heatmap(axes: Axes, panel: Panel, published: Mapping[str, Any]) -> None:
     values = panel.values
-    across, down = _places(values.columns), _places(values.index)
-    names = [label(law, published) for law in values.index]
+    across = _places(group(law) for law in values.columns)
+    down = _places((recipe, group(law)) for law, recipe in values.index)
+    names = model_labels(map(Model._make, values.index), published)
     bottom = down[-1] + 1.0 + GAP
     for y, (_, row) in zip(down, values.iterrows(), strict=True):
         _cells(axes, across, y, row, panel)
@@ -230,13 +252,13 @@ def _luminance(colour: tuple[float, ...]) -> float:
 
 
 def _group_names(axes: Axes, laws: Iterable[str], places: np.ndarray) -> None:
+    """Name the groups above the columns, where there are several."""
     names = np.array([group(law) for law in laws])
-    for name in GROUPS:
-        if (names == name).any():
-            middle = places[names == name].mean()
-            axes.text(
-                middle, -0.65, name, size=7, ha="center", va="bottom", style="italic"
-            )
+    if len(set(names)) == 1:
+        return
+    for name in dict.fromkeys(names):
+        middle = places[names == name].mean()
+        axes.text(middle, -0.65, name, size=7, ha="center", va="bottom", style="italic")
 
 
 def _colour_bar(figure: Figure, axes: Sequence[Axes]) -> None:
@@ -253,7 +275,7 @@ def learning_curves(
 ) -> Figure:
     """Draw accuracy against training examples: a panel per test law."""
     table = table[table["examples"] > 0]
-    tests, trains = (list(table[name].unique()) for name in ("test", "train"))
+    tests, trained = in_order(table["test"]), models(table)
     columns = min(len(tests), 3)
     rows = -(-len(tests) // columns)
     with rc_context(STYLE):
@@ -264,17 +286,17 @@ def learning_curves(
                 axes.remove()
                 continue
             axes.set_title(f"tested on {label(test, published)}")
-            _curves(axes, table[table["test"] == test], trains, published)
+            _curves(axes, table[table["test"] == test], trained, published)
             _target(axes, target)
         _examples_axis(grid, table["examples"])
-        _legend(figure, grid.flat[0], trains)
+        _legend(figure, grid.flat[0], trained)
     return figure
 
 
-def _legend(figure: Figure, axes: Axes, trains: list[str]) -> None:
+def _legend(figure: Figure, axes: Axes, trained: list[Model]) -> None:
     """Name the lines below the panels: a row for each group of laws."""
-    lines = dict(zip(trains, axes.get_lines(), strict=False))
-    rows = [[lines[law] for law in trains if group(law) == name] for name in GROUPS]
+    lines = dict(zip(trained, axes.get_lines(), strict=False))
+    rows = [[lines[m] for m in trained if group(m.law) == name] for name in GROUPS]
     rows = [row for row in rows if row]
     blank = Line2D([], [], linestyle="none", label=" ")
     columns = zip_longest(*rows, fillvalue=blank)
@@ -289,27 +311,52 @@ def _legend(figure: Figure, axes: Axes, trains: list[str]) -> None:
     )
 
 
+class Line(NamedTuple):
+    """How the curve of a law looks, whatever stands beside it."""
+
+    order: int
+    colour: str
+    marker: str
+    dashes: Any
+
+
+def line_of(law: str) -> Line:
+    """Give a law or mixture its colour, marker and dashes."""
+    order = 0
+    for part in parts(law):
+        order = order * len(LAWS) + list(LAWS).index(part)
+    round_, place = divmod(order, len(COLOURS))
+    marker = MARKERS[(round_ + place) % len(MARKERS)]
+    dashes = DASHED if group(law) == POSITIVE else SOLID
+    return Line(order, COLOURS[place], marker, MIXED if len(parts(law)) > 1 else dashes)
+
+
 def _curves(
-    axes: Axes, table: pd.DataFrame, trains: list[str], published: Mapping[str, Any]
+    axes: Axes,
+    table: pd.DataFrame,
+    trained: list[Model],
+    published: Mapping[str, Any],
 ) -> None:
-    for train in trains:
-        order = list(LAWS).index(LAWS.known(train))  # a law keeps its colour
-        points = table[table["train"] == train].dropna(subset="accuracy")
+    for model, name in zip(trained, model_labels(trained, published), strict=True):
+        look, first = line_of(model.law), model.recipe == trained[0].recipe
+        own = (table["train"] == model.law) & (table["recipe"] == model.recipe)
+        points = table[own].dropna(subset="accuracy")
         line = 100 * points.groupby("examples")["accuracy"].agg(["mean", "min", "max"])
-        colour = COLOURS[order % len(COLOURS)]
         # Between the best and the worst seed.
         axes.fill_between(
-            line.index, line["min"], line["max"], color=colour, alpha=0.15, linewidth=0
+            *(line.index, line["min"], line["max"]),
+            **{"color": look.colour, "alpha": 0.15, "linewidth": 0},
         )
         axes.plot(
             line.index,
             line["mean"],
-            color=colour,
-            linestyle=DASHES[group(train)],
-            marker=MARKERS[order % len(MARKERS)],
-            markevery=(MARKS * order / len(LAWS), MARKS),
-            markeredgewidth=0,
-            label=label(train, published),
+            color=look.colour,
+            linestyle=look.dashes,
+            marker=look.marker,
+            markerfacecolor=look.colour if first else "white",
+            markevery=(MARKS * (look.order % len(LAWS)) / len(LAWS), MARKS),
+            markeredgewidth=0 if first else 0.7,
+            label=name,
             clip_on=False,  # a marker on the edge stays whole,
             in_layout=False,  # and an empty line takes no room
             zorder=3,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import jinja2
 
 from mathprobe.errors import InputError
 from mathprobe.paper.tables import SHOWN_TOLERANCE, Row
-from mathprobe.paper.views import VIEWS, Facts, Tables
+from mathprobe.paper.views import VIEWS, Facts, Tables, group, shape
 
 DASH = "---"
 DEEPEST = 45  # percent of the hue of a cell that is always right
@@ -155,6 +155,19 @@ def give_or_take(cell: Row) -> str:
     return "" if _missing(half) or half == 0 else significant(half, 2)
 
 
+def span(values: Iterable[float], digits: int = 1, to: str = " to~") -> str:
+    """Print what values lie between: once, where the ends print alike."""
+    values = list(values)
+    ends = (fixed(end(values, default=None), digits) for end in (min, max))
+    return to.join(dict.fromkeys(ends))
+
+
+def size(n: int | str) -> str:
+    """Print a size as rows times columns."""
+    times = r"\times "
+    return f"${shape(n, times)}$"
+
+
 FILTERS = (
     *(tex, thousands, fixed, percent, plain, rounded, nearest, scientific),
     *(significant, give_or_take),
@@ -195,7 +208,8 @@ def render(template: Path, tables: Tables, facts: Facts) -> str:
     """Fill a template with the tables of its kind."""
     views = {name: partial(view, tables, facts) for name, view in VIEWS.items()}
     page = environment(template.parent).get_template(template.name)
-    return page.render(tables=tables, tolerance=SHOWN_TOLERANCE, **facts, **views)
+    known = {"group": group, "size": size, "span": span, "tolerance": SHOWN_TOLERANCE}
+    return page.render(tables=tables, **known, **facts, **views)
 
 
 def define(numbers: dict[str, str]) -> str:

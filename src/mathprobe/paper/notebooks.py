@@ -92,7 +92,8 @@ def _check(source: Path, notebook: NotebookNode, parameters: Mapping[str, str]) 
 
 def _local(parameters: Mapping[str, str], folder: Path) -> list[str]:
     """List what makes a path of this machine, longest first."""
-    parents = {Path(value).parent for value in parameters.values() if "/" in value}
+    words = " ".join(parameters.values()).split()  # a value may be several paths
+    parents = {Path(word).parent for word in words if "/" in word}
     absolute = [path for path in parents if path.is_absolute()]
     local = [Path.cwd(), folder, *absolute]
     return sorted({f"{path}/" for path in local} - {"//"}, key=len, reverse=True)

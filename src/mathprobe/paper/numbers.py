@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from statistics import fmean, median
 from typing import Any
 
-from scipy.stats import spearmanr
-
-from mathprobe.linalg.laws import FACTOR
+from mathprobe.linalg.draws import laws_for
+from mathprobe.linalg.laws import FACTOR, parts
 from mathprobe.paper.latex import (
     DASH,
     duration,
@@ -19,23 +18,28 @@ from mathprobe.paper.latex import (
     plain,
     scientific,
     significant,
+    span,
     tex,
     thousands,
 )
 from mathprobe.paper.tables import SHOWN_TOLERANCE, Row
 from mathprobe.paper.views import (
+    MARCHENKO,
+    PARTS,
     Cells,
     Facts,
+    Model,
     Tables,
     conditions,
     device,
     failures,
-    grids,
+    part,
+    percentages,
+    printed_cells,
     speeds,
+    summaries,
     verifiers,
 )
-
-MARCHENKO = "marchenko_pastur"
 
 
 def results(tables: Tables, facts: Facts) -> dict[str, str]:
@@ -95,13 +99,6 @@ def _training(schedule: Row) -> dict[str, str]:
         "training/clip_norm": plain(schedule["clip_norm"]),
         "curve/every": thousands(schedule["curve_every"]),
     }
-
-
-def _range(values: Iterable[float], digits: int = 1) -> str:
-    """Print what values lie between: once, where the ends print alike."""
-    values = list(values)
-    ends = (fixed(end(values, default=None), digits) for end in (min, max))
-    return " to~".join(dict.fromkeys(ends))
 
 
 ANSWERS = {  # the first model of each kind of answer is the one that the prose names
@@ -206,77 +203,65 @@ def _spread_numbers(prefix: str, spread: Row, quantity: str | None) -> dict[str,
 
 def _grid_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
     """Describe the first table of accuracies in numbers, and give all cells of all."""
-    all_grids = grids(tables, facts)
-    numbers = {
-        f"ood/{grid['name']}/{train}/{test}": percent(cell["accuracy"])
-        for grid in all_grids
-        for (train, test), cell in grid["cells"].items()
-    }
-    main = all_grids[0]
-    ours = {key: 100 * cell["accuracy"] for key, cell in main["cells"].items()}
+    squares = summaries(tables, facts)
+    main = squares[0]
     size = main["published_n"]
     return {
-        **numbers,
-        "main/models": str(len(main["trains"]) * main["seeds"]),
+        **{key: text for grid in squares for key, text in _cells(grid)},
+        "squares": str(len(squares)),
+        "main/models": str(len(main["models"]) * main["seeds"]),
         "main/seeds": str(main["seeds"]),
         "main/examples": thousands(main["examples"]),
         "main/published_n": str(size) if size else DASH,
         "main/same_n": "yes" if size == main["n"] else "no",
         "main/all_positive": fixed(100 * 0.5 ** main["n"], 1),
         "main/published_all_positive": fixed(100 * 0.5**size if size else None, 1),
-        "main/oracle": _range(100 * share for share in main["ceilings"].values()),
-        "main/home_of_oracle": _range(_home_of_oracle(main)),
-        **_described("main/ours", ours, facts, 1),
-        **_described("main/published", main["published"], facts, 0),
-        **_agreement(ours, main["published"]),
+        "main/oracle": span(100 * share for share in main["ceilings"].values()),
+        "main/home_of_oracle": span(_home_of_oracle(main)),
+        "main/agreement/cells": str(main["compared"]),
+        "main/agreement/rank": fixed(main["rank"], 2),
+        "main/agreement/difference": fixed(main["difference"], 1),
+        **_described("main/ours", percentages(main), 1),
+        **_described("main/published", main["published"], 0),
+        **_printed_numbers(facts["published"]),
     }
 
 
-def _home_of_oracle(grid: Row) -> Iterable[float]:
-    for law in grid["trains"]:
-        cell = grid["cells"].get((law, law))
-        if cell and cell["oracle"]:
+def _cells(grid: Row) -> Iterator[tuple[str, str]]:
+    for (train, test), accuracy in percentages(grid).items():
+        yield f"ood/{grid['name']}/{train}/{test}", fixed(accuracy, 1)
+
+
+def _home_of_oracle(grid: Row) -> Iterator[float]:
+    for (model, test), cell in grid["cells"].items():
+        if test in parts(model.law) and cell["oracle"]:
             yield 100 * cell["accuracy"] / cell["oracle"]
 
 
-def _described(prefix: str, cells: Cells, facts: Facts, digits: int) -> dict[str, str]:
+def _described(prefix: str, cells: Cells, digits: int) -> dict[str, str]:
     """Give the ranges of the parts of a square that the prose speaks of."""
-    positive = set(facts["positive"])
-    others = positive - {MARCHENKO}
-
-    def part(keep: Callable[[str, str], bool]) -> list[float]:
-        return [value for key, value in cells.items() if keep(*key)]
-
-    parts = {
-        "home": part(lambda a, b: a == b),
-        "positive_on_symmetric": part(lambda a, b: a in positive and b not in positive),
-        "symmetric_on_positive": part(lambda a, b: a not in positive and b in others),
-        "symmetric_on_marchenko": part(
-            lambda a, b: a not in positive and b == MARCHENKO
-        ),
-        "semicircle_abroad": part(lambda a, b: a == "semicircle" != b),
-        "laplace_abroad": part(lambda a, b: a == "laplace" != b),
-        "gaussian_abroad": part(lambda a, b: a == "gaussian" != b),
-    }
-    numbers = {f"{prefix}/{name}": _range(v, digits) for name, v in parts.items()}
-    for law in facts["laws"]:
-        mean = part(lambda a, b, law=law: a == law)
-        numbers[f"{prefix}/mean/{law}"] = fixed(fmean(mean) if mean else None, 1)
-    return numbers
-
-
-def _agreement(ours: Cells, published: Cells) -> dict[str, str]:
-    """Compare two squares cell by cell: Spearman's correlation, mean difference."""
-    both = sorted(ours.keys() & published.keys())
-    left, right = ([cells[key] for key in both] for cells in (ours, published))
-    varied = len(set(left)) > 1 and len(set(right)) > 1
-    rank = float(spearmanr(left, right).statistic) if varied else None
-    gaps = [abs(a - b) for a, b in zip(left, right, strict=True)]
+    means: dict[str, list[float]] = {law: [] for law in laws_for("eigenvalues")}
+    for (train, _), value in cells.items():
+        means.setdefault(train, []).append(value)
     return {
-        "main/agreement/cells": str(len(both)),
-        "main/agreement/rank": fixed(rank, 2),
-        "main/agreement/difference": fixed(fmean(gaps) if gaps else None, 1),
+        **{f"{prefix}/{name}": span(part(cells, name), digits) for name in PARTS},
+        **{
+            f"{prefix}/mean/{law}": fixed(fmean(values) if values else None, 1)
+            for law, values in means.items()
+        },
     }
+
+
+def _printed_numbers(published: Row) -> dict[str, str]:
+    """Describe every printed square, whatever was measured."""
+    numbers = {}
+    for task, sizes in published["out_of_distribution"].items():
+        for size in sizes:
+            cells = printed_cells(published, task, int(size[1:]))
+            numbers |= _described(f"published/{task}_{size}", cells, 0)
+            for (train, test), value in cells.items():
+                numbers[f"published/{task}_{size}/{train}/{test}"] = plain(value)
+    return numbers
 
 
 def _speed_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
@@ -296,7 +281,8 @@ def _speed_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
         "speed/published_n": plain(main["published_n"] if main else None),
     }
     for law in ("semicircle", "gaussian", "laplace"):
-        here = cells.get((law, "semicircle"), {}).get("examples")
+        model = Model(law, main["recipes"][0]) if main else None
+        here = cells.get((model, "semicircle"), {}).get("examples")
         there = main["published"].get((law, "semicircle")) if main else None
         numbers[f"speed/ours/{law}"] = nearest(here, main and main["resolution"])
         numbers[f"speed/published/{law}"] = thousands(there)

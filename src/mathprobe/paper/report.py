@@ -7,7 +7,7 @@ shown as percent.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,11 +29,19 @@ from mathprobe.paper.cells import (
     known,
     listed,
     percent,
-    question,
     shaded,
     significant,
 )
 from mathprobe.paper.tables import TEXT_COLUMNS
+from mathprobe.paper.views import (
+    POSITIVE,
+    SYMMETRIC,
+    Entry,
+    Model,
+    entry,
+    group,
+    in_order,
+)
 
 BY_ENTRY = (
     *("failures", "verifiers", "roc", "ood", "tolerances", "learning_speed", "curves"),
@@ -53,11 +61,11 @@ CAPTIONS = {
     "roc": (
         "Right answers believed against wrong ones believed, as the threshold rises."
     ),
-    "ood_heatmap": (
+    "ood": (
         "Accuracy by training law (rows) and test law (columns). “Exact answer” is "
         "what the true answer scores after rounding to the digits that the tokens hold."
     ),
-    "learning_curves": (
+    "curves": (
         "Accuracy against the number of training examples, one line per training law. "
         "Dashed lines: laws with positive eigenvalues."
     ),
@@ -92,17 +100,13 @@ def build(
         return draw.label(law, labels)
 
     sections = [
-        SECTIONS[kind](key, read[key], entry, name)
+        _numbered(SECTIONS[kind](key, read[key], entry, name), entry, facts)
         for kind in SECTIONS
         for key, entry in parts.items()
         if entry.kind == kind and not read[key].empty
     ]
-    cards = [
-        card
-        for key, entry in parts.items()
-        if entry.kind == "ood"
-        for card in _cards(read[key], entry, name)
-    ]
+    first = next((key for key, entry in parts.items() if entry.kind == "ood"), None)
+    cards = _cards(read[first], parts[first], name) if first else []
     runs = read.get("runs", pd.DataFrame())
     return _environment(template).render(
         scale=facts["scale"],
@@ -133,12 +137,12 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, "string"))
 
 
-def _entry(key: str) -> draw.Entry:
+def _entry(key: str) -> Entry:
     """Read what a table shows from its name; a table of no task has size 0."""
     if key in ONCE:
-        return draw.Entry(key, "", 0)
+        return Entry(key, "", 0)
     try:
-        return draw.entry(key, BY_ENTRY)
+        return entry(key, BY_ENTRY)
     except InputError as error:
         raise InputError(f"{error}, {', '.join(ONCE)}") from error
 
@@ -147,27 +151,33 @@ def _uri(path: Path) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
+def _numbered(section: Section, entry: Entry, facts: Mapping[str, Any]) -> Section:
+    """Say in a section's title which table of the paper it is, if it is one."""
+    return section._replace(title=section.title + entry.in_paper(facts["published"]))
+
+
 def _caption(key: str) -> str:
-    fitting = [text for name, text in CAPTIONS.items() if key.startswith(name)]
-    return next(iter(fitting), key.replace("_", " "))
+    if key in CAPTIONS:
+        return CAPTIONS[key]
+    fitting = [kind for kind in CAPTIONS if key.startswith(f"{kind}_")]
+    if not fitting:
+        return key.replace("_", " ")
+    question = entry(key, fitting).question
+    return f"{question[0].upper()}{question[1:]}. {CAPTIONS[fitting[0]]}"
 
 
 # Sections: a function for each kind of table, in the order of the page.
 
 
-def _ood(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Section:
-    tests = list(table["test"].unique())
+def _ood(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
+    tests = in_order(table["test"])
     cells = {
-        (row["train"], row["test"]): _ood_cell(row) for row in table.to_dict("records")
+        (row["train"], row["recipe"], row["test"]): _ood_cell(row)
+        for row in table.to_dict("records")
     }
-    trains = list(table["train"].unique())
     rows = [
-        Row(name(train), [cells.get((train, test), Cell(NONE)) for test in tests])
-        for train in trains
-    ]
-    rows = [
-        row._replace(apart=i > 0 and draw.group(trains[i]) != draw.group(trains[i - 1]))
-        for i, row in enumerate(rows)
+        Row(label, [cells.get((*model, test), Cell(NONE)) for test in tests], apart)
+        for model, label, apart in _by_model(table, name)
     ]
     ceiling = table.groupby("test")["oracle"].mean()
     shown = [shaded(ceiling[test]) for test in tests]
@@ -184,8 +194,24 @@ def _ood(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Secti
     )
     head = [name(test) for test in tests]
     rows.append(Row("exact answer", shown, apart=True))
-    title = f"Out of distribution: {question(entry)}"
+    title = f"Out of distribution: {entry.question}"
     return Section(key, title, note, "trained on ↓ tested on →", head, rows)
+
+
+def _by_model(table: pd.DataFrame, name: Namer) -> Iterator[tuple[Model, str, bool]]:
+    """Give each model, its name, and whether it opens a group of laws or a recipe."""
+    found = draw.models(table)
+    several = len({recipe for _, recipe in found}) > 1
+    before = None
+    for model in found:
+        place = model.recipe, group(model.law)
+        more = f" ({model.recipe})" if several else ""
+        yield model, name(model.law) + more, before not in (None, place)
+        before = place
+
+
+def _of_model(table: pd.DataFrame, model: Model) -> pd.DataFrame:
+    return table[(table["train"] == model.law) & (table["recipe"] == model.recipe)]
 
 
 def _ood_cell(row: Mapping[str, Any]) -> Cell:
@@ -206,23 +232,23 @@ def _ood_cell(row: Mapping[str, Any]) -> Cell:
     return shaded(share, below, listed(tip))
 
 
-def _tolerances(
-    key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer
-) -> Section:
+def _tolerances(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
     steps = sorted(table["tolerance"].unique(), reverse=True)
     rows = []
-    for law, part in table.groupby("law", sort=False):
+    table = table.rename(columns={"law": "train"})
+    for model, label, apart in _by_model(table, name):
+        part = _of_model(table, model)
         found = {row["tolerance"]: row for row in part.to_dict("records")}
         cells = [_tolerance_cell(found.get(step)) for step in steps]
         malformed = Cell(percent(part["malformed"].max(), 2))
-        rows.append(Row(name(law), [*cells, malformed]))
+        rows.append(Row(label, [*cells, malformed], apart))
     note = (
         "Every model on its own law: percent of answers within a tolerance. Below: "
         "what the exact answer scores. Malformed: answers that are not "
         "well-formed numbers."
     )
     head = [*(f"{100 * step:g} %" for step in steps), "malformed, %"]
-    title = f"Tolerances: {question(entry)}"
+    title = f"Tolerances: {entry.question}"
     return Section(key, title, note, "law", head, rows)
 
 
@@ -235,12 +261,14 @@ def _tolerance_cell(row: Mapping[str, Any] | None) -> Cell:
     return shaded(row["accuracy"], below, listed(tip))
 
 
-def _speed(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Section:
-    tests = list(table["test"].unique())
+def _speed(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
+    tests = in_order(table["test"])
     rows = []
-    for train, part in table.groupby("train", sort=False):
-        found = {row["test"]: row for row in part.to_dict("records")}
-        rows.append(Row(name(train), [_speed_cell(found.get(test)) for test in tests]))
+    for model, label, apart in _by_model(table, name):
+        part = _of_model(table, model).to_dict("records")
+        found = {row["test"]: row for row in part}
+        cells = [_speed_cell(found.get(test)) for test in tests]
+        rows.append(Row(label, cells, apart))
     first = table.iloc[0]
     note = (
         f"Training examples until {100 * first['target']:g} % accuracy is first "
@@ -248,7 +276,7 @@ def _speed(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Sec
         f"{count(first['budget'])}."
     )
     head = [f"on {name(test)}" for test in tests]
-    title = f"Learning speed: {question(entry)}"
+    title = f"Learning speed: {entry.question}"
     return Section(key, title, note, "trained on", head, rows)
 
 
@@ -264,9 +292,7 @@ def _speed_cell(row: Mapping[str, Any] | None) -> Cell:
     return Cell("not reached", (best, *paper))
 
 
-def _conditions(
-    key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer
-) -> Section:
+def _conditions(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
     quantiles = sorted(table["quantile"].unique())
     rows = []
     for law, part in table.groupby("law", sort=False):
@@ -296,7 +322,7 @@ def _condition_cells(row: Mapping[str, Any] | None) -> tuple[Cell, Cell]:
     return Cell(paper), Cell(significant(row["value"]), below)
 
 
-def _runs(key: str, table: pd.DataFrame, entry: draw.Entry, name: Namer) -> Section:
+def _runs(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
     rows = [_run(row) for row in table.to_dict("records")]
     sums = [duration(table["seconds"].sum()), count(table["examples"].sum())]
     cells = [Cell(text) for text in sums]
@@ -385,7 +411,7 @@ def _described(study: Mapping[str, Any]) -> dict[str, str]:
     schedule = recipe["schedule"]
     rates = [f"{schedule[key]:g}" for key in ("learning_rate", "final_learning_rate")]
     return {
-        "question": question(draw.Entry("", entry["task"], entry["n"])),
+        "question": Entry("", entry["task"], entry["n"]).question,
         "training examples": f"{schedule['examples']:,}",
         "batch": f"{schedule['batch']:,}",
         "learning rate": " to ".join(rates),
@@ -407,18 +433,18 @@ def _encoding(side: Mapping[str, Any]) -> str:
 # The head of the page.
 
 
-def _cards(table: pd.DataFrame, entry: draw.Entry, name: Namer) -> list[Card]:
+def _cards(table: pd.DataFrame, entry: Entry, name: Namer) -> list[Card]:
     """Sum an out-of-distribution table up in a few numbers."""
-    trained, tested = (table[side].map(draw.group) for side in ("train", "test"))
+    trained, tested = (table[side].map(group) for side in ("train", "test"))
     home = table["train"] == table["test"]
     across = {
         "on a model’s own law, on average": home,
-        "from symmetric laws to positive": (trained == "symmetric")
-        & (tested == "positive"),
-        "from positive laws to symmetric": (trained == "positive")
-        & (tested == "symmetric"),
+        "from symmetric laws to positive": (trained == SYMMETRIC)
+        & (tested == POSITIVE),
+        "from positive laws to symmetric": (trained == POSITIVE)
+        & (tested == SYMMETRIC),
     }
-    where = question(entry)
+    where = entry.question
     cards = [
         Card(f"{percent(table['accuracy'][rows].mean())} %", what, where)
         for what, rows in across.items()

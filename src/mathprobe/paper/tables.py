@@ -115,13 +115,19 @@ class Trained:
         return self.run["spec"]["schedule"]
 
     @property
+    def size(self) -> int | str:
+        """Give n of a square, and `5x3` of a rectangle."""
+        rows, columns = self.data["n"], self.data["columns"]
+        return rows if rows == columns else f"{rows}x{columns}"
+
+    @property
     def name(self) -> Row:
         """Give the columns that name the model."""
-        return {"train": self.data["law"], "n": self.data["n"], "recipe": self.recipe}
+        return {"train": self.data["law"], "n": self.size, "recipe": self.recipe}
 
-
-def _printed(published: Row, table: str, data: Row) -> Row:
-    return published[table].get(data["task"], {}).get(f"n{data['n']}", {})
+    def printed(self, published: Row, table: str) -> Row:
+        """Give what the paper prints in a kind of table for this task and size."""
+        return published[table].get(self.data["task"], {}).get(f"n{self.size}", {})
 
 
 def _cell(rows: Row, columns: list[str], train: str, test: str) -> float | None:
@@ -163,7 +169,7 @@ def _tests(model: Trained) -> Iterator[tuple[str, float, Row]]:
 def ood(models: Iterable[Trained], published: Row) -> Iterator[Row]:
     """Show every model on every law (tables 1, 2, 3 and 5)."""
     for model in models:
-        printed = _printed(published, "out_of_distribution", model.data)
+        printed = model.printed(published, "out_of_distribution")
         for test, tolerance, cell in _tests(model):
             if tolerance != SHOWN_TOLERANCE:
                 continue
@@ -208,7 +214,7 @@ def learning_speed(
 ) -> Iterator[Row]:
     """Read from the curves how many examples a target accuracy takes (tables 6, 7)."""
     for model in models:
-        printed = _printed(published, "learning_speed", model.data)
+        printed = model.printed(published, "learning_speed")
         for test in model.run["spec"]["curve"]["tests"]:
             curves = _curves_on(test, model)
             reached = [first_reached(points, target) for points in curves]
@@ -280,8 +286,8 @@ def roc(models: Iterable[Trained], published: Row) -> Iterator[Row]:
                 yield {**model.name, **point}
 
 
-def _place(model: Trained) -> tuple[str, str, int, str]:
-    return model.data["task"], model.data["law"], model.data["n"], model.recipe
+def _place(model: Trained) -> tuple[str, str, int | str, str]:
+    return model.data["task"], model.data["law"], model.size, model.recipe
 
 
 def printed_rows(
@@ -360,9 +366,9 @@ def runs(models: Iterable[Trained], published: Row) -> Iterator[Row]:
         run, data = model.run, model.data
         copied = set(COLUMNS["runs"]) & set(run)
         yield {
-            "model": f"{data['task']}/{data['law']}/n{data['n']}/{model.recipe}",
+            "model": f"{data['task']}/{data['law']}/n{model.size}/{model.recipe}",
             "law": data["law"],
-            "n": data["n"],
+            "n": model.size,
             "recipe": model.recipe,
             "torch": run["versions"]["torch"],
             **{key: run["spec"][key] for key in ("seeds", "precision")},

@@ -3,26 +3,134 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from statistics import fmean
+from typing import Any, NamedTuple
 
+from scipy.stats import spearmanr
+
+from mathprobe.catalog import size
+from mathprobe.errors import InputError
+from mathprobe.linalg.laws import LAWS, PLUS, is_positive, is_symmetric, parts
 from mathprobe.paper.tables import Row, printed_rows
 
 Tables = dict[str, list[Row]]  # by the name of the file, without .csv
 Facts = Row  # scale, published, labels, laws, positive, study, reference
 Cells = dict[tuple[str, str], float]  # percentages, by training and test law
+SYMMETRIC, POSITIVE, BOTH, GENERAL = GROUPS = (
+    *("symmetric", "positive"),  # eigenvalues about zero, and above it
+    *("both", "general"),  # a mixture of these, and matrices that are not symmetric
+)
+
+PRINTED = {  # kinds of tables that the paper has too, as the published file names them
+    "ood": "out_of_distribution",
+    "learning_speed": "learning_speed",
+}
 
 
-def printed_size(published: Row, task: str, n: int) -> int | None:
+class Entry(NamedTuple):
+    """What a table shows, as its name says: `ood_eigenvalues_n5`."""
+
+    kind: str
+    task: str
+    n: int | str  # of a rectangle `5x3`
+
+    @property
+    def name(self) -> str:
+        """Give the part of the name that tells tables of a kind apart."""
+        return f"{self.task}_n{self.n}"
+
+    @property
+    def question(self) -> str:
+        """Say what was asked about which matrices."""
+        return f"{self.task.replace('_', ' ')}, {shape(self.n)}"
+
+    def in_paper(self, published: Row) -> str:
+        """Name the paper's table of this; nothing, where it has none."""
+        kind = PRINTED.get(self.kind)
+        number = kind and number_in_paper(published, kind, self.task, self.n)
+        return f" (Table {number} of the paper)" if number else ""
+
+
+def entry(stem: str, kinds: Sequence[str]) -> Entry:
+    """Read a table's name."""
+    for kind in kinds:
+        if found := re.fullmatch(rf"{kind}_([a-z_]+)_n(\d+(x\d+)?)", stem):
+            n = found[2] if found[3] else int(found[2])
+            return Entry(kind, found[1], n)
+    shapes = ", ".join(f"{kind}_TASK_nSIZE" for kind in kinds)
+    raise InputError(f"{stem!r}: not the name of a table; known names are {shapes}")
+
+
+def shape(n: int | str, times: str = " × ") -> str:
+    """Write a size as rows times columns."""
+    return times.join(map(str, size(n)))
+
+
+class Labels(dict[str, str]):
+    """Laws as the paper names them; of others their own names, of mixtures all."""
+
+    def __missing__(self, law: str) -> str:
+        """Name a law that the paper does not name."""
+        names = law.split(PLUS)
+        if len(names) > 1:
+            return f" {PLUS} ".join(self[name] for name in names)
+        return law.replace("_", " ")
+
+
+def group(law: str) -> str:
+    """Tell where the eigenvalues of a law or mixture lie: one of GROUPS."""
+    if not is_symmetric(law):
+        return GENERAL
+    places = {is_positive(part) for part in parts(law)}
+    return BOTH if len(places) > 1 else GROUPS[places.pop()]
+
+
+def in_order(laws: Iterable[str]) -> list[str]:
+    """Put laws into the order of the tables: by group, a mixture behind single laws."""
+    order = list(LAWS)
+
+    def place(law: str) -> tuple[Any, ...]:
+        places = [order.index(part) for part in parts(law)]
+        return GROUPS.index(group(law)), len(places), places
+
+    return sorted(set(laws), key=place)
+
+
+class Model(NamedTuple):
+    """A row of a table: what was trained on which law."""
+
+    law: str
+    recipe: str
+
+
+def _models(rows: Iterable[Row], law: str) -> list[Model]:
+    """Name the models of a table, by recipe in its order, then by law."""
+    found = list(dict.fromkeys(Model(row[law], row["recipe"]) for row in rows))
+    recipes = list(dict.fromkeys(model.recipe for model in found))
+    laws = in_order(model.law for model in found)
+    return sorted(found, key=lambda m: (recipes.index(m.recipe), laws.index(m.law)))
+
+
+def printed_size(published: Row, task: str, n: int | str) -> int | None:
     """Give the size nearest to n of which something is printed; None: of none."""
-    sizes = [int(key[1:]) for key in published.get(task) or {}]
-    return min(sizes, key=lambda size: (abs(size - n), size), default=None)
+    rows, columns = size(n)
+    sizes = [int(key[1:]) for key in published.get(task) or {} if rows == columns]
+    return min(sizes, key=lambda size: (abs(size - rows), size), default=None)
 
 
-def _printed_cells(facts: Facts, task: str, n: int | None) -> Cells:
-    published = facts["published"]
+def number_in_paper(
+    published: Row, kind: str, task: str, n: int | str | None
+) -> int | None:
+    """Give the number that the paper's table of a task and size has, if it has one."""
+    numbers = published["numbers_of_tables"].get(kind, {})
+    return numbers.get(task, {}).get(f"n{n}")
+
+
+def printed_cells(published: Row, task: str, n: int | None) -> Cells:
+    """Give the percentages that are printed for a task and size."""
     rows = published["out_of_distribution"].get(task, {}).get(f"n{n}", {})
     return {
         (train, test): value
@@ -32,96 +140,150 @@ def _printed_cells(facts: Facts, task: str, n: int | None) -> Cells:
     }
 
 
-def _in_order(facts: Facts, names: Iterable[str]) -> list[str]:
-    names = set(names)
-    known = [law for law in facts["laws"] if law in names]
-    return known + sorted(names - set(known))
-
-
-def _per_recipe(
+def _each(
     tables: Tables, facts: Facts, prefix: str, kind: str
-) -> Iterator[tuple[str, str, list[Row]]]:
-    """Give name, task and rows of the tables of a kind, as the settings list them."""
-    entries = facts["study"]["tables"][kind]
+) -> Iterator[tuple[Row, list[Row]]]:
+    """Give what each table of a kind shows and its rows, as the settings list them."""
+    entries, published = facts["study"]["tables"][kind], facts["published"]
     asked = [f"{prefix}_{entry['task']}_n{entry['n']}" for entry in entries]
     there = sorted(name for name in tables if name.startswith(f"{prefix}_"))
     for name in dict.fromkeys([*filter(tables.get, asked), *there]):
-        recipes = dict.fromkeys(row.get("recipe") for row in tables[name])
-        task = re.fullmatch(rf"{prefix}_(.+)_n\d+", name)[1]
-        for number, recipe in enumerate(recipes):
-            own = [row for row in tables[name] if row.get("recipe") == recipe]
-            key = name.removeprefix(f"{prefix}_") + (f"_{recipe}" if number else "")
-            yield key, task, own
+        shown, rows = entry(name, [prefix]), tables[name]
+        printed = printed_size(published[kind], shown.task, shown.n)
+        what = {
+            **{"name": shown.name, "task": shown.task, "n": shown.n},
+            "published_n": printed,
+            "number": number_in_paper(published, kind, shown.task, printed),
+            "recipes": list(dict.fromkeys(row["recipe"] for row in rows)),
+            "seeds": rows[0]["seeds"],
+        }
+        yield what, rows
 
 
 def grids(tables: Tables, facts: Facts) -> list[Row]:
-    """Give accuracies as squares: a row per training law, a column per test law."""
-    found = _per_recipe(tables, facts, "ood", "out_of_distribution")
-    return [_grid(facts, *each) for each in found]
+    """Give accuracies as squares: a row per model, a column per test law."""
+    kind = "out_of_distribution"
+    return [
+        _grid(facts["published"], *each) for each in _each(tables, facts, "ood", kind)
+    ]
 
 
-def _grid(facts: Facts, name: str, task: str, rows: list[Row]) -> Row:
-    cells = {(row["train"], row["test"]): row for row in rows}
-    tests = _in_order(facts, (test for _, test in cells))
-    n = rows[0]["n"]
-    size = printed_size(facts["published"]["out_of_distribution"], task, n)
-    ceilings = {
-        test: fmean(row["oracle"] for key, row in cells.items() if key[1] == test)
-        for test in tests
-    }
+def _grid(published: Row, what: Row, rows: list[Row]) -> Row:
+    cells = {(Model(row["train"], row["recipe"]), row["test"]): row for row in rows}
+    tests = in_order(row["test"] for row in rows)
     return {
-        **{"name": name, "task": task, "n": n, "recipe": rows[0]["recipe"]},
-        **{"seeds": rows[0]["seeds"], "examples": rows[0]["examples"]},
-        **{"cells": cells, "tests": tests, "ceilings": ceilings},
-        "trains": _in_order(facts, (train for train, _ in cells)),
-        "published": _printed_cells(facts, task, size),
-        "published_n": size,
+        **what,
+        **{"cells": cells, "tests": tests, "models": _models(rows, "train")},
+        "examples": rows[0]["examples"],
+        "ceilings": {
+            test: fmean(row["oracle"] for row in rows if row["test"] == test)
+            for test in tests
+        },
+        "published": printed_cells(published, what["task"], what["published_n"]),
     }
+
+
+def percentages(grid: Row) -> Cells:
+    """Give a square's accuracies by its laws; of several recipes the first counts."""
+    cells: Cells = {}
+    for (model, test), row in grid["cells"].items():
+        cells.setdefault((model.law, test), 100 * row["accuracy"])
+    return cells
+
+
+MARCHENKO = "marchenko_pastur"
+PARTS: dict[str, Callable[[str, str], bool]] = {  # of a square, by train and test
+    "home": lambda train, test: test in parts(train),
+    "positive_on_symmetric": lambda train, test: (
+        (group(train), group(test)) == (POSITIVE, SYMMETRIC)
+    ),
+    "symmetric_on_positive": lambda train, test: (
+        (group(train), group(test)) == (SYMMETRIC, POSITIVE) and test != MARCHENKO
+    ),
+    "symmetric_on_marchenko": lambda train, test: (
+        group(train) == SYMMETRIC and test == MARCHENKO
+    ),
+    **{
+        f"{law}_abroad": lambda train, test, law=law: train == law != test
+        for law in ("semicircle", "gaussian", "laplace")
+    },
+}
+
+
+def part(cells: Cells, name: str) -> list[float]:
+    """Give the percentages of a part of a square that has a name."""
+    return [value for key, value in cells.items() if PARTS[name](*key)]
+
+
+def agreement(ours: Cells, published: Cells) -> Row:
+    """Compare two squares cell by cell: Spearman's correlation, mean difference."""
+    both = sorted(ours.keys() & published.keys())
+    left, right = ([cells[key] for key in both] for cells in (ours, published))
+    varied = len(set(left)) > 1 and len(set(right)) > 1
+    gaps = [abs(a - b) for a, b in zip(left, right, strict=True)]
+    return {
+        "compared": len(both),
+        "rank": float(spearmanr(left, right).statistic) if varied else None,
+        "difference": fmean(gaps) if gaps else None,
+    }
+
+
+def summaries(tables: Tables, facts: Facts) -> list[Row]:
+    """Give every square with its parts, ours and published, and how they agree."""
+    found = []
+    for grid in grids(tables, facts):
+        sides = {"ours": percentages(grid), "published": grid["published"]}
+        values = {
+            whose: {name: part(cells, name) for name in PARTS}
+            for whose, cells in sides.items()
+        }
+        found.append({**grid, "parts": values, **agreement(*sides.values())})
+    return found
 
 
 def tolerances(tables: Tables, facts: Facts) -> list[Row]:
-    """Give accuracies at home: a row per law, a column per tolerance."""
-    found = _per_recipe(tables, facts, "tolerances", "out_of_distribution")
-    return [_by_tolerance(facts, *each) for each in found]
-
-
-def _by_tolerance(facts: Facts, name: str, task: str, rows: list[Row]) -> Row:
-    return {
-        **{"name": name, "task": task, "examples": rows[0]["examples"]},
-        "seeds": rows[0]["seeds"],
-        "n": int(re.search(r"_n(\d+)", name)[1]),
-        "laws": _in_order(facts, (row["law"] for row in rows)),
-        "tolerances": sorted({row["tolerance"] for row in rows}, reverse=True),
-        "cells": {(row["law"], row["tolerance"]): row for row in rows},
-    }
+    """Give accuracies at home: a row per model, a column per tolerance."""
+    found = _each(tables, facts, "tolerances", "out_of_distribution")
+    return [
+        {
+            **what,
+            "examples": rows[0]["examples"],
+            "models": _models(rows, "law"),
+            "tolerances": sorted({row["tolerance"] for row in rows}, reverse=True),
+            "cells": {
+                (Model(row["law"], row["recipe"]), row["tolerance"]): row
+                for row in rows
+            },
+        }
+        for what, rows in found
+    ]
 
 
 def speeds(tables: Tables, facts: Facts) -> list[Row]:
-    """Give examples to an accuracy: a row per training law, columns per test."""
-    found = _per_recipe(tables, facts, "learning_speed", "learning_speed")
-    return [_speed(facts, *each) for each in found]
+    """Give examples to an accuracy: a row per model, columns per test."""
+    kind = "learning_speed"
+    return [
+        _speed(facts["published"][kind], *e) for e in _each(tables, facts, kind, kind)
+    ]
 
 
-def _speed(facts: Facts, name: str, task: str, rows: list[Row]) -> Row:
-    first = rows[0]
-    published = facts["published"]["learning_speed"]
-    size = printed_size(published, task, first["n"])
-    shown = published[task][f"n{size}"] if size else {"accuracy": None}
+def _speed(published: Row, what: Row, rows: list[Row]) -> Row:
+    first, size = rows[0], what["published_n"]
+    shown = published[what["task"]][f"n{size}"] if size else {"accuracy": None}
     return {
-        **{
-            key: first[key]
-            for key in ("n", "target", "resolution", "budget", "recipe", "seeds")
-        },
-        **{"name": name, "task": task, "published_n": size},
+        **what,
+        **{key: first[key] for key in ("target", "resolution", "budget")},
         "published_accuracy": shown["accuracy"],
         "published": {
             (train, test): None if value is None else 1e6 * value
             for train, row in shown.get("rows", {}).items()
             for test, value in zip(shown["columns"], row, strict=True)
         },
-        "trains": _in_order(facts, (row["train"] for row in rows)),
-        "tests": _in_order(facts, (row["test"] for row in rows)),
-        "cells": {(row["train"], row["test"]): row for row in rows},
+        "models": _models(rows, "train"),
+        "tests": in_order(row["test"] for row in rows),
+        "cells": {
+            (Model(row["train"], row["recipe"]), row["test"]): row for row in rows
+        },
     }
 
 
@@ -132,7 +294,7 @@ def conditions(tables: Tables, facts: Facts) -> list[Row]:
         return []
     return [
         {
-            "laws": _in_order(facts, (row["law"] for row in rows)),
+            "laws": in_order(row["law"] for row in rows),
             "quantiles": sorted({row["quantile"] for row in rows}),
             "cells": {(row["law"], row["quantile"]): row for row in rows},
             **{key: rows[0][key] for key in ("n", "matrices")},
@@ -149,12 +311,6 @@ def _printed_conditions(facts: Facts) -> dict[tuple[str, float], float]:
         for law, row in published["rows"].items()
         for quantile, value in zip(published["quantiles"], row, strict=True)
     }
-
-
-def law_name(facts: Facts, law: str) -> str:
-    """Name a law as the paper does; one that it lacks, or a mixture, plainly."""
-    plain = law.replace("_", " ").replace("+", " + ")
-    return facts["labels"].get(law, plain)
 
 
 FAILURE = ("quantity", "group", "tolerance", "statistic", "at")
@@ -183,22 +339,24 @@ def _at_home(
     tables: Tables, facts: Facts, kind: str, columns: tuple[str, ...]
 ) -> Iterator[Row]:
     """Part the tables of a kind by model and test, beside the nearest printed size."""
-    for name, task, own in _per_recipe(tables, facts, kind, "failures"):
+    labels = facts["labels"]
+    for what, own in _each(tables, facts, kind, "failures"):
         place = itemgetter("train", "test", "n", "recipe")
         for (train, test, n, recipe), rows in groupby(own, key=place):
             rows = list(rows)
-            size = _printed_near(facts["published"][kind], task, train, n, recipe)
+            task, published = what["task"], facts["published"][kind]
+            size = _printed_near(published, task, train, n, recipe)
             printed = task, train, size, recipe
             yield {
-                **{"name": name, "task": task, "n": n, "recipe": recipe},
-                **{"train": train, "law": law_name(facts, train)},
-                **{"test": test, "test_law": law_name(facts, test)},
+                **{"name": what["name"], "task": task, "n": n, "recipe": recipe},
+                **{"train": train, "law": labels[train]},
+                **{"test": test, "test_law": labels[test]},
                 "published_n": size,
                 "seeds": max(row["seeds"] for row in rows),
                 "examples": max(row["examples"] for row in rows),
                 "cells": {tuple(row[key] for key in columns): row for row in rows},
                 "printed_place": printed,
-                "published": printed_rows(facts["published"][kind], "text", *printed),
+                "published": printed_rows(published, "text", *printed),
             }
 
 
@@ -222,38 +380,30 @@ def device(row: Row) -> str:
     return row["cpu"] if row["device"] == "cpu" else f"{row['device']}, {row['cpu']}"
 
 
-def _task(row: Row) -> str:
-    """Read the task of a model from its path."""
-    return row["model"].split("/")[0]
-
-
 def runs(tables: Tables, facts: Facts) -> list[Row]:
     """Give the models in groups that were made in the same place by the same code."""
+    rows = [
+        {**row, "task": row["model"].split("/")[0]} for row in tables.get("runs") or []
+    ]
+    laws = in_order(row["law"] for row in rows)
 
     def place(row: Row) -> tuple[str, ...]:
         return tuple(str(row[key]) for key in PLACE)
 
-    order = {law: number for number, law in enumerate(facts["laws"])}
-    rows = sorted(
-        tables.get("runs") or [],
-        key=lambda row: (
-            *(place(row), _task(row), row["n"], row["recipe"]),
-            *(order.get(row["law"], len(order)), row["law"]),
-        ),
-    )
-    shown = [
-        {**row, "task": _task(row), "law_name": law_name(facts, row["law"])}
-        for row in rows
-    ]
-    groups = (list(group) for _, group in groupby(shown, key=place))
+    def order(row: Row) -> tuple[Any, ...]:
+        name = row["task"], size(row["n"]), row["recipe"]
+        return place(row), *name, laws.index(row["law"])
+
+    groups = (list(made) for _, made in groupby(sorted(rows, key=order), key=place))
     return [
-        {"rows": group, **{key: group[0][key] for key in PLACE}, "on": device(group[0])}
-        for group in groups
+        {"rows": made, **{key: made[0][key] for key in PLACE}, "on": device(made[0])}
+        for made in groups
     ]
 
 
 VIEWS = {
     "grids": grids,
+    "summaries": summaries,
     "by_tolerance": tolerances,
     "speeds": speeds,
     "failures": failures,

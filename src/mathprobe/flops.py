@@ -1,0 +1,71 @@
+"""Floating-point operations of a training, from the shapes of its matrix products.
+
+S: source, T: target, D: width, V: words.  A product [a, b] x [b, c] counts 2 a b c, the
+backward pass twice the forward one, as it makes two products of each.  Norms, softmax,
+data and the optimiser are left out: they make few operations, though they take time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from mathprobe.lazy import torch
+from mathprobe.spec import Stack
+
+BACKWARD = 2  # products for each of the forward pass
+HIDDEN = 4  # widths of the hidden layer
+SIDES = {"cpu": 1024, "cuda": 8192}  # of measured matrices: a GPU is slow on small ones
+REPEATS = 5
+
+
+def attention(queries: int, keys: int, width: int, memory_width: int) -> int:
+    """Count attention: projections of queries, keys, values and results, and scores."""
+    projections = 2 * queries * width * width + 2 * keys * memory_width * width
+    return 2 * (projections + 2 * queries * keys * width)
+
+
+def feed_forward(length: int, width: int) -> int:
+    """Count a layer of one hidden layer."""
+    return 2 * 2 * length * width * HIDDEN * width
+
+
+def forward(
+    encoder: Stack, decoder: Stack, source: int, target: int, words: int
+) -> int:
+    """Count one example: S tokens read, T predicted among V words."""
+    wide, width = encoder.width, decoder.width
+    reading = attention(source, source, wide, wide) + feed_forward(source, wide)
+    writing = (
+        attention(target, target, width, width)
+        + attention(target, source, width, wide)
+        + feed_forward(target, width)
+    )
+    scores = 2 * target * width * words
+    return encoder.layers * reading + decoder.layers * writing + scores
+
+
+def training(
+    encoder: Stack, decoder: Stack, source: int, target: int, words: int
+) -> int:
+    """Count one example of a training, forward and backward."""
+    return (1 + BACKWARD) * forward(encoder, decoder, source, target, words)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def measured_rate(precision: str) -> tuple[float, str]:
+    """Measure the operations a second of a matrix product on this machine; say how."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    side = SIDES[device]
+    matrix = torch.ones(side, side, device=device, dtype=getattr(torch, precision))
+    times = [_seconds(lambda: matrix @ matrix) for _ in range(1 + REPEATS)]
+    rate = 2 * side**3 / min(times[1:])  # the first call pays for later ones
+    what = f"a product of {side} x {side} matrices of {precision}, measured on {device}"
+    return rate, what

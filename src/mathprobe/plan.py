@@ -1,0 +1,164 @@
+"""What a scale's paper costs, by table: models, examples, operations and hours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mathprobe import flops, status
+from mathprobe.catalog import TABLES, Catalog
+from mathprobe.errors import InputError
+from mathprobe.linalg import codec
+from mathprobe.linalg.encodings import ENCODINGS
+from mathprobe.linalg.tasks import TASKS
+from mathprobe.paper.views import Entry, Row, number_in_paper
+from mathprobe.spec import Model
+
+PDF = "paper.pdf"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one model costs, all seeds together, and how much of it is done."""
+
+    model: str
+    examples: int
+    operations: int
+    done: float  # share
+
+    @property
+    def left(self) -> float:
+        """Give the operations that are still to be made."""
+        return self.operations * (1.0 - self.done)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Operations a second of one device, and where the number is from."""
+
+    operations: float
+    origin: str
+
+    def hours(self, operations: float) -> float:
+        """Give the hours that one device takes."""
+        return operations / self.operations / 3600
+
+
+def per_example(model: Model) -> int:
+    """Count the operations of one training example of a seed."""
+    task = TASKS[model.data.task]
+    shape = model.data.n, model.data.columns
+    reads, writes = (
+        ENCODINGS[side.encoding](digits=side.digits)
+        for side in (model.input, model.output)
+    )
+    return flops.training(
+        model.encoder,
+        model.decoder,
+        codec.longest(reads, *task.input_shape(*shape)),
+        codec.longest(writes, *task.shape(*shape)) - 1,  # the last word asks for none
+        len(codec.vocabulary(writes)),
+    )
+
+
+def cost(books: Catalog, results: Path, name: Row) -> Cost:
+    """Say what a model costs and how much of it is there in the results."""
+    model = books.model(results.name, **name)
+    path, total = status.PATH.format(**name), model.schedule.examples
+    there = status.standing(results / "linalg" / path, path, total, 0.0)
+    examples = model.seeds * total
+    return Cost(path, examples, examples * per_example(model), there.share)
+
+
+def tables(books: Catalog, scale: str, published: Row) -> dict[str, list[Row]]:
+    """Name the models of every table, by the paper's number of it where it has one."""
+    found: dict[str, list[Row]] = {}
+    for kind in dict.fromkeys(TABLES.values()):
+        for entry in books.linalg(scale)["tables"][kind]:
+            names = found.setdefault(_title(kind, entry, published), [])
+            names += [name for name in books.models(entry) if name not in names]
+    return found
+
+
+def _title(kind: str, entry: Row, published: Row) -> str:
+    number = None
+    if kind in published["numbers_of_tables"]:
+        number = number_in_paper(published, kind, entry["task"], entry["n"])
+    words = Entry(kind, entry["task"], entry["n"]).question
+    title = f"Table {number}" if number else kind.replace("_", " ")
+    return f"{title}: {words}"
+
+
+def survey(books: Catalog, target: Path, published: Row) -> dict[str, list[Cost]]:
+    """Say what every table of a scale's paper costs."""
+    results = target.parent
+    if target.name != PDF or results.name not in books.scales:
+        allowed = ", ".join(f"results/{scale}/{PDF}" for scale in books.scales)
+        raise InputError(f"{target}: only a paper can be planned: {allowed}")
+    return {
+        title: [cost(books, results, name) for name in names]
+        for title, names in tables(books, results.name, published).items()
+    }
+
+
+def once(costs: dict[str, list[Cost]]) -> list[Cost]:
+    """Give every model once, whatever tables share it."""
+    return list(dict.fromkeys(one for table in costs.values() for one in table))
+
+
+def _first(books: Catalog, scale: str) -> tuple[str, Model]:
+    """Give the first model of a scale's first table, and its question."""
+    entry = books.entries(scale, "ood")[0]
+    model = books.model(scale, **books.models(entry)[0])
+    return Entry("", entry["task"], entry["n"]).question, model
+
+
+def from_examples(books: Catalog, scale: str, examples: float) -> Rate:
+    """Turn the first table's examples a second into a rate for all tables."""
+    question, model = _first(books, scale)
+    said = f"from {examples:,.0f} examples/s of {question}, all seeds together"
+    return Rate(examples * per_example(model), said)
+
+
+def measured(books: Catalog, scale: str, reached: float) -> Rate:
+    """Measure matrix products here, of which training reaches an assumed share."""
+    rate, how = flops.measured_rate(_first(books, scale)[1].precision)
+    said = f"{reached:.0%} (--share, an assumption) of {rate:.2e} FLOP/s: {how}"
+    return Rate(reached * rate, said)
+
+
+def text(costs: dict[str, list[Cost]], rate: Rate) -> str:
+    """Write costs as a table; the last line counts every model once."""
+    rows = [("table", "models", "done", "examples", "FLOP", "hours", "hours left")]
+    rows += [_row(title, models, rate) for title, models in costs.items()]
+    rows.append(_row("all, each model once", once(costs), rate))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+        for row in rows
+    ]
+    notes = (
+        f"{rate.operations:.2e} FLOP/s, {rate.origin}",
+        "Hours of one device, for training alone; examples of all seeds; a recipe that "
+        "stops early costs less.",
+    )
+    return "\n".join([*lines, "", *notes])
+
+
+def _row(title: str, models: list[Cost], rate: Rate) -> tuple[str, ...]:
+    total, left = (
+        sum(getattr(one, part) for one in models) for part in ("operations", "left")
+    )
+    return (
+        title,
+        str(len(models)),
+        str(sum(one.done == 1.0 for one in models)),
+        f"{sum(one.examples for one in models):,}",
+        f"{total:.2e}",
+        _hours(rate.hours(total)),
+        _hours(rate.hours(left)),
+    )
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.1f}" if hours >= 1 else f"{hours:.3f}"

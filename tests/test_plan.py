@@ -1,0 +1,121 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mathprobe import catalog, cli, files, plan
+from mathprobe.studies.linalg import Codecs
+
+PUBLISHED = catalog.read("paper/published/charton2022.yaml")
+NAME = {"task": "eigenvalues", "law": "laplace", "n": 2, "recipe": "base"}
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "smoke" / "paper.pdf"
+
+
+def said(capsys, *arguments):
+    cli.main(["plan", *map(str, arguments)])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_every_table_of_the_paper_is_planned(books):
+    costs = plan.survey(books, Path("results/paper/paper.pdf"), PUBLISHED)
+    models = {title: len(found) for title, found in costs.items()}
+    assert models["Table 1: eigenvalues, 5 × 5"] == 7
+    assert models["Table 2: eigenvalues, 10 × 10"] == 2
+    assert {title.split(":")[0] for title in models} >= {
+        *("Table 1", "Table 2", "Table 3", "Table 5", "Table 6", "Table 7", "failures")
+    }
+
+
+def test_what_tables_share_is_counted_once(books):
+    costs = plan.survey(books, Path("results/paper/paper.pdf"), PUBLISHED)
+    models = [one.model for one in plan.once(costs)]
+    assert len(models) == len(set(models)) == len(books.all_models("paper"))
+    assert sum(map(len, costs.values())) > len(models)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ("paper", "eigenvalues", "laplace", 5, "base"),
+        ("paper", "inverse", "uniform_coefficients", 5, "p1000"),
+        ("smoke", "eigenvectors", "laplace", 3, "base"),
+        ("demo", "transpose", "gaussian_coefficients", "5x3", "base"),
+    ],
+)
+def test_an_example_is_counted_at_the_shapes_of_its_codecs(books, name, monkeypatch):
+    model = books.model(*name)
+    codecs = Codecs(model)
+    seen = []
+    monkeypatch.setattr(plan.flops, "training", lambda *shape: seen.append(shape))
+    plan.per_example(model)
+    source, target = codecs.source, codecs.target
+    assert seen == [
+        (
+            *(model.encoder, model.decoder, source.length(*codecs.input_shape)),
+            *(target.length(*codecs.shape) - 1, len(target.vocabulary)),
+        )
+    ]
+
+
+def test_seeds_and_examples_multiply(books, target):
+    model = books.model("smoke", **NAME)
+    one = plan.cost(books, target.parent, NAME)
+    assert one.examples == model.seeds * model.schedule.examples
+    assert one.operations == one.examples * plan.per_example(model)
+    assert one.left == one.operations
+
+
+def test_what_is_done_or_half_done_is_left_out_of_what_is_left(books, target):
+    folder = target.parent / "linalg" / "eigenvalues/laplace/n2/base"
+    journal = {"examples": 160, "examples_per_second": 1.0}
+    files.write_json(folder / "state/progress.json", journal)
+    half = plan.cost(books, target.parent, NAME)
+    assert half.left == 0.75 * half.operations
+    files.write_json(folder / "run.json", {"examples_per_second": 1.0})
+    assert plan.cost(books, target.parent, NAME).left == 0.0
+
+
+def test_the_plan_marks_what_is_done_and_says_what_the_hours_rest_on(target, capsys):
+    folder = target.parent / "linalg" / "eigenvalues/laplace/n2/base"
+    files.write_json(folder / "run.json", {"examples_per_second": 1.0})
+    lines = said(capsys, target, "--flops-per-second", 1e6)
+    assert lines[0].split()[:4] == ["table", "models", "done", "examples"]
+    row = next(line for line in lines if line.startswith("out of distribution"))
+    whole, left = map(float, row.split()[-2:])
+    assert row.split()[-5:-3] == ["1", "8,960"]
+    assert left == pytest.approx(whole * 6 / 7, rel=1e-2)
+    assert lines[-2] == "1.00e+06 FLOP/s, as given"
+
+
+def test_examples_a_second_are_those_of_the_first_table(books, target):
+    rate = plan.from_examples(books, "smoke", 10.0)
+    one = plan.cost(books, target.parent, NAME)
+    assert rate.hours(one.operations) == pytest.approx(one.examples / 10.0 / 3600)
+
+
+def test_a_measured_rate_is_told_from_the_share_that_is_assumed(books, monkeypatch):
+    monkeypatch.setattr(plan.flops, "measured_rate", lambda precision: (2e9, precision))
+    rate = plan.measured(books, "paper", 0.5)
+    assert rate.operations == 1e9
+    assert rate.origin == "50% (--share, an assumption) of 2.00e+09 FLOP/s: bfloat16"
+
+
+@pytest.mark.parametrize("path", ["results/tiny/paper.pdf", "results/demo", "x.pdf"])
+def test_another_path_lists_what_can_be_planned(path):
+    with pytest.raises(
+        SystemExit, match=r"only a paper can be.*results/demo/paper.pdf"
+    ):
+        cli.main(["plan", path])
+
+
+def test_a_plan_with_a_given_rate_needs_no_torch():
+    code = "from mathprobe import cli; import sys; cli.main(sys.argv[1:]);"
+    code += "sys.exit('torch' in sys.modules)"
+    command = [sys.executable, "-c", code, "plan", "results/paper/paper.pdf"]
+    command += ["--flops-per-second", "1e14"]
+    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
