@@ -143,3 +143,32 @@ def test_models_are_grouped_by_where_they_ran(demo):
 def test_without_tables_there_is_nothing_to_see(demo):
     for view in views.VIEWS.values():
         assert view({}, demo[1]) == []
+
+
+def test_failures_are_seen_model_by_model_beside_the_nearest_printed_size(demo):
+    tables, all_facts = mock("paper"), facts("paper")
+    seen = {
+        (v["task"], v["n"], v["recipe"]): v for v in views.failures(tables, all_facts)
+    }
+    assert {key: view["published_n"] for key, view in seen.items()} == {
+        ("eigenvectors", 5, "base"): 5,
+        ("eigenvectors", 5, "half"): 5,
+        ("eigenvectors", 6, "base"): 6,
+        ("inverse", 5, "base"): 5,
+    }
+    place = ("norm_deviation", "all", None, "below", 0.01)
+    half = seen["eigenvectors", 5, "half"]
+    assert half["published"][place] == pytest.approx(0.967)
+    assert half["notebook"] == {}
+    assert place in half["cells"]
+    sizes = [view["published_n"] for view in views.failures(*demo)]
+    assert sizes == [5, 5, None]  # of symmetric inverses nothing is printed
+
+
+def test_verifiers_are_seen_model_by_model(demo):
+    seen = views.verifiers(*demo)
+    names = [view["verifier"] for view in seen]
+    assert names == ["vectors_condition", "matrix_condition", "matrix_condition"]
+    printed = seen[0]["published"]["vectors_condition", 1.045, "right"]
+    assert printed == pytest.approx(0.993)
+    assert seen[0]["cells"]["vectors_condition", "paper", "right"]["seeds"] == 2
