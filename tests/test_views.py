@@ -172,10 +172,3 @@ def test_verifiers_are_seen_model_by_model(demo):
     printed = seen[0]["published"]["vectors_condition", 1.045, "right"]
     assert printed == pytest.approx(0.993)
     assert seen[0]["cells"]["vectors_condition", "paper", "right"]["seeds"] == 2
-
-
-def test_a_law_without_a_printed_name_is_named_plainly(demo):
-    all_facts = demo[1]
-    assert views.law_name(all_facts, "abs_laplace") == "abs-Lapl"
-    mixed = views.law_name(all_facts, "laplace+uniform_wigner")
-    assert mixed == "laplace + uniform wigner"

@@ -138,10 +138,11 @@ def test_smoke_makes_every_kind_of_file(smoke):
     assert head == (
         "train,test,n,recipe,seeds,examples,accuracy,low,high,oracle,published,spread"
     )
-    shown = ("ood_eigenvalues_n2", "curves_eigenvalues_n2", "failure_properties", "roc")
-    for figure in shown:
+    tables = ("ood_eigenvalues_n2", "curves_eigenvalues_n2")
+    for figure in (*tables, "failure_properties", "roc"):
         assert (results / f"figures/{figure}.pdf").exists()
-    for notebook in ("generalization", "learning_speed", "spectral_properties"):
+    own = ("spectral_properties", "verifiers")
+    for notebook in ("generalization", "learning_speed", *own):
         assert (results / f"notebooks/{notebook}.html").exists()
     assert (smoke.folder / "logs/results/smoke/report.log").exists()
 
