@@ -2,8 +2,9 @@
 
 import torch
 
+from mathprobe.nets.decoder import Decoder
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
-from mathprobe.spec import Stack
+from mathprobe.spec import DecoderStack, Stack
 
 PAD = 1
 SOURCE, TARGET = Vocabulary(23, 9, PAD, ragged=True), Vocabulary(17, 7, PAD)
@@ -12,6 +13,17 @@ SOURCE, TARGET = Vocabulary(23, 9, PAD, ragged=True), Vocabulary(17, 7, PAD)
 def network(query="input", encoder=(2, 24, 4), decoder=(2, 16, 2)):
     torch.manual_seed(0)
     return Seq2Seq(SOURCE, TARGET, Stack(*encoder), Stack(*decoder), query).double()
+
+
+def decoder(layers=2, width=12, heads=4, head_width=5):
+    """Make a decoder whose biases and scales are not those of an untrained one."""
+    torch.manual_seed(0)
+    model = Decoder(DecoderStack(layers, width, heads, head_width), 15, 9).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+        model.tokens.weight *= 5.0  # so that what is said depends on what was
+    return model
 
 
 def ids(words, batch, length, seed=0):

@@ -6,11 +6,15 @@ import pytest
 import torch
 
 from mathprobe import checkpoint
+from mathprobe.arith import questions
+from mathprobe.arith.difficulty import classes
+from mathprobe.arith.tokens import Layout
 from mathprobe.linalg.codec import MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.seeds import stream
+from mathprobe.spec import Enrichment, Questions
 from mathprobe.studies import linalg
 
 pytestmark = pytest.mark.skipif(
@@ -46,6 +50,19 @@ def test_scores_are_those_of_a_processor(task, books):
     here = relative_error(task, matrix, answer, guess)
     there = relative_error(task, *(x.cuda() for x in (matrix, answer, guess)))
     torch.testing.assert_close(there.cpu(), here, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("operation", questions.OPERATIONS)
+@pytest.mark.parametrize("mixing", questions.MIXINGS)
+def test_questions_are_answered_and_classed_as_by_a_processor(operation, mixing):
+    settings = Questions(20, {operation: 1.0}, mixing, Enrichment(0.5, 0.4, 0.01))
+    ids = questions.draw(settings, stream("cuda", operation, device="cuda"), 9, 64)
+    assert ids.is_cuda
+    first, _, second, _ = Layout(20).split(ids)
+    here = questions.pose(operation, first.cpu(), second.cpu())
+    assert torch.equal(ids.cpu(), here)
+    expected = classes(operation, first.cpu(), second.cpu())
+    assert torch.equal(classes(operation, first, second).cpu(), expected)
 
 
 def trainer(spec, **changes):

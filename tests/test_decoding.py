@@ -1,8 +1,8 @@
 import pytest
 import torch
-from networks import PAD, ids, network
+from networks import PAD, decoder, ids, network
 
-from mathprobe.decoding import greedy
+from mathprobe.decoding import complete, greedy
 from mathprobe.nets.seq2seq import QUERIES
 
 
@@ -38,3 +38,40 @@ def test_sequences_begin_with_the_start_and_have_the_length_asked_for(model):
 def test_decoding_keeps_no_gradients(model):
     greedy(model, ids(23, 2, 9), 0, 4)
     assert all(p.grad is None for p in model.parameters())
+
+
+def word_by_word(model, tokens, length):
+    written = tokens[:, :-length]
+    for _ in range(length):
+        following = model(written)[:, -1:].argmax(-1)
+        written = torch.cat([written, following], dim=1)
+    return written[:, -length:]
+
+
+@pytest.mark.parametrize("length", [1, 4, 8])
+def test_a_corrected_guess_is_what_is_written_word_by_word(length):
+    model, tokens = decoder(), ids(15, 40, 9)
+    expected = word_by_word(model, tokens, length)
+    assert expected.unique().numel() > 4
+    assert torch.equal(complete(model, tokens, length), expected)
+    guess = torch.cat([tokens[:, :-length], expected], dim=1)
+    assert torch.equal(complete(model, guess, length), expected)
+    assert torch.equal(complete(model, tokens, length, chunk=7), expected)
+
+
+def test_a_right_guess_takes_one_pass_and_none_takes_more_than_its_tokens():
+    model, tokens = decoder(), ids(15, 40, 9)
+    right = torch.cat([tokens[:, :5], word_by_word(model, tokens, 4)], dim=1)
+    passes = []
+    model.register_forward_hook(lambda *_: passes.append(1))
+    complete(model, right, 4)
+    assert len(passes) == 1
+    complete(model, tokens, 4)
+    assert 2 < len(passes) <= 1 + 4
+
+
+def test_completing_leaves_the_tokens_as_they_were():
+    model, tokens = decoder(), ids(15, 3, 9)
+    before = tokens.clone()
+    complete(model, tokens, 4)
+    assert torch.equal(tokens, before)

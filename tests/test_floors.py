@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path("src/mathprobe")
 FLOORS = (
     {"errors", "registry", "lazy", "seeds", "files", "provenance", "energy"},
-    {"spec", "linalg"},
+    {"spec", "linalg", "arith"},
     {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"}
     | {"flops"},
     {"progress"},

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from mathprobe.errors import InputError
-from mathprobe.spec import Draw, Schedule, TestSet
+from mathprobe.spec import Draw, Enrichment, Questions, Schedule, TestSet
 
 SCHEDULE = Schedule(1000, 64, 1e-3, 1e-5, 4, None, None, 5.0, 300)
 TEST = TestSet(Draw("eigenvalues", "laplace", 5, 5, {"laplace": {"bound": 10.0}}), 100)
@@ -60,3 +60,11 @@ def test_the_papers_rate_after_36_million_examples():
     paper = Schedule(36_000_000, 64, 1e-4, 1e-5, 10_000, 4_000_000, None, 5.0, 300_000)
     assert paper.updates == 562_500
     assert paper.rate(paper.updates) == pytest.approx(9.6e-5, abs=1e-6)
+
+
+def test_questions_come_back_from_json():
+    shares = {"addition": 0.34, "subtraction": 0.66}
+    questions = Questions(6, shares, "batches", Enrichment(0.4, 0.4, 0.01))
+    assert Questions.parse(questions.json()) == questions
+    with pytest.raises(InputError, match="enrichment: equal missing or unknown"):
+        Questions.of(questions.plain() | {"enrichment": {"batches": 1, "nines": 1}})

@@ -1,10 +1,17 @@
-"""Greedy decoding with cached keys and values.  B: batch, S: source, T: target."""
+"""Greedy decoding.  B: batch, S: source, T: target, or question and answer in one.
+
+The sequence-to-sequence model writes word by word with cached keys and values.  The
+decoder's answers are a few tokens long and mostly foreseen, so there a guess of the
+whole answer is read at once and corrected: the greedy answer is the only one that
+the model, reading it, gives back.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from mathprobe.nets.decoder import Decoder
 from mathprobe.nets.layers import Attention, KeysValues
 from mathprobe.nets.seq2seq import LayerMemory, Seq2Seq
 
@@ -49,3 +56,24 @@ def _extend(cache: KeysValues, new: KeysValues, step: int) -> KeysValues:
     cache.keys[:, :, step : step + 1] = new.keys
     cache.values[:, :, step : step + 1] = new.values
     return KeysValues(cache.keys[:, :, : step + 1], cache.values[:, :, : step + 1])
+
+
+@torch.inference_mode()
+def complete(model: Decoder, ids: Tensor, length: int, chunk: int = 2048) -> Tensor:
+    """Write the likeliest last `length` tokens of ids [B, T]: [B, length].
+
+    Those that ids end with are a guess, which costs time where it is wrong: every pass
+    settles at least one token more.
+    """
+    parts = [_complete_chunk(model, part, length) for part in ids.split(chunk)]
+    return torch.cat(parts)
+
+
+def _complete_chunk(model: Decoder, ids: Tensor, length: int) -> Tensor:
+    question, answer = ids[:, :-length], ids[:, -length:]
+    for _ in range(length):
+        guess, ids = answer, torch.cat([question, answer], dim=1)
+        answer = model(ids[:, :-1])[:, -length:].argmax(-1)
+        if torch.equal(answer, guess):
+            break
+    return answer

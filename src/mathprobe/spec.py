@@ -180,3 +180,32 @@ class Conditions(Record):
     n: int
     matrices: int
     law_settings: dict[str, dict[str, float | str]]
+
+
+@dataclass(frozen=True)
+class Enrichment(Record):
+    """How questions are made harder: Quirke, Neo, Barez 2024, and their code."""
+
+    batches: float  # share of the batches; 0.6 in the text, 0.4 in the code
+    nines: float  # share of an addition's columns that are made to sum to 9
+    equal: float  # share of a subtraction's enriched batches with answers of 0
+
+
+@dataclass(frozen=True)
+class Questions(Record):
+    """Random questions of arithmetic."""
+
+    digits: int
+    shares: dict[str, float]  # by operation
+    mixing: str  # "batches": each has one operation; "rows": each has all
+    enrichment: Enrichment
+
+
+@dataclass(frozen=True)
+class DecoderStack(Record):
+    """Layers of a decoder; its heads have a width of their own."""
+
+    layers: int
+    width: int
+    heads: int
+    head_width: int

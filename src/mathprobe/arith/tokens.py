@@ -1,0 +1,126 @@
+"""Questions and answers as tokens, a character each.  n: digits, T: 3 n + 4 tokens.
+
+    n = 6     133357     +    182243      =    +    0315600
+    named     D5 .. D0   OPR  D'5 .. D'0  =    A7   A6 .. A0
+
+Source: Quirke, Neo, Barez 2024, and the published code where the text is silent: the
+sign is always there, and the vocabulary has 15 tokens (the text says 14, but lists 15),
+of which the signs of multiplication and division are not used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from mathprobe.errors import InputError
+from mathprobe.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+VOCABULARY = "0123456789+-=*\\"
+TOKENS = {symbol: token for token, symbol in enumerate(VOCABULARY)}
+PLUS, MINUS, EQUALS = (TOKENS[symbol] for symbol in "+-=")
+
+
+class Parts(NamedTuple):
+    """What a sequence says: numbers [.., n], operator [..], answer [.., n + 2]."""
+
+    first: Tensor
+    operator: Tensor
+    second: Tensor
+    answer: Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything stands when numbers have this many digits."""
+
+    digits: int
+
+    def __post_init__(self) -> None:
+        if self.digits < 1:
+            raise InputError(f"digits: {self.digits}: numbers have 1 or more")
+
+    @property
+    def question_length(self) -> int:
+        """Give the number of tokens up to the equals sign, which is one of them."""
+        return 2 * self.digits + 2
+
+    @property
+    def answer_length(self) -> int:
+        """Give the number of tokens after the equals sign: a sign and n + 1 digits."""
+        return self.digits + 2
+
+    @property
+    def length(self) -> int:
+        """Give the number of tokens of question and answer."""
+        return self.question_length + self.answer_length
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name what stands at each position; A7 is the sign where n = 6."""
+        places = range(self.digits - 1, -1, -1)
+        return (
+            *(f"D{k}" for k in places),
+            "OPR",
+            *(f"D'{k}" for k in places),
+            "=",
+            *(f"A{k}" for k in range(self.digits + 1, -1, -1)),
+        )
+
+    def position(self, name: str) -> int:
+        """Give the position of what has this name."""
+        if name not in self.names:
+            raise InputError(
+                f"{self.digits} digits: no position {name!r}; "
+                f"positions are {', '.join(self.names)}"
+            )
+        return self.names.index(name)
+
+    def write(
+        self, first: Tensor, operator: int, second: Tensor, answer: Tensor
+    ) -> Tensor:
+        """Write numbers [.., n] and answers [.., n + 2] as ids [.., T]."""
+        operators = torch.full_like(first[..., :1], operator)
+        equals = torch.full_like(operators, EQUALS)
+        return torch.cat([first, operators, second, equals, answer], dim=-1)
+
+    def split(self, ids: Tensor) -> Parts:
+        """Take ids [.., T] apart."""
+        lengths = [self.digits, 1, self.digits, 1, self.answer_length]
+        first, operator, second, _, answer = ids.split(lengths, dim=-1)
+        return Parts(first, operator[..., 0], second, answer)
+
+    def parse(self, texts: Iterable[str]) -> Tensor:
+        """Read texts, all with answers (ids [B, T]) or all without (ids [B, 2n+2])."""
+        texts = list(texts)
+        n = self.digits
+        form = rf"[0-9]{{{n}}}[-+*\\][0-9]{{{n}}}=([-+][0-9]{{{n + 1}}})?"
+        for text in texts:
+            if not re.fullmatch(form, text):
+                zeros = "0" * n
+                raise InputError(
+                    f"{text!r}: not a question about {n}-digit numbers; "
+                    f"they look like {zeros}+{zeros}= or {zeros}+{zeros}=+0{zeros}"
+                )
+        if len({len(text) for text in texts}) > 1:
+            raise InputError("some questions have an answer, others have none")
+        return torch.tensor([[TOKENS[symbol] for symbol in text] for text in texts])
+
+
+def text(ids: Tensor) -> list[str]:
+    """Write ids [B, any length] as texts."""
+    return ["".join(VOCABULARY[token] for token in row) for row in ids.tolist()]
+
+
+def digits(numbers: Iterable[int], n: int) -> Tensor:
+    """Write whole numbers as digits [B, n], the most significant one first."""
+    numbers = list(numbers)
+    for number in numbers:
+        if not 0 <= number < 10**n:
+            raise InputError(f"{number}: not a number of at most {n} digits")
+    return torch.tensor([[int(k) for k in f"{number:0{n}}"] for number in numbers])

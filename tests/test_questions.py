@@ -1,0 +1,281 @@
+import dataclasses
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from mathprobe.arith import questions
+from mathprobe.arith.questions import MIXINGS, OPERATIONS, draw, pose
+from mathprobe.arith.tokens import MINUS, PLUS, TOKENS, Layout, digits, text
+from mathprobe.errors import InputError
+from mathprobe.seeds import stream
+from mathprobe.spec import Enrichment, Questions
+
+EXACT = {"addition": int.__add__, "subtraction": int.__sub__}
+AS_CODED = Enrichment(batches=0.4, nines=0.4, equal=0.01)
+AS_DOCUMENTED = dataclasses.replace(AS_CODED, batches=0.6)
+NEVER, ALWAYS = (dataclasses.replace(AS_CODED, batches=share) for share in (0.0, 1.0))
+
+
+def written(operation, first, second, n):
+    """Write a question as the format says, from Python's integers."""
+    answer = EXACT[operation](first, second)
+    symbol = OPERATIONS[operation].symbol
+    sign = "-" if answer < 0 else "+"
+    return f"{first:0{n}}{symbol}{second:0{n}}={sign}{abs(answer):0{n + 1}}"
+
+
+def asked(operation, n=6, enrichment=NEVER, mixing="batches"):
+    return Questions(n, {operation: 1.0}, mixing, enrichment)
+
+
+def mixed(subtraction, mixing="batches", enrichment=AS_CODED, n=6):
+    shares = {"addition": 1.0 - subtraction, "subtraction": subtraction}
+    return Questions(n, shares, mixing, enrichment)
+
+
+def drawn(settings, batches, batch, *names):
+    """Give the parts of questions, batch by batch: [N, B, ...]."""
+    ids = draw(settings, stream("questions", *names), batches, batch)
+    return Layout(settings.digits).split(ids.unflatten(0, (batches, batch)))
+
+
+def is_likely(count, total, share):
+    return stats.binomtest(int(count), total, share).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("n", [1, 2])
+def test_every_answer_about_short_numbers_is_exact(operation, n):
+    pairs = list(product(range(10**n), repeat=2))
+    first, second = (digits(side, n) for side in zip(*pairs, strict=True))
+    expected = [written(operation, *pair, n) for pair in pairs]
+    assert text(pose(operation, first, second)) == expected
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("enrichment", [NEVER, ALWAYS], ids=["plain", "enriched"])
+@pytest.mark.parametrize("n", [3, 6, 10, 15, 18, 19, 20])
+def test_sampled_answers_are_exact(operation, enrichment, n):
+    settings = asked(operation, n, enrichment)
+    ids = draw(settings, stream("exact", operation, n), 40, 25)
+    parts = Layout(n).split(ids)
+    pairs = zip(text(parts.first), text(parts.second), strict=True)
+    expected = [written(operation, int(x), int(y), n) for x, y in pairs]
+    assert text(ids) == expected
+
+
+@st.composite
+def hard_pairs(draw_from, operation):
+    """Draw numbers of which most columns hand a carry or a borrow on."""
+    n = draw_from(st.integers(1, 40))
+    first = draw_from(st.lists(st.integers(0, 9), min_size=n, max_size=n))
+    complement = {"addition": lambda x: 9 - x, "subtraction": lambda x: x}[operation]
+    second = [complement(x) for x in first]
+    changed = draw_from(st.dictionaries(st.integers(0, n - 1), st.integers(0, 9)))
+    for place, value in changed.items():
+        second[place] = value
+    number = (int("".join(map(str, row))) for row in (first, second))
+    return n, *number
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@settings(deadline=None)
+@given(data=st.data())
+def test_long_cascades_are_exact(operation, data):
+    n, first, second = data.draw(hard_pairs(operation))
+    ids = pose(operation, digits([first], n), digits([second], n))
+    assert text(ids) == [written(operation, first, second, n)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "first", "second", "answer"),
+    [
+        ("addition", 133357, 182243, "133357+182243=+0315600"),
+        ("addition", 999999, 1, "999999+000001=+1000000"),
+        ("subtraction", 123450, 345670, "123450-345670=-0222220"),
+        ("subtraction", 99111, 99111, "099111-099111=+0000000"),
+        ("subtraction", 100000, 1, "100000-000001=+0099999"),
+        ("subtraction", 1, 100000, "000001-100000=-0099999"),
+    ],
+)
+def test_worked_examples(operation, first, second, answer):
+    assert text(pose(operation, digits([first], 6), digits([second], 6))) == [answer]
+
+
+def test_questions_may_have_any_number_of_axes():
+    first, second = torch.randint(10, (2, 3, 4, 5), generator=stream("axes"))
+    for operation in OPERATIONS:
+        ids = pose(operation, first, second)
+        flat = pose(operation, first.flatten(0, 1), second.flatten(0, 1))
+        assert torch.equal(ids.flatten(0, 1), flat)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=30))
+def test_a_carry_goes_on_through_columns_that_hand_it_on(states):
+    expected, carry = [], False
+    for state in reversed(states):
+        carry = state > 0 or (state == 0 and carry)
+        expected.insert(0, carry)
+    assert questions.carried(torch.tensor(states)).tolist() == expected
+
+
+@pytest.mark.parametrize("mixing", MIXINGS)
+def test_questions_repeat_from_their_stream(mixing):
+    settings = mixed(0.5, mixing)
+    first, again, other = (draw(settings, stream("q", k), 8, 9) for k in "aab")
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert first.shape == (72, Layout(6).length)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_digits_that_are_not_enriched_are_uniform(operation):
+    parts = drawn(asked(operation), 50, 64, operation)
+    for number in (parts.first, parts.second):
+        for place in range(6):
+            counts = number[..., place].flatten().bincount(minlength=10)
+            assert stats.chisquare(counts).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("subtraction", [0.66, 0.8])
+def test_a_batch_has_one_operation_as_often_as_its_share(subtraction):
+    operator = drawn(mixed(subtraction), 3000, 4).operator
+    assert (operator == operator[:, :1]).all()
+    assert is_likely((operator[:, 0] == MINUS).sum(), 3000, subtraction)
+
+
+@pytest.mark.parametrize(("subtraction", "rows"), [(0.66, 42), (0.7, 44), (0.8, 51)])
+def test_rows_are_mixed_as_the_published_code_does(subtraction, rows):
+    operator = drawn(mixed(subtraction, "rows"), 5, 64).operator
+    expected = [PLUS] * (64 - rows) + [MINUS] * rows
+    assert operator.tolist() == [expected] * 5
+
+
+@pytest.mark.parametrize("enrichment", [AS_CODED, AS_DOCUMENTED])
+def test_as_many_batches_of_subtractions_are_enriched_as_was_said(enrichment):
+    settings = asked("subtraction", enrichment=enrichment)
+    second = drawn(settings, 3000, 32, enrichment.batches).second
+    plain = (second == 0).flatten(1).any(1)
+    few = enrichment.batches * enrichment.equal  # of these a 0 says nothing
+    count = int((~plain).sum())
+    assert is_likely(count, 3000, enrichment.batches - few)
+
+
+@pytest.mark.parametrize("enrichment", [AS_CODED, AS_DOCUMENTED])
+def test_as_many_batches_of_additions_are_enriched_as_was_said(enrichment):
+    settings = asked("addition", enrichment=enrichment)
+    first, _, second, _ = drawn(settings, 3000, 32, enrichment.batches)
+    nines = (first + second == 9).flatten(1).double().mean(1)
+    assert not ((nines > 0.25) & (nines < 0.35)).any()
+    assert is_likely((nines > 0.3).sum(), 3000, enrichment.batches)
+
+
+@pytest.mark.parametrize("mixing", MIXINGS)
+def test_enrichment_changes_nothing_but_the_batches_it_chooses(mixing):
+    plain, enriched = (
+        drawn(mixed(0.5, mixing, enrichment), 200, 32)
+        for enrichment in (NEVER, AS_CODED)
+    )
+    same = (plain.first == enriched.first) & (plain.second == enriched.second)
+    untouched = same.flatten(1).all(1)
+    assert 0 < untouched.sum() < 200
+    assert torch.equal(plain.answer[untouched], enriched.answer[untouched])
+
+
+def test_enriched_additions_have_the_exact_number_of_new_nines_on_one_side():
+    plain = drawn(asked("addition"), 3000, 8)
+    first, _, second, _ = drawn(asked("addition", enrichment=ALWAYS), 3000, 8)
+    changed = torch.stack([first != plain.first, second != plain.second]).flatten(2)
+    assert not changed.any(2).all(0).any(), "one side of a batch changes"
+    assert is_likely(changed[0].any(1).sum(), 3000, 0.5)
+    nines = (first + second == 9).flatten(1)
+    before = (plain.first + plain.second == 9).flatten(1)
+    assert (nines >= before).all()
+    chosen, cells = int(0.4 * 8 * 6), 8 * 6  # a tenth summed to 9 before
+    assert is_likely((nines & ~before).sum(), 3000 * chosen, 0.9)
+    assert is_likely(nines.sum() - 3000 * chosen, 3000 * (cells - chosen), 0.1)
+    assert nines.sum(1).min() >= chosen
+
+
+def test_every_column_is_enriched_as_often_as_any_other():
+    first, _, second, _ = drawn(asked("addition", enrichment=ALWAYS), 300, 64)
+    nines = (first + second == 9).sum((0, 1))
+    assert stats.chisquare(nines).pvalue > 1e-4
+
+
+def test_enriched_subtractions_raise_digits_below_nine_or_are_equal():
+    plain = drawn(asked("subtraction"), 4000, 8)
+    enriched = drawn(asked("subtraction", enrichment=ALWAYS), 4000, 8)
+    assert torch.equal(enriched.first, plain.first)
+    equal = (enriched.second == enriched.first).flatten(1).all(1)
+    assert is_likely(equal.sum(), 4000, 0.01)
+    assert (enriched.answer[equal][..., 0] == PLUS).all()
+    assert (enriched.answer[equal][..., 1:] == 0).all()
+    raised = plain.second + (plain.second < 9)
+    assert torch.equal(enriched.second[~equal], raised[~equal])
+
+
+def test_enriched_subtractions_are_negative_in_six_of_ten():
+    """As recomputed from the published code for 6 digits: 0.60, of plain ones 0.50."""
+    for enrichment, share in ((NEVER, 0.5), (ALWAYS, 0.6)):
+        settings = asked("subtraction", enrichment=enrichment)
+        answer = drawn(settings, 2000, 32).answer
+        assert float((answer[..., 0] == MINUS).double().mean()) == pytest.approx(
+            share, abs=0.015
+        )
+
+
+@pytest.fixture
+def registries(monkeypatch):
+    """A registry that forgets what a test adds."""
+    monkeypatch.setattr(OPERATIONS, "_entries", dict(OPERATIONS._entries))
+
+
+def test_a_new_operation_is_one_entry(registries):
+    @OPERATIONS.add("first_only")
+    class FirstOnly(questions.Operation):
+        symbol = "*"
+
+        @staticmethod
+        def answer(first, second):
+            top = torch.zeros_like(first[..., :1])
+            return torch.cat([top + PLUS, top, first], dim=-1)
+
+        @staticmethod
+        def enrich(rng, first, second, enrichment):
+            return first, torch.zeros_like(second)
+
+    shares = {"first_only": 0.25, "addition": 0.25, "subtraction": 0.5}
+    ids = draw(Questions(3, shares, "rows", ALWAYS), stream("new"), 2, 8)
+    parts = Layout(3).split(ids)
+    assert (parts.operator == TOKENS["*"]).sum() == 4
+    assert [row[3] for row in text(ids)[:8]] == [*"**++----"]
+    first, *_ = text(ids)
+    assert first[4:9] == "000=+"
+    assert first[10:] == first[:3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"digits": 0}, "digits: 0"),
+        ({"mixing": "shuffled"}, "unknown mixing 'shuffled'; known names are batches"),
+        ({"shares": {"division": 1.0}}, "unknown operation 'division'; .* addition"),
+        ({"shares": {"addition": 0.5}}, "shares: .*together they are not 1"),
+        ({"shares": {}}, "shares: .*together they are not 1"),
+        ({"shares": {"addition": 1.5, "subtraction": -0.5}}, "addition: 1.5: shares"),
+        (
+            {"enrichment": dataclasses.replace(AS_CODED, nines=40.0)},
+            "enrichment.nines: 40.0: shares are between 0 and 1",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(changes, message):
+    settings = dataclasses.replace(mixed(0.66), **changes)
+    with pytest.raises(InputError, match=message):
+        draw(settings, stream("bad"), 1, 1)

@@ -1,0 +1,169 @@
+import pytest
+import torch
+from networks import decoder, ids
+
+from mathprobe.errors import InputError
+from mathprobe.nets.taps import Tap, capture, names, patch
+
+Z, MID, POST = (
+    f"blocks.{name}"
+    for name in ("0.attn.hook_z", "0.hook_resid_mid", "1.mlp.hook_post")
+)
+
+
+@pytest.fixture
+def model():
+    return decoder()
+
+
+@pytest.fixture
+def tokens():
+    return ids(15, 3, 9)
+
+
+def hooked(model):
+    """Name the modules that something is still hooked to."""
+    return [name for name, part in model.named_modules() if part._forward_hooks]
+
+
+def zero(x):
+    return torch.zeros_like(x)
+
+
+def test_looking_changes_nothing(model, tokens):
+    before = model(tokens)
+    with capture(model, *names(model)):
+        assert torch.equal(model(tokens), before)
+    assert torch.equal(model(tokens), before)
+    assert hooked(model) == []
+
+
+def test_only_what_was_named_is_seen(model, tokens):
+    with capture(model, Z, MID) as seen:
+        assert seen == {}
+        model(tokens)
+    assert list(seen) == [Z, MID]
+
+
+def test_what_is_seen_is_of_the_last_run(model, tokens):
+    with capture(model, Z) as seen:
+        model(tokens)
+        model(tokens[:1])
+    assert len(seen[Z]) == 1
+    model(tokens)
+    assert len(seen[Z]) == 1
+
+
+def test_a_patch_changes_its_head_and_position_and_what_follows(model, tokens):
+    def without_head(z):
+        z[:, 5, 1] = 0.0
+        return z
+
+    watched = ["blocks.0.attn.hook_pattern", Z, "blocks.0.hook_attn_out", POST]
+    with capture(model, *watched) as clean:
+        before = model(tokens)
+    with patch(model, Z, without_head), capture(model, *watched) as patched:
+        after = model(tokens)
+    pattern, _, out, post = (clean[name] == patched[name] for name in watched)
+    assert pattern.all()
+    expected = clean[Z].clone()
+    expected[:, 5, 1] = 0.0
+    assert torch.equal(patched[Z], expected)
+    assert not torch.equal(clean[Z], expected)
+    assert out[:, :5].all()
+    assert out[:, 6:].all()
+    assert not out[:, 5].any(-1).all()
+    assert post[:, :5].all()
+    assert torch.equal(before[:, :5], after[:, :5])
+    for place in range(5, 9):  # attention of the second block carries it on
+        assert not torch.allclose(before[:, place], after[:, place])
+
+
+def test_a_patch_is_the_network_without_that_part(model, tokens):
+    with patch(model, "blocks.1.hook_mlp_out", zero):
+        patched = model(tokens)
+    with torch.no_grad():
+        model.blocks[1].mlp.leave.weight.zero_()
+        model.blocks[1].mlp.leave.bias.zero_()
+    assert torch.equal(model(tokens), patched)
+
+
+def test_activations_of_another_question_can_be_put_in_place(model, tokens):
+    other = tokens.flip(0)
+    with capture(model, "blocks.1.hook_resid_post") as seen:
+        expected = model(other)
+    with patch(model, "blocks.1.hook_resid_post", lambda x: seen.popitem()[1]):
+        assert torch.equal(model(tokens), expected)
+
+
+def test_gradients_pass_through_patches(model, tokens):
+    with patch(model, Z, lambda z: 2.0 * z):
+        model(tokens).sum().backward()
+    assert model.tokens.weight.grad.abs().sum() > 0
+
+
+def test_what_was_opened_first_acts_first(model, tokens):
+    with capture(model, Z) as outer, patch(model, Z, zero), capture(model, Z) as inner:
+        model(tokens)
+    assert outer[Z].abs().min() > 0
+    assert inner[Z].abs().max() == 0
+    with patch(model, Z, zero), patch(model, Z, torch.exp), capture(model, Z) as seen:
+        model(tokens)
+    assert (seen[Z] == 1.0).all()
+
+
+def test_writing_in_a_patch_does_not_reach_what_was_seen(model, tokens):
+    with capture(model, Z) as clean:
+        model(tokens)
+    with capture(model, Z) as seen, patch(model, Z, torch.Tensor.zero_):
+        model(tokens)
+    assert torch.equal(seen[Z], clean[Z])
+
+
+def test_an_inner_block_that_closes_leaves_the_outer_one(model, tokens):
+    before = model(tokens)
+    with patch(model, MID, zero):
+        with patch(model, POST, zero):
+            both = model(tokens)
+        outer = model(tokens)
+        assert hooked(model) == [MID]
+    assert not torch.equal(both, outer)
+    assert not torch.equal(outer, before)
+    assert torch.equal(model(tokens), before)
+
+
+def test_nothing_stays_hooked_after_an_exception(model, tokens):
+    before = model(tokens)
+
+    def fail(x):
+        raise RuntimeError("in the patch")
+
+    inside = pytest.raises(RuntimeError, match="in the patch")
+    with inside, capture(model, Z, POST), patch(model, MID, fail):
+        model(tokens)
+    assert hooked(model) == []
+    assert torch.equal(model(tokens), before)
+
+
+def test_an_unknown_tap_is_refused_with_the_known_ones(model):
+    message = r"unknown tap 'blocks.0.attn'; known taps are hook_embed, .*0.attn.hook_z"
+    with pytest.raises(InputError, match=message), capture(model, Z, "blocks.0.attn"):
+        pass
+    with pytest.raises(InputError, match=message), patch(model, "blocks.0.attn", zero):
+        pass
+    assert hooked(model) == []
+
+
+def test_a_patch_of_another_shape_is_refused(model, tokens):
+    refused = pytest.raises(
+        ValueError, match=r"0.attn.hook_z: \[9, 4, 5\] instead of \[3, 9"
+    )
+    with refused, patch(model, Z, lambda z: z.mean(0)):
+        model(tokens)
+    assert hooked(model) == []
+
+
+def test_taps_hold_nothing_that_is_saved(model):
+    assert not any("hook" in name for name in model.state_dict())
+    x = torch.randn(3)
+    assert Tap()(x) is x

@@ -1,0 +1,117 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mathprobe.arith.tokens import TOKENS, VOCABULARY, Layout, digits, text
+from mathprobe.errors import InputError
+
+# What the published code writes; the second answer is wrong (it is -0222220), which
+# is no business of the layout.
+WRITTEN = ["133357+182243=+0315600", "123450-345670=-0123230", "12345+67890=+080235"]
+
+
+def size(written):
+    return written.index("=") // 2
+
+
+def test_tokens_are_those_of_the_published_models():
+    known = {"0": 0, "9": 9, "+": 10, "-": 11, "=": 12, "*": 13, "\\": 14}
+    assert known.items() <= TOKENS.items()
+    assert len(VOCABULARY) == 15
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_what_is_written_reads_as_it_was_written(written):
+    layout = Layout(size(written))
+    ids = layout.parse([written, written])
+    assert ids.shape == (2, layout.length)
+    assert text(ids) == [written, written]
+    question = layout.parse([written[: layout.question_length]])
+    assert torch.equal(question, ids[:1, : layout.question_length])
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_parts_are_what_stands_between_the_signs(written):
+    layout = Layout(size(written))
+    parts = layout.split(layout.parse([written]))
+    assert text(parts.first) == [written[: layout.digits]]
+    assert VOCABULARY[parts.operator] == written[layout.digits]
+    assert text(parts.second) == [written[layout.digits + 1 : written.index("=")]]
+    assert text(parts.answer) == [written[written.index("=") + 1 :]]
+    operator = int(parts.operator)
+    again = layout.write(parts.first, operator, parts.second, parts.answer)
+    assert text(again) == [written]
+
+
+@pytest.mark.parametrize(("n", "length"), [(5, 19), (6, 22), (10, 34), (15, 49)])
+def test_sequences_are_as_long_as_published(n, length):
+    layout = Layout(n)
+    assert layout.length == len(layout.names) == length
+    assert (layout.question_length, layout.answer_length) == (2 * n + 2, n + 2)
+
+
+@settings(deadline=None)
+@given(n=st.integers(1, 25), k=st.integers(0, 24))
+def test_every_name_stands_where_the_published_formula_has_it(n, k):
+    layout, k = Layout(n), k % n
+    assert layout.position(f"D{k}") == n - 1 - k
+    assert layout.position("OPR") == n
+    assert layout.position(f"D'{k}") == 2 * n - k
+    assert layout.position("=") == 2 * n + 1
+    assert layout.position(f"A{n + 1}") == 2 * n + 2  # the sign
+    assert layout.position(f"A{k}") == 3 * n + 3 - k
+
+
+@pytest.mark.parametrize("n", [1, 6, 10, 21])
+def test_names_are_unambiguous(n):
+    assert len(set(Layout(n).names)) == Layout(n).length
+
+
+def test_names_of_six_digits():
+    names = "D5 D4 D3 D2 D1 D0 OPR D'5 D'4 D'3 D'2 D'1 D'0 = A7 A6 A5 A4 A3 A2 A1 A0"
+    assert Layout(6).names == tuple(names.split())
+
+
+def test_an_unknown_position_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"2 digits: no position 'A9'; .* D1, D0, OPR"):
+        Layout(2).position("A9")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("", "12+34", "1+2=", "123+45=", "12+34==", "12=34+", "12+34=046"),
+        *("12+34=+46", "12+34=*046", "12/34=", "１２+34=", "12+34=+046\n", " 12+34="),
+    ],
+)
+def test_what_is_no_question_is_refused(bad):
+    message = r"not a question about 2-digit numbers; they look like 00\+00= or 00\+"
+    with pytest.raises(InputError, match=message):
+        Layout(2).parse(["12+34=", bad])
+
+
+def test_questions_have_answers_or_have_none():
+    with pytest.raises(InputError, match="others have none"):
+        Layout(2).parse(["12+34=", "12+34=+046"])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 25).flatmap(lambda n: st.tuples(st.just(n), st.integers(0))))
+def test_digits_are_the_numbers_own(case):
+    n, number = case
+    number %= 10**n
+    row = digits([number, 0], n)
+    assert row.shape == (2, n)
+    assert int(text(row)[0]) == number
+
+
+@pytest.mark.parametrize("number", [-1, 100])
+def test_a_number_that_does_not_fit_is_refused(number):
+    with pytest.raises(InputError, match=f"{number}: not a number of at most 2 digits"):
+        digits([7, number], 2)
+
+
+def test_numbers_have_digits():
+    with pytest.raises(InputError, match="digits: 0"):
+        Layout(0)
