@@ -39,6 +39,7 @@ class Section(NamedTuple):
     corner: str
     head: list[str]
     rows: list[Row]
+    prose: bool = False  # cells hold sentences
 
 
 Namer = Callable[[str], str]
