@@ -39,3 +39,29 @@ def test_equal_squares_agree_and_constant_ones_say_nothing():
         "main/agreement/rank"
     ] == ("---")
     assert numbers._agreement(cells, {})["main/agreement/cells"] == "0"
+
+
+def test_failures_are_described_by_their_first_model_of_each_kind():
+    made = numbers.results(mock("paper"), facts("paper"))
+    assert made["failures/vectors/n"] == made["failures/vectors/published_n"] == "5"
+    assert made["failures/vectors/same_n"] == "yes"
+    assert made["failures/vectors/accuracy/published"] == "92"
+    assert made["failures/vectors/wrong/angles/published"] == "10"
+    assert made["failures/inverses/wrong/near/published"] == "84"
+    assert made["verifiers/vectors/paper/threshold"] == "1.045"
+    assert made["verifiers/vectors/paper/right"] == "60.0"
+    assert made["verifiers/vectors/paper/successes_below/published"] == "99.94"
+    assert made["verifiers/vectors/calibration/right/published"] == "---"
+    assert made["verifiers/vectors/wrong/mean/published"] == "1.28"
+    notebook = made["verifiers/vectors/wrong/mean/notebook"]
+    assert notebook == r"$1.28\cdot 10^{108}$"
+    assert made["verifiers/inverses/area"] == "0.600"
+
+
+def test_a_scale_without_inverses_says_so():
+    tables = {key: rows for key, rows in mock("demo").items() if "inverse" not in key}
+    made = numbers.results(tables, facts("demo"))
+    assert made["failures/vectors/shown"] == "yes"
+    assert made["failures/inverses/shown"] == "no"
+    assert made["failures/inverses/accuracy"] == "---"
+    assert made["verifiers/inverses/paper/threshold"] == "---"

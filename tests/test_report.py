@@ -78,7 +78,38 @@ def rows(n: int, printed: bool) -> dict[str, list[dict[str, Any]]]:
         **{"finished": "2026-01-02T03:04:05+00:00", "torch": "2.13.0"},
         **{"revision": "7e10" + "0" * 36, "clean": True},
     }
+    home = {"train": "uniform_wigner", "test": "uniform_wigner", **name, "seeds": 1}
+    home |= {"examples": 5000, "low": 0.6, "high": 0.62, "spread": None}
+    told = {"statistic": "below", "value": 0.61, "oracle": 0.9971}
+    vectors = f"eigenvectors_n{n}"
     return {
+        f"failures_{vectors}": [
+            {
+                **{**home, "quantity": quantity, "group": group, "at": 0.05, **told},
+                "tolerance": None if group == "all" else tolerance,
+                "published": 0.986 if printed else None,
+                "notebook": 0.98864 if printed else None,
+            }
+            for quantity, group, tolerance in (
+                *(("angle", "all", None), ("error", "all", None)),
+                *(("angle", "failure", 0.05), ("angle", "failure", 0.01)),
+            )
+        ],
+        f"verifiers_{vectors}": [
+            {
+                **{**home, "verifier": "vectors_condition", "chosen_by": chosen_by},
+                **{**told, "threshold": threshold, "statistic": statistic},
+                "published": 0.9994 if printed and chosen_by == "paper" else None,
+            }
+            for chosen_by, threshold, statistic in (
+                ("paper", 1.045, "successes_below"),
+                ("calibration", 1.1, "successes_below"),
+                (None, None, "auc"),
+            )
+        ],
+        f"roc_{vectors}": [
+            {"train": "laplace", **name, "seed": "oracle", "threshold": 1.0}
+        ],
         f"ood_{entry}": ood_rows(n, 0.34 if printed else None),
         f"tolerances_{entry}": [
             {"law": law, "tolerance": t, **score, "oracle": 0.91, "malformed": 0.0004}
@@ -161,11 +192,12 @@ def test_every_table_figure_and_notebook_is_shown_and_linked(paper):
     seen = parsed(paper)
     made = rows(5, printed=True)
     assert {f"tables/{key}.csv" for key in made} <= set(seen.linked)
-    assert {key for key in made if not key.startswith("curves")} <= seen.ids
+    unseen = {key for key in made if key.startswith(("curves", "roc"))}
+    assert made.keys() - unseen <= seen.ids
     assert {"figures/ood_heatmap.pdf", "notebooks/generalization.ipynb"} <= set(
         seen.linked
     )
-    assert seen.open.count("table") == len(made) - 1
+    assert seen.open.count("table") == len(made) - len(unseen)
     assert seen.open.count("figure") == seen.open.count("iframe") == 1
 
 
@@ -190,6 +222,24 @@ def test_learning_speed_says_when_and_else_how_far(paper):
     assert paper.count('title="best accuracy 97.5 %">2.4 M') == 7
     assert paper.count("not reached<small>best 97.5 %</small>") == 7
     assert paper.count("<small>paper 3.6 M</small>") == 14
+
+
+def test_what_failures_keep_stands_beside_exact_answers_and_the_printed(paper):
+    assert "deviation of all angles from π/2, wrong answers: below 0.05" in paper
+    beside = ("exact 99.7", "paper 98.6", "notebook 98.864")
+    cell = "".join(f"<small>{text}</small>" for text in beside)
+    assert paper.count(f">61.0<small>60.0–62.0</small>{cell}</td>") == 3  # not at 1 %
+    assert ">uniform wigner, base</th>" in paper
+
+
+def test_a_rate_of_a_rule_says_its_threshold(paper):
+    rule = "condition number of the eigenvectors"
+    assert f"{rule}, threshold of the paper: right answers believed, %" in paper
+    assert f"{rule}: area under the ROC curve" in paper
+    tip = "5 k test examples; 95 % interval 60.0 to 62.0; threshold 1.04"
+    assert paper.count(f'title="{tip}') == 1
+    assert paper.count("<small>paper 99.94</small>") == 1
+    assert ">0.610<small>0.600–0.620</small><small>exact 0.997</small>" in paper
 
 
 def test_laws_are_named_as_printed(paper):

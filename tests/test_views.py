@@ -81,3 +81,39 @@ def test_ceilings_keep_laws_together_that_are_compared(demo):
     assert ("eigenvectors", 5, "fp15", 7) in sizes
     assert ("eigenvectors", 5, "fp15", 1) in sizes
     assert ("eigenvectors", 5, "p1000", 1) in sizes
+
+
+def test_failures_are_seen_model_by_model_beside_the_nearest_printed_size(demo):
+    tables, all_facts = mock("paper"), facts("paper")
+    seen = {
+        (v["task"], v["n"], v["recipe"]): v for v in views.failures(tables, all_facts)
+    }
+    assert {key: view["published_n"] for key, view in seen.items()} == {
+        ("eigenvectors", 5, "base"): 5,
+        ("eigenvectors", 5, "half"): 5,
+        ("eigenvectors", 6, "base"): 6,
+        ("inverse", 5, "base"): 5,
+    }
+    place = ("norm_deviation", "all", None, "below", 0.01)
+    half = seen["eigenvectors", 5, "half"]
+    assert half["published"][place] == pytest.approx(0.967)
+    assert half["notebook"] == {}
+    assert place in half["cells"]
+    sizes = [view["published_n"] for view in views.failures(*demo)]
+    assert sizes == [5, 5, None]  # of symmetric inverses nothing is printed
+
+
+def test_verifiers_are_seen_model_by_model(demo):
+    seen = views.verifiers(*demo)
+    names = [view["verifier"] for view in seen]
+    assert names == ["vectors_condition", "matrix_condition", "matrix_condition"]
+    printed = seen[0]["published"]["vectors_condition", 1.045, "right"]
+    assert printed == pytest.approx(0.993)
+    assert seen[0]["cells"]["vectors_condition", "paper", "right"]["seeds"] == 2
+
+
+def test_a_law_without_a_printed_name_is_named_plainly(demo):
+    all_facts = demo[1]
+    assert views.law_name(all_facts, "abs_laplace") == "abs-Lapl"
+    mixed = views.law_name(all_facts, "laplace+uniform_wigner")
+    assert mixed == "laplace + uniform wigner"

@@ -110,11 +110,11 @@ def scientific(value: float) -> str:
 
 
 @_printed
-def significant(value: float, digits: int = 5) -> str:
-    """Print with so many significant digits; as a decimal power where it is huge."""
+def significant(value: float, digits: int = 4) -> str:
+    """Print with so many significant digits; as a decimal power where it is far off."""
     if math.isinf(value):
         return fixed(value, 0)
-    if abs(value) >= 1e5:
+    if value and not 1e-3 <= abs(value) < 1e5:
         return scientific(value)
     return plain(float(f"{value:.{digits}g}"))
 
@@ -156,7 +156,7 @@ def give_or_take(cell: Row) -> str:
     half = cell["spread"]
     if _missing(half) and not (_missing(cell["low"]) or _missing(cell["high"])):
         half = (cell["high"] - cell["low"]) / 2
-    return "" if _missing(half) else significant(half, 2)
+    return "" if _missing(half) or half == 0 else significant(half, 2)
 
 
 FILTERS = (

@@ -182,7 +182,7 @@ def _verifier_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
                 key = shown["verifier"], cell.get("threshold"), rate
                 printed = shown["published"].get(key)
                 numbers |= _beside(f"{prefix}/{chosen_by}/{rate}", cell, printed)
-            threshold = significant(cell.get("threshold"), 4)
+            threshold = significant(cell.get("threshold"))
             numbers[f"{prefix}/{chosen_by}/threshold"] = threshold
         area = shown["cells"].get((shown["verifier"], None, "auc"), {})
         for name, column in (("area", "value"), ("area/exact", "oracle")):

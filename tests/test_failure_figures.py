@@ -1,0 +1,201 @@
+"""What the figures of failures show, whatever the answers are."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import PUBLISHED
+
+from mathprobe.paper import failure_figures as draw
+from mathprobe.paper import figures
+
+EXAMPLES = 400
+QUANTITIES = {
+    "eigenvectors": (
+        *("eigenvalue_error", "norm_deviation", "row_cosine", "angle"),
+        "vectors_condition",
+    ),
+    "inverse": ("inverse_error", "matrix_condition"),
+}
+HOME = {"eigenvectors": "uniform_wigner", "inverse": "uniform_coefficients"}
+ANSWERS = ("mixed", "right", "wrong", "malformed")
+
+
+def measured(task, n=5, answers="mixed"):
+    """Made-up measures of two seeds and of exact answers, at home and elsewhere."""
+    rng = np.random.default_rng(1)
+    shape = 2, EXAMPLES
+    errors = {
+        "mixed": rng.uniform(0.0, 0.1, shape),
+        "right": np.full(shape, 0.01),
+        "wrong": np.full(shape, 3.0),
+        "malformed": np.full(shape, np.nan),
+    }
+    arrays = {}
+    for law in (HOME[task], "elsewhere"):
+        for name in ("error", *QUANTITIES[task]):
+            offset = 1.0 if name.endswith("condition") else 0.0
+            values = errors[answers] if name == "error" else rng.uniform(0, 1, shape)
+            if answers == "malformed" and not name.startswith("matrix"):
+                values = np.full(shape, np.nan)
+            arrays[f"{law}.{name}"] = offset + values
+            arrays[f"{law}.oracle_{name}"] = offset + rng.uniform(0, 0.04, EXAMPLES)
+    data = {"task": task, "law": HOME[task], "n": n}
+    return {**arrays, "spec": np.array(json.dumps({"data": data}))}
+
+
+def models(answers="mixed"):
+    return [draw.judged(measured(task, answers=answers), "base") for task in HOME]
+
+
+def rules(threshold=1.5):
+    """Verdicts on both models; a chosen threshold that believes everything."""
+    rows = [
+        {
+            **{"task": task, "train": law, "test": law, "n": 5, "recipe": "base"},
+            **{"chosen_by": chosen_by, "threshold": bound, "statistic": statistic},
+            **{"value": value, "published": published},
+        }
+        for task, law in HOME.items()
+        for chosen_by, bound, published in (
+            ("paper", threshold, 0.75),
+            ("calibration", np.inf, None),
+            (None, None, None),
+        )
+        for statistic, value in (
+            (("successes_below", 0.9), ("failures_above", 0.8))
+            if chosen_by
+            else (("auc", 0.95),)
+        )
+    ]
+    return pd.DataFrame(rows).astype({"published": float})
+
+
+def curves():
+    rows = [
+        {
+            **{"task": task, "train": law, "test": law, "n": 5, "recipe": "base"},
+            **{"seed": who, "threshold": x, "false_positive_rate": x},
+            "true_positive_rate": y,
+        }
+        for task, law in HOME.items()
+        for who in ("1", "2", "oracle")
+        for x, y in ((0.0, 0.0), (0.2, 0.9))
+    ]
+    return pd.DataFrame(rows)
+
+
+def drawn(kind, answers="mixed"):
+    if kind == "properties":
+        return draw.properties(models(answers), PUBLISHED)
+    if kind == "conditions":
+        return draw.conditions(models(answers), rules())
+    few = curves() if answers == "mixed" else curves().iloc[:0]
+    return draw.roc(models(answers), few, rules())
+
+
+KINDS = ("properties", "conditions", "roc")
+
+
+def lines(axes):
+    """The lines with points, by their colour."""
+    return {
+        line.get_color(): line
+        for line in axes.get_lines()
+        if len(line.get_xdata()) and line.get_marker() in ("None", None, "")
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("answers", ANSWERS)
+def test_any_answers_can_be_drawn_and_repeat_to_the_byte(kind, answers, tmp_path):
+    made = []
+    for name in ("first", "second"):
+        stem = tmp_path / name / "figure"
+        figures.save(drawn(kind, answers), stem)
+        made.append([stem.with_suffix(f".{e}").read_bytes() for e in ("pdf", "svg")])
+    assert made[0] == made[1]
+    assert b"/Type3" not in made[0][0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_figure_is_as_wide_as_the_text(kind):
+    assert drawn(kind).get_figwidth() == figures.WIDTH
+
+
+def test_only_answers_at_home_are_looked_at():
+    model = draw.judged(measured("inverse"), "half")
+    assert (model.task, model.law, model.n) == ("inverse", "uniform_coefficients", 5)
+    assert model.verifier == "matrix_condition"
+    home = measured("inverse")["uniform_coefficients.error"]
+    assert (model.part("error", "all") == home.ravel()).all()
+    assert len(model.part("error", "oracle")) == EXAMPLES
+    parted = [model.part("error", group) for group in ("success", "failure")]
+    assert (parted[0] < 0.05).all()
+    assert (parted[1] >= 0.05).all()
+    assert sum(map(len, parted)) == 2 * EXAMPLES
+
+
+def test_shares_count_what_is_malformed_as_not_below():
+    values = np.array([0.1, np.nan, 0.3, np.inf])
+    at = np.array([0.1, 0.2, 1e9])
+    assert draw.share_below(values, at).tolist() == [0.0, 0.25, 0.5]
+    assert np.isnan(draw.share_below(values[:0], at)).all()
+
+
+def test_each_property_of_each_model_has_a_panel_with_four_lines():
+    axes = drawn("properties").axes
+    names = [draw.KEPT[name].name for name in draw.KEPT]
+    assert [each.get_xlabel() for each in axes] == names
+    for each in axes:
+        assert {look["color"] for look in draw.LINES.values()} <= lines(each).keys()
+
+
+def test_printed_shares_are_dots_on_the_line_that_they_belong_to():
+    model = draw.judged(measured("eigenvectors"), "base")
+    found = dict(draw._printed(model, "norm_deviation", "all", PUBLISHED))
+    assert found[0.005] == pytest.approx(94.644)
+    assert found[0.01] == pytest.approx(98.864)
+    wrong = dict(draw._printed(model, "angle", "failure", PUBLISHED))
+    assert wrong == {0.03: pytest.approx(10)}
+    assert not dict(draw._printed(model._replace(n=2), "angle", "failure", PUBLISHED))
+
+
+def test_the_thresholds_are_drawn_where_they_are_finite():
+    axes = drawn("conditions").axes[1]
+    upright = [line for line in axes.get_lines() if len(set(line.get_xdata())) == 1]
+    assert [line.get_xdata()[0] for line in upright] == [1.5]
+    left = drawn("conditions").axes[0].get_lines()
+    assert [line.get_xdata()[0] for line in left][1] == pytest.approx(0.5)  # of c - 1
+
+
+def test_every_point_keeps_within_the_panel():
+    model = draw.judged(measured("inverse"), "base")
+    wild = {**model.quantities, "matrix_condition": np.full(2 * EXAMPLES, 1e300)}
+    figure = draw.conditions([model._replace(quantities=wild)], rules())
+    for dots in figure.axes[0].collections:
+        assert (dots.get_offsets()[:, 0] == draw.EDGES[1]).all()
+
+
+def test_a_curve_ends_where_everything_is_believed():
+    axes = drawn("roc").axes[0]
+    for line in lines(axes).values():
+        assert (line.get_xdata()[-1], line.get_ydata()[-1]) == (100, 100)
+    assert "area 0.950" in [text.get_text() for text in axes.texts]
+
+
+def test_verdicts_lie_at_their_rates():
+    verdicts = rules()[rules()["task"] == "inverse"]
+    for name, (x, y) in {"paper": (20, 90), "published": (25, 75)}.items():
+        false, true = draw._verdict(verdicts, name)
+        assert (false.item(), true.item()) == pytest.approx((x, y))
+
+
+def test_tidy_tables_are_joined_with_their_task(tmp_path):
+    paths = [tmp_path / f"roc_{task}_n2.csv" for task in HOME]
+    for path in paths:
+        path.write_text("seed,n\n1,2\noracle,2\n")
+    table = draw.tidy(paths)
+    assert list(table["task"]) == ["eigenvectors"] * 2 + ["inverse"] * 2
+    assert list(table["seed"]) == ["1", "oracle"] * 2

@@ -1,0 +1,104 @@
+"""The notebooks of sections 2 and 3, on any predictions: right, mixed, malformed."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from made_up import CATALOG, PROJECT, PUBLISHED
+
+from mathprobe import files
+from mathprobe.paper import notebooks, tables
+from mathprobe.studies import linalg
+
+NOTEBOOKS = PROJECT / "paper" / "notebooks"
+HOME = {"eigenvectors": "uniform_wigner", "inverse": "uniform_coefficients"}
+
+
+def spoiled(best, answers):
+    """Answers of two seeds, of which none, every third or all are spoiled."""
+    made = torch.from_numpy(best).repeat(2, 1, 1, 1)
+    if answers == "mixed":
+        made[:, ::3] += 0.5
+    if answers == "malformed":
+        made[:] = torch.nan
+    return made.numpy()
+
+
+def written(folder, task, answers):
+    """Write what a run leaves of a model; give the notebooks' parameters."""
+    law = HOME[task]
+    spec = CATALOG.model("demo", task, law, 2, "base")
+    test = linalg.make_testset(CATALOG.testset("demo", task, law, 2))
+    test = {
+        name: values[:60] if values.ndim else values for name, values in test.items()
+    }
+    best = linalg.oracle(linalg.Codecs(spec), torch.from_numpy(test["matrix"])).numpy()
+    made = {f"{law}.prediction": spoiled(best, answers), f"{law}.oracle": best}
+    measured = linalg.examples(spec, {law: test}, made)
+    told = linalg.failures(measured, [0.05, 0.01])
+    home = folder / task / "base"
+    asked = CATALOG.testset("demo", task, law, 2)
+    paths = {
+        "examples": (home / "examples.npz", measured, spec),
+        "predictions": (home / "predictions.npz", made, spec),
+        "tests": (folder / task / "tests.npz", test, asked),
+    }
+    for path, arrays, said in paths.values():
+        files.save_arrays(path, {**arrays, "spec": np.array(said.json())})
+    parameters = {name: path for name, (path, _, _) in paths.items()}
+    kinds = {"failures": "properties", "verifiers": "verifiers", "roc": "roc"}
+    for kind, source in kinds.items():
+        path = folder / f"{kind}_{task}_n2.csv"
+        csv = folder / task / f"{source}.csv"
+        files.write_csv(csv, told[source], linalg.FAILURE_COLUMNS[source])
+        run = {"spec": spec.plain()}
+        model = tables.Trained("base", run, [], [], tables.read(csv))
+        rows = getattr(tables, kind)([model], PUBLISHED)
+        files.write_csv(path, rows, tables.COLUMNS[kind])
+        parameters[kind] = path
+    return parameters
+
+
+@pytest.fixture(scope="module", params=["exact", "mixed", "malformed"])
+def results(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    each = [written(folder, task, request.param) for task in HOME]
+    given = {name: " ".join(str(one[name]) for one in each) for name in each[0]}
+    given["published"] = str(PROJECT / "paper/published/charton2022.yaml")
+    given["figures"] = str(folder / "figures")
+    return request.param, folder, given
+
+
+def executed(name, results, needed):
+    _, folder, given = results
+    parameters = {key: given[key] for key in needed.split()}
+    source = NOTEBOOKS / f"{name}.py"
+    return notebooks.execute(source, parameters, folder / "kept.ipynb").html
+
+
+def drawn(results):
+    return {path.stem for path in (results[1] / "figures").glob("*.svg")}
+
+
+def test_what_failures_keep_is_shown_of_any_predictions(results):
+    html = executed(
+        "spectral_properties", results, "failures examples published figures"
+    )
+    assert "failure_properties" in drawn(results)
+    assert html.count("<table") == 3
+    assert "Of these models nothing is printed" in html
+    wrong = {"exact": 0, "mixed": 40, "malformed": 120}[results[0]]
+    found = re.findall(r"eigenvectors, n=2, base: (\d+) wrong, (\d+) malformed", html)
+    assert [int(count) for count in found[0]] == [wrong, 120 * (wrong == 120)]
+    assert str(results[1]) not in html
+
+
+def test_rules_are_applied_to_any_predictions(results):
+    needed = "verifiers roc examples predictions tests figures"
+    html = executed("verifiers", results, needed)
+    assert {"condition_error", "roc"} <= drawn(results)
+    believed = re.search(r"(\d+) of 60 predictions are believed", html)[1]
+    assert int(believed) == {"exact": 60, "mixed": 40, "malformed": 0}[results[0]]
+    assert "below 1.045" in html
+    assert str(results[1]) not in html
