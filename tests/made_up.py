@@ -1,5 +1,6 @@
 """Made-up results of a scale, in the shape of its tidy tables."""
 
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -8,10 +9,12 @@ from mathprobe.catalog import SCHEMA, Catalog, read
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import tables
+from mathprobe.paper.numbers import ON_ERRATA
 from mathprobe.paper.views import Labels
 
 PROJECT = Path(__file__).parent.parent
 PAPER = PROJECT / "paper"
+ERRATA = read(PAPER / "published" / "errata.yaml")
 PUBLISHED = read(PAPER / "published" / "charton2022.yaml")
 CATALOG = Catalog(read(PROJECT / "config" / "config.yaml"), read(PROJECT / SCHEMA))
 LAWS = CATALOG.laws
@@ -22,6 +25,7 @@ def facts(scale: str) -> dict:
     return {
         **CATALOG.facts(scale),
         "published": PUBLISHED,
+        "errata": ERRATA,
         "labels": Labels(PUBLISHED["labels"]),
     }
 
@@ -80,6 +84,38 @@ def condition_numbers() -> list[dict]:
         }
         for law, row in published["rows"].items()
         for quantile, value in zip(published["quantiles"], row, strict=True)
+    ]
+
+
+def ceilings() -> list[dict]:
+    """Make the tables of the paper easy: only its last task has a ceiling below 1."""
+    asked = CATALOG.ceilings()
+    rows = []
+    for question, tolerance in product(asked.questions, asked.tolerances):
+        share = 0.9 if "inverse" in question.data.task else 1.0
+        data, sides = question.data, (question.input, question.output)
+        rows.append(
+            {
+                **{"task": data.task, "test": data.law, "n": data.n},
+                **{"input": sides[0].encoding, "output": sides[1].encoding},
+                **{"tolerance": tolerance, "examples": question.examples},
+                **{"oracle": share, "low": share - 0.01, "high": share},
+                **{"label": 0.8, "label_low": 0.79, "label_high": 0.81},
+            }
+        )
+    return rows
+
+
+def evidence() -> list[dict]:
+    """Make something up for every point, and what the prose names."""
+    points = ERRATA["contradictions"].values()
+    named = [(name, "found") for point in points for name in point.get("evidence", [])]
+    return [
+        {
+            **{"evidence": name, "quantity": quantity, "unit": "%"},
+            **{"printed": 1.28, "value": 1.5, "low": None, "high": None},
+        }
+        for name, quantity in [*named, *ON_ERRATA.values()]
     ]
 
 
@@ -183,5 +219,7 @@ def mock(scale: str, **others: list[dict]) -> dict[str, list[dict]]:
         **of_failures(scale, "failures"),
         **of_failures(scale, "verifiers"),
         "condition_numbers": condition_numbers(),
+        "ceilings": ceilings(),
+        "evidence": evidence(),
         "runs": runs(CATALOG.all_models(scale)),
     }

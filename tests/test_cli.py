@@ -12,6 +12,7 @@ from mathprobe import cli, files
 from mathprobe.spec import Conditions, Draw, TestSet
 
 PUBLISHED = "paper/published/charton2022.yaml"
+ERRATA = "paper/published/errata.yaml"
 
 
 def run(*arguments):
@@ -213,7 +214,8 @@ def test_a_missing_file_is_named(tmp_path):
 def test_facts_that_are_none_are_named(arguments, said, trained, tmp_path):
     table = tmp_path / "ood_eigenvalues_n2.csv"
     run("table", "ood", table, "--published", PUBLISHED, "--models", trained)
-    assert said in refused(*arguments, "--published", PUBLISHED, "--tables", table)
+    files = "--published", PUBLISHED, "--errata", ERRATA, "--tables", table
+    assert said in refused(*arguments, *files)
 
 
 def test_a_parameter_without_a_value_is_named(tmp_path):

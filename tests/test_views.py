@@ -145,6 +145,36 @@ def test_without_tables_there_is_nothing_to_see(demo):
         assert view({}, demo[1]) == []
 
 
+@pytest.mark.parametrize(
+    ("printed", "where"),
+    [(0.85, "below"), (0.88, "below"), (0.89, "at"), (0.91, "at"), (0.92, "above")],
+)
+def test_a_printed_share_is_at_a_ceiling_where_rounding_leaves_that_open(
+    printed, where
+):
+    assert views.verdict(printed, {"low": 0.89, "high": 0.91}) == where
+
+
+def test_published_squares_stand_above_the_ceilings_of_their_tests(demo):
+    squares = {(s["task"], s["n"]): s for s in views.ceilings(*demo)}
+    assert list(squares) == [
+        *(("eigenvalues", n) for n in (5, 8, 10)),
+        *(("eigenvectors", 5), ("symmetric_inverse", 5)),
+    ]
+    easy, hard = squares["eigenvalues", 5], squares["symmetric_inverse", 5]
+    assert easy["verdicts"]["laplace", "laplace"] == "at"
+    assert hard["verdicts"]["abs_laplace", "abs_semicircle"] == "below"
+    assert hard["ceilings"]["laplace"]["oracle"] == 0.9
+
+
+def test_ceilings_keep_laws_together_that_are_compared(demo):
+    groups = views.ceilings_by_tolerance(*demo)
+    sizes = {(g["task"], g["n"], g["input"], len(g["tests"])) for g in groups}
+    assert ("eigenvectors", 5, "fp15", 7) in sizes
+    assert ("eigenvectors", 5, "fp15", 1) in sizes
+    assert ("eigenvectors", 5, "p1000", 1) in sizes
+
+
 def test_failures_are_seen_model_by_model_beside_the_nearest_printed_size(demo):
     tables, all_facts = mock("paper"), facts("paper")
     seen = {

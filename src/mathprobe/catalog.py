@@ -21,11 +21,21 @@ from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, is_positive, parts
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.spec import Conditions, Draw, Model, TestSet
+from mathprobe.spec import (
+    Ceilings,
+    Conditions,
+    Draw,
+    Evidence,
+    Model,
+    Question,
+    Side,
+    TestSet,
+)
 
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 BASE = "base"
 REFERENCE = "paper"  # the scale that is the paper itself
+INVERSION = {"task": "inverse", "law": "uniform_coefficients", "n": 5}  # section 3
 TABLES = {  # kinds of tidy tables, and the entries in the configuration they are for
     "ood": "out_of_distribution",
     "tolerances": "out_of_distribution",
@@ -213,6 +223,36 @@ class Catalog:
         study = self.linalg(scale)
         return Conditions(
             **study["tables"]["condition_numbers"], law_settings=study["laws"]
+        )
+
+    def _question(self, task: str, law: str, n: int | str, recipe: str) -> Question:
+        """Describe a test of the paper as the encodings of a recipe show it."""
+        test = self.testset(REFERENCE, task, law, n)
+        settings = self.recipe(REFERENCE, task, recipe)
+        sides = (Side.of(settings[side]) for side in ("input", "output"))
+        return Question(test.data, test.examples, *sides)
+
+    def ceilings(self) -> Ceilings:
+        """Describe every test that the paper's tables show, once, at its full size."""
+        study = self.linalg(REFERENCE)
+        asked = {}
+        for table in dict.fromkeys(TABLES.values()):
+            for entry in study["tables"][table]:
+                task = entry["task"]
+                # Only the comparison of laws tests a model on others than its own.
+                own = entry["laws"] if table == "failures" else laws_for(task)
+                for law in own:
+                    question = self._question(task, law, entry["n"], entry["recipe"])
+                    asked[question.json()] = question
+        return Ceilings(list(asked.values()), study["tests"]["tolerances"])
+
+    def evidence(self) -> Evidence:
+        """Describe the samples that the paper's statements are held against."""
+        schedule = self.recipe(REFERENCE, "eigenvalues", BASE)["schedule"]
+        return Evidence(
+            self.conditions(REFERENCE),
+            self._question(**INVERSION, recipe=BASE),
+            schedule["curve_every"],
         )
 
     def entries(self, scale: str, kind: str) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathprobe import files, provenance
 from mathprobe.errors import InputError
-from mathprobe.spec import Conditions, Model, TestSet
+from mathprobe.spec import Ceilings, Conditions, Evidence, Model, TestSet
 
 if TYPE_CHECKING:
     from mathprobe.team import Team
@@ -73,6 +73,26 @@ def conditions(args: Arguments) -> None:
     rows = linalg.condition_numbers(Conditions.parse(args.spec))
     beside = tables.condition_numbers(rows, catalog.read(args.published))
     files.write_csv(args.out, beside, tables.COLUMNS["condition_numbers"])
+
+
+@command(_conditions)
+def evidence(args: Arguments) -> None:
+    """Hold what the paper prints against itself and against samples."""
+    from mathprobe import catalog
+    from mathprobe.studies import evidence
+
+    published = catalog.read(args.published)
+    rows = evidence.table(published, Evidence.parse(args.spec))
+    files.write_csv(args.out, rows, evidence.COLUMNS)
+
+
+@command(_spec_and_out)
+def ceilings(args: Arguments) -> None:
+    """Score exact answers through the encodings of the paper's models."""
+    from mathprobe.studies import ceilings
+
+    rows = ceilings.table(Ceilings.parse(args.spec))
+    files.write_csv(args.out, rows, ceilings.COLUMNS)
 
 
 def _save_with_spec(path: Path, arrays: dict[str, Any], spec: Model | TestSet) -> None:
@@ -286,6 +306,7 @@ def _with_facts(parser: Parser) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--facts", required=True, help="scale and settings, as JSON")
     parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--errata", type=Path, required=True)
     parser.add_argument("--tables", type=Path, nargs="+", required=True)
 
 
@@ -298,6 +319,7 @@ def _facts(args: Arguments) -> dict[str, Any]:
         facts = json.loads(args.facts)
     except ValueError as error:
         raise InputError(f"--facts: not JSON ({error})") from error
+    facts["errata"] = catalog.read(args.errata)
     labels = Labels(published["labels"])
     return {**facts, "published": published, "labels": labels}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, Self, get_type_hints
+from typing import Any, Self, get_args, get_type_hints
 
 from mathprobe.errors import InputError
 
@@ -32,9 +32,7 @@ class Record:
             )
         return cls(
             **{
-                name: kind.of(values[name], f"{place}.{name}")
-                if is_dataclass(kind)
-                else values[name]
+                name: _built(kind, values[name], f"{place}.{name}")
                 for name, kind in known.items()
             }
         )
@@ -63,6 +61,16 @@ class Record:
             for key in sorted(ours.keys() | theirs.keys())
             if ours.get(key) != theirs.get(key)
         ]
+
+
+def _built(kind: Any, value: Any, place: str) -> Any:
+    """Build a record, or a list of records; any other value stands for itself."""
+    if is_dataclass(kind):
+        return kind.of(value, place)
+    of = next(iter(get_args(kind)), None)
+    if is_dataclass(of):
+        return [of.of(one, f"{place}[{i}]") for i, one in enumerate(value)]
+    return value
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -180,6 +188,33 @@ class Conditions(Record):
     n: int
     matrices: int
     law_settings: dict[str, dict[str, float | str]]
+
+
+@dataclass(frozen=True)
+class Question(Record):
+    """A test set as the tokens of two encodings show it."""
+
+    data: Draw
+    examples: int
+    input: Side
+    output: Side
+
+
+@dataclass(frozen=True)
+class Ceilings(Record):
+    """Questions whose exact answers are scored; no network takes part."""
+
+    questions: list[Question]
+    tolerances: list[float]
+
+
+@dataclass(frozen=True)
+class Evidence(Record):
+    """Samples, without a network, that the paper's statements are held against."""
+
+    conditions: Conditions
+    inverse: Question  # of section 3
+    epoch: int  # examples between two measurements
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 PUBLISHED = "paper/published/charton2022.yaml"
+ERRATA = "paper/published/errata.yaml"
 TESTSETS = "results/{scale}/linalg/testsets/{task}"
 MODEL = "results/{scale}/linalg/{task}/{law}/n{n}/{recipe}"
 TABLES = "results/{scale}/tables"
@@ -35,9 +36,12 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
     "squares": ["ood"],
     "tolerances": ["tolerances"],
     "learning_speed": ["learning_speed"],
-    "condition_numbers": [],
-    "runs": [],
+    "condition_numbers": ["condition_numbers"],
+    "ceilings": ["ceilings"],
+    "errata": ["evidence"],
+    "runs": ["runs"],
 }
+ONCE = ["condition_numbers", "ceilings", "evidence", "runs"]  # of no task and size
 ENGINE = tex.find(ROOT / tex.CACHE)
 PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
 
@@ -66,6 +70,14 @@ def model_spec(wildcards):
 
 def conditions_spec(wildcards):
     return CATALOG.conditions(wildcards.scale).json()
+
+
+def ceilings_spec(wildcards):
+    return CATALOG.ceilings().json()
+
+
+def evidence_spec(wildcards):
+    return CATALOG.evidence().json()
 
 
 def testsets(wildcards):
@@ -140,19 +152,20 @@ def files_of(folders):
 
 def tables_of(scale, kind):
     """Give the tidy tables of one kind at a scale."""
+    if kind in ONCE:
+        return [f"results/{scale}/tables/{kind}.csv"]
     names = [f"{kind}_{e['task']}_n{e['n']}" for e in CATALOG.entries(scale, kind)]
     return [f"results/{scale}/tables/{name}.csv" for name in dict.fromkeys(names)]
 
 
 def content_tables(wildcards):
     kinds = CONTENTS[wildcards.content]
-    made = [table for kind in kinds for table in tables_of(wildcards.scale, kind)]
-    return made or f"{TABLES}/{wildcards.content}.csv"
+    return [table for kind in kinds for table in tables_of(wildcards.scale, kind)]
 
 
 def all_tables(wildcards):
-    kinds = [t for kind in catalog.TABLES for t in tables_of(wildcards.scale, kind)]
-    return [*kinds, f"{TABLES}/condition_numbers.csv", f"{TABLES}/runs.csv"]
+    kinds = [*catalog.TABLES, *ONCE]
+    return [table for kind in kinds for table in tables_of(wildcards.scale, kind)]
 
 
 def failure_models(scale):

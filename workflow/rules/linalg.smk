@@ -1,4 +1,8 @@
 # The first study: test sets, models, predictions and scores (Charton 2022).
+WITHOUT_NETWORK = [  # what decides how exact answers score
+    *("linalg/codec", "linalg/draws", "linalg/encodings", "linalg/laws"),
+    *("linalg/scores", "linalg/tasks", "studies/linalg", "studies/ceilings"),
+]
 
 
 rule linalg_testset:
@@ -134,4 +138,39 @@ rule linalg_conditions:
         spec=conditions_spec,
     shell:
         "python -m mathprobe conditions {params.spec:q} {output}"
+        " --published {input.published} > {log} 2>&1"
+
+
+rule linalg_ceilings:
+    input:
+        code=expand("src/mathprobe/{module}.py", module=WITHOUT_NETWORK),
+    output:
+        f"{TABLES}/ceilings.csv",
+    log:
+        f"logs/{TABLES}/ceilings.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        spec=ceilings_spec,
+    shell:
+        "python -m mathprobe ceilings {params.spec:q} {output} > {log} 2>&1"
+
+
+rule linalg_evidence:
+    input:
+        published=PUBLISHED,
+        code=expand(
+            "src/mathprobe/{module}.py",
+            module=[*WITHOUT_NETWORK, "linalg/verifiers", "studies/evidence"],
+        ),
+    output:
+        f"{TABLES}/evidence.csv",
+    log:
+        f"logs/{TABLES}/evidence.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        spec=evidence_spec,
+    shell:
+        "python -m mathprobe evidence {params.spec:q} {output}"
         " --published {input.published} > {log} 2>&1"

@@ -42,6 +42,7 @@ rule paper_latex:
     input:
         tables=content_tables,
         published=PUBLISHED,
+        errata=ERRATA,
         template="paper/templates/{content}.tex.j2",
         shared="paper/templates/models.j2",
         code=["src/mathprobe/paper/latex.py", "src/mathprobe/paper/views.py"],
@@ -55,13 +56,14 @@ rule paper_latex:
         facts=facts,
     shell:
         "python -m mathprobe latex {input.template} {output} --facts {params.facts:q}"
-        " --published {input.published} --tables {input.tables} > {log} 2>&1"
+        " --published {input.published} --errata {input.errata} --tables {input.tables} > {log} 2>&1"
 
 
 rule paper_numbers:
     input:
         tables=all_tables,
         published=PUBLISHED,
+        errata=ERRATA,
         code=expand(
             "src/mathprobe/paper/{module}.py", module=["numbers", "latex", "views"]
         ),
@@ -75,7 +77,7 @@ rule paper_numbers:
         facts=facts,
     shell:
         "python -m mathprobe numbers {output} --facts {params.facts:q}"
-        " --published {input.published} --tables {input.tables} > {log} 2>&1"
+        " --published {input.published} --errata {input.errata} --tables {input.tables} > {log} 2>&1"
 
 
 # A rule for each notebook and scale: which figures there are depends on the scale, and
@@ -157,6 +159,7 @@ rule paper_report:
             "results/{{scale}}/notebooks/{notebook}.html", notebook=NOTEBOOKS
         ),
         published=PUBLISHED,
+        errata=ERRATA,
         template="paper/templates/report.html.j2",
         code=["src/mathprobe/paper/report.py", "src/mathprobe/paper/figures.py"],
     output:
@@ -169,6 +172,6 @@ rule paper_report:
         facts=facts,
     shell:
         "python -m mathprobe report {output} --facts {params.facts:q}"
-        " --template {input.template} --published {input.published}"
+        " --template {input.template} --published {input.published} --errata {input.errata}"
         " --tables {input.tables} --figures {input.figures}"
         " --notebooks {input.notebooks} > {log} 2>&1"

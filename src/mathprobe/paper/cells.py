@@ -37,6 +37,7 @@ class Section(NamedTuple):
     corner: str
     head: list[str]
     rows: list[Row]
+    prose: bool = False  # cells hold sentences
 
 
 Namer = Callable[[str], str]

@@ -15,7 +15,7 @@ import jinja2
 import pandas as pd
 
 from mathprobe.errors import InputError
-from mathprobe.paper import failure_sections
+from mathprobe.paper import errata_sections, failure_sections
 from mathprobe.paper import figures as draw
 from mathprobe.paper.cells import (
     NONE,
@@ -46,8 +46,12 @@ from mathprobe.paper.views import (
 BY_ENTRY = (
     *("failures", "verifiers", "roc", "ood", "tolerances", "learning_speed", "curves"),
 )
-ONCE = ("condition_numbers", "runs")
-LAST = ("settings", "runs")  # sections below figures and notebooks
+ONCE = ("condition_numbers", "ceilings", "evidence", "runs")
+LAST = (
+    "settings",
+    "runs",
+    *errata_sections.PARTS,
+)  # sections below figures and notebooks
 # Text that may look like a number, such as a revision 7e10.
 CAPTIONS = {
     "failure_properties": (
@@ -90,7 +94,8 @@ def build(
     """Build the page from tables (CSV), figures (SVG) and notebooks (HTML), by name.
 
     Facts: `scale`; and, where known, `labels` of the laws, the settings of the `study`
-    beside those of a `reference`, and under `head` what else the head is to show.
+    beside those of a `reference`, the `errata`, and under `head` what else the head is
+    to show.
     """
     read = {key: _read(path) for key, path in tables.items()}
     parts = {key: _entry(key) for key in read}
@@ -107,13 +112,14 @@ def build(
     ]
     first = next((key for key, entry in parts.items() if entry.kind == "ood"), None)
     cards = _cards(read[first], parts[first], name) if first else []
-    runs = read.get("runs", pd.DataFrame())
+    runs, evidence = (read.get(key, pd.DataFrame()) for key in ("runs", "evidence"))
+    errata = errata_sections.errata(facts.get("errata", {}), evidence)
     return _environment(template).render(
         scale=facts["scale"],
         shrunk=not facts["full"],
         head={**facts.get("head", {}), **_ran(runs)},
         cards=cards + _totals(runs),
-        sections=[*sections, *_settings(facts)],
+        sections=[*sections, *_settings(facts), *errata],
         last=LAST,
         figures=[(key, _caption(key), _uri(path)) for key, path in figures.items()],
         notebooks={key: path.read_text() for key, path in notebooks.items()},
@@ -384,6 +390,7 @@ SECTIONS = {
     "tolerances": _tolerances,
     "learning_speed": _speed,
     "condition_numbers": _conditions,
+    "ceilings": errata_sections.ceilings,
     "runs": _runs,
 }
 

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from mathprobe.catalog import size
 from mathprobe.errors import InputError
 from mathprobe.linalg.laws import LAWS, PLUS, is_positive, is_symmetric, parts
-from mathprobe.paper.tables import Row, printed_rows
+from mathprobe.paper.tables import SHOWN_TOLERANCE, Row, printed_rows
 
 Tables = dict[str, list[Row]]  # by the name of the file, without .csv
 Facts = Row  # scale, published, labels, laws, positive, study, reference
@@ -369,6 +369,77 @@ def _printed_near(
     return printed_size({task: fitting}, task, n)
 
 
+ROUNDING = 0.005  # half a point: accuracies are printed as whole percentages
+
+
+def ceilings(tables: Tables, facts: Facts) -> list[Row]:
+    """Give printed accuracies as squares, above what exact answers reach."""
+    return [
+        _beside_ceilings(facts, rows)
+        for rows in _ceiling_groups(tables, facts)
+        if _printed_cells(facts, rows[0]["task"], rows[0]["n"])
+        and rows[0]["test"] in facts["laws"]
+    ]
+
+
+def ceilings_by_tolerance(tables: Tables, facts: Facts) -> list[Row]:
+    """Give what exact answers reach: a row per question, a column per tolerance."""
+    return [_by_bound(rows, facts) for rows in _ceiling_groups(tables, facts)]
+
+
+def _ceiling_groups(tables: Tables, facts: Facts) -> list[list[Row]]:
+    """Part the ceilings by what is asked; laws that are compared stay together."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in tables.get("ceilings") or []:
+        own = None if row["test"] in facts["laws"] else row["test"]
+        what = (row[key] for key in ("task", "n", "input", "output"))
+        groups.setdefault((*what, own), []).append(row)
+    return list(groups.values())
+
+
+def _beside_ceilings(facts: Facts, rows: list[Row]) -> Row:
+    shown = {row["test"]: row for row in rows if row["tolerance"] == SHOWN_TOLERANCE}
+    printed = _printed_cells(facts, rows[0]["task"], rows[0]["n"])
+    return {
+        **{key: rows[0][key] for key in ("task", "n", "input", "output", "examples")},
+        "trains": _in_order(facts, (train for train, _ in printed)),
+        "tests": _in_order(facts, shown),
+        "published": printed,
+        "ceilings": shown,
+        "verdicts": {
+            (train, test): verdict(percent / 100, shown[test])
+            for (train, test), percent in printed.items()
+            if test in shown
+        },
+    }
+
+
+def verdict(printed: float, ceiling: Row) -> str:
+    """Say where a printed share lies: below a ceiling, at it, or above it.
+
+    It is at the ceiling when its rounding and the ceiling's interval leave that open.
+    """
+    if printed - ROUNDING > ceiling["high"]:
+        return "above"
+    return "at" if printed + ROUNDING >= ceiling["low"] else "below"
+
+
+def _by_bound(rows: list[Row], facts: Facts) -> Row:
+    bounds = sorted({row["tolerance"] for row in rows}, reverse=True)
+    tests = _in_order(facts, (row["test"] for row in rows))
+    return {
+        **{key: rows[0][key] for key in ("task", "n", "input", "output")},
+        **{"tests": tests, "tolerances": bounds},
+        "cells": {
+            bound: {
+                who: [row[who] for row in rows if row["tolerance"] == bound]
+                for who in ("oracle", "label")
+            }
+            for bound in bounds
+        },
+    }
+
+
 PLACE = (
     *("cpu", "device", "threads", "processes", "precision"),
     *("python", "torch", "revision", "clean"),
@@ -409,5 +480,7 @@ VIEWS = {
     "failures": failures,
     "verifiers": verifiers,
     "conditions": conditions,
+    "ceilings": ceilings,
+    "ceilings_by_tolerance": ceilings_by_tolerance,
     "places": runs,
 }

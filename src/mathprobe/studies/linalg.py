@@ -27,7 +27,7 @@ from mathprobe.linalg.tasks import TASKS
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
 from mathprobe.seeds import seed, stream
-from mathprobe.spec import Conditions, Draw, Model, Side, TestSet
+from mathprobe.spec import Conditions, Draw, Model, Question, Side, TestSet
 from mathprobe.team import ALONE, Team
 from mathprobe.training import Trainer
 
@@ -76,9 +76,9 @@ def curve_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
 
 @dataclass(frozen=True)
 class Codecs:
-    """How a model reads matrices and writes answers."""
+    """How a model reads matrices and writes answers, or how a question does."""
 
-    model: Model
+    model: Model | Question
 
     @cached_property
     def source(self) -> MatrixCodec:
@@ -342,11 +342,7 @@ def condition_numbers(spec: Conditions) -> list[dict[str, Any]]:
     """
     rows = []
     for law in draws.laws_for("symmetric_inverse"):
-        rng = stream(STUDY, "conditions", law, spec.n)
-        data = Draw("symmetric_inverse", law, spec.n, spec.n, spec.law_settings)
-        matrix, _, rejected = draw(data, rng, spec.matrices)
-        size = torch.linalg.eigvalsh(matrix).abs()
-        condition = (size.amax(1) / size.amin(1)).sort().values
+        condition, rejected = conditions(spec, law)
         facts = {"law": law, "n": spec.n, "matrices": spec.matrices}
         facts |= {"rejected": rejected}
         for quantile in QUANTILES:
@@ -355,3 +351,12 @@ def condition_numbers(spec: Conditions) -> list[dict[str, Any]]:
             shown |= {"low": condition[low], "high": condition[high]}
             rows.append({**facts, "quantile": quantile} | _floats(shown))
     return rows
+
+
+def conditions(spec: Conditions, law: str) -> tuple[Tensor, int]:
+    """Give condition numbers [matrices] of a law, sorted, and how many were redrawn."""
+    rng = stream(STUDY, "conditions", law, spec.n)
+    data = Draw("symmetric_inverse", law, spec.n, spec.n, spec.law_settings)
+    matrix, _, rejected = draw(data, rng, spec.matrices)
+    size = torch.linalg.eigvalsh(matrix).abs()
+    return (size.amax(1) / size.amin(1)).sort().values, rejected

@@ -1,0 +1,75 @@
+"""What can be reached through tokens at all: ceilings of accuracy, without a network.
+
+Two exact answers are scored as a model's would be.  The `oracle` solves the matrix that
+the input tokens show and rounds as the output does.  The `label` is what a model is
+trained to write: the answer to the unrounded matrix, rounded as the output does.
+B: examples, [r, c]: matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mathprobe.linalg.scores import relative_error, wilson
+from mathprobe.linalg.tasks import TASKS
+from mathprobe.spec import Ceilings, Question, TestSet
+from mathprobe.studies.linalg import Codecs, make_testset
+
+COLUMNS = (
+    *("task", "test", "n", "input", "input_digits", "output", "output_digits"),
+    *("tolerance", "examples", "oracle", "low", "high"),
+    *("label", "label_low", "label_high"),
+)
+
+
+def drawn(question: Question) -> tuple[Tensor, Tensor]:
+    """Draw matrices [B, r, c] and exact answers: those of the test set's file."""
+    test = make_testset(TestSet(question.data, question.examples))
+    return torch.from_numpy(test["matrix"]), torch.from_numpy(test["answer"])
+
+
+def errors(question: Question) -> dict[str, Tensor]:
+    """Give the relative errors [B] of both exact answers."""
+    codecs, task = Codecs(question), question.data.task
+    matrix, answer = drawn(question)
+    # As `judge` and `oracle` have it; to round everything once takes half the time.
+    seen, label = codecs.source.rounded(matrix), codecs.target.rounded(answer)
+    answers = {
+        "oracle": codecs.target.rounded(TASKS[task].solve(seen)),
+        "label": label,
+    }
+    return {
+        who: relative_error(task, seen, label, made) for who, made in answers.items()
+    }
+
+
+def table(spec: Ceilings) -> Iterator[dict[str, Any]]:
+    """Score every question: a row per tolerance, shares between 0 and 1."""
+    for question in spec.questions:
+        error, name = errors(question), _name(question)
+        for tolerance in spec.tolerances:
+            yield {**name, "tolerance": tolerance, **_shares(error, tolerance)}
+
+
+def _name(question: Question) -> dict[str, Any]:
+    data = question.data
+    return {
+        **{"task": data.task, "test": data.law, "n": data.n},
+        **{"input": question.input.encoding, "input_digits": question.input.digits},
+        **{"output": question.output.encoding, "output_digits": question.output.digits},
+        "examples": question.examples,
+    }
+
+
+def _shares(errors: dict[str, Tensor], tolerance: float) -> dict[str, float]:
+    """Give the share of each answer within a tolerance, with its Wilson interval."""
+    row = {}
+    for who, error in errors.items():
+        correct, prefix = int((error < tolerance).sum()), "label_" * (who == "label")
+        low, high = wilson(correct, len(error))
+        row |= {who: correct / len(error), f"{prefix}low": low, f"{prefix}high": high}
+    return row

@@ -1,0 +1,93 @@
+"""Ceilings: what exact answers score once tokens have rounded them."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from mathprobe.spec import Ceilings, Draw, Question, Side, TestSet
+from mathprobe.studies import ceilings, linalg
+
+THREE = Side("fp15", 3), Side("p1000", 3)
+
+
+def question(task, law, n=5, sides=THREE, examples=10_000):
+    return Question(Draw(task, law, n, n, {}), examples, *sides)
+
+
+def shares(asked, tolerances=(0.05,)):
+    return list(ceilings.table(Ceilings([asked], list(tolerances))))
+
+
+@pytest.mark.parametrize(
+    ("task", "law", "label"),  # computed independently, with other samples
+    [
+        ("inverse", "uniform_coefficients", [0.919, 0.852, 0.599, 0.223]),
+        ("inverse", "gaussian_coefficients", [0.912, 0.797, 0.538, 0.152]),
+        ("symmetric_inverse", "uniform", [0.947, 0.883, 0.723, 0.412]),
+        ("symmetric_inverse", "abs_laplace", [0.885, 0.735, 0.511, 0.197]),
+        ("symmetric_inverse", "marchenko_pastur", [0.348, 0.132, 0.037, 0.004]),
+        ("eigenvectors", "semicircle", [1.0, 1.0, 1.0, 0.832]),
+    ],
+)
+def test_labels_score_what_was_found_independently(task, law, label):
+    rows = shares(question(task, law), (0.05, 0.02, 0.01, 0.005))
+    assert [row["label"] for row in rows] == pytest.approx(label, abs=0.015)
+
+
+def test_to_answer_what_the_tokens_say_is_never_worse_than_the_label():
+    for law in ("semicircle", "marchenko_pastur"):
+        row = shares(question("symmetric_inverse", law))[0]
+        assert row["low"] > row["label_high"]
+
+
+def test_errors_are_those_of_the_judge_and_the_oracle():
+    asked = question("eigenvectors", "laplace", n=3, examples=200)
+    codecs, (matrix, answer) = linalg.Codecs(asked), ceilings.drawn(asked)
+    found = ceilings.errors(asked)
+    best = linalg.oracle(codecs, matrix)
+    assert torch.equal(found["oracle"], linalg.judge(codecs, matrix, answer, best))
+    label = codecs.target.rounded(answer)
+    assert torch.equal(found["label"], linalg.judge(codecs, matrix, answer, label))
+
+
+def test_what_is_drawn_is_the_test_set_of_the_files():
+    asked = question("inverse", "uniform_coefficients", examples=50)
+    stored = linalg.make_testset(TestSet(asked.data, 50))
+    matrix, answer = ceilings.drawn(asked)
+    assert (matrix.numpy() == stored["matrix"]).all()
+    assert (answer.numpy() == stored["answer"]).all()
+
+
+def test_fewer_digits_lower_the_ceiling():
+    coarse = Side("p10", 1), Side("p10", 1)
+    fine, rough = (
+        shares(question("eigenvalues", "laplace", 2, sides, 2000))[0]
+        for sides in (THREE, coarse)
+    )
+    assert rough["oracle"] < 0.7 < 0.99 < fine["oracle"]
+    assert rough["label"] == 1.0, "a target is compared with itself"
+
+
+def test_a_row_says_what_was_asked():
+    row = shares(question("inverse", "uniform_coefficients", examples=60))[0]
+    assert set(row) == set(ceilings.COLUMNS)
+    assert (row["task"], row["input"], row["output_digits"]) == ("inverse", "fp15", 3)
+    assert row["low"] <= row["oracle"] <= row["high"]
+
+
+def test_the_catalog_asks_every_test_of_the_papers_tables_once(books):
+    asked = books.ceilings().questions
+    named = [(q.data.task, q.data.n, q.input.encoding, q.data.law) for q in asked]
+    assert len(set(named)) == len(named)
+    for task, n in (("eigenvalues", 10), ("eigenvectors", 5), ("symmetric_inverse", 5)):
+        assert {(task, n, "fp15", law) for law in books.laws} <= set(named)
+    assert ("inverse", 5, "fp15", "uniform_coefficients") in named
+    assert ("eigenvectors", 5, "p1000", "uniform_wigner") in named
+    assert {q.examples for q in asked} == {10_000}
+
+
+def test_questions_survive_their_text(books):
+    spec = books.ceilings()
+    assert Ceilings.parse(spec.json()) == spec
+    assert dataclasses.is_dataclass(Ceilings.parse(spec.json()).questions[0].data)
