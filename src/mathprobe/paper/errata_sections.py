@@ -17,10 +17,9 @@ from mathprobe.paper.cells import (
     known,
     listed,
     percent,
-    question,
     shaded,
 )
-from mathprobe.paper.figures import Entry
+from mathprobe.paper.views import Entry
 
 PARTS = {  # of the errata: title, note, and columns with their keys
     "contradictions": (
@@ -44,7 +43,7 @@ def ceilings(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Sectio
     columns = ["task", "n", "input", "output", "test"]
     for (task, n, source, target, law), part in table.groupby(columns, sort=False):
         found = {row["tolerance"]: row for row in part.to_dict("records")}
-        what = question(Entry(key, task, n)), f"{source.upper()} to {target.upper()}"
+        what = Entry(key, task, n).question, f"{source.upper()} to {target.upper()}"
         cells = [_ceiling(found.get(step)) for step in steps]
         apart = before not in (None, what)
         rows.append(Row(f"{what[0]}: {name(law)}", [Cell(what[1]), *cells], apart))

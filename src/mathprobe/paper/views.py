@@ -377,7 +377,7 @@ def ceilings(tables: Tables, facts: Facts) -> list[Row]:
     return [
         _beside_ceilings(facts, rows)
         for rows in _ceiling_groups(tables, facts)
-        if _printed_cells(facts, rows[0]["task"], rows[0]["n"])
+        if printed_cells(facts["published"], rows[0]["task"], rows[0]["n"])
         and rows[0]["test"] in facts["laws"]
     ]
 
@@ -399,11 +399,11 @@ def _ceiling_groups(tables: Tables, facts: Facts) -> list[list[Row]]:
 
 def _beside_ceilings(facts: Facts, rows: list[Row]) -> Row:
     shown = {row["test"]: row for row in rows if row["tolerance"] == SHOWN_TOLERANCE}
-    printed = _printed_cells(facts, rows[0]["task"], rows[0]["n"])
+    printed = printed_cells(facts["published"], rows[0]["task"], rows[0]["n"])
     return {
         **{key: rows[0][key] for key in ("task", "n", "input", "output", "examples")},
-        "trains": _in_order(facts, (train for train, _ in printed)),
-        "tests": _in_order(facts, shown),
+        "trains": in_order((train for train, _ in printed)),
+        "tests": in_order(shown),
         "published": printed,
         "ceilings": shown,
         "verdicts": {
@@ -426,7 +426,7 @@ def verdict(printed: float, ceiling: Row) -> str:
 
 def _by_bound(rows: list[Row], facts: Facts) -> Row:
     bounds = sorted({row["tolerance"] for row in rows}, reverse=True)
-    tests = _in_order(facts, (row["test"] for row in rows))
+    tests = in_order(row["test"] for row in rows)
     return {
         **{key: rows[0][key] for key in ("task", "n", "input", "output")},
         **{"tests": tests, "tolerances": bounds},
