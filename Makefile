@@ -11,7 +11,9 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all run env tex test lint bench lock clean
+STARTING := $(patsubst %,tests/test_%.py,workflow kill team envs)
+
+.PHONY: all run env tex test test-units test-processes lint bench lock clean
 
 all:
 	@mkdir -p .cache
@@ -46,7 +48,14 @@ tex: env
 	@python -m mathprobe tex || true # without TeX all but the PDF is made
 
 test: env tex lint
-	pytest
+	$(MAKE) -s -j2 --output-sync=target test-units test-processes
+
+# Tests that start processes of their own wait for them; the others need a core.
+test-units: env
+	pytest $(addprefix --ignore=,$(STARTING))
+
+test-processes: env tex
+	pytest $(STARTING)
 
 lint: env
 	ruff check .

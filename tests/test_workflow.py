@@ -20,13 +20,13 @@ LAWS = 7
 MODELS = {scale: CATALOG.all_models(scale) for scale in CATALOG.scales}
 
 
-def tested_on(scale, law):
+def models_asked(scale, law):
     """Count the models of a scale that a law tests."""
     tests = (CATALOG.tests(model["task"], model["law"]) for model in MODELS[scale])
     return sum(law in laws for laws in tests)
 
 
-def testsets(scale):
+def sets_of(scale):
     """Name the test sets that the models of a scale are asked."""
     return {
         (model["task"], law, model["n"])
@@ -37,7 +37,7 @@ def testsets(scale):
 
 def of_law(scale, law):
     """Name the test sets of a law."""
-    return [test for test in testsets(scale) if law in test]
+    return [test for test in sets_of(scale) if law in test]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_every_scale_is_planned_with_all_its_models(fresh, scale):
     jobs = fresh.planned(f"results/{scale}/paper.pdf")
     for rule in ("train", "predict", "score"):
         assert jobs[f"linalg_{rule}"] == len(MODELS[scale])
-    assert jobs["linalg_testset"] == len(testsets(scale))
+    assert jobs["linalg_testset"] == len(sets_of(scale))
     assert jobs["linalg_conditions"] == 1
     assert jobs["paper_pdf"] == 1
 
@@ -166,7 +166,7 @@ def test_a_changed_law_re_runs_exactly_what_depends_on_it(changed):
     jobs = changed.planned(SMOKE[1])
     assert jobs["linalg_testset"] == len(of_law("smoke", "laplace"))
     assert jobs["linalg_train"] == 1  # its own: no curve shows it
-    asked = tested_on("smoke", "laplace")
+    asked = models_asked("smoke", "laplace")
     assert LAWS < asked < len(MODELS["smoke"])
     assert jobs["linalg_predict"] == jobs["linalg_score"] == asked
     assert jobs["linalg_conditions"] == 1
@@ -378,7 +378,7 @@ def test_the_law_of_the_readme_grows_every_table_and_figure(smoke, tmp_path):
     jobs = more.planned(*targets(more))
     assert jobs["linalg_train"] == 1
     assert jobs["linalg_testset"] == len(of_law("smoke", "laplace"))
-    assert jobs["linalg_predict"] == tested_on("smoke", "laplace") + 1
+    assert jobs["linalg_predict"] == models_asked("smoke", "laplace") + 1
     done = more.snakemake("--cores", 2, "--show-failed-logs", "--", *targets(more))
     assert done.returncode == 0, done.stdout
     rows = (grown / "results/smoke/tables/ood_eigenvalues_n2.csv").read_text()

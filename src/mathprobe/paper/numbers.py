@@ -349,11 +349,12 @@ def _ceiling_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
 
 def _of_columns(square: Row, laws: list[str]) -> dict[str, str]:
     """Say what exact answers, labels and the best published model score on laws."""
-    rows = [square["ceilings"][law] for law in laws]
-    best = [
-        max(v for (_, test), v in square["published"].items() if test == law)
-        for law in laws
-    ]
+    best_of: dict[str, float] = {}
+    for (_, test), value in square["published"].items():
+        best_of[test] = max(value, best_of.get(test, value))
+    printed = [law for law in laws if law in best_of]  # of a new law nothing is
+    rows = [square["ceilings"][law] for law in printed]
+    best = [best_of[law] for law in printed]
     of_oracle = [high / row["oracle"] for high, row in zip(best, rows, strict=True)]
     return {
         "oracle": span(100 * row["oracle"] for row in rows),
