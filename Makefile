@@ -11,9 +11,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-STARTING := $(patsubst %,tests/test_%.py,workflow kill team envs)
-
-.PHONY: all run env tex test test-units test-processes lint bench lock clean
+.PHONY: all run env tex test test-modules test-workflow lint bench lock clean
 
 all:
 	@mkdir -p .cache
@@ -48,14 +46,14 @@ tex: env
 	@python -m mathprobe tex || true # without TeX all but the PDF is made
 
 test: env tex lint
-	$(MAKE) -s -j2 --output-sync=target test-units test-processes
+	$(MAKE) -s -j2 --output-sync=target test-modules test-workflow
 
-# Tests that start processes of their own wait for them; the others need a core.
-test-units: env
-	pytest $(addprefix --ignore=,$(STARTING))
+# The two take about as long as each other.
+test-modules: env
+	pytest --ignore tests/test_workflow.py
 
-test-processes: env tex
-	pytest $(STARTING)
+test-workflow: env tex
+	pytest tests/test_workflow.py
 
 lint: env
 	ruff check .
