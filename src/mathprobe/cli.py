@@ -156,7 +156,8 @@ def train(args: Arguments) -> None:
     with files.only_one(args.state):
         for folder in (args.state, args.model.parent):
             files.clear_leftovers(folder)
-        checkpoint.load_state(args.state)  # sets a damaged one aside for all
+        if args.processes > 1:  # before several read it at once
+            checkpoint.load_state(args.state)  # sets a damaged one aside
         together = args.spec, args.state, args.threads
         with team.lead(args.processes, _help_to_train, *together) as led:
             trainer = _train_to_the_end(args, device, led, origin)

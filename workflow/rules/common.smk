@@ -113,14 +113,15 @@ def shown(wildcards):
     return CATALOG.shown(**wildcards)
 
 
-def entries_folders(scale, entries):
-    """Give the folders of the models of some entries: one per training law."""
-    names = (name for entry in entries for name in CATALOG.models(entry))
-    return list(dict.fromkeys(MODEL.format(scale=scale, **name) for name in names))
+def folders_of(scale, models):
+    """Give the folders of models, each once."""
+    return list(dict.fromkeys(MODEL.format(scale=scale, **name) for name in models))
 
 
 def table_folders(wildcards):
-    return entries_folders(wildcards.scale, shown(wildcards))
+    entries = shown(wildcards)
+    models = [name for entry in entries for name in CATALOG.models(entry)]
+    return folders_of(wildcards.scale, models)
 
 
 def table_target(wildcards):
@@ -132,9 +133,7 @@ def table_target(wildcards):
 
 def all_folders(wildcards):
     """Give the folders of every model that the scale's paper shows."""
-    scale = wildcards.scale
-    entries = [e for kind in catalog.TABLES for e in CATALOG.entries(scale, kind)]
-    return entries_folders(scale, entries)
+    return folders_of(wildcards.scale, CATALOG.all_models(wildcards.scale))
 
 
 def files_of(folders):
@@ -176,8 +175,7 @@ def failure_models(scale):
 
 def failures_of(scale, file):
     """Give a file of every model whose failures are looked at."""
-    models = failure_models(scale)
-    return [f"{MODEL}/{file}".format(scale=scale, **name) for name in models]
+    return [f"{folder}/{file}" for folder in folders_of(scale, failure_models(scale))]
 
 
 def failure_tests(scale):
