@@ -1,0 +1,92 @@
+"""Commands about results as a whole: where they stand, what they cost, what is kept."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from mathprobe import files, provenance
+from mathprobe.cli.commands import Arguments, Parser, command
+
+PUBLISHED = Path("paper/published/charton2022.yaml")
+SHARE_REACHED = 0.79  # of matrix products, by training at n = 5: benchmarks/README.md
+
+
+def _codes(run: Path) -> set[str]:
+    """Give the digests of the code that made a model, over all attempts."""
+    return {attempt["code"] for attempt in files.read_json(run)["history"]}
+
+
+def _stale(parser: Parser) -> None:
+    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
+
+
+@command(_stale)
+def stale(args: Arguments) -> None:
+    """List the models that code older than this made; nothing retrains by itself."""
+    now = provenance.code_digest()
+    runs = sorted(args.results.rglob("run.json"))
+    old = [path for path in runs if _codes(path) != {now}]
+    for path in old:
+        print(path.parent)
+    print(f"{len(old)} of {len(runs)} models were made by other code", file=sys.stderr)
+
+
+def _status(parser: Parser) -> None:
+    parser.add_argument("results", type=Path, help="results/{scale}")
+    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+
+
+@command(_status)
+def status(args: Arguments) -> None:
+    """Show where every training of a scale is; `watch` keeps it live."""
+    from mathprobe import catalog, status
+
+    print(status.text(status.survey(catalog.load(args.config), args.results)))
+
+
+def _plan(parser: Parser) -> None:
+    parser.add_argument("target", type=Path, help="results/{scale}/paper.pdf")
+    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+    parser.add_argument("--published", type=Path, default=PUBLISHED)
+    rate = parser.add_mutually_exclusive_group()
+    rate.add_argument("--flops-per-second", type=float, help="of one device, training")
+    first = "of the first table's models, all seeds together"
+    rate.add_argument("--examples-per-second", type=float, help=first)
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=SHARE_REACHED,
+        help="of the measured rate of matrix products that training reaches "
+        "(%(default)s, as measured on a processor; less on a GPU with small batches)",
+    )
+
+
+@command(_plan)
+def plan(args: Arguments) -> None:
+    """Say what a scale's paper costs: models, examples, FLOP, hours of a device."""
+    from mathprobe import catalog, plan
+
+    books, scale = catalog.load(args.config), args.target.parent.name
+    costs = plan.survey(books, args.target, catalog.read(args.published))
+    if args.flops_per_second:
+        rate = plan.Rate(args.flops_per_second, "as given")
+    elif args.examples_per_second:
+        rate = plan.from_examples(books, scale, args.examples_per_second)
+    else:
+        rate = plan.measured(books, scale, args.share)
+    print(plan.text(costs, rate))
+
+
+def _record(parser: Parser) -> None:
+    parser.add_argument("results", type=Path, help="results/{scale}")
+    parser.add_argument("--record", type=Path, default=Path("paper/record"))
+
+
+@command(_record)
+def record(args: Arguments) -> None:
+    """Keep the metrics of all finished models of a scale, and where they are from."""
+    from mathprobe import record
+
+    for folder in record.keep(args.results, args.record):
+        print(folder)
