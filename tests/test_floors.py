@@ -9,7 +9,8 @@ import pytest
 
 SOURCE = Path("src/mathprobe")
 FLOORS = (
-    {"errors", "registry", "lazy", "seeds", "files", "provenance", "energy"},
+    {"errors", "registry", "lazy", "seeds", "files", "provenance", "energy"}
+    | {"intervals"},
     {"spec", "linalg", "arith"},
     {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"}
     | {"flops"},

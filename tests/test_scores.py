@@ -1,7 +1,5 @@
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mathprobe.linalg import scores
 from mathprobe.linalg.draws import draw, laws_for
@@ -69,31 +67,3 @@ def test_tolerances_are_strict_and_nested():
     assert [row["correct"] for row in rows] == [4, 2, 2, 1]
     assert [row["tolerance"] for row in rows] == list(tolerances)
     assert all(tuple(row) == scores.COLUMNS for row in rows)
-
-
-def test_wilson_agrees_with_its_formula():
-    z, share, total = 1.959963984540054, 0.9, 100  # Wilson 1927
-    middle = share + z**2 / (2 * total)
-    half = z * (share * (1 - share) / total + z**2 / (4 * total**2)) ** 0.5
-    expected = [
-        (middle - half) / (1 + z**2 / total),
-        (middle + half) / (1 + z**2 / total),
-    ]
-    assert scores.wilson(90, total) == pytest.approx(expected)
-
-
-@given(st.integers(1, 10**5), st.data())
-def test_wilson_holds_the_share_and_stays_a_share(total, data):
-    correct = data.draw(st.integers(0, total))
-    low, high = scores.wilson(correct, total)
-    assert 0.0 <= low <= correct / total <= high <= 1.0
-    assert low < high
-
-
-@pytest.mark.parametrize("quantile", [0.5, 0.75, 0.9])
-def test_ranks_enclose_a_quantile_as_often_as_promised(quantile):
-    low, high = scores.quantile_ranks(quantile, 400)
-    sample = torch.rand(20_000, 400, generator=torch.Generator().manual_seed(1))
-    ordered = sample.sort().values
-    inside = (ordered[:, low] <= quantile) & (quantile <= ordered[:, high])
-    assert 0.945 < inside.double().mean() < 0.975

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from mathprobe.linalg import scores
+from mathprobe.intervals import quantile_ranks
 from mathprobe.linalg.encodings import ENCODINGS, Positional
 from mathprobe.linalg.laws import IID, LAWS
 from mathprobe.linalg.tasks import TASKS, Task
@@ -189,7 +189,7 @@ def test_only_marchenko_pastur_is_ever_rejected(measured):
 
 
 def test_scores_agree_with_the_ranks_of_their_module():
-    assert scores.quantile_ranks(0.5, 10_000) == (4901, 5098)
+    assert quantile_ranks(0.5, 10_000) == (4901, 5098)
 
 
 @pytest.fixture(scope="module")

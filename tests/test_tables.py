@@ -2,7 +2,7 @@ import pytest
 from made_up import measured_properties, measured_rates, told
 
 from mathprobe import catalog
-from mathprobe.linalg import scores
+from mathprobe.intervals import wilson
 from mathprobe.paper import tables
 from mathprobe.paper.tables import Trained
 
@@ -74,7 +74,7 @@ def test_published_shares_stand_beside_ours(published):
 def test_one_seed_has_an_interval_and_no_spread(published):
     row = next(tables.ood([model("laplace")], published))
     assert (row["seeds"], row["accuracy"], row["spread"]) == (1, 0.5, None)
-    assert (row["low"], row["high"]) == scores.wilson(5, 10)
+    assert (row["low"], row["high"]) == wilson(5, 10)
 
 
 def test_several_seeds_have_their_mean_and_spread(published):
@@ -82,7 +82,7 @@ def test_several_seeds_have_their_mean_and_spread(published):
     assert (row["seeds"], row["examples"]) == (3, 10)
     assert row["accuracy"] == pytest.approx(0.6)
     assert row["spread"] == pytest.approx(0.2)
-    assert (row["low"], row["high"]) == scores.wilson(6, 10)
+    assert (row["low"], row["high"]) == wilson(6, 10)
 
 
 def test_learning_speed_of_several_seeds_needs_all_of_them(published):

@@ -1,7 +1,8 @@
 # The first study: test sets, models, predictions and scores (Charton 2022).
 WITHOUT_NETWORK = [  # what decides how exact answers score
-    *("linalg/codec", "linalg/draws", "linalg/encodings", "linalg/laws"),
-    *("linalg/scores", "linalg/tasks", "studies/linalg", "studies/ceilings"),
+    *("intervals", "linalg/codec", "linalg/draws", "linalg/encodings"),
+    *("linalg/laws", "linalg/scores", "linalg/tasks"),
+    *("studies/linalg", "studies/ceilings"),
 ]
 
 
@@ -76,6 +77,7 @@ rule linalg_score:
         code=expand(
             "src/mathprobe/{module}.py",
             module=[
+                "intervals",
                 "linalg/codec",
                 "linalg/encodings",
                 "linalg/properties",
@@ -104,7 +106,12 @@ rule linalg_failures:
         examples=f"{MODEL}/examples.npz",
         code=expand(
             "src/mathprobe/{module}.py",
-            module=["linalg/properties", "linalg/verifiers", "studies/linalg"],
+            module=[
+                "intervals",
+                "linalg/properties",
+                "linalg/verifiers",
+                "studies/linalg",
+            ],
         ),
     output:
         properties=f"{MODEL}/properties.csv",

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from mathprobe.intervals import quantile_ranks, wilson
 from mathprobe.lazy import torch
-from mathprobe.linalg.scores import quantile_ranks, wilson
 from mathprobe.registry import Registry
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from mathprobe.intervals import wilson
 from mathprobe.lazy import torch
 from mathprobe.linalg.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-CONFIDENCE = 0.95
 ORACLE = "oracle"  # who answers exactly, within what the tokens show
 COLUMNS = (
     "seed",
@@ -45,26 +45,6 @@ def relative_error(
     hit = (prediction == target).flatten(1).all(1)
     of_nothing = torch.where(hit, 0.0, torch.inf)
     return torch.where((error == 0.0) & (size == 0.0), of_nothing, error / size)
-
-
-def wilson(correct: int, total: int) -> tuple[float, float]:
-    """Give the Wilson interval of a share at 95 % confidence."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def quantile_ranks(quantile: float, total: int) -> tuple[int, int]:
-    """Give the ranks, from 0, of a sorted sample that enclose a quantile at 95 %.
-
-    Free of the distribution: the number of values below a quantile is binomial.
-    """
-    from scipy.stats import binom
-
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = binom.ppf([tail, 1.0 - tail], total, quantile)
-    return max(0, int(low) - 1), min(total - 1, int(high))
 
 
 def table(

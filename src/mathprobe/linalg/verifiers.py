@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mathprobe.intervals import CONFIDENCE
 from mathprobe.lazy import torch
 from mathprobe.linalg.properties import condition_number, measured, share
-from mathprobe.linalg.scores import CONFIDENCE
 from mathprobe.registry import Registry
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from mathprobe.intervals import wilson
 from mathprobe.linalg.laws import parts
-from mathprobe.linalg.scores import ORACLE, wilson
+from mathprobe.linalg.scores import ORACLE
 
 Row = dict[str, Any]
 

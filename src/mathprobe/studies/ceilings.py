@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mathprobe.linalg.scores import relative_error, wilson
+from mathprobe.intervals import wilson
+from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import Ceilings, Question, TestSet
 from mathprobe.studies.linalg import Codecs, make_testset

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mathprobe.intervals import quantile_ranks, wilson
 from mathprobe.linalg import laws, verifiers
 from mathprobe.linalg.laws import BOUND, COEFFICIENTS, FACTOR, LAWS, WIGNER
-from mathprobe.linalg.scores import quantile_ranks, relative_error, wilson
+from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.registry import Registry

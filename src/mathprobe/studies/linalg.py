@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mathprobe.decoding import greedy
 from mathprobe.energy import gpu_joules
+from mathprobe.intervals import quantile_ranks
 from mathprobe.learner import BATCHES_PER_BLOCK, Learner
 from mathprobe.linalg import draws, properties, scores, verifiers
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
@@ -346,7 +347,7 @@ def condition_numbers(spec: Conditions) -> list[dict[str, Any]]:
         facts = {"law": law, "n": spec.n, "matrices": spec.matrices}
         facts |= {"rejected": rejected}
         for quantile in QUANTILES:
-            low, high = scores.quantile_ranks(quantile, spec.matrices)
+            low, high = quantile_ranks(quantile, spec.matrices)
             shown = {"value": condition.quantile(quantile)}
             shown |= {"low": condition[low], "high": condition[high]}
             rows.append({**facts, "quantile": quantile} | _floats(shown))
