@@ -96,11 +96,16 @@ def test_examples_are_measured_one_by_one(trained):
     assert arrays["semicircle.oracle_error"].shape == (30,)
 
 
-def test_failures_are_asked_of_tasks_that_have_properties_only(trained, tmp_path):
-    tables = [
-        f"--{kind}={tmp_path / kind}" for kind in ("properties", "verifiers", "roc")
+def test_failures_are_asked_of_tasks_that_have_properties_only(
+    trained, tests, tmp_path
+):
+    outputs = [
+        f"--{kind}={tmp_path / kind}"
+        for kind in ("properties", "verifiers", "roc", "home")
     ]
-    said = refused("failures", trained / "examples.npz", *tables, "--tolerances", 0.05)
+    made = "--predictions", trained / "predictions.npz", "--tests", *tests
+    arguments = *outputs, *made, "--tolerances", 0.05
+    said = refused("failures", trained / "examples.npz", *arguments)
     assert "task 'eigenvalues' has no properties; eigenvectors, " in said
 
 

@@ -9,7 +9,7 @@ from made_up import CATALOG, PROJECT, PUBLISHED
 
 from mathprobe import files
 from mathprobe.paper import notebooks, tables
-from mathprobe.studies import linalg
+from mathprobe.studies import failures, linalg
 
 NOTEBOOKS = PROJECT / "paper" / "notebooks"
 HOME = {"eigenvectors": "uniform_wigner", "inverse": "uniform_coefficients"}
@@ -36,22 +36,15 @@ def written(folder, task, answers):
     best = linalg.oracle(linalg.Codecs(spec), torch.from_numpy(test["matrix"])).numpy()
     made = {f"{law}.prediction": spoiled(best, answers), f"{law}.oracle": best}
     measured = linalg.examples(spec, {law: test}, made)
-    told = linalg.failures(measured, [0.05, 0.01])
-    home = folder / task / "base"
-    asked = CATALOG.testset("demo", task, law, 2)
-    paths = {
-        "examples": (home / "examples.npz", measured, spec),
-        "predictions": (home / "predictions.npz", made, spec),
-        "tests": (folder / task / "tests.npz", test, asked),
-    }
-    for path, arrays, said in paths.values():
-        files.save_arrays(path, {**arrays, "spec": np.array(said.json())})
-    parameters = {name: path for name, (path, _, _) in paths.items()}
+    told = failures.tables(spec, measured, [0.05, 0.01])
+    home = failures.home(spec, measured, {law: test}, made)
+    parameters = {"homes": folder / task / "base" / "home.npz"}
+    files.save_arrays(parameters["homes"], {**home, "spec": np.array(spec.json())})
     kinds = {"failures": "properties", "verifiers": "verifiers", "roc": "roc"}
     for kind, source in kinds.items():
         path = folder / f"{kind}_{task}_n2.csv"
         csv = folder / task / f"{source}.csv"
-        files.write_csv(csv, told[source], linalg.FAILURE_COLUMNS[source])
+        files.write_csv(csv, told[source], failures.COLUMNS[source])
         run = {"spec": spec.plain()}
         model = tables.Trained("base", run, [], [], tables.read(csv))
         rows = getattr(tables, kind)([model], PUBLISHED)
@@ -82,9 +75,7 @@ def drawn(results):
 
 
 def test_what_failures_keep_is_shown_of_any_predictions(results):
-    html = executed(
-        "spectral_properties", results, "failures examples published figures"
-    )
+    html = executed("spectral_properties", results, "failures homes published figures")
     assert "failure_properties" in drawn(results)
     assert html.count("<table") == 3
     assert "Of these models nothing is printed" in html
@@ -95,7 +86,7 @@ def test_what_failures_keep_is_shown_of_any_predictions(results):
 
 
 def test_rules_are_applied_to_any_predictions(results):
-    needed = "verifiers roc examples predictions tests figures"
+    needed = "verifiers roc homes figures"
     html = executed("verifiers", results, needed)
     assert {"condition_error", "roc"} <= drawn(results)
     believed = re.search(r"(\d+) of 60 predictions are believed", html)[1]

@@ -26,7 +26,7 @@
 
 # %% tags=["parameters"]
 failures = "results/demo/tables/failures_eigenvectors_n2.csv"
-examples = "results/demo/linalg/eigenvectors/uniform_wigner/n2/base/examples.npz"
+homes = "results/demo/linalg/eigenvectors/uniform_wigner/n2/base/home.npz"
 published = "paper/published/charton2022.yaml"
 figures = "results/demo/figures"
 
@@ -45,7 +45,7 @@ printed = yaml.safe_load(Path(published).read_text())
 rows = failure_figures.tidy(map(Path, failures.split()))
 models = [
     failure_figures.judged(files.load_arrays(path), path.parent.name)
-    for path in map(Path, examples.split())
+    for path in map(Path, homes.split())
 ]
 MODEL = ["task", "n", "recipe", "train"]
 

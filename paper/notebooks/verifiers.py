@@ -27,9 +27,7 @@
 # %% tags=["parameters"]
 verifiers = "results/demo/tables/verifiers_inverse_n2.csv"
 roc = "results/demo/tables/roc_inverse_n2.csv"
-examples = "results/demo/linalg/inverse/uniform_coefficients/n2/base/examples.npz"
-predictions = "results/demo/linalg/inverse/uniform_coefficients/n2/base/predictions.npz"
-tests = "results/demo/linalg/testsets/inverse/uniform_coefficients/n2.npz"
+homes = "results/demo/linalg/inverse/uniform_coefficients/n2/base/home.npz"
 figures = "results/demo/figures"
 
 # %%
@@ -41,17 +39,14 @@ import torch
 from IPython.display import SVG
 
 from mathprobe import files
-from mathprobe.linalg.laws import parts
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.verifiers import VERIFIERS, calibrate
 from mathprobe.paper import failure_figures
 from mathprobe.paper import figures as draw
-from mathprobe.spec import Model, TestSet
-from mathprobe.studies.linalg import Codecs
 
 models = [
     failure_figures.judged(files.load_arrays(path), path.parent.name)
-    for path in map(Path, examples.split())
+    for path in map(Path, homes.split())
 ]
 rules = failure_figures.tidy(map(Path, verifiers.split()))
 curves = failure_figures.tidy(map(Path, roc.split()))
@@ -60,28 +55,21 @@ pd.Series({name: rule.threshold for name, rule in VERIFIERS.items()}, name="thre
 # %% [markdown]
 # ## Apply a rule to predictions
 #
-# A verifier looks at a matrix and a prediction, nothing else. Here are the predictions
-# of the first model, and the test set that it was asked; for matrices and predictions
-# of your own, begin at the next cell.
+# A verifier looks at a matrix and a prediction, nothing else. Here are the first test
+# matrices of the first model, as its tokens show them, and what it predicted; for
+# matrices and predictions of your own, begin at the next cell.
 
 # %%
-answers = files.load_arrays(predictions.split()[0])
-spec = Model.parse(str(answers["spec"]))
-asked = {}
-for path in tests.split():
-    test = files.load_arrays(path)
-    data = TestSet.parse(str(test["spec"])).data
-    asked[data.task, data.n, data.law] = test
-
-law = parts(spec.data.law)[0]  # a mixture has several
-test = asked[spec.data.task, spec.data.n, law]
-codecs = Codecs(spec)
-matrix = codecs.source.rounded(torch.from_numpy(test["matrix"]))  # as the model saw it
-prediction = torch.from_numpy(answers[f"{law}.prediction"][0])  # of the first seed
-print(f"{spec.data.task}, {law}: matrices {tuple(matrix.shape)}")
+model = models[0]
+shown = files.load_arrays(homes.split()[0])
+matrix, answer, prediction = (
+    torch.from_numpy(shown[f"shown.{name}"])
+    for name in ("matrix", "answer", "prediction")
+)
+print(f"{model.task}, {model.law}: matrices {tuple(matrix.shape)}")
 
 # %%
-rule = VERIFIERS[models[0].verifier]
+rule = VERIFIERS[model.verifier]
 believed = rule.predict(matrix, prediction)
 print(f"{int(believed.sum())} of {len(believed)} predictions are believed")
 
@@ -89,8 +77,7 @@ print(f"{int(believed.sum())} of {len(believed)} predictions are believed")
 # Only now look at the solutions.
 
 # %%
-answer = codecs.target.rounded(torch.from_numpy(test["answer"]))
-correct = relative_error(spec.data.task, matrix, answer, prediction) < 0.05
+correct = relative_error(model.task, matrix, answer, prediction) < 0.05
 pd.crosstab(
     pd.Categorical.from_codes(correct.int(), ["wrong", "right"]),
     pd.Categorical.from_codes(believed.int(), ["doubted", "believed"]),

@@ -10,7 +10,7 @@ from mathprobe.errors import InputError
 
 KEPT = (
     *("run.json", "curve.csv", "scores.csv"),
-    *("properties.csv", "verifiers.csv", "roc.csv"),
+    *("properties.csv", "verifiers.csv", "roc.csv", "home.npz"),
 )
 NEEDED = KEPT[:3]
 

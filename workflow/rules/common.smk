@@ -85,8 +85,17 @@ def testsets(wildcards):
     return expand(f"{TESTSETS}/{{law}}/n{{n}}.npz", **{**wildcards, "law": laws})
 
 
+def testsets_at_home(wildcards):
+    laws = parts(wildcards.law)
+    return expand(f"{TESTSETS}/{{law}}/n{{n}}.npz", **{**wildcards, "law": laws})
+
+
 def tolerances(wildcards):
     return CATALOG.linalg(wildcards.scale)["tests"]["tolerances"]
+
+
+def failure_tolerances(wildcards):
+    return CATALOG.linalg(wildcards.scale)["tests"]["failure_tolerances"]
 
 
 def needs(kind, what):
@@ -167,43 +176,27 @@ def all_tables(wildcards):
     return [table for kind in kinds for table in tables_of(wildcards.scale, kind)]
 
 
-def failure_models(scale):
-    """Name the models whose failures are looked at."""
+def failures_at_home(scale):
+    """Give what is shown of every model whose failures are looked at."""
     entries = CATALOG.entries(scale, "failures")
-    return [name for entry in entries for name in CATALOG.models(entry)]
-
-
-def failures_of(scale, file):
-    """Give a file of every model whose failures are looked at."""
-    return [f"{folder}/{file}" for folder in folders_of(scale, failure_models(scale))]
-
-
-def failure_tests(scale):
-    """Give the test sets of the homes of these models."""
-    tests = [
-        f"{TESTSETS}/{{part}}/n{{n}}.npz".format(scale=scale, part=part, **name)
-        for name in failure_models(scale)
-        for part in parts(name["law"])
-    ]
-    return list(dict.fromkeys(tests))
+    models = [name for entry in entries for name in CATALOG.models(entry)]
+    return [f"{folder}/home.npz" for folder in folders_of(scale, models)]
 
 
 def notebook_inputs(scale):
     """Give what each notebook reads at a scale, by the names of its parameters."""
     tables = {kind: tables_of(scale, kind) for kind in catalog.TABLES}
-    examples = failures_of(scale, "examples.npz")
+    homes = failures_at_home(scale)
     return {
         "spectral_properties": {
             "failures": tables["failures"],
-            "examples": examples,
+            "homes": homes,
             "published": PUBLISHED,
         },
         "verifiers": {
             "verifiers": tables["verifiers"],
             "roc": tables["roc"],
-            "examples": examples,
-            "predictions": failures_of(scale, "predictions.npz"),
-            "tests": failure_tests(scale),
+            "homes": homes,
         },
         "generalization": {"ood": tables["ood"], "published": PUBLISHED},
         "learning_speed": {

@@ -104,16 +104,19 @@ rule linalg_score:
 rule linalg_failures:
     input:
         examples=f"{MODEL}/examples.npz",
+        predictions=f"{MODEL}/predictions.npz",
+        tests=testsets_at_home,
         code=expand(
             "src/mathprobe/{module}.py",
             module=[
                 "intervals",
                 "linalg/properties",
                 "linalg/verifiers",
-                "studies/linalg",
+                "studies/failures",
             ],
         ),
     output:
+        home=f"{MODEL}/home.npz",
         properties=f"{MODEL}/properties.csv",
         verifiers=f"{MODEL}/verifiers.csv",
         roc=f"{MODEL}/roc.csv",
@@ -124,9 +127,11 @@ rule linalg_failures:
     conda:
         "../../envs/python.yaml"
     params:
-        tolerances=[0.05, 0.01],  # of the paper, and the published notebook's other one
+        tolerances=failure_tolerances,
     shell:
-        "python -m mathprobe failures {input.examples} --tolerances {params.tolerances}"
+        "python -m mathprobe failures {input.examples} --home {output.home}"
+        " --predictions {input.predictions} --tests {input.tests}"
+        " --tolerances {params.tolerances}"
         " --properties {output.properties} --verifiers {output.verifiers}"
         " --roc {output.roc} > {log} 2>&1"
 

@@ -213,13 +213,16 @@ def _failures(parser: Parser) -> None:
     parser.add_argument("examples", type=Path)
     for table in ("--properties", "--verifiers", "--roc"):
         parser.add_argument(table, type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True, help="of what is shown")
+    parser.add_argument("--predictions", type=Path, required=True)
+    parser.add_argument("--tests", type=Path, nargs="+", required=True)
     parser.add_argument("--tolerances", type=float, nargs="+", required=True)
 
 
 @command(_failures)
 def failures(args: Arguments) -> None:
     """Say what wrong answers keep, and how well condition numbers predict them."""
-    from mathprobe.studies import linalg
+    from mathprobe.studies import failures, linalg
 
     measured = files.load_arrays(args.examples)
     spec = Model.parse(str(measured.pop("spec")))
@@ -228,5 +231,8 @@ def failures(args: Arguments) -> None:
         raise InputError(
             f"{args.examples}: task {spec.data.task!r} has no properties; {known} have"
         )
-    for kind, rows in linalg.failures(measured, args.tolerances).items():
-        files.write_csv(getattr(args, kind), rows, linalg.FAILURE_COLUMNS[kind])
+    answers = files.load_arrays(args.predictions)
+    shown = failures.home(spec, measured, _read_tests(args.tests, spec), answers)
+    _save_with_spec(args.home, shown, spec)
+    for kind, rows in failures.tables(spec, measured, args.tolerances).items():
+        files.write_csv(getattr(args, kind), rows, failures.COLUMNS[kind])

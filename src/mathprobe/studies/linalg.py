@@ -19,7 +19,7 @@ from mathprobe.decoding import greedy
 from mathprobe.energy import gpu_joules
 from mathprobe.intervals import quantile_ranks
 from mathprobe.learner import BATCHES_PER_BLOCK, Learner
-from mathprobe.linalg import draws, properties, scores, verifiers
+from mathprobe.linalg import draws, scores
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.properties import PROPERTIES
@@ -266,70 +266,19 @@ def score(
     measured: dict[str, np.ndarray], tolerances: list[float]
 ) -> Iterator[dict[str, Any]]:
     """Score measured predictions: a row per test set, seed and tolerance."""
-    for law, quantities in _by_law(measured).items():
+    for law, quantities in by_law(measured).items():
         for number, error in enumerate(quantities["error"], 1):
             name = {"seed": number, "test": law}
             yield from scores.table(name, error, quantities["oracle_error"], tolerances)
 
 
-def _by_law(measured: dict[str, np.ndarray]) -> dict[str, dict[str, Tensor]]:
+def by_law(measured: dict[str, np.ndarray]) -> dict[str, dict[str, Tensor]]:
+    """Part measured examples by test law, then by quantity: [seeds, B] or [B]."""
     laws: dict[str, dict[str, Tensor]] = {}
     for name, array in measured.items():
         law, quantity = name.rsplit(".", 1)
         laws.setdefault(law, {})[quantity] = torch.from_numpy(array)
     return laws
-
-
-def failures(
-    measured: dict[str, np.ndarray], tolerances: list[float]
-) -> dict[str, list[dict[str, Any]]]:
-    """Say what failures keep, and how well they are predicted: rows of three tables.
-
-    What fails depends on the tolerance; verifiers are judged at the first one.  In
-    the place of a seed the oracle has its name.
-    """
-    rows: dict[str, list[dict[str, Any]]] = {
-        "properties": [],
-        "verifiers": [],
-        "roc": [],
-    }
-    for law, quantities in _by_law(measured).items():
-        for who, own in _by_seed(quantities).items():
-            correct = {bound: own["error"] < bound for bound in tolerances}
-            right = correct[tolerances[0]]
-            ruled = {name: own[name] for name in VERIFIERS if name in own}
-            made = {
-                "properties": properties.summary(own, correct),
-                "verifiers": verifiers.table(ruled, right),
-                "roc": verifiers.roc(ruled, right),
-            }
-            name = {"seed": who, "test": law}
-            for kind, new in made.items():
-                rows[kind] += [{**name, **row} for row in new]
-    return rows
-
-
-def _by_seed(quantities: dict[str, Tensor]) -> dict[int | str, dict[str, Tensor]]:
-    """Part the quantities [seeds, B] of one test by who answered: [B] each."""
-    prefix = f"{ORACLE}_"
-    exact = {k: v for k, v in quantities.items() if k.startswith(prefix)}
-    made = {name: quantities[name] for name in quantities.keys() - exact.keys()}
-    who: dict[int | str, dict[str, Tensor]] = {
-        number: {name: made[name][number - 1] for name in quantities if name in made}
-        for number in range(1, len(made["error"]) + 1)
-    }
-    who[ORACLE] = {name.removeprefix(prefix): v for name, v in exact.items()}
-    return who
-
-
-FAILURE_COLUMNS = {
-    kind: ("seed", "test", *columns)
-    for kind, columns in {
-        "properties": properties.COLUMNS,
-        "verifiers": verifiers.COLUMNS["table"],
-        "roc": verifiers.COLUMNS["roc"],
-    }.items()
-}
 
 
 def _floats(values: dict[str, Tensor]) -> dict[str, float]:
