@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from mathprobe.decoding import complete
 from mathprobe.nets.decoder import Decoder, FeedForward
+from mathprobe.nets.layers import KeysValues
 from mathprobe.nets.taps import capture, names
 from mathprobe.spec import DecoderStack
 
@@ -199,3 +200,16 @@ def test_a_decoder_overfits_eight_sequences():
         loss.backward()
         adam.step()
     assert torch.equal(complete(model, tokens, 3), tokens[:, -3:])
+
+
+@pytest.mark.parametrize("start", [1, 4, LENGTH - 1])
+def test_going_on_from_keys_and_values_gives_the_same_logits(model, tokens, start):
+    taps = [f"blocks.{layer}.attn.hook_" for layer in range(len(model.blocks))]
+    with capture(model, *(tap + name for tap in taps for name in "kv")) as seen:
+        whole = model(tokens)
+    known = [
+        KeysValues(seen[f"{tap}k"][:, :start], seen[f"{tap}v"][:, :start])
+        for tap in taps
+    ]
+    rest = model(tokens[:, start:], known)
+    torch.testing.assert_close(rest, whole[:, start:])

@@ -14,7 +14,7 @@ FLOORS = (
     {"spec", "linalg", "arith"},
     {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"}
     | {"flops"},
-    {"progress"},
+    {"progress", "interp"},
     {"studies", "paper", "status", "plan", "record"},
     {"cli"},
 )

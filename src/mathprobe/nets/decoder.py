@@ -9,10 +9,13 @@ stand in a network of width 510.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
 
+from mathprobe.nets.layers import KeysValues
 from mathprobe.nets.taps import Tap
 from mathprobe.spec import DecoderStack
 
@@ -33,12 +36,21 @@ class CausalAttention(nn.Module):
         self.hook_z = Tap()  # [B, T, H, D_h]
         self.out = nn.Linear(heads * head_width, width)
 
-    def forward(self, x: Tensor, later: Tensor) -> Tensor:
-        """Attend from x [B, T, D] except where later [T, T] is true."""
+    def forward(
+        self, x: Tensor, later: Tensor, before: KeysValues | None = None
+    ) -> Tensor:
+        """Attend from x [B, T, D], and to what is before, but not where later is true.
+
+        Keys and values [B, S, H, D_h] of the tokens before may be given; later has
+        the shape [T, S + T].
+        """
         projected = self.query_key_value(x).unflatten(-1, (3, self.heads, -1))
         query, key, value = projected.unbind(-3)
         query, key = self.hook_q(query), self.hook_k(key)
         value = self.hook_v(value)
+        if before is not None:
+            key = torch.cat([before.keys, key], dim=1)
+            value = torch.cat([before.values, value], dim=1)
         scores = query.transpose(1, 2) @ key.permute(0, 2, 3, 1) * self.scale
         scores = scores.masked_fill(later, -torch.inf)
         pattern = self.hook_pattern(scores.softmax(-1))
@@ -79,9 +91,12 @@ class Block(nn.Module):
         self.mlp = FeedForward(stack.width)
         self.hook_mlp_out, self.hook_resid_post = Tap(), Tap()
 
-    def forward(self, x: Tensor, later: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, later: Tensor, before: KeysValues | None = None
+    ) -> Tensor:
         x = self.hook_resid_pre(x)
-        x = self.hook_resid_mid(x + self.hook_attn_out(self.attn(self.ln1(x), later)))
+        seen = self.attn(self.ln1(x), later, before)
+        x = self.hook_resid_mid(x + self.hook_attn_out(seen))
         return self.hook_resid_post(x + self.hook_mlp_out(self.mlp(self.ln2(x))))
 
 
@@ -98,14 +113,18 @@ class Decoder(nn.Module):
         self.unembed = nn.Linear(stack.width, words)
         self.apply(_initialise(INITIAL_SCALE * stack.width**-0.5))
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Score the token after each prefix of ids [B, T]: logits [B, T, V]."""
-        length = ids.shape[1]
-        later = torch.ones(length, length, dtype=torch.bool, device=ids.device).triu(1)
-        places = self.hook_pos_embed(self.positions.weight[:length])
+    def forward(self, ids: Tensor, before: Sequence[KeysValues] = ()) -> Tensor:
+        """Score the token after each prefix of ids [B, T]: logits [B, T, V].
+
+        Where ids continue others, keys and values of those are given, layer by layer.
+        """
+        start = before[0].keys.shape[1] if before else 0
+        end = start + ids.shape[1]
+        later = torch.ones(end, end, dtype=torch.bool, device=ids.device).triu(1)
+        places = self.hook_pos_embed(self.positions.weight[start:end])
         x = self.hook_embed(self.tokens(ids)) + places
-        for block in self.blocks:
-            x = block(x, later)
+        for block, known in zip_longest(self.blocks, before):
+            x = block(x, later[start:], known)
         return self.unembed(self.ln_final(x))
 
 

@@ -1,0 +1,184 @@
+"""Runs of a decoder in which something is changed.
+
+Q: questions, T: tokens, A: answer tokens, V: variants of a run, w: width at a tap.
+
+A change at a position reaches no earlier one.  What precedes the first change is
+therefore taken from the clean run, as keys and values, and computed no second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import groupby
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from mathprobe.decoding import complete
+from mathprobe.interp.nodes import Node, every
+from mathprobe.nets.decoder import Decoder
+from mathprobe.nets.layers import KeysValues
+from mathprobe.nets.taps import capture, patch
+
+ROWS = 1024  # questions, times variants, that a network is given at once
+RESIDUAL = "hook_resid_post"
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """Put a value [w], or one per question [Q, w], in the place of what passes.
+
+    The place is an index into what passes at the tap from the position on.
+    """
+
+    tap: str
+    position: int
+    index: tuple[int, ...]  # of the head, where the tap has heads
+    value: Tensor
+
+    def write(self, passing: Tensor, start: int) -> None:
+        """Write into what passes [Q, T - start, ..., w] from position start on."""
+        passing[(slice(None), self.position - start, *self.index)] = self.value
+
+
+def put(node: Node, values: Mapping[str, Tensor]) -> Edit:
+    """Take from values [Q or 1, T, ..., w], by tap, what replaces a node's."""
+    index = (node.index,) if node.kind == "head" else ()
+    return Edit(node.tap, node.position, index, values[node.tap][node.place])
+
+
+def put_residual(
+    position: int, layers: int, values: Mapping[str, Tensor]
+) -> list[Edit]:
+    """Replace what a position holds after every layer."""
+    taps = [f"blocks.{layer}.{RESIDUAL}" for layer in range(layers)]
+    return [Edit(tap, position, (), values[tap][:, position]) for tap in taps]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A decoder, and questions with the answers it gives [Q, T]; changes start here."""
+
+    model: Decoder
+    ids: Tensor
+    answer_length: int
+
+    @classmethod
+    def of(cls, model: Decoder, ids: Tensor, answer_length: int) -> Self:
+        """Have a decoder answer questions [Q, T]; the answers they come with go."""
+        own = complete(model, ids, answer_length)
+        return cls(model, torch.cat([ids[:, :-answer_length], own], 1), answer_length)
+
+    @property
+    def layers(self) -> int:
+        """Give the number of layers."""
+        return len(self.model.blocks)
+
+    @property
+    def heads(self) -> int:
+        """Give the number of heads of a layer."""
+        return self.model.blocks[0].attn.heads
+
+    @property
+    def positions(self) -> range:
+        """List the positions whose tokens are read; the last one is only written."""
+        return range(self.ids.shape[1] - 1)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """List all nodes."""
+        return every(self.positions, self.layers, self.heads)
+
+    @property
+    def expected(self) -> Tensor:
+        """Give the answers [Q, A] of the unchanged decoder."""
+        return self.ids[:, -self.answer_length :]
+
+    @torch.inference_mode()
+    def seen(self, *taps: str) -> dict[str, Tensor]:
+        """Collect what passes at taps of the clean run: [Q, T - 1, ...] by tap."""
+        with capture(self.model, *taps) as found:
+            self.model(self.ids[:, :-1])
+        return found
+
+    @cached_property
+    def _memory(self) -> list[KeysValues]:
+        taps = [f"blocks.{layer}.attn.hook_" for layer in range(self.layers)]
+        seen = self.seen(*(tap + name for tap in taps for name in "kv"))
+        return [KeysValues(seen[tap + "k"], seen[tap + "v"]) for tap in taps]
+
+    def only(self, chosen: Tensor) -> Run:
+        """Keep some of the questions, chosen by a mask or index [Q]."""
+        return Run(self.model, self.ids[chosen], self.answer_length)
+
+    def answers(
+        self, variants: Sequence[Sequence[Edit]], forced: bool = True
+    ) -> Tensor:
+        """Give the answers [V, Q, A] under every variant's edits.
+
+        Forced, every token is predicted from the unchanged answer so far; else from
+        what the changed decoder has written so far.
+        """
+        last = self.positions[-1]
+        starts = [min((e.position for e in edits), default=last) for edits in variants]
+        order = sorted(range(len(variants)), key=starts.__getitem__)
+        together = max(1, ROWS // len(self.ids))
+        found = self.expected.repeat(len(variants), 1, 1)
+        for _, group in groupby(enumerate(order), lambda pair: pair[0] // together):
+            chosen = [variant for _, variant in group]
+            start = starts[chosen[0]]
+            edits = [variants[variant] for variant in chosen]
+            found[chosen] = self._changed(edits, start, forced)
+        return found
+
+    @torch.inference_mode()
+    def _changed(
+        self, variants: Sequence[Sequence[Edit]], start: int, forced: bool
+    ) -> Tensor:
+        """Run some variants, in one pass, from the first position that is changed."""
+        count, length = len(variants), self.answer_length
+        before = [
+            KeysValues(*(_repeat(part[:, :start], count) for part in known))
+            for known in self._memory
+        ]
+        ids = self.ids.repeat(count, 1)
+        with ExitStack() as opened:
+            for tap, changes in _by_tap(variants):
+                function = partial(_write, changes, start, len(self.ids))
+                opened.enter_context(patch(self.model, tap, function))
+            for _ in range(1 if forced else length):
+                guess = ids[:, -length:].clone()
+                read = self.model(ids[:, start:-1], before).argmax(-1)[:, -length:]
+                ids[:, ids.shape[1] - read.shape[1] :] = read
+                if torch.equal(ids[:, -length:], guess):
+                    break
+        return ids[:, -length:].unflatten(0, (count, -1))
+
+
+def _repeat(x: Tensor, count: int) -> Tensor:
+    """Repeat x [Q, ...] as [count * Q, ...]; a single one is not copied."""
+    return x.expand(count, *x.shape).flatten(0, 1)
+
+
+def _by_tap(
+    variants: Sequence[Sequence[Edit]],
+) -> Iterator[tuple[str, list[tuple[int, Edit]]]]:
+    """Sort edits by tap; each keeps the number of its variant."""
+    found: dict[str, list[tuple[int, Edit]]] = {}
+    for number, edits in enumerate(variants):
+        for edit in edits:
+            found.setdefault(edit.tap, []).append((number, edit))
+    yield from found.items()
+
+
+def _write(
+    changes: Sequence[tuple[int, Edit]], start: int, questions: int, passing: Tensor
+) -> Tensor:
+    by_variant = passing.unflatten(0, (-1, questions))
+    for number, edit in changes:
+        edit.write(by_variant[number], start)
+    return passing

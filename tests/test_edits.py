@@ -1,0 +1,91 @@
+import pytest
+import torch
+from networks import decoder, ids
+
+from mathprobe.decoding import complete
+from mathprobe.interp import edits
+from mathprobe.interp.edits import Run, put, put_residual
+from mathprobe.interp.nodes import TAPS
+from mathprobe.nets.taps import patch
+
+LENGTH = 4
+
+
+@pytest.fixture
+def run():
+    return Run.of(decoder(), ids(15, 6, 9), LENGTH)
+
+
+@pytest.fixture
+def other(run):
+    """What passes at other questions, at every tap."""
+    layers = range(run.layers)
+    names = [*TAPS.values(), edits.RESIDUAL]
+    taps = [f"blocks.{layer}.{name}" for layer in layers for name in names]
+    return Run(run.model, ids(15, 6, 9, seed=1), LENGTH).seen(*taps)
+
+
+def patched(node, values):
+    def write(x):
+        x[node.place] = values[node.tap][node.place]
+        return x
+
+    return write
+
+
+def test_there_is_a_node_for_every_part_at_every_token_that_is_read(run):
+    assert len(run.nodes) == 8 * 2 * (4 + 1)
+    assert max(node.position for node in run.nodes) == 7
+
+
+def test_starting_at_the_change_gives_what_the_whole_run_gives(run, other):
+    found = run.answers([[put(node, other)] for node in run.nodes])
+    for node, answer in zip(run.nodes, found, strict=True):
+        with patch(run.model, node.tap, patched(node, other)):
+            whole = run.model(run.ids[:, :-1]).argmax(-1)[:, -LENGTH:]
+        assert torch.equal(answer, whole), node.name
+
+
+def test_free_answers_are_the_greedy_ones_of_the_changed_network(run, other):
+    differ = 0
+    for node in run.nodes:
+        free = run.answers([[put(node, other)]], forced=False)[0]
+        with patch(run.model, node.tap, patched(node, other)):
+            assert torch.equal(free, complete(run.model, run.ids, LENGTH))
+        differ += (free != run.answers([[put(node, other)]])[0]).sum()
+    assert differ > 0
+
+
+def test_variants_do_not_mix(run, other, monkeypatch):
+    nodes = [[put(node, other)] for node in run.nodes]
+    both = [[*one, *two] for one, two in zip(nodes, reversed(nodes), strict=True)]
+    together = run.answers(nodes + both)
+    monkeypatch.setattr(edits, "ROWS", 1)
+    assert torch.equal(run.answers(nodes + both), together)
+
+
+def test_a_position_is_replaced_after_every_layer(run, other):
+    changes = put_residual(5, run.layers, other)
+    found = run.answers([changes])[0]
+    with (
+        patch(run.model, changes[0].tap, lambda x: at(x, other[changes[0].tap], 5)),
+        patch(run.model, changes[1].tap, lambda x: at(x, other[changes[1].tap], 5)),
+    ):
+        whole = run.model(run.ids[:, :-1]).argmax(-1)[:, -LENGTH:]
+    assert torch.equal(found, whole)
+
+
+def at(x, values, position):
+    x[:, position] = values[:, position]
+    return x
+
+
+def test_without_a_change_the_answers_are_the_decoders_own(run):
+    assert torch.equal(run.answers([[]])[0], run.expected)
+    assert torch.equal(run.expected, complete(run.model, ids(15, 6, 9), LENGTH))
+
+
+def test_some_questions_can_be_kept(run):
+    kept = run.only(torch.tensor([4, 1]))
+    assert torch.equal(kept.ids, run.ids[[4, 1]])
+    assert kept.nodes == run.nodes
