@@ -6,12 +6,13 @@ TORCH ?= torch==2.13.0
 CORES ?= $(shell nproc)
 SCALE ?= demo
 SIZES ?= 5 8 10
+PARTS ?= test-modules test-workflow
 
 VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all run env tex test test-modules test-workflow lint bench lock clean
+.PHONY: all run env tex test test-modules test-workflow test-slurm lint bench lock clean
 
 all:
 	@mkdir -p .cache
@@ -46,14 +47,18 @@ tex: env
 	@python -m mathprobe tex || true # without TeX all but the PDF is made
 
 test: env tex lint
-	$(MAKE) -s -j2 --output-sync=target test-modules test-workflow
+	$(MAKE) -s -j3 --output-sync=target $(PARTS)
 
-# The two take about as long as each other.
+# The first two take about as long as each other; the third waits most of its time.
 test-modules: env
 	pytest --ignore tests/test_workflow.py
 
 test-workflow: env tex
 	pytest tests/test_workflow.py
+
+# On a real Slurm of one node, which is installed with apt where it is missing.
+test-slurm: env
+	pytest -m slurm tests/slurm
 
 lint: env
 	ruff check .

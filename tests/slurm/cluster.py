@@ -1,0 +1,266 @@
+"""A real Slurm on this machine alone: one node, made-up GPUs, in a folder of its own.
+
+    python tests/slurm/cluster.py COMMAND...
+
+runs a command inside such a cluster and stops the cluster after it (`bash` gives a
+shell).  Slurm is installed with apt where it is missing, which needs root.  Nothing is
+written outside of the folder: its `bin` holds Slurm's commands, each told where the
+configuration is, because jobs inside of jobs lose the variable that says so.
+"""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
+DAEMONS = ("munged", "slurmctld", "slurmd")
+COMMANDS = ("sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
+SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
+SECONDS_TO_START = 60.0
+
+# Accounting is none, as on many small clusters.  Without a memory for jobs that state
+# none, one job would take it all.  A requeued job waits for as long as a credential
+# lives.  The partitions' weight keeps priorities above 1, so that `nice` shows.  The
+# node claims more processors and memory than the machine has.
+CONFIGURATION = """\
+ClusterName=one
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller}
+SlurmdPort={node}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+CredType=cred/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=15
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+SlurmctldTimeout=10
+SlurmdTimeout=30
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=2
+JobAcctGatherParams=OverMemoryKill
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+PriorityType=priority/multifactor
+PriorityWeightPartition=1000
+DefMemPerCPU=500
+JobRequeue=1
+KillWait=20
+MinJobAge=3600
+ReturnToService=2
+SlurmdParameters=config_overrides
+GresTypes=gpu
+NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cpus} \
+RealMemory={memory_mb} Gres=gpu:{model}:{gpus}
+PartitionName=cpu Nodes=one Default=YES PriorityJobFactor=1 MaxTime=60 State=UP
+PartitionName=gpu Nodes=one PriorityJobFactor=1 MaxTime=60 State=UP
+"""
+
+
+class NoSlurm(RuntimeError):
+    """Slurm is not here and cannot be installed."""
+
+
+def install() -> None:
+    """Install Slurm with apt, where it is missing; raises NoSlurm where that fails."""
+    if all(shutil.which(name, path=SYSTEM) for name in (*DAEMONS, *COMMANDS)):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get", path=SYSTEM):
+        raise NoSlurm(
+            f"Slurm is missing, and installing it ({' '.join(PACKAGES)}) needs root "
+            "and apt; leave these tests out with `-m 'not slurm and not slurm_slow'`"
+        )
+    # At this run level, packages start no daemons.
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for arguments in (["update"], ["install", "-y", "--no-install-recommends"]):
+        packages = PACKAGES if "install" in arguments else ()
+        done = subprocess.run(
+            ["apt-get", "-qq", *arguments, *packages],
+            env=quiet,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise NoSlurm(f"apt-get {' '.join(arguments)}: {done.stdout[-2000:]}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports that nobody uses."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Cluster:
+    """One node with `gpus` made-up GPUs, between `with` and its end."""
+
+    model = "h200"
+
+    def __init__(
+        self, folder: Path, gpus: int = 4, cpus: int = 64, memory_mb: int = 64_000
+    ) -> None:
+        self.folder = folder
+        self.gpus, self.cpus, self.memory_mb = gpus, cpus, memory_mb
+        self.daemons: dict[str, subprocess.Popen] = {}
+        self.environment = {
+            **os.environ,
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}:{SYSTEM}",
+            "SLURM_CONF": str(folder / "slurm.conf"),
+        }
+
+    def __enter__(self) -> "Cluster":
+        install()
+        self._configure()
+        try:
+            self._start_munged()
+            self._start("slurmctld", "-D", "-c", "-f", self.folder / "slurm.conf")
+            self.start_node()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Cancel all jobs and end the daemons that were started here, no others."""
+        if "slurmd" in self.daemons:
+            self.call("scancel", "--user", pwd.getpwuid(os.getuid()).pw_name)
+            self._wait_for(lambda: not self.call("squeue", "--noheader"), "empty queue")
+        for name in reversed(self.daemons):
+            self.daemons[name].terminate()
+            self.daemons[name].wait(timeout=30)
+        self.daemons.clear()
+
+    def call(self, *command: object) -> str:
+        """Run one of Slurm's commands and give what it prints."""
+        done = subprocess.run(
+            list(map(str, command)),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(map(str, command))}: {done.stdout}")
+        return done.stdout.strip()
+
+    def state(self, job: str) -> str:
+        """Give a job's state, as `squeue` names it."""
+        shown = self.call("squeue", "--states=all", "--noheader", "--format=%i %T")
+        return dict(line.split() for line in shown.splitlines())[job]
+
+    def wait_for_jobs(self, jobs: list[str]) -> None:
+        """Wait until jobs are completed."""
+
+        def completed() -> bool:
+            return {self.state(job) for job in jobs} == {"COMPLETED"}
+
+        self._wait_for(completed, f"end of the jobs {', '.join(jobs)}")
+
+    def start_node(self) -> None:
+        """Start the node's daemon and wait until the controller hears of it."""
+        self._start("slurmd", "-D", "-N", "one", "-f", self.folder / "slurm.conf")
+        self._wait_for(self._is_up, "node that is up")
+
+    def kill_node(self) -> None:
+        """Kill the node's daemon as a crash does; what it had started goes on."""
+        self.daemons["slurmd"].kill()
+        self.daemons.pop("slurmd").wait()
+
+    def _is_up(self) -> bool:
+        state = self.call("sinfo", "--noheader", "--Node", "--format=%t")
+        return bool(state) and set(state.split()) <= {"idle", "mix", "alloc"}
+
+    def _configure(self) -> None:
+        controller, node = free_ports(2)
+        for name in ("bin", "state", "spool", "gpu"):
+            (self.folder / name).mkdir(parents=True)
+        text = CONFIGURATION.format(
+            host=socket.gethostname().split(".")[0],
+            user=pwd.getpwuid(os.getuid()).pw_name,
+            folder=self.folder,
+            controller=controller,
+            node=node,
+            cpus=self.cpus,
+            memory_mb=self.memory_mb,
+            model=self.model,
+            gpus=self.gpus,
+        )
+        (self.folder / "slurm.conf").write_text(text)
+        files = [self.folder / "gpu" / str(number) for number in range(self.gpus)]
+        for file in files:
+            file.symlink_to("/dev/null")
+        (self.folder / "gres.conf").write_text(
+            "".join(
+                f"NodeName=one Name=gpu Type={self.model} File={file}\n"
+                for file in files
+            )
+        )
+        for name in COMMANDS:
+            shim = self.folder / "bin" / name
+            real = shutil.which(name, path=SYSTEM)
+            conf = self.folder / "slurm.conf"
+            shim.write_text(f'#!/bin/sh\nSLURM_CONF={conf} exec {real} "$@"\n')
+            shim.chmod(0o755)
+
+    def _start_munged(self) -> None:
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o600)
+        paths = {"key-file": key}
+        for option in ("socket", "pid-file", "seed-file", "log-file"):
+            paths[option] = self.folder / f"munge.{option.removesuffix('-file')}"
+        options = [f"--{option}={path}" for option, path in paths.items()]
+        # Below a temporary folder, which others may write to, it asks to be forced.
+        self._start("munged", "--foreground", "--force", *options)
+        self._wait_for((self.folder / "munge.socket").exists, "munge's socket")
+
+    def _start(self, name: str, *options: object) -> None:
+        with (self.folder / f"{name}.out").open("a") as said:
+            self.daemons[name] = subprocess.Popen(
+                [shutil.which(name, path=SYSTEM), *map(str, options)],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _wait_for(self, condition, what: str) -> None:
+        end = time.monotonic() + SECONDS_TO_START
+        while not condition():
+            for name, daemon in self.daemons.items():
+                if daemon.poll() is not None:
+                    said = (self.folder / f"{name}.out").read_text()
+                    raise RuntimeError(f"{name} ended: {said[-2000:]}")
+            if time.monotonic() > end:
+                raise RuntimeError(f"no {what} after {SECONDS_TO_START:.0f} s")
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm-") as place,
+        Cluster(Path(place) / "cluster") as cluster,
+    ):
+        done = subprocess.run(sys.argv[1:] or ["bash"], env=cluster.environment)
+    sys.exit(done.returncode)
