@@ -21,8 +21,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mathprobe import catalog, files, provenance
-from mathprobe.learner import BATCHES_PER_BLOCK, PRECISIONS
+from mathprobe.learner import BATCHES_PER_BLOCK
 from mathprobe.linalg.encodings import ENCODINGS
+from mathprobe.objectives import PRECISIONS
 from mathprobe.seeds import stream
 from mathprobe.spec import Model
 from mathprobe.studies import linalg

@@ -13,7 +13,7 @@ FLOORS = (
     | {"intervals"},
     {"spec", "linalg", "arith"},
     {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"}
-    | {"flops"},
+    | {"flops", "objectives"},
     {"progress", "interp"},
     {"studies", "paper", "status", "plan", "record"},
     {"cli"},

@@ -39,7 +39,7 @@ def test_an_update_is_that_of_plain_torch(smoke_model):
         source, target = (ids[update * batch :][:batch] for ids in ours.blocks(0))
         logits = network(source, target[:, :-1], network.source_mask(source))
         loss = functional.cross_entropy(
-            logits.transpose(1, 2), target[:, 1:], ignore_index=ours.padding
+            logits.transpose(1, 2), target[:, 1:], ignore_index=ours.objective.padding
         )
         adam.zero_grad()
         loss.backward()

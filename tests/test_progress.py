@@ -7,7 +7,7 @@ import pytest
 
 from mathprobe import progress
 from mathprobe.errors import InputError
-from mathprobe.training import Progress
+from mathprobe.training import CURVE_COLUMNS, Progress
 
 
 class Halfway:
@@ -15,6 +15,7 @@ class Halfway:
 
     schedule = SimpleNamespace(examples=4000)
     curve: ClassVar = []
+    columns = CURVE_COLUMNS
     examples = 1000
 
 

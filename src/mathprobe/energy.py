@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 
+from mathprobe.lazy import torch
+
 LIBRARY = "libnvidia-ml.so.1"  # comes with the driver
 MILLIJOULES = 1e-3
 
@@ -22,3 +24,10 @@ def gpu_joules(uuid: str) -> float | None:
         or driver.nvmlDeviceGetTotalEnergyConsumption(device, ctypes.byref(consumed))
     )
     return None if failed else MILLIJOULES * consumed.value
+
+
+def device_joules(device: str) -> float | None:
+    """Read the counter of the GPU that torch uses; None without one."""
+    if device == "cpu":
+        return None
+    return gpu_joules(f"GPU-{torch.cuda.get_device_properties(device).uuid}")

@@ -1,6 +1,7 @@
-"""One seed of a model on its way: network, optimiser, data.  B: batch, S, T: tokens.
+"""One seed of a model on its way: network, objective, optimiser, data.  B: batch.
 
-Source: Charton 2022, appendix: Adam, gradients clipped in norm.  An update is a
+Source: Charton 2022, appendix: Adam, gradients clipped in norm; Quirke, Neo, Barez
+2024: AdamW, and GrokFast (Lee and others 2024) for a few models.  An update is a
 function of the state and of a place in the data, so it can be made again in the same
 bits.  On CUDA it is captured once and replayed, because at batch 64 its small kernels
 take longer to launch one by one than to run; and every seed has a stream of its own, so
@@ -11,18 +12,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mathprobe.spec import Schedule
+from mathprobe.objectives import Batch, Objective
+from mathprobe.spec import GrokFast, Schedule, Steps
 from mathprobe.team import ALONE, Team
 
 BATCHES_PER_BLOCK = 64  # data is drawn in blocks; part of what fixes the result
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+MEAN = "gradient_mean"  # in the state of a parameter
 WARM_UPS = 3  # updates that a capture needs before it, as torch's documentation says
-Blocks = Callable[[int], tuple[Tensor, Tensor]]  # block number -> ids [N, S], [N, T]
+Blocks = Callable[[int], Batch]  # block number -> what an objective reads, N rows
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How gradients become an update; as it stands, by Adam."""
+
+    clip_norm: float | None = None
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0  # of every parameter
+    grokfast: GrokFast | None = None
 
 
 class Learner:
@@ -32,22 +44,26 @@ class Learner:
         self,
         network: nn.Module,
         blocks: Blocks,
-        schedule: Schedule,
-        precision: str,
-        padding: int,
+        schedule: Schedule | Steps,
+        objective: Objective,
+        descent: Descent,
         team: Team = ALONE,
+        before: Callable[[int], None] = lambda update: None,
     ) -> None:
+        """Prepare; `before` is called before each update and may write weights."""
         self.network, self.blocks, self.schedule = network, blocks, schedule
-        self.padding, self.team = padding, team
+        self.objective, self.descent, self.team = objective, descent, team
+        self.before = before
         self.device = next(network.parameters()).device
-        self._dtype = PRECISIONS[precision]
         self._reached = team.share(network)
         self._rate = torch.zeros((), device=self.device)
         self._captures = self.device.type == "cuda" and team.size == 1
-        self.optimiser = _adam(network, self._rate, self._captures)
-        self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        self._block: tuple[int, tuple[Tensor, Tensor] | None] = (-1, None)
-        self._batch: tuple[Tensor, Tensor] | None = None  # where a capture reads it
+        self.optimiser = _adam(network, self._rate, descent, self._captures)
+        self.loss_sum = torch.zeros(
+            objective.shape, dtype=torch.float64, device=self.device
+        )
+        self._block: tuple[int, Batch | None] = (-1, None)
+        self._batch: Batch | None = None  # where a capture reads it
         self._graph: torch.cuda.CUDAGraph | None = None
         self._stream = torch.cuda.Stream() if self._captures else None
         self._data_stream = torch.cuda.Stream() if self._captures else None
@@ -61,12 +77,13 @@ class Learner:
         rows = slice(place * self.schedule.batch, (place + 1) * self.schedule.batch)
         with torch.cuda.stream(self._stream):
             self._rate.fill_(self.schedule.rate(update))
-            self._make(*(ids[rows] for ids in block))
+            self.before(update)
+            self._make(tuple(ids[rows] for ids in block))
         after = (update + 1) // BATCHES_PER_BLOCK
         if after > number and update + 1 < self.schedule.updates:
             self._fetch(after)  # while a device is still busy with this one
 
-    def _fetch(self, number: int) -> tuple[Tensor, Tensor]:
+    def _fetch(self, number: int) -> Batch:
         """Draw a block of data, beside the updates that are under way."""
         if self._block[0] != number:
             with torch.cuda.stream(self._data_stream):
@@ -78,14 +95,14 @@ class Learner:
             self._block = number, block
         return self._block[1]
 
-    def _make(self, source: Tensor, target: Tensor) -> None:
+    def _make(self, batch: Batch) -> None:
         if not self._captures:
-            self._update(source, target)
+            self._update(batch)
             return
         if self._graph is None:
-            self._batch = source.clone(), target.clone()
+            self._batch = tuple(ids.clone() for ids in batch)
             self._capture()
-        for place, ids in zip(self._batch, (source, target), strict=True):
+        for place, ids in zip(self._batch, batch, strict=True):
             place.copy_(ids)
         self._graph.replay()
 
@@ -96,32 +113,33 @@ class Learner:
             # Adam is made for a graph and warns that these updates are none.
             warnings.simplefilter("ignore", UserWarning)
             for _ in range(WARM_UPS):
-                self._update(*self._batch)
+                self._update(self._batch)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, stream=self._stream):
-            self._update(*self._batch)
+            self._update(self._batch)
         self.restore(kept)
 
-    def _update(self, source: Tensor, target: Tensor) -> None:
+    def _update(self, batch: Batch) -> None:
         self.optimiser.zero_grad()
-        words = (target[:, 1:] != self.padding).sum()  # of all processes' parts
-        source, target = self.team.part(source), self.team.part(target)
-        mixed = self._dtype != torch.float32
-        with torch.autocast(self.device.type, self._dtype, enabled=mixed):
-            mask = self.network.source_mask(source)
-            logits = self._reached(source, target[:, :-1], mask)
-        loss = functional.cross_entropy(
-            logits.flatten(0, 1).float(),
-            target[:, 1:].flatten(),
-            ignore_index=self.padding,
-            reduction="sum",
-        )
-        loss = loss / words
+        part = tuple(self.team.part(ids) for ids in batch)
+        losses = self.objective(self.network, self._reached, part, batch)
         # DDP takes the mean over processes of what is a sum.
-        (loss * self.team.size).backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip_norm)
+        (losses.mean() * self.team.size).backward()
+        if self.descent.grokfast:
+            self._amplify(self.descent.grokfast)
+        if self.descent.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.descent.clip_norm)
         self.optimiser.step()
-        self.loss_sum += self.team.total(loss.detach())
+        self.loss_sum += self.team.total(losses.detach())
+
+    def _amplify(self, grokfast: GrokFast) -> None:
+        """Add the mean of the gradients so far, which the first one begins."""
+        for parameter in self.network.parameters():
+            state, gradient = self.optimiser.state[parameter], parameter.grad
+            past = torch.where(state["step"] == 0, gradient, state[MEAN])
+            mean = torch.lerp(gradient, past, grokfast.decay)
+            state[MEAN].copy_(mean if grokfast.keeps else gradient)
+            gradient.add_(state[MEAN], alpha=grokfast.strength)
 
     def wait(self) -> None:
         """Wait until the last update is made."""
@@ -142,10 +160,10 @@ class Learner:
             for name, place in self.tensors().items():
                 place.copy_(tensors[name])
 
-    def take_loss(self) -> float:
-        """Give the sum of the losses since it was last taken, and begin anew."""
+    def take_loss(self) -> Tensor:
+        """Give the sums of the losses since they were last taken, and begin anew."""
         self.wait()
-        taken = float(self.loss_sum)
+        taken = self.loss_sum.cpu().clone()
         with torch.cuda.stream(self._stream):
             self.loss_sum.zero_()
         return taken
@@ -157,10 +175,17 @@ class Learner:
         return all(bool(tensor.isfinite().all()) for tensor in known)
 
 
-def _adam(network: nn.Module, rate: Tensor, captured: bool) -> torch.optim.Adam:
+def _adam(
+    network: nn.Module, rate: Tensor, descent: Descent, captured: bool
+) -> torch.optim.AdamW:
     """Make an optimiser whose state has its place from the start, as a graph needs."""
-    optimiser = torch.optim.Adam(
-        network.parameters(), lr=rate, fused=True, capturable=captured
+    optimiser = torch.optim.AdamW(  # without decay it is Adam
+        network.parameters(),
+        lr=rate,
+        betas=descent.betas,
+        weight_decay=descent.weight_decay,
+        fused=True,
+        capturable=captured,
     )
     for parameter in network.parameters():
         optimiser.state[parameter] = {
@@ -168,4 +193,6 @@ def _adam(network: nn.Module, rate: Tensor, captured: bool) -> torch.optim.Adam:
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
+        if descent.grokfast:
+            optimiser.state[parameter][MEAN] = torch.zeros_like(parameter)
     return optimiser

@@ -13,7 +13,7 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from mathprobe import files
-from mathprobe.training import CURVE_COLUMNS, Progress, Trainer
+from mathprobe.training import Progress, Trainer
 
 SECONDS_BETWEEN_LINES = 60.0
 SECONDS_BETWEEN_NOTES = 10.0
@@ -83,4 +83,6 @@ class Watcher:
         files.write_json(self.folder / JOURNAL, facts)
         if len(self.trainer.curve) != self.points:
             self.points = len(self.trainer.curve)
-            files.write_csv(self.folder / CURVE, self.trainer.curve, CURVE_COLUMNS)
+            files.write_csv(
+                self.folder / CURVE, self.trainer.curve, self.trainer.columns
+            )

@@ -24,6 +24,7 @@ DECIDING = (
     "nets/seq2seq.py",
     "spec.py",
     "decoding.py",
+    "objectives.py",
     "learner.py",
     "team.py",
     "training.py",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, Self, get_args, get_type_hints
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from mathprobe.errors import InputError
 
@@ -64,13 +64,15 @@ class Record:
 
 
 def _built(kind: Any, value: Any, place: str) -> Any:
-    """Build a record, or a list of records; any other value stands for itself."""
+    """Build a record, a list of records, or one that may be None; others stay."""
     if is_dataclass(kind):
         return kind.of(value, place)
-    of = next(iter(get_args(kind)), None)
-    if is_dataclass(of):
+    of = next(filter(is_dataclass, get_args(kind)), None)
+    if of is None or value is None:
+        return value
+    if get_origin(kind) is list:
         return [of.of(one, f"{place}[{i}]") for i, one in enumerate(value)]
-    return value
+    return of.of(value, place)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -170,6 +172,12 @@ class Model(Record):
     curve: Curve
     seeds: int  # trained: 1, 2, ...; each has weights and data of its own
 
+    def is_reached(self, point: list[dict[str, Any]]) -> bool:
+        """Tell whether all seeds are accurate enough at a point of their curves."""
+        goal = self.schedule.stop_accuracy
+        home = [row for row in point if row["test"] == self.data.law]
+        return bool(goal and home) and all(row["accuracy"] >= goal for row in home)
+
 
 @dataclass(frozen=True)
 class TestSet(Record):
@@ -244,3 +252,89 @@ class DecoderStack(Record):
     width: int
     heads: int
     head_width: int
+
+
+@dataclass(frozen=True)
+class GrokFast(Record):
+    """Gradients are amplified by the mean of past ones: Lee and others 2024."""
+
+    decay: float  # of that mean, at each update
+    strength: float  # of that mean, beside the gradient
+    keeps: bool  # False: the mean is the gradient itself, as the code forgets it
+
+
+@dataclass(frozen=True)
+class Steps(Record):
+    """How a decoder is trained: Quirke, Neo, Barez 2024, by a number of updates."""
+
+    updates: int
+    batch: int
+    learning_rate: float
+    warmup: float  # share of the updates
+    first_rate: float  # share of the learning rate that the warm-up begins with
+    betas: list[float]
+    weight_decay: float
+    grokfast: GrokFast | None
+    curve_every: int  # examples between two points of the learning curve
+
+    @property
+    def examples(self) -> int:
+        """Give the number of questions of the training."""
+        return self.updates * self.batch
+
+    @property
+    def updates_per_point(self) -> int:
+        """Give the number of updates between two points of the curve."""
+        return math.ceil(self.curve_every / self.batch)
+
+    def rate(self, update: int) -> float:
+        """Give the learning rate of an update, counted from 0."""
+        warmup = int(self.warmup * self.updates)
+        if update < warmup:
+            first = self.first_rate
+            return self.learning_rate * (first + (1.0 - first) * update / warmup)
+        along = (update - warmup) / (self.updates - warmup)
+        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * along))
+
+
+INSERTIONS = {  # of a parent's weights, by mode: the paper's name, what is held to
+    1: ("initialize only", ()),
+    2: ("freeze attention", ("heads",)),
+    3: ("freeze all", ("heads", "mlps")),
+}
+
+
+@dataclass(frozen=True)
+class Insertion(Record):
+    """A model's first weights are those of a trained one, as far as that goes."""
+
+    parent: ArithModel
+    mode: int  # of INSERTIONS
+    complete: bool  # False: without what the published code leaves out
+    every: int  # updates after which modes 2 and 3 write the parent's weights again
+
+
+@dataclass(frozen=True)
+class ArithModel(Record):
+    """A decoder that calculates, and its training."""
+
+    name: str
+    questions: Questions
+    network: DecoderStack
+    schedule: Steps
+    curve_questions: int  # of each operation, for a point of the learning curve
+    seed: int
+    insertion: Insertion | None
+
+    def is_reached(self, point: list[dict[str, Any]]) -> bool:
+        """Tell that a training never ends early: its updates are stated."""
+        return False
+
+
+@dataclass(frozen=True)
+class Accuracy(Record):
+    """Questions that tell how often a model is wrong."""
+
+    questions: int  # of each operation
+    batch: int  # enrichment is of a whole batch
+    enrichment: Enrichment

@@ -1,4 +1,4 @@
-"""One training loop for every sequence-to-sequence model; it knows no task.
+"""One training loop for every model; it knows no task.
 
 Source: Charton 2022, appendix: linear warm-up, cosine schedule.  A training is a
 function of its settings and its blocks of data: the place in the data is the number of
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from torch import nn
 from mathprobe import checkpoint
 from mathprobe.errors import InputError
 from mathprobe.learner import BATCHES_PER_BLOCK, Learner
-from mathprobe.spec import Model
+from mathprobe.spec import ArithModel, Model
 from mathprobe.team import ALONE, Team
 
 WATCH_SECONDS = 1.0
@@ -51,13 +51,17 @@ class Trainer:
     def __init__(
         self,
         learners: dict[int, Learner],
-        spec: Model,
+        spec: Model | ArithModel,
         measure: Measure,
         team: Team = ALONE,
         joules: Callable[[], float | None] = lambda: None,
+        parts: Sequence[str] = (),
     ) -> None:
+        """Prepare; a loss that has parts has them in columns of the curve."""
         self.learners, self.spec, self.team = learners, spec, team
         self.schedule, self.measure = spec.schedule, measure
+        self._parts = [f"loss_{part}" for part in parts]
+        self.columns = (*CURVE_COLUMNS, *self._parts)
         self.updates = 0
         self.curve: list[dict[str, Any]] = []
         self.history: list[dict[str, Any]] = [{}]  # where each attempt ran
@@ -74,8 +78,11 @@ class Trainer:
         """Measure a point of the learning curves."""
         since = (self.updates - 1) % self.schedule.updates_per_point + 1
         for seed, learner in self.learners.items():
-            loss = learner.take_loss() / since
-            facts = {"seed": seed, "examples": self.examples, "loss": loss}
+            losses = learner.take_loss() / since
+            facts = {"seed": seed, "examples": self.examples}
+            facts |= {"loss": float(losses.mean())}
+            if self._parts:
+                facts |= dict(zip(self._parts, losses.tolist(), strict=True))
             self.curve += [{**facts, **row} for row in self.measure(learner.network)]
 
     def _note_energy(self) -> None:
@@ -194,11 +201,8 @@ class Trainer:
 
     def _is_done(self) -> bool:
         """Tell whether the last update is made, or all seeds are accurate enough."""
-        if self.updates >= self.schedule.updates:
-            return True
-        goal, law = self.schedule.stop_accuracy, self.spec.data.law
-        home = [row for row in self._last_point() if row["test"] == law]
-        return bool(goal and home) and all(row["accuracy"] >= goal for row in home)
+        last = self.updates >= self.schedule.updates
+        return last or self.spec.is_reached(self._last_point())
 
     def _last_point(self) -> list[dict[str, Any]]:
         return [p for p in self.curve if p["examples"] == self.curve[-1]["examples"]]
@@ -222,7 +226,7 @@ class Trainer:
         since = self.updates % self.schedule.updates_per_point
         for learner in self.learners.values():
             learner.wait()
-        losses = [float(learner.loss_sum) for learner in self.learners.values()]
+        losses = [float(one.loss_sum.mean()) for one in self.learners.values()]
         loss = fmean(losses) / since if since else math.nan
         accuracy = fmean([p["accuracy"] for p in self._last_point()] or [math.nan])
         return Progress(self.examples, loss, accuracy)

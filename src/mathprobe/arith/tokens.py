@@ -117,6 +117,12 @@ def text(ids: Tensor) -> list[str]:
     return ["".join(VOCABULARY[token] for token in row) for row in ids.tolist()]
 
 
+def well_formed(answer: Tensor) -> Tensor:
+    """Tell which answers [.., n + 2] are a sign and digits [..]."""
+    sign, number = answer[..., 0], answer[..., 1:]
+    return ((sign == PLUS) | (sign == MINUS)) & (number < 10).all(-1)
+
+
 def digits(numbers: Iterable[int], n: int) -> Tensor:
     """Write whole numbers as digits [B, n], the most significant one first."""
     numbers = list(numbers)

@@ -38,4 +38,4 @@ def device_name(device: str) -> str:
     """Name a device as its maker does."""
     import torch
 
-    return torch.cuda.getdevice_name() if device == "cuda" else device
+    return torch.cuda.get_device_name() if device == "cuda" else device

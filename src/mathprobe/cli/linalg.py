@@ -110,7 +110,7 @@ def _train(parser: Parser) -> None:
 def train(args: Arguments) -> None:
     """Train a model, or go on where its training was stopped."""
     device = set_up_torch(args.threads)
-    from mathprobe import checkpoint, team, training
+    from mathprobe import checkpoint, team
 
     spec = Model.parse(args.spec)
     origin = {**provenance.stamp(), "device": device_name(device)}
@@ -125,7 +125,7 @@ def train(args: Arguments) -> None:
             trainer = _train_to_the_end(args, device, led, origin)
         seeds = {seed: one.network for seed, one in trainer.learners.items()}
         checkpoint.save_model(args.model, seeds, {"spec": spec.plain()})
-        files.write_csv(args.curve, trainer.curve, training.CURVE_COLUMNS)
+        files.write_csv(args.curve, trainer.curve, trainer.columns)
         run = {**trainer.summary(), **origin, "finished": provenance.now()}
         files.write_json(args.run, run)
         shutil.rmtree(args.state, ignore_errors=True)

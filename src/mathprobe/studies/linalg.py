@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from mathprobe.decoding import greedy
-from mathprobe.energy import gpu_joules
+from mathprobe.energy import device_joules
 from mathprobe.intervals import quantile_ranks
-from mathprobe.learner import BATCHES_PER_BLOCK, Learner
+from mathprobe.learner import BATCHES_PER_BLOCK, Descent, Learner
 from mathprobe.linalg import draws, scores
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
@@ -27,6 +27,7 @@ from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
+from mathprobe.objectives import Translation
 from mathprobe.seeds import seed, stream
 from mathprobe.spec import Conditions, Draw, Model, Question, Side, TestSet
 from mathprobe.team import ALONE, Team
@@ -172,19 +173,13 @@ def trainer(spec: Model, device: str, team: Team = ALONE) -> Trainer:
             network.to(device),
             partial(_block, codecs, device, number),
             spec.schedule,
-            spec.precision,
-            PADDING,
+            Translation(PADDING, spec.precision),
+            Descent(spec.schedule.clip_norm),
             team,
         )
         for number, network in networks(spec).items()
     }
-    return Trainer(learners, spec, measure, team, partial(_joules, device))
-
-
-def _joules(device: str) -> float | None:
-    if device == "cpu":
-        return None
-    return gpu_joules(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+    return Trainer(learners, spec, measure, team, partial(device_joules, device))
 
 
 def _block(

@@ -1,0 +1,93 @@
+"""Copying a trained decoder into another one, as far as its layers and heads go.
+
+Source: Quirke, Neo, Barez 2024: a model that has learned to add is where one that also
+subtracts begins.  Into the first layers and the first heads of each; what the parent
+has not keeps its random weights.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mathprobe.errors import InputError
+from mathprobe.nets.decoder import Block, Decoder
+
+
+@torch.no_grad()
+def insert(parent: Decoder, child: Decoder, complete: bool) -> None:
+    """Write a parent's weights into a child.
+
+    The published code, which `complete=False` follows, leaves out what heads write with
+    (W_O, b_O), the second norm of each layer, and the biases of final norm and output.
+    Raises InputError where the parent does not fit in.
+    """
+    check(parent, child)
+    for mine, its in zip(parent.blocks, child.blocks, strict=False):
+        _copy_heads(mine, its, complete)
+        _copy(mine.mlp, its.mlp)
+        _copy(mine.ln1, its.ln1)
+        if complete:
+            _copy(mine.ln2, its.ln2)
+    _copy(parent.tokens, child.tokens)
+    _copy(parent.positions, child.positions)
+    for name in ("ln_final", "unembed"):
+        mine, its = getattr(parent, name), getattr(child, name)
+        its.weight.copy_(mine.weight)
+        if complete:
+            its.bias.copy_(mine.bias)
+
+
+@torch.no_grad()
+def hold(parent: Decoder, child: Decoder, parts: tuple[str, ...], complete: bool):
+    """Write a parent's `heads`, `mlps` or both again, and nothing else."""
+    for mine, its in zip(parent.blocks, child.blocks, strict=False):
+        if "heads" in parts:
+            _copy_heads(mine, its, complete)
+        if "mlps" in parts:
+            _copy(mine.mlp, its.mlp)
+
+
+def check(parent: Decoder, child: Decoder) -> None:
+    """Refuse a parent that does not fit in."""
+    small, large = _sizes(parent), _sizes(child)
+    for what in ("tokens", "positions", "width", "head width"):
+        if small[what] != large[what]:
+            raise InputError(f"parent has {what} {small[what]}, child {large[what]}")
+    for what in ("layers", "heads"):
+        if small[what] > large[what]:
+            raise InputError(
+                f"parent has {small[what]} {what}, child only {large[what]}"
+            )
+
+
+def _sizes(model: Decoder) -> dict[str, int]:
+    attention = model.blocks[0].attn
+    return {
+        "tokens": model.tokens.num_embeddings,
+        "positions": model.positions.num_embeddings,
+        "width": model.tokens.embedding_dim,
+        "head width": attention.out.in_features // attention.heads,
+        "layers": len(model.blocks),
+        "heads": attention.heads,
+    }
+
+
+def _copy(mine: nn.Module, its: nn.Module) -> None:
+    for source, place in zip(mine.parameters(), its.parameters(), strict=True):
+        place.copy_(source)
+
+
+def _copy_heads(mine: Block, its: Block, complete: bool) -> None:
+    """Copy what heads read with, into the first of them, and what they write with."""
+    source, place = mine.attn, its.attn
+    parts = 3, place.heads, -1
+    heads = source.heads
+    for name in ("weight", "bias"):
+        reads = getattr(place.query_key_value, name).unflatten(0, parts)
+        reads[:, :heads] = getattr(source.query_key_value, name).unflatten(
+            0, (3, heads, -1)
+        )
+    if complete:
+        place.out.weight[:, : source.out.in_features] = source.out.weight
+        place.out.bias.copy_(source.out.bias)

@@ -1,0 +1,82 @@
+"""What an update makes smaller.  B: batch, S, T: tokens, V: words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+Batch = tuple[Tensor, ...]
+
+
+class Objective(Protocol):
+    """Losses of a batch, or of one process's part of it; their mean is made smaller."""
+
+    shape: tuple[int, ...]  # of the losses
+
+    def __call__(
+        self, network: nn.Module, reached: nn.Module, part: Batch, whole: Batch
+    ) -> Tensor:
+        """Give the part's share of the mean losses of the whole batch.
+
+        `reached` is the network as it is called where several processes share it.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Translation:
+    """Cross-entropy of target words [B, T], given a source [B, S]: Charton 2022."""
+
+    padding: int
+    precision: str  # of the network's matrix products
+    shape: ClassVar[tuple[int, ...]] = ()
+
+    def __call__(
+        self, network: nn.Module, reached: nn.Module, part: Batch, whole: Batch
+    ) -> Tensor:
+        """Give the mean over all words but padding."""
+        words = (whole[1][:, 1:] != self.padding).sum()
+        source, target = part
+        dtype = PRECISIONS[self.precision]
+        with torch.autocast(source.device.type, dtype, enabled=dtype != torch.float32):
+            mask = network.source_mask(source)
+            logits = reached(source, target[:, :-1], mask)
+        loss = functional.cross_entropy(
+            logits.flatten(0, 1).float(),
+            target[:, 1:].flatten(),
+            ignore_index=self.padding,
+            reduction="sum",
+        )
+        return loss / words
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Cross-entropy of each answer token; those of the question cost nothing.
+
+    Source: Quirke, Neo, Barez 2024, and the published code: in float64, as losses end
+    near 1e-9, where float32 has no logarithm of a probability left.
+    """
+
+    length: int  # of an answer, which stands at the end
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Give a loss for every answer token."""
+        return (self.length,)
+
+    def __call__(
+        self, network: nn.Module, reached: nn.Module, part: Batch, whole: Batch
+    ) -> Tensor:
+        """Give the mean over questions of each token's loss [length]."""
+        (ids,) = part
+        answer = ids[:, -self.length :]
+        logits = reached(ids[:, :-1])[:, -self.length :]
+        scores = logits.double().log_softmax(-1)
+        right = scores.gather(-1, answer[..., None])[..., 0]
+        return -right.sum(0) / len(whole[0])

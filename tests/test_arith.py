@@ -1,0 +1,248 @@
+"""The second study: trainings of decoders, and how often they are wrong."""
+
+import dataclasses
+
+import pytest
+import torch
+from test_training import NEVER, equal, same, stop_after
+from torch.nn import functional
+from torch.optim import lr_scheduler
+
+from mathprobe import checkpoint
+from mathprobe.arith import questions
+from mathprobe.arith.difficulty import CLASSES, classes
+from mathprobe.arith.tokens import Layout
+from mathprobe.errors import InputError
+from mathprobe.seeds import stream
+from mathprobe.spec import (
+    INSERTIONS,
+    Accuracy,
+    ArithModel,
+    DecoderStack,
+    Enrichment,
+    GrokFast,
+    Insertion,
+    Questions,
+    Steps,
+)
+from mathprobe.studies import arith
+from mathprobe.training import Interrupted
+
+LAYOUT = Layout(2)
+MIXED = {"addition": 0.25, "subtraction": 0.75}
+GROKFAST = GrokFast(0.98, 2.0, True)
+ENRICHMENT = Enrichment(0.6, 0.4, 0.01)
+
+
+def described(layers=1, heads=2, shares=None, grokfast=None, insertion=None):
+    return ArithModel(
+        "small",
+        Questions(2, shares or {"addition": 1.0}, "batches", ENRICHMENT),
+        DecoderStack(layers, 16, heads, 6),
+        Steps(10, 8, 1e-2, 0.2, 0.01, [0.9, 0.98], 0.1, grokfast, 40),
+        20,
+        7,
+        insertion,
+    )
+
+
+PARENT = described()
+
+
+def child(mode, every=3, **changes):
+    wanted = Insertion(PARENT, mode, True, every)
+    return described(2, 3, MIXED, insertion=wanted, **changes)
+
+
+def prepared(spec):
+    return arith.trainer(spec, "cpu", arith.build(PARENT) if spec.insertion else None)
+
+
+SPECS = [PARENT, described(shares=MIXED, grokfast=GROKFAST), child(1), child(3)]
+IDS = ["plain", "grokfast", "inserted", "held"]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=IDS)
+def test_a_stopped_training_resumes_to_the_same_bits(spec, tmp_path):
+    whole, first, second = prepared(spec), prepared(spec), prepared(spec)
+    whole.run(tmp_path / "whole", NEVER)
+    stop_after(first, 4)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        first.run(tmp_path, NEVER)
+    assert second.resume(tmp_path)
+    second.run(tmp_path, NEVER)
+    assert same(whole, second)
+
+
+def test_another_seed_trains_to_other_bits(tmp_path):
+    one, other = prepared(PARENT), prepared(dataclasses.replace(PARENT, seed=8))
+    for trainer in (one, other):
+        trainer.run(tmp_path, NEVER)
+    assert not equal(one.learners[7].tensors(), other.learners[8].tensors())
+    assert not torch.equal(one.learners[7].blocks(0)[0], other.learners[8].blocks(0)[0])
+
+
+def test_a_point_of_the_curve_has_the_loss_of_every_token(tmp_path):
+    trainer = prepared(described(shares=MIXED))
+    trainer.run(tmp_path, NEVER)
+    names = [f"loss_{name}" for name in ("A3", "A2", "A1", "A0")]
+    assert list(trainer.columns[-4:]) == names
+    points = [(row["examples"], row["test"]) for row in trainer.curve]
+    assert points == [(e, o) for e in (40, 80) for o in MIXED]
+    for row in trainer.curve:
+        parts = [row[name] for name in names]
+        assert row["loss"] == pytest.approx(sum(parts) / 4)
+        assert len(set(parts)) == 4
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=IDS)
+def test_a_specification_is_read_as_it_is_written(spec):
+    assert ArithModel.parse(spec.json()) == spec
+
+
+def test_learning_rates_are_those_of_torch():
+    """Linear from a hundredth over a fifth of the updates, then a cosine to 0."""
+    steps = dataclasses.replace(PARENT.schedule, updates=23)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([parameter], lr=steps.learning_rate)
+    expected = lr_scheduler.SequentialLR(
+        optimiser,
+        [
+            lr_scheduler.LinearLR(optimiser, 0.01, total_iters=4),
+            lr_scheduler.CosineAnnealingLR(optimiser, 23 - 4),
+        ],
+        [4],
+    )
+    for update in range(23):
+        assert steps.rate(update) == pytest.approx(expected.get_last_lr()[0])
+        optimiser.step()
+        expected.step()
+    assert steps.rate(0) == pytest.approx(0.01 * steps.learning_rate)
+
+
+@pytest.mark.parametrize("keeps", [None, True, False])
+def test_an_update_is_that_of_plain_torch(keeps):
+    """Cross-entropy of the answer, AdamW; GrokFast adds twice a mean of gradients."""
+    grokfast = None if keeps is None else GrokFast(0.9, 2.0, keeps)
+    spec = described(grokfast=grokfast)
+    ours, network = prepared(spec).learners[7], arith.build(spec)
+    adam = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.1)
+    means = {}
+    for update in range(4):
+        (ids,) = ours.blocks(0)
+        batch = ids[8 * update :][:8]
+        logits = network(batch[:, :-1])[:, -4:].double()
+        adam.zero_grad()
+        functional.cross_entropy(logits.transpose(1, 2), batch[:, -4:]).backward()
+        for name, parameter in network.named_parameters():
+            if grokfast:
+                before = means.get(name, parameter.grad) if keeps else parameter.grad
+                means[name] = 0.9 * before + 0.1 * parameter.grad
+                parameter.grad += 2.0 * means[name]
+        adam.param_groups[0]["lr"] = spec.schedule.rate(update)
+        adam.step()
+        ours.step(update)
+    expected, found = network.state_dict(), ours.network.state_dict()
+    for name in expected:
+        if "query_key_value.bias" not in name:  # that of keys changes no output
+            torch.testing.assert_close(
+                found[name], expected[name], rtol=1e-4, atol=1e-5
+            )
+
+
+@pytest.mark.parametrize("mode", INSERTIONS)
+def test_a_parent_is_written_again_where_the_mode_says(mode):
+    trainer = prepared(child(mode, every=3))
+    learner, parent = trainer.learners[7], arith.build(PARENT).blocks[0]
+    block = learner.network.blocks[0]
+    _, parts = INSERTIONS[mode]
+    held = {}
+    learner._make = lambda batch: held.update(
+        heads=torch.equal(block.attn.out.bias, parent.attn.out.bias),
+        mlps=torch.equal(block.mlp.enter.weight, parent.mlp.enter.weight),
+        norm=torch.equal(block.ln1.weight, parent.ln1.weight),
+    )
+    for update in range(7):
+        trainer.step()
+        everything = update == 0
+        again = update % 3 == 0
+        assert held == {
+            "heads": everything or (again and "heads" in parts),
+            "mlps": everything or (again and "mlps" in parts),
+            "norm": everything,
+        }
+        with torch.no_grad():
+            for parameter in block.parameters():
+                parameter += 0.01
+
+
+@pytest.mark.parametrize(
+    ("spec", "parent", "told"),
+    [(PARENT, PARENT, "small has no parent"), (child(1), None, "small needs small")],
+)
+def test_a_parent_that_is_missing_or_not_wanted_is_refused(spec, parent, told):
+    with pytest.raises(InputError, match=told):
+        arith.trainer(spec, "cpu", parent and arith.build(parent))
+
+
+def test_stored_weights_are_those_of_the_training(tmp_path):
+    trainer = prepared(child(1))
+    trainer.run(tmp_path, NEVER)
+    learner = trainer.learners[7]
+    path = tmp_path / "model.safetensors"
+    checkpoint.save_model(path, {7: learner.network}, {"spec": child(1).plain()})
+    again = arith.build(child(1))
+    facts = checkpoint.load_model(path, {7: again})
+    assert ArithModel.of(facts["spec"]) == child(1)
+    assert equal(again.state_dict(), learner.network.state_dict())
+
+
+def wrong_where_units_are_nine(model, ids, length):
+    """Answer rightly unless the first number ends in 9; then say nothing sensible."""
+    said = ids[:, -length:].clone()
+    said[ids[:, 1] == 9] = LAYOUT.length
+    return said
+
+
+def test_fails_are_counted_class_by_class(monkeypatch):
+    monkeypatch.setattr(arith, "complete", wrong_where_units_are_nine)
+    spec, test = described(shares=MIXED), Accuracy(1000, 8, ENRICHMENT)
+    rows = list(arith.accuracy(spec, arith.build(spec), test))
+    one = arith.of_one("addition", 2, ENRICHMENT)
+    streams = [stream("arith", "accuracy", "addition", 2, block) for block in range(2)]
+    ids = torch.cat([questions.draw(one, rng, 64, 8) for rng in streams])[:1000]
+    parts = LAYOUT.split(ids)
+    level = classes("addition", parts.first, parts.second)
+    for row in (row for row in rows if row["operation"] == "addition"):
+        mine = torch.ones(1000, dtype=torch.bool)
+        if row["class"] != arith.ALL:
+            mine = level == CLASSES.index(row["class"])
+        fails = int((parts.first[mine][:, 1] == 9).sum())
+        found = row["questions"], row["fails"], row["malformed"]
+        assert found == (int(mine.sum()), fails, fails)
+        assert row["low"] <= row["per_million"] <= row["high"]
+    every = [row for row in rows if row["class"] == arith.ALL]
+    assert [row["operation"] for row in every] == list(MIXED)
+    assert all(row["questions"] == 1000 and row["fails"] > 0 for row in every)
+
+
+@pytest.mark.parametrize(
+    ("fails", "asked", "expected"),
+    [
+        *((1, 10**6, 6), (10, 10**6, 5), (11, 10**6, 4), (1000, 10**6, 3)),
+        *((10_000, 10**6, 2), (0, 10**6, 6), (0, 20_000, 4), (3, 20_000, 3)),
+        (10**6, 10**6, 0),
+    ],
+)
+def test_nines_are_counted_as_the_paper_names_them(fails, asked, expected):
+    assert arith.nines(fails, asked) == expected
+
+
+def test_training_learns(tmp_path):
+    steps = dataclasses.replace(
+        PARENT.schedule, updates=200, batch=64, curve_every=1280
+    )
+    trainer = prepared(dataclasses.replace(PARENT, schedule=steps))
+    trainer.run(tmp_path, NEVER)
+    first, last = trainer.curve[0], trainer.curve[-1]
+    assert last["loss"] < 0.7 * first["loss"]

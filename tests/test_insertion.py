@@ -1,0 +1,94 @@
+import pytest
+import torch
+from networks import decoder, ids
+
+from mathprobe.errors import InputError
+from mathprobe.nets.insertion import hold, insert
+
+LEFT_OUT = {  # by the published code
+    *("attn.out.weight", "attn.out.bias", "ln2.weight", "ln2.bias"),
+    *("ln_final.bias", "unembed.bias"),
+}
+
+
+def another(**shape):
+    """Make a decoder with other weights than the parent's."""
+    child = decoder(**shape)
+    with torch.no_grad():
+        for parameter in child.parameters():
+            parameter.neg_().sub_(0.5)
+    return child
+
+
+def named(child):
+    """Give the parameters by name, those of all layers together."""
+    found = {}
+    for name, parameter in child.named_parameters():
+        own = name.split(".", 2)[-1] if "blocks" in name else name
+        found.setdefault(own, []).append(parameter.detach().clone())
+    return found
+
+
+def kept(child, change):
+    """Name the parameters that a change leaves as they are, in every layer."""
+    before = named(child)
+    change(child)
+    after = named(child)
+    return {name for name in before if all(map(torch.equal, before[name], after[name]))}
+
+
+def test_a_complete_copy_says_what_its_parent_says():
+    parent, child, tokens = decoder(), another(), ids(15, 5, 9)
+    assert not torch.allclose(parent(tokens), child(tokens))
+    insert(parent, child, complete=True)
+    assert torch.equal(parent(tokens), child(tokens))
+
+
+def test_the_copy_of_the_published_code_leaves_parts_out():
+    parent = decoder()
+    assert kept(another(), lambda child: insert(parent, child, complete=False)) == (
+        LEFT_OUT
+    )
+    assert kept(another(), lambda child: insert(parent, child, complete=True)) == set()
+
+
+def test_first_layers_and_heads_take_the_parent_and_others_stay():
+    parent, child = decoder(1, heads=3), another(layers=2, heads=4)
+    first, second = child.blocks
+    random = another(layers=2, heads=4)
+    insert(parent, child, complete=True)
+    mine = parent.blocks[0].attn
+    reads = first.attn.query_key_value.weight.view(3, 4, 5, 12)
+    assert torch.equal(reads[:, :3], mine.query_key_value.weight.view(3, 3, 5, 12))
+    assert torch.equal(first.attn.out.weight[:, :15], mine.out.weight)
+    untouched = random.blocks[0].attn
+    fourth = untouched.query_key_value.weight.view(3, 4, 5, 12)[:, 3]
+    assert torch.equal(reads[:, 3], fourth)
+    assert torch.equal(first.attn.out.weight[:, 15:], untouched.out.weight[:, 15:])
+    assert torch.equal(first.mlp.enter.weight, parent.blocks[0].mlp.enter.weight)
+    for one, other in zip(
+        second.parameters(), random.blocks[1].parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("parts", [("heads",), ("mlps",), ("heads", "mlps")])
+def test_only_the_parts_that_are_held_are_written_again(parts):
+    parent, names = decoder(), {"heads": "attn", "mlps": "mlp"}
+    same = kept(another(), lambda child: hold(parent, child, parts, complete=True))
+    changed = named(another()).keys() - same
+    assert {name.split(".")[0] for name in changed} == {names[part] for part in parts}
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ({"width": 24}, "parent has width 12, child 24"),
+        ({"head_width": 6}, "parent has head width 5, child 6"),
+        ({"layers": 1}, "parent has 2 layers, child only 1"),
+        ({"heads": 2}, "parent has 4 heads, child only 2"),
+    ],
+)
+def test_a_parent_that_does_not_fit_is_refused(shape, told):
+    with pytest.raises(InputError, match=told):
+        insert(decoder(), another(**shape), complete=True)

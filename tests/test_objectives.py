@@ -1,0 +1,62 @@
+import math
+
+import pytest
+import torch
+from networks import SOURCE, TARGET, decoder, ids, network
+from torch.nn import functional
+
+from mathprobe.objectives import Answers, Translation
+from mathprobe.team import Team
+
+ANSWER = 4
+
+
+class Sure(torch.nn.Module):
+    """A network that gives the token after each one a lead over 14 others."""
+
+    def __init__(self, lead):
+        super().__init__()
+        self.lead = lead
+
+    def forward(self, ids):
+        return self.lead * functional.one_hot((ids + 1) % 15, 15).float()
+
+
+def test_the_loss_of_answers_is_cross_entropy_token_by_token():
+    model, tokens = decoder(), ids(15, 6, 9)
+    losses = Answers(ANSWER)(model, model, (tokens,), (tokens,))
+    logits = model(tokens)  # those at a token score the next one
+    for place, loss in enumerate(losses.tolist()):
+        token = 9 - ANSWER + place
+        expected = functional.cross_entropy(logits[:, token - 1], tokens[:, token])
+        assert loss == pytest.approx(expected.item())
+
+
+def test_losses_of_a_billionth_keep_their_digits():
+    tokens = (torch.arange(9) + torch.arange(5)[:, None]) % 15
+    losses = Answers(ANSWER)(*[Sure(24.0)] * 2, (tokens,), (tokens,))
+    assert losses.tolist() == pytest.approx([math.log1p(14 * math.exp(-24.0))] * ANSWER)
+    assert 1e-10 < losses.max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("objective", "model", "batch"),
+    [
+        (Answers(ANSWER), decoder(), (ids(15, 7, 9),)),
+        (
+            Translation(TARGET.padding, "float32"),
+            network(),
+            (ids(SOURCE.words, 7, 9), ids(TARGET.words, 7, 7, seed=1)),
+        ),
+    ],
+    ids=["answers", "translation"],
+)
+def test_shares_of_a_team_add_up_to_the_loss_of_one_process(objective, model, batch):
+    whole = objective(model, model, batch, batch)
+    shares = [
+        objective(model, model, tuple(Team(rank, 2).part(x) for x in batch), batch)
+        for rank in range(2)
+    ]
+    assert whole.shape == objective.shape
+    torch.testing.assert_close(sum(shares), whole)
+    assert (shares[0] > 0).all()
