@@ -141,7 +141,7 @@ def told(task: str, law: str, n: int, recipe: str, measured: list[dict]):
     """A model of which this was measured."""
     data = {"task": task, "law": law, "n": n, "columns": n}
     run = {"spec": {"data": data}}
-    return tables.Trained(recipe, run, [], [], measured)
+    return tables.Trained.of(recipe, run, [], [], measured)
 
 
 def measured_properties(task: str, law: str, n: int) -> list[dict]:

@@ -46,7 +46,7 @@ def written(folder, task, answers):
         csv = folder / task / f"{source}.csv"
         files.write_csv(csv, told[source], failures.COLUMNS[source])
         run = {"spec": spec.plain()}
-        model = tables.Trained("base", run, [], [], tables.read(csv))
+        model = tables.Trained.of("base", run, [], [], tables.read(csv))
         rows = getattr(tables, kind)([model], PUBLISHED)
         files.write_csv(path, rows, tables.COLUMNS[kind])
         parameters[kind] = path

@@ -36,7 +36,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from IPython.display import SVG
+from IPython.display import SVG, Markdown, display
 
 from mathprobe import files
 from mathprobe.linalg.scores import relative_error
@@ -56,35 +56,37 @@ pd.Series({name: rule.threshold for name, rule in VERIFIERS.items()}, name="thre
 # ## Apply a rule to predictions
 #
 # A verifier looks at a matrix and a prediction, nothing else. Here are the first test
-# matrices of the first model, as its tokens show them, and what it predicted; for
-# matrices and predictions of your own, begin at the next cell.
+# matrices of each model, as its tokens show them, and what it predicted. For matrices
+# `[B, n, n]` and predictions `[B, r, c]` of your own, `rule.predict` is all you need.
 
 # %%
-model = models[0]
-shown = files.load_arrays(homes.split()[0])
-matrix, answer, prediction = (
-    torch.from_numpy(shown[f"shown.{name}"])
-    for name in ("matrix", "answer", "prediction")
-)
-print(f"{model.task}, {model.law}: matrices {tuple(matrix.shape)}")
+asked = []
+for model, path in zip(models, homes.split(), strict=True):
+    shown = files.load_arrays(path)
+    names = ("matrix", "answer", "prediction")
+    asked.append((model, *(torch.from_numpy(shown[f"shown.{name}"]) for name in names)))
 
-# %%
-rule = VERIFIERS[model.verifier]
-believed = rule.predict(matrix, prediction)
-print(f"{int(believed.sum())} of {len(believed)} predictions are believed")
+for model, matrix, _, prediction in asked:
+    rule = VERIFIERS[model.verifier]
+    believed = rule.predict(matrix, prediction)
+    count = f"{int(believed.sum())} of {len(believed)} predictions are believed"
+    print(f"{model.title.replace('$', '')}: {count}")
 
 # %% [markdown]
 # Only now look at the solutions.
 
 # %%
-correct = relative_error(model.task, matrix, answer, prediction) < 0.05
-pd.crosstab(
-    pd.Categorical.from_codes(correct.int(), ["wrong", "right"]),
-    pd.Categorical.from_codes(believed.int(), ["doubted", "believed"]),
-    rownames=["the prediction is"],
-    colnames=["and is"],
-    dropna=False,
-)
+for model, matrix, answer, prediction in asked:
+    correct = relative_error(model.task, matrix, answer, prediction) < 0.05
+    believed = VERIFIERS[model.verifier].predict(matrix, prediction)
+    verdicts = pd.crosstab(
+        pd.Categorical.from_codes(correct.int(), ["wrong", "right"]),
+        pd.Categorical.from_codes(believed.int(), ["doubted", "believed"]),
+        rownames=["the prediction is"],
+        colnames=["and is"],
+        dropna=False,
+    )
+    display(Markdown(f"**{model.title}**"), verdicts)
 
 # %% [markdown]
 # ## Choose a threshold for your model
@@ -94,12 +96,16 @@ pd.crosstab(
 # it on others.
 
 # %%
-quantity = rule.quantity(matrix, prediction)
-own = replace(rule, threshold=calibrate(quantity[::2], correct[::2]))
-for name, each in {"paper": rule, "chosen": own}.items():
-    verdicts = each.predict(matrix, prediction)[1::2] == correct[1::2]
-    share = verdicts.double().mean()
-    print(f"{name}: below {each.threshold:.4g}, {share:.1%} of the verdicts are right")
+for model, matrix, answer, prediction in asked:
+    correct = relative_error(model.task, matrix, answer, prediction) < 0.05
+    rule = VERIFIERS[model.verifier]
+    quantity = rule.quantity(matrix, prediction)
+    own = replace(rule, threshold=calibrate(quantity[::2], correct[::2]))
+    print(model.title.replace("$", ""))
+    for name, each in {"paper": rule, "chosen": own}.items():
+        verdicts = each.predict(matrix, prediction)[1::2] == correct[1::2]
+        share = verdicts.double().mean()
+        print(f"  {name}: below {each.threshold:.4g}, {share:.1%} of verdicts are right")
 
 # %% [markdown]
 # ## How good are the rules?

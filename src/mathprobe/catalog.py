@@ -35,6 +35,7 @@ from mathprobe.spec import (
 SCHEMA = Path("workflow/schemas/config.schema.yaml")
 BASE = "base"
 REFERENCE = "paper"  # the scale that is the paper itself
+RECORD = "record"  # shows what is kept of another scale's trainings, and trains nothing
 INVERSION = {"task": "inverse", "law": "uniform_coefficients", "n": 5}  # section 3
 TABLES = {  # kinds of tidy tables, and the entries in the configuration they are for
     "ood": "out_of_distribution",
@@ -78,8 +79,12 @@ class Catalog:
         _hold(config, schema, "config")
         self.config = config
         self.default_scale: str = config["default_scale"]
-        self.scales: list[str] = list(config["scales"])
-        _known(self.default_scale, self.scales, "config.default_scale", "scale")
+        self.scales: list[str] = list(config["scales"])  # at which models are trained
+        self.shown_scales = [*self.scales, RECORD]
+        self.recorded_scale: str = config["record"]["scale"]
+        self.record = Path(config["record"]["folder"])
+        _known(self.default_scale, self.shown_scales, "config.default_scale", "scale")
+        _known(self.recorded_scale, self.scales, "config.record.scale", "scale")
         _same(config["compute"], self.scales)
         self._linalg = {scale: self._study(scale) for scale in self.scales}
         for scale in self.scales:
@@ -147,9 +152,9 @@ class Catalog:
         return list(self.config["linalg"]["recipes"])
 
     def linalg(self, scale: str) -> dict[str, Any]:
-        """Give the settings of the first study at a scale."""
-        _known(scale, self.scales, "scale", "scale")
-        return self._linalg[scale]
+        """Give the settings of the first study at a scale; a record has another's."""
+        _known(scale, self.shown_scales, "scale", "scale")
+        return self._linalg[self.recorded_scale if scale == RECORD else scale]
 
     def recipe(self, scale: str, task: str, name: str) -> dict[str, Any]:
         """Give a recipe for a task: `base`, under what the task and the name change."""
@@ -168,6 +173,9 @@ class Catalog:
         study, reference = self._shown(scale), self._shown(REFERENCE)
         return {
             "scale": scale,
+            "recorded": scale == RECORD,
+            "settings_of": self.recorded_scale if scale == RECORD else scale,
+            "models": len(self.all_models(scale)),
             # Another reading of the laws is no smaller one.
             "full": {**study, "laws": {}} == {**reference, "laws": {}},
             "laws": self.laws,
@@ -200,6 +208,7 @@ class Catalog:
 
     def testset(self, scale: str, task: str, law: str, n: int | str) -> TestSet:
         """Describe a test set."""
+        _known(scale, self.scales, "scale", "scale")
         count = self.linalg(scale)["tests"]["examples"]
         return TestSet(self._draw(scale, task, law, n), count)
 
@@ -207,6 +216,7 @@ class Catalog:
         self, scale: str, task: str, law: str, n: int | str, recipe: str
     ) -> Model:
         """Describe a network and its training."""
+        _known(scale, self.scales, "scale", "scale")
         draw = self._draw(scale, task, law, n).plain()
         settings = self.recipe(scale, task, recipe)
         curve = settings["curve"]

@@ -27,6 +27,8 @@ PUBLISHED = "paper/published/charton2022.yaml"
 ERRATA = "paper/published/errata.yaml"
 TESTSETS = "results/{scale}/linalg/testsets/{task}"
 MODEL = "results/{scale}/linalg/{task}/{law}/n{n}/{recipe}"
+RECORDED = MODEL.replace("results/{scale}", str(CATALOG.record))
+TRAINED = catalog.either(CATALOG.scales)
 TABLES = "results/{scale}/tables"
 
 CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each shows
@@ -51,7 +53,7 @@ if ENGINE.kind == "none":
 
 
 wildcard_constraints:
-    scale=catalog.either(CATALOG.scales),
+    scale=catalog.either(CATALOG.shown_scales),
     task=catalog.either(CATALOG.tasks),
     law=CATALOG.law_pattern,
     recipe=catalog.either(CATALOG.recipes),
@@ -123,14 +125,30 @@ def shown(wildcards):
 
 
 def folders_of(scale, models):
-    """Give the folders of models, each once."""
-    return list(dict.fromkeys(MODEL.format(scale=scale, **name) for name in models))
+    """Give the folders of models, each once; of a record those that are there."""
+    recorded = scale == catalog.RECORD
+    stem = RECORDED if recorded else MODEL
+    folders = dict.fromkeys(stem.format(scale=scale, **name) for name in models)
+    return [name for name in folders if not recorded or Path(name, "run.json").exists()]
+
+
+def table_models(wildcards):
+    return [name for entry in shown(wildcards) for name in CATALOG.models(entry)]
 
 
 def table_folders(wildcards):
-    entries = shown(wildcards)
-    models = [name for entry in entries for name in CATALOG.models(entry)]
-    return folders_of(wildcards.scale, models)
+    return folders_of(wildcards.scale, table_models(wildcards))
+
+
+def absent(wildcards):
+    """Name the models of a table of which nothing is recorded."""
+    models = table_models(wildcards)
+    there = table_folders(wildcards)
+    return [
+        "{task}/{law}/n{n}/{recipe}".format(**name)
+        for name in models
+        if wildcards.scale == catalog.RECORD and RECORDED.format(**name) not in there
+    ]
 
 
 def table_target(wildcards):

@@ -11,6 +11,8 @@ rule linalg_testset:
         f"{TESTSETS}/{{law}}/n{{n}}.npz",
     log:
         f"logs/{TESTSETS}/{{law}}/n{{n}}/testset.log",
+    wildcard_constraints:
+        scale=TRAINED,
     conda:
         "../../envs/python.yaml"
     params:
@@ -26,6 +28,8 @@ rule linalg_train:
         run=f"{MODEL}/run.json",
     log:
         f"logs/{MODEL}/train.log",
+    wildcard_constraints:
+        scale=TRAINED,
     priority: 10
     conda:
         "../../envs/python.yaml"
@@ -57,6 +61,8 @@ rule linalg_predict:
         f"{MODEL}/predictions.npz",
     log:
         f"logs/{MODEL}/predict.log",
+    wildcard_constraints:
+        scale=TRAINED,
     priority: 5
     conda:
         "../../envs/python.yaml"
@@ -92,6 +98,8 @@ rule linalg_score:
         examples=f"{MODEL}/examples.npz",
     log:
         f"logs/{MODEL}/score.log",
+    wildcard_constraints:
+        scale=TRAINED,
     conda:
         "../../envs/python.yaml"
     params:
@@ -123,6 +131,7 @@ rule linalg_failures:
     log:
         f"logs/{MODEL}/failures.log",
     wildcard_constraints:
+        scale=TRAINED,
         task=catalog.either(CATALOG.tasks_with_properties),
     conda:
         "../../envs/python.yaml"

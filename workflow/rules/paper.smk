@@ -5,7 +5,7 @@ rule paper_table:
     input:
         models=files_of(table_folders),
         published=PUBLISHED,
-        code="src/mathprobe/paper/tables.py",
+        code=["src/mathprobe/paper/tables.py", "src/mathprobe/paper/absent.py"],
     output:
         f"{TABLES}/{{kind}}_{{task}}_n{{n}}.csv",
     log:
@@ -14,10 +14,12 @@ rule paper_table:
         "../../envs/python.yaml"
     params:
         folders=table_folders,
+        absent=absent,
         target=table_target,
     shell:
         "python -m mathprobe table {wildcards.kind} {output} {params.target}"
-        " --published {input.published} --models {params.folders} > {log} 2>&1"
+        " --published {input.published} --models {params.folders}"
+        " --absent {params.absent} > {log} 2>&1"
 
 
 rule paper_runs:
@@ -82,7 +84,7 @@ rule paper_numbers:
 
 # A rule for each notebook and scale: which figures there are depends on the scale, and
 # Snakemake takes no function for an output.
-for scale, notebook in itertools.product(CATALOG.scales, NOTEBOOKS):
+for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
 
     rule:
         name:

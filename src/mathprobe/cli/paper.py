@@ -20,7 +20,9 @@ def _table(parser: Parser) -> None:
     parser.add_argument("kind", choices=kinds)
     parser.add_argument("out", type=Path)
     parser.add_argument("--published", type=Path, required=True)
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders")
+    parser.add_argument("--models", type=Path, nargs="*", required=True, help="folders")
+    missing = "task/law/nSIZE/recipe of models of which nothing is there"
+    parser.add_argument("--absent", nargs="*", default=[], help=missing)
     parser.add_argument("--target", type=float, help="accuracy, for learning_speed")
 
 
@@ -28,11 +30,11 @@ def _table(parser: Parser) -> None:
 def table(args: Arguments) -> None:
     """Put what several models did into one tidy table, beside the published numbers."""
     from mathprobe import catalog
-    from mathprobe.paper import tables
+    from mathprobe.paper import absent, tables
 
     source = catalog.MEASURED.get(args.kind)
     models = [
-        tables.Trained(
+        tables.Trained.of(
             folder.name,
             files.read_json(folder / "run.json"),
             tables.read(folder / "scores.csv"),
@@ -43,7 +45,9 @@ def table(args: Arguments) -> None:
     ]
     options = {} if args.target is None else {"target": args.target}
     published = catalog.read(args.published)
-    rows = getattr(tables, args.kind)(models, published, **options)
+    rows = list(getattr(tables, args.kind)(models, published, **options))
+    blank = absent.rows(args.kind, map(absent.Absent.of, args.absent), published)
+    rows += [{**row, **options} for row in blank]
     files.write_csv(args.out, rows, tables.COLUMNS[args.kind])
 
 

@@ -274,8 +274,8 @@ def learning_curves(
     table: pd.DataFrame, published: Mapping[str, Any], target: float | None = None
 ) -> Figure:
     """Draw accuracy against training examples: a panel per test law."""
-    table = table[table["examples"] > 0]
     tests, trained = in_order(table["test"]), models(table)
+    table = table[table["examples"] > 0]
     columns = min(len(tests), 3)
     rows = -(-len(tests) // columns)
     with rc_context(STYLE):
@@ -389,7 +389,7 @@ def _examples_axis(grid: np.ndarray, examples: pd.Series) -> None:
     unit = units.get(name, 1)
     axes = grid.flat[0]
     axes.set_xscale("log")
-    first, last = examples.min(), examples.max()
+    first, last = (1, 10) if examples.empty else (examples.min(), examples.max())
     axes.set_xlim(first, last if first < last else 2 * last)
     axes.set_ylim(0, 100)
     axes.set_yticks(range(0, 101, 25))

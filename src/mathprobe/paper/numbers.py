@@ -50,6 +50,9 @@ def results(tables: Tables, facts: Facts) -> dict[str, str]:
     return {
         "scale": tex(scale),
         "scale/full": "yes" if facts["full"] else "no",
+        "scale/recorded": "yes" if facts["recorded"] else "no",
+        "scale/of": tex(facts["settings_of"]),
+        "scale/models": str(facts["models"]),
         **_settings("here", facts["study"]),
         **_settings("paper", facts["reference"]),
         **_failure_numbers(tables, facts),
@@ -216,14 +219,16 @@ def _grid_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
     return {
         **{key: text for grid in squares for key, text in _cells(grid)},
         "squares": str(len(squares)),
-        "main/models": str(len(main["models"]) * main["seeds"]),
+        "main/models": str(len(_measured(main)) * main["seeds"]),
         "main/seeds": str(main["seeds"]),
         "main/examples": thousands(main["examples"]),
         "main/published_n": str(size) if size else DASH,
         "main/same_n": "yes" if size == main["n"] else "no",
         "main/all_positive": fixed(100 * 0.5 ** main["n"], 1),
         "main/published_all_positive": fixed(100 * 0.5**size if size else None, 1),
-        "main/oracle": span(100 * share for share in main["ceilings"].values()),
+        "main/oracle": span(
+            100 * share for share in main["ceilings"].values() if share is not None
+        ),
         "main/home_of_oracle": span(_home_of_oracle(main)),
         "main/agreement/cells": str(main["compared"]),
         "main/agreement/rank": fixed(main["rank"], 2),
@@ -232,6 +237,12 @@ def _grid_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
         **_described("main/published", main["published"], 0),
         **_printed_numbers(facts["published"]),
     }
+
+
+def _measured(grid: Row) -> set[Model]:
+    """Give the models of a square that were trained."""
+    cells = grid["cells"].items()
+    return {model for (model, _), row in cells if row["accuracy"] is not None}
 
 
 def _cells(grid: Row) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -96,42 +96,62 @@ def read(path: Path) -> list[Row]:
 
 
 @dataclass(frozen=True)
-class Trained:
+class Named:
+    """A model by its name: what was, or was to be, trained on which law."""
+
+    task: str
+    law: str
+    size: int | str  # n of a square, and `5x3` of a rectangle
+    recipe: str
+
+    @property
+    def name(self) -> Row:
+        """Give the columns that name the model."""
+        return {"train": self.law, "n": self.size, "recipe": self.recipe}
+
+    @property
+    def place(self) -> tuple[str, str, int | str, str]:
+        """Give the keys under which published statistics of the model stand."""
+        return self.task, self.law, self.size, self.recipe
+
+    def printed(self, published: Row, table: str) -> Row:
+        """Give what the paper prints in a kind of table for this task and size."""
+        return published[table].get(self.task, {}).get(f"n{self.size}", {})
+
+
+@dataclass(frozen=True)
+class Trained(Named):
     """A trained model as its files show it."""
 
-    recipe: str
     run: Row
     scores: list[Row]
     curve: list[Row]
-    measured: list[Row] = field(default_factory=list)  # what one kind is made from
+    measured: list[Row]  # what one kind of table is made from
 
-    @property
-    def data(self) -> Row:
-        """Give what it was trained on: task, law, n."""
-        return self.run["spec"]["data"]
+    @classmethod
+    def of(
+        cls,
+        recipe: str,
+        run: Row,
+        scores: list[Row],
+        curve: list[Row],
+        measured: Iterable[Row] = (),
+    ) -> Trained:
+        """Take its name from its run."""
+        data = run["spec"]["data"]
+        rows, columns = data["n"], data["columns"]
+        size = rows if rows == columns else f"{rows}x{columns}"
+        files = run, scores, curve, list(measured)
+        return cls(data["task"], data["law"], size, recipe, *files)
 
     @property
     def schedule(self) -> Row:
         """Give how it was trained."""
         return self.run["spec"]["schedule"]
 
-    @property
-    def size(self) -> int | str:
-        """Give n of a square, and `5x3` of a rectangle."""
-        rows, columns = self.data["n"], self.data["columns"]
-        return rows if rows == columns else f"{rows}x{columns}"
 
-    @property
-    def name(self) -> Row:
-        """Give the columns that name the model."""
-        return {"train": self.data["law"], "n": self.size, "recipe": self.recipe}
-
-    def printed(self, published: Row, table: str) -> Row:
-        """Give what the paper prints in a kind of table for this task and size."""
-        return published[table].get(self.data["task"], {}).get(f"n{self.size}", {})
-
-
-def _cell(rows: Row, columns: list[str], train: str, test: str) -> float | None:
+def printed_cell(rows: Row, columns: list[str], train: str, test: str) -> float | None:
+    """Give a cell of a printed square; None, where nothing is printed."""
     if train not in rows or test not in columns:
         return None
     return rows[train][columns.index(test)]
@@ -174,7 +194,7 @@ def ood(models: Iterable[Trained], published: Row) -> Iterator[Row]:
         for test, tolerance, cell in _tests(model):
             if tolerance != SHOWN_TOLERANCE:
                 continue
-            percent = _cell(printed, published["columns"], model.data["law"], test)
+            percent = printed_cell(printed, published["columns"], model.law, test)
             del cell["malformed"]
             yield {
                 **{**model.name, "test": test, **cell},
@@ -185,7 +205,7 @@ def ood(models: Iterable[Trained], published: Row) -> Iterator[Row]:
 def tolerances(models: Iterable[Trained], published: Row) -> Iterator[Row]:
     """Show every model on its own law, at all tolerances."""
     for model in models:
-        law = model.data["law"]
+        law = model.law
         for test, tolerance, cell in _tests(model):
             if test == law:
                 name = {"law": law, "recipe": model.recipe, "tolerance": tolerance}
@@ -221,10 +241,10 @@ def learning_speed(
             reached = [first_reached(points, target) for points in curves]
             found = [examples for examples in reached if examples is not None]
             every = found if len(found) == len(reached) else []
-            millions = _cell(
+            millions = printed_cell(
                 printed.get("rows", {}),
                 printed.get("columns", []),
-                model.data["law"],
+                model.law,
                 test,
             )
             yield {
@@ -256,7 +276,7 @@ def failures(models: Iterable[Trained], published: Row) -> Iterator[Row]:
     """Say what every model's failures keep, at home (section 2)."""
     columns = ("quantity", "group", "tolerance", "statistic", "at")
     for model in models:
-        place, shown = _place(model), published["failures"]
+        place, shown = model.place, published["failures"]
         sources = {
             "published": printed_rows(shown, "text", *place),
             "notebook": printed_rows(shown, "notebook", *place),
@@ -271,7 +291,7 @@ def verifiers(models: Iterable[Trained], published: Row) -> Iterator[Row]:
     """
     columns = ("verifier", "chosen_by", "statistic")
     for model in models:
-        printed = printed_rows(published["verifiers"], "text", *_place(model))
+        printed = printed_rows(published["verifiers"], "text", *model.place)
         paper = {
             (verifier, "paper", statistic): value
             for (verifier, _, statistic), value in printed.items()
@@ -284,10 +304,6 @@ def roc(models: Iterable[Trained], published: Row) -> Iterator[Row]:
     for model in models:
         for point in model.measured:
             yield {**model.name, **point}
-
-
-def _place(model: Trained) -> tuple[str, str, int | str, str]:
-    return model.data["task"], model.data["law"], model.size, model.recipe
 
 
 def printed_rows(
@@ -316,7 +332,7 @@ def _at_home(
 ) -> Iterator[Row]:
     """Sum up what was measured of a model on its own law, statistic by statistic."""
     means = ("value", "low", "high", *averaged)
-    own = parts(model.data["law"])
+    own = parts(model.law)
     cells: dict[tuple, list[Row]] = {}
     for row in model.measured:
         if row["test"] in own:
@@ -340,12 +356,13 @@ def _of_seeds(rows: list[Row], means: tuple[str, ...]) -> Row:
     return {
         "seeds": len(there),
         "examples": round(fmean(row["examples"] for row in there or rows)),
-        **{name: _mean(row[name] for row in there or rows) for name in means},
+        **{name: mean_of_known(row[name] for row in there or rows) for name in means},
         "spread": _spread([row["value"] for row in there]),
     }
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """Give the mean of the values that are there; without any None."""
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
 
@@ -363,11 +380,11 @@ def condition_numbers(rows: Iterable[Row], published: Row) -> Iterator[Row]:
 def runs(models: Iterable[Trained], published: Row) -> Iterator[Row]:
     """Say what was trained where, and for how long."""
     for model in models:
-        run, data = model.run, model.data
+        run = model.run
         copied = set(COLUMNS["runs"]) & set(run)
         yield {
-            "model": f"{data['task']}/{data['law']}/n{model.size}/{model.recipe}",
-            "law": data["law"],
+            "model": f"{model.task}/{model.law}/n{model.size}/{model.recipe}",
+            "law": model.law,
             "n": model.size,
             "recipe": model.recipe,
             "torch": run["versions"]["torch"],

@@ -14,7 +14,12 @@ from scipy.stats import spearmanr
 from mathprobe.catalog import size
 from mathprobe.errors import InputError
 from mathprobe.linalg.laws import LAWS, PLUS, is_positive, is_symmetric, parts
-from mathprobe.paper.tables import SHOWN_TOLERANCE, Row, printed_rows
+from mathprobe.paper.tables import (
+    SHOWN_TOLERANCE,
+    Row,
+    mean_of_known,
+    printed_rows,
+)
 
 Tables = dict[str, list[Row]]  # by the name of the file, without .csv
 Facts = Row  # scale, published, labels, laws, positive, study, reference
@@ -140,6 +145,21 @@ def printed_cells(published: Row, task: str, n: int | None) -> Cells:
     }
 
 
+class Statistics(dict[tuple, Row]):
+    """Rows by what they measure; what was not measured is a row of nothing."""
+
+    def __missing__(self, key: tuple) -> Row:
+        """Give nothing of what was not measured."""
+        return dict.fromkeys(
+            ("value", "low", "high", "spread", "oracle", "threshold", "examples")
+        )
+
+
+def _largest(rows: Iterable[Row], key: str) -> int:
+    """Give the largest of the values that are there; without any 0."""
+    return max((row[key] for row in rows if row[key] is not None), default=0)
+
+
 def _each(
     tables: Tables, facts: Facts, prefix: str, kind: str
 ) -> Iterator[tuple[Row, list[Row]]]:
@@ -155,7 +175,7 @@ def _each(
             "published_n": printed,
             "number": number_in_paper(published, kind, shown.task, printed),
             "recipes": list(dict.fromkeys(row["recipe"] for row in rows)),
-            "seeds": rows[0]["seeds"],
+            "seeds": _largest(rows, "seeds"),
         }
         yield what, rows
 
@@ -174,9 +194,9 @@ def _grid(published: Row, what: Row, rows: list[Row]) -> Row:
     return {
         **what,
         **{"cells": cells, "tests": tests, "models": _models(rows, "train")},
-        "examples": rows[0]["examples"],
+        "examples": _largest(rows, "examples"),
         "ceilings": {
-            test: fmean(row["oracle"] for row in rows if row["test"] == test)
+            test: mean_of_known(row["oracle"] for row in rows if row["test"] == test)
             for test in tests
         },
         "published": printed_cells(published, what["task"], what["published_n"]),
@@ -187,7 +207,8 @@ def percentages(grid: Row) -> Cells:
     """Give a square's accuracies by its laws; of several recipes the first counts."""
     cells: Cells = {}
     for (model, test), row in grid["cells"].items():
-        cells.setdefault((model.law, test), 100 * row["accuracy"])
+        if row["accuracy"] is not None:
+            cells.setdefault((model.law, test), 100 * row["accuracy"])
     return cells
 
 
@@ -247,7 +268,7 @@ def tolerances(tables: Tables, facts: Facts) -> list[Row]:
     return [
         {
             **what,
-            "examples": rows[0]["examples"],
+            "examples": _largest(rows, "examples"),
             "models": _models(rows, "law"),
             "tolerances": sorted({row["tolerance"] for row in rows}, reverse=True),
             "cells": {
@@ -272,7 +293,8 @@ def _speed(published: Row, what: Row, rows: list[Row]) -> Row:
     shown = published[what["task"]][f"n{size}"] if size else {"accuracy": None}
     return {
         **what,
-        **{key: first[key] for key in ("target", "resolution", "budget")},
+        "target": first["target"],
+        **{key: _largest(rows, key) or None for key in ("resolution", "budget")},
         "published_accuracy": shown["accuracy"],
         "published": {
             (train, test): None if value is None else 1e6 * value
@@ -352,9 +374,11 @@ def _at_home(
                 **{"train": train, "law": labels[train]},
                 **{"test": test, "test_law": labels[test]},
                 "published_n": size,
-                "seeds": max(row["seeds"] for row in rows),
-                "examples": max(row["examples"] for row in rows),
-                "cells": {tuple(row[key] for key in columns): row for row in rows},
+                "seeds": _largest(rows, "seeds"),
+                "examples": _largest(rows, "examples"),
+                "cells": Statistics(
+                    (tuple(row[key] for key in columns), row) for row in rows
+                ),
                 "printed_place": printed,
                 "published": printed_rows(published, "text", *printed),
             }
