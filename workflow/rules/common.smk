@@ -19,7 +19,7 @@ from mathprobe.paper import tex  # noqa: E402
 
 try:
     SCHEMA = catalog.read(ROOT / "workflow/schemas/config.schema.yaml")
-    CATALOG = catalog.Catalog(config, SCHEMA)
+    CATALOG = catalog.Catalog(config, SCHEMA, ROOT)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

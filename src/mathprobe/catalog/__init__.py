@@ -13,8 +13,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from mathprobe.catalog.arith import ArithCatalog
+from mathprobe.catalog.laying import (
+    admit,
+    definition,
+    either,
+    hold,
+    merged,
+    of_scale,
+    read,
+)
 from mathprobe.errors import InputError
 from mathprobe.linalg.draws import check, laws_for
 from mathprobe.linalg.encodings import ENCODINGS
@@ -53,61 +61,49 @@ MEASURED = {  # what of a model, beside its scores and curve, a kind is made fro
 }
 
 
-def merged(under: Any, over: Any) -> Any:
-    """Lay one nested mapping over another; lists and values are replaced whole."""
-    if not (isinstance(under, dict) and isinstance(over, dict)):
-        return over
-    return under | {
-        key: merged(under[key], value) if key in under else value
-        for key, value in over.items()
-    }
-
-
-def read(path: Path | str) -> dict[str, Any]:
-    """Read a YAML file."""
-    try:
-        return yaml.safe_load(Path(path).read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}") from error
-
-
 class Catalog:
     """Every experiment that the configuration describes, by name."""
 
-    def __init__(self, config: dict[str, Any], schema: dict[str, Any]) -> None:
+    def __init__(
+        self, config: dict[str, Any], schema: dict[str, Any], root: Path = Path()
+    ) -> None:
+        """Check a configuration; files that it names stand below `root`."""
         self._schema = schema
-        _hold(config, schema, "config")
+        hold(config, schema, "config")
         self.config = config
         self.default_scale: str = config["default_scale"]
         self.scales: list[str] = list(config["scales"])  # at which models are trained
         self.shown_scales = [*self.scales, RECORD]
         self.recorded_scale: str = config["record"]["scale"]
         self.record = Path(config["record"]["folder"])
-        _known(self.default_scale, self.shown_scales, "config.default_scale", "scale")
-        _known(self.recorded_scale, self.scales, "config.record.scale", "scale")
+        admit(self.default_scale, self.shown_scales, "config.default_scale", "scale")
+        admit(self.recorded_scale, self.scales, "config.record.scale", "scale")
         _same(config["compute"], self.scales)
         self._linalg = {scale: self._study(scale) for scale in self.scales}
         for scale in self.scales:
             self._check(scale)
-
-    def _part(self, name: str) -> dict[str, Any]:
-        return {"$defs": self._schema["$defs"], "$ref": f"#/$defs/{name}"}
+        self._arith = {
+            scale: ArithCatalog(
+                of_scale(config, schema, scale, "arith"),
+                definition(schema, "arith_row"),
+                f"config.scales.{scale}.arith",
+                root,
+            )
+            for scale in self.scales
+        }
 
     def _study(self, scale: str) -> dict[str, Any]:
         place = f"config.scales.{scale}.linalg"
-        over = self.config["scales"][scale].get("linalg", {})
-        # Only what exists can be changed, so that a mistyped key is found.
-        _hold(over, _partial(self._part("linalg")), place)
-        study = merged(self.config["linalg"], over)
-        _hold(study, self._part("linalg"), place)
+        study = of_scale(self.config, self._schema, scale, "linalg")
         base = study["recipes"][BASE]
+        recipe_schema = definition(self._schema, "recipe")
         for name, recipe in study["recipes"].items():
             here = f"{place}.recipes.{name}"
-            _known(name, self.recipes, f"{place}.recipes", "recipe of config.linalg")
-            _hold(merged(base, recipe), self._part("recipe"), here)
+            admit(name, self.recipes, f"{place}.recipes", "recipe of config.linalg")
+            hold(merged(base, recipe), recipe_schema, here)
         for task, recipe in study["tasks"].items():
-            _known(task, TASKS, f"{place}.tasks", "task")
-            _hold(merged(base, recipe), self._part("recipe"), f"{place}.tasks.{task}")
+            admit(task, TASKS, f"{place}.tasks", "task")
+            hold(merged(base, recipe), recipe_schema, f"{place}.tasks.{task}")
         return study
 
     def _check(self, scale: str) -> None:
@@ -118,10 +114,10 @@ class Catalog:
         for table in dict.fromkeys(TABLES.values()):
             for entry in study["tables"][table]:
                 here = f"{place}.tables.{table}"
-                _known(entry["task"], TASKS, here, "task")
-                _known(entry["recipe"], study["recipes"], here, "recipe")
+                admit(entry["task"], TASKS, here, "task")
+                admit(entry["recipe"], study["recipes"], here, "recipe")
                 if table == "failures":
-                    _known(entry["task"], PROPERTIES, here, PROPERTIES.kind)
+                    admit(entry["task"], PROPERTIES, here, PROPERTIES.kind)
                 for key in self.models(entry):
                     check(key["task"], key["law"], *size(key["n"]))
 
@@ -153,14 +149,25 @@ class Catalog:
 
     def linalg(self, scale: str) -> dict[str, Any]:
         """Give the settings of the first study at a scale; a record has another's."""
-        _known(scale, self.shown_scales, "scale", "scale")
+        admit(scale, self.shown_scales, "scale", "scale")
         return self._linalg[self.recorded_scale if scale == RECORD else scale]
+
+    def arith(self, scale: str) -> ArithCatalog:
+        """Give the models of the second study at a scale."""
+        admit(scale, self.shown_scales, "scale", "scale")
+        return self._arith[self.recorded_scale if scale == RECORD else scale]
+
+    @property
+    def arith_models(self) -> list[str]:
+        """Name the models of the second study, of all scales."""
+        names = (name for scale in self.scales for name in self._arith[scale].rows)
+        return list(dict.fromkeys(names))
 
     def recipe(self, scale: str, task: str, name: str) -> dict[str, Any]:
         """Give a recipe for a task: `base`, under what the task and the name change."""
         study = self.linalg(scale)
         known = study["recipes"]
-        _known(name, known, f"config.scales.{scale}.linalg.recipes", "recipe")
+        admit(name, known, f"config.scales.{scale}.linalg.recipes", "recipe")
         over = {} if name == BASE else known[name]
         return merged(merged(known[BASE], study["tasks"].get(task, {})), over)
 
@@ -208,7 +215,7 @@ class Catalog:
 
     def testset(self, scale: str, task: str, law: str, n: int | str) -> TestSet:
         """Describe a test set."""
-        _known(scale, self.scales, "scale", "scale")
+        admit(scale, self.scales, "scale", "scale")
         count = self.linalg(scale)["tests"]["examples"]
         return TestSet(self._draw(scale, task, law, n), count)
 
@@ -216,7 +223,7 @@ class Catalog:
         self, scale: str, task: str, law: str, n: int | str, recipe: str
     ) -> Model:
         """Describe a network and its training."""
-        _known(scale, self.scales, "scale", "scale")
+        admit(scale, self.scales, "scale", "scale")
         draw = self._draw(scale, task, law, n).plain()
         settings = self.recipe(scale, task, recipe)
         curve = settings["curve"]
@@ -299,35 +306,8 @@ def size(text: int | str) -> tuple[int, int]:
 
 
 def load(config: Path | str, schema: Path | str = SCHEMA) -> Catalog:
-    """Read a catalog from a configuration file."""
-    return Catalog(read(config), read(schema))
-
-
-def _hold(values: Any, schema: dict[str, Any], place: str) -> None:
-    """Hold values against a schema; the first fault is named with its place."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    fault = best_match(Draft202012Validator(schema).iter_errors(values))
-    if fault is not None:
-        where = ".".join([place, *map(str, fault.absolute_path)])
-        kinds = str(fault.schema.get("type"))
-        numeric = isinstance(fault.instance, str) and "number" in kinds
-        hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if numeric else ""
-        raise InputError(f"{where}: {fault.message}{hint}")
-
-
-def _partial(schema: dict[str, Any]) -> dict[str, Any]:
-    """Make nothing required: what lies over a whole may be a part of it."""
-    if isinstance(schema, dict):
-        return {k: _partial(v) for k, v in schema.items() if k != "required"}
-    return schema
-
-
-def _known(name: str, names: Iterable[str], place: str, kind: str) -> None:
-    if name not in names:
-        known = ", ".join(names)
-        raise InputError(f"{place}: unknown {kind} {name!r}; known names are {known}")
+    """Read a catalog from a configuration file; it names others from its project."""
+    return Catalog(read(config), read(schema), Path(config).parents[1])
 
 
 def _same(compute: dict[str, Any], scales: list[str]) -> None:
@@ -341,13 +321,13 @@ def _same(compute: dict[str, Any], scales: list[str]) -> None:
 
 def _law_settings(laws: dict[str, Any], place: str) -> None:
     for law, settings in laws.items():
-        _known(law, LAWS, place, "law")
+        admit(law, LAWS, place, "law")
         allowed = [field.name for field in fields(base_of(law))]
         for name in settings:
-            _known(name, allowed, f"{place}.{law}", "setting")
+            admit(name, allowed, f"{place}.{law}", "setting")
         if "coefficients" in settings:
             here = f"{place}.{law}.coefficients"
-            _known(settings["coefficients"], COEFFICIENTS, here, COEFFICIENTS.kind)
+            admit(settings["coefficients"], COEFFICIENTS, here, COEFFICIENTS.kind)
 
 
 def _recipe(recipe: dict[str, Any], place: str) -> None:
@@ -360,7 +340,7 @@ def _recipe(recipe: dict[str, Any], place: str) -> None:
                 f"{place}.{stack}: width {width} is not a multiple of {heads} heads"
             )
     for law in recipe["curve"]["tests"]:
-        _known(law, LAWS, f"{place}.curve.tests", "law")
+        admit(law, LAWS, f"{place}.curve.tests", "law")
     digits, tolerance = recipe["output"]["digits"], recipe["curve"]["tolerance"]
     if rounding(digits) > tolerance:
         raise InputError(
@@ -380,15 +360,10 @@ def rounding(digits: int) -> float:
 
 
 def _side(side: dict[str, Any], place: str) -> None:
-    _known(side["encoding"], ENCODINGS, f"{place}.encoding", "encoding")
+    admit(side["encoding"], ENCODINGS, f"{place}.encoding", "encoding")
     most = ENCODINGS[side["encoding"]].most_digits
     if side["digits"] > most:
         raise InputError(
             f"{place}.digits: {side['digits']} is too many; "
             f"{side['encoding']} takes 1 to {most}"
         )
-
-
-def either(names: Iterable[str]) -> str:
-    """Give a wildcard constraint that admits exactly these names."""
-    return "|".join(names)

@@ -1,0 +1,159 @@
+import copy
+import shutil
+
+import pytest
+
+from mathprobe import catalog
+from mathprobe.errors import InputError
+from mathprobe.spec import INSERTIONS, ArithModel
+
+TABLE = "config/arith_models.tsv"
+FIRST, INSERTED, GROKFAST = 0, 28, 40  # rows
+
+
+@pytest.fixture(scope="module")
+def paper(books):
+    return books.arith("paper")
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load a catalog in which one cell of a table is another."""
+
+    def loaded(place, column, text):
+        shutil.copytree("config", tmp_path / "config")
+        path = tmp_path / TABLE
+        lines = [line.split("\t") for line in path.read_text().splitlines()]
+        lines[1 + place][lines[0].index(column)] = text
+        path.write_text("".join("\t".join(line) + "\n" for line in lines))
+        return catalog.load(tmp_path / "config/config.yaml").arith("paper")
+
+    return loaded
+
+
+def test_the_paper_has_44_models_in_four_kinds(paper):
+    rows = paper.rows.values()
+    assert len(rows) == 44
+    stated = [row for row in rows if not row.grokfast]
+    kinds = [(row.operation, bool(row.parent)) for row in stated]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        ("add", False): 16,
+        ("sub", False): 2,
+        ("mix", False): 8,
+        ("mix", True): 14,
+    }
+    assert sum(row.grokfast for row in rows) == 4
+    assert all(row.membership == "inferred" for row in rows if row.grokfast)
+
+
+def test_models_of_the_paper_have_its_widths(paper):
+    for name in paper.rows:
+        model = paper.model(name)
+        assert (model.network.width, model.network.head_width) == (510, 170)
+        assert (model.schedule.batch, model.schedule.learning_rate) == (64, 8e-5)
+    assert paper.accuracy().questions == 1_000_000
+
+
+@pytest.mark.parametrize("scale", ["demo", "smoke"])
+def test_other_scales_only_shrink(books, paper, scale):
+    small = books.arith(scale)
+    models = [small.model(name) for name in small.rows]
+    largest = paper.model("mix_d12_l3_h4_t85K_s572091")
+    for model in models:
+        assert model.network.width < largest.network.width
+        assert model.schedule.updates < 15_000
+    assert any(model.insertion for model in models)
+    assert small.accuracy().questions < paper.accuracy().questions
+
+
+def test_every_name_is_that_of_its_row(books):
+    for scale in books.scales:
+        rows = books.arith(scale).rows
+        assert all(books.arith(scale).model(name).name == name for name in rows)
+        assert set(rows) <= set(books.arith_models)
+
+
+def test_a_specification_holds_its_parents_own(paper):
+    model = paper.model("ins1_mix_d6_l3_h4_t40K_s372001")
+    parent = paper.model("add_d6_l2_h3_t15K_s372001")
+    assert model.insertion.parent == parent
+    assert ArithModel.parse(model.json()) == model
+    assert model.questions.shares == {"addition": 0.2, "subtraction": 0.8}
+    assert INSERTIONS[model.insertion.mode][0] == "initialize only"
+
+
+def test_grokfast_models_mix_the_rows_of_a_batch(paper):
+    model = paper.model("mix_d10_l3_h4_t75K_gf_s173289")
+    assert model.questions.mixing == "rows"
+    assert model.schedule.grokfast.keeps
+    assert paper.model("mix_d10_l3_h4_t75K_s173289").questions.mixing == "batches"
+
+
+def test_the_code_is_read_where_it_differs_from_the_text(books):
+    coded = books.arith("as_coded")
+    assert coded.accuracy().enrichment.batches == 0.4
+    model = coded.model("ins1_mix_d10_l3_h3_t50K_gf_s572091")
+    assert not model.insertion.complete
+    assert not model.schedule.grokfast.keeps
+
+
+def test_a_row_that_changes_is_another_model(load):
+    assert "add_d5_l3_h3_t30K_s372001" in load(FIRST, "layers", "3").rows
+
+
+def test_a_row_that_stands_twice_is_refused(load):
+    with pytest.raises(InputError, match="4: add_d5_l2_h3_t40K_s372001 is there"):
+        load(1, "steps", "40000")
+
+
+@pytest.mark.parametrize(
+    ("place", "column", "text", "told"),
+    [
+        (FIRST, "digits", "five", "arith_models.tsv:2.digits: 'five' is not of type"),
+        (FIRST, "layers", "0", "arith_models.tsv:2.layers: 0 is less than the minimum"),
+        (FIRST, "grokfast", "", "arith_models.tsv:2.grokfast: None is not one of"),
+        (FIRST, "operation", "mul", "mul_d5.*unknown operation 'mul'; known names are"),
+        (FIRST, "membership", "sure", "2.membership: 'sure' is not one of"),
+        (FIRST, "insert", "1", "parent and insert stand together or not at all"),
+        (INSERTED, "insert", "4", "insert: 4 is not one of"),
+        (INSERTED, "parent", "add_d6", "unknown parent 'add_d6'; known names are"),
+        (INSERTED, "digits", "7", "7 digits, but its parent add_d6.* has 6"),
+        (INSERTED, "layers", "1", "1 layers, but its parent add_d6.* has 2"),
+        (INSERTED, "heads", "2", "2 heads, but its parent add_d6.* has 3"),
+        (
+            INSERTED,
+            "parent",
+            "ins1_mix_d6_l3_h3_t40K_s572091",
+            "ins1_mix_d6_l3_h3_t40K_s572091: its own parent",
+        ),
+    ],
+)
+def test_a_row_that_cannot_be_is_named(load, place, column, text, told):
+    with pytest.raises(InputError, match=told):
+        load(place, column, text)
+
+
+def test_a_model_that_is_not_there_is_named_with_those_that_are(paper):
+    with pytest.raises(InputError, match="unknown model 'add_d5'; known names are add"):
+        paper.model("add_d5")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (("arith", "schedule", "batch"), 0, "arith.schedule.batch: 0 is less than"),
+        (("arith", "operations", "mix"), {"addition": 0.5}, "together they are not 1"),
+        (("arith", "operations", "add"), {"sum": 1.0}, "unknown operation 'sum'"),
+        (("arith", "grokfast", "mixing"), "columns", "unknown mixing 'columns'"),
+        (("scales", "demo", "arith"), {"network": {"deep": 1}}, "demo.arith.network"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(path, value, told):
+    config = copy.deepcopy(catalog.read("config/config.yaml"))
+    *outer, last = path
+    place = config
+    for key in outer:
+        place = place[key]
+    place[last] = value
+    with pytest.raises(InputError, match=told):
+        catalog.Catalog(config, catalog.read(catalog.SCHEMA))
