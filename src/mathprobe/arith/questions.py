@@ -65,7 +65,12 @@ class Addition(Operation):
     @classmethod
     def answer(cls, first: Tensor, second: Tensor) -> Tensor:
         """Add column by column."""
-        carry = carried(cls.state(first, second))
+        return cls.told(first, second, cls.state(first, second))
+
+    @staticmethod
+    def told(first: Tensor, second: Tensor, state: Tensor) -> Tensor:
+        """Add column by column, told the states of columns [.., n]."""
+        carry = carried(state)
         total = (first + second + _from_below(carry)) % 10
         top = carry[..., :1].to(total.dtype)
         return torch.cat([torch.full_like(top, PLUS), top, total], dim=-1)
@@ -111,9 +116,14 @@ class Subtraction(Operation):
         negative = cls.is_negative(first, second)[..., None]
         larger = torch.where(negative, second, first)
         smaller = torch.where(negative, first, second)
-        borrow = _from_below(carried(cls.state(larger, smaller)))
-        difference = (larger - smaller - borrow.to(first.dtype)) % 10
         sign = torch.where(negative, MINUS, PLUS)
+        return cls.told(larger, smaller, cls.state(larger, smaller), sign)
+
+    @staticmethod
+    def told(larger: Tensor, smaller: Tensor, state: Tensor, sign: Tensor) -> Tensor:
+        """Subtract column by column, told the states [.., n] and the sign [.., 1]."""
+        borrow = _from_below(carried(state)).to(larger.dtype)
+        difference = (larger - smaller - borrow) % 10
         return torch.cat([sign, torch.zeros_like(sign), difference], dim=-1)
 
     @staticmethod

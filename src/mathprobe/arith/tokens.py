@@ -81,6 +81,10 @@ class Layout:
             )
         return self.names.index(name)
 
+    def predictor(self, name: str) -> int:
+        """Give the position that predicts the token of this name."""
+        return self.position(name) - 1
+
     def write(
         self, first: Tensor, operator: int, second: Tensor, answer: Tensor
     ) -> Tensor:

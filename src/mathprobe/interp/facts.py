@@ -1,0 +1,111 @@
+"""Facts about nodes, a row each: what is stored of a model and drawn from.
+
+A fact has a name, mostly a digit that it is about, and mostly a share between 0 and 1
+with its 95 % interval.  The table says which version of these columns it has.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from mathprobe import files
+from mathprobe.errors import InputError
+from mathprobe.interp.nodes import TAPS, Node
+
+VERSION = "1"
+COLUMNS = (
+    *("version", "position", "layer", "kind", "index"),
+    *("fact", "digit", "value", "low", "high", "partner"),
+)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing known of a node; None where there is no such number."""
+
+    node: Node
+    name: str
+    digit: int | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    partner: int | None = None  # index of the head of the layer that shares in it
+
+    def row(self) -> dict[str, Any]:
+        """Write as a row of COLUMNS."""
+        node = self.node
+        place = (node.position, node.layer, node.kind, node.index)
+        numbers = (self.digit, self.value, self.low, self.high, self.partner)
+        return dict(zip(COLUMNS, (VERSION, *place, self.name, *numbers), strict=True))
+
+    @classmethod
+    def of(cls, row: dict[str, str]) -> Self:
+        """Read a row of texts."""
+        if row["kind"] not in TAPS:
+            raise ValueError(f"kind {row['kind']!r} is none of {', '.join(TAPS)}")
+        place = int(row["position"]), int(row["layer"]), row["kind"], int(row["index"])
+        return cls(
+            Node(*place),
+            row["fact"],
+            _number(int, row["digit"]),
+            *(_number(float, row[name]) for name in ("value", "low", "high")),
+            _number(int, row["partner"]),
+        )
+
+
+def _number(kind: type, text: str) -> Any:
+    return kind(text) if text else None
+
+
+class Facts:
+    """The facts about a model, by node, in order."""
+
+    def __init__(self, facts: Iterable[Fact] = ()) -> None:
+        self._by_node: dict[Node, list[Fact]] = {}
+        for fact in facts:
+            self._by_node.setdefault(fact.node, []).append(fact)
+
+    def __iter__(self) -> Iterator[Fact]:
+        for node in self.nodes:
+            yield from self._by_node[node]
+
+    @property
+    def nodes(self) -> list[Node]:
+        """List the nodes of which something is known."""
+        return sorted(self._by_node)
+
+    def of(self, node: Node, *names: str) -> list[Fact]:
+        """List the facts of a node: all of them, or those of some names."""
+        known = self._by_node.get(node, [])
+        return [fact for fact in known if not names or fact.name in names]
+
+    def save(self, path: Path | str) -> None:
+        """Write the table."""
+        files.write_csv(path, (fact.row() for fact in self), COLUMNS)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a table; columns or a version that are not these are refused."""
+        with Path(path).open(newline="") as file:
+            rows = csv.DictReader(file)
+            if tuple(rows.fieldnames or ()) != COLUMNS:
+                raise InputError(f"{path}: columns are not {', '.join(COLUMNS)}")
+            return cls(
+                _checked(path, number, row) for number, row in enumerate(rows, 2)
+            )
+
+
+def _checked(path: Path | str, line: int, row: dict[str, str]) -> Fact:
+    """Read a row; what is wrong is told with its line."""
+    if row["version"] != VERSION:
+        raise InputError(
+            f"{path}, line {line}: version {row['version']!r}; known is {VERSION}"
+        )
+    try:
+        return Fact.of(row)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}, line {line}: {error}") from error

@@ -1,0 +1,97 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mathprobe.errors import InputError
+from mathprobe.interp import filters
+from mathprobe.interp.facts import COLUMNS, Fact, Facts
+from mathprobe.interp.filters import EVERYTHING, HEADS, MLPS, begins, known, layer
+from mathprobe.interp.nodes import Node
+
+A, B, C, D = (Node.of(f"P{name}") for name in ("9L0H1", "10L0MLP", "10L1H0", "11L1H2"))
+FACTS = Facts(
+    [
+        Fact(C, "fails", None, 0.25, 0.1, 0.5),
+        Fact(A, "fails", None, 0.5, 0.4, 0.6),
+        Fact(A, "attends D", 3, 0.02),
+        Fact(D, "attends D", 3, 0.5),
+        Fact(D, "attends D", 13, 0.4),
+        Fact(B, "SA", 3, 1.0, 0.9, 1.0),
+        Fact(D, "SA", 3, 1.0, 0.9, 1.0, partner=0),
+        Fact(D, "impact A", 10),
+    ]
+)
+share = st.none() | st.floats(0.0, 1.0)
+fact = st.builds(
+    Fact,
+    st.sampled_from([A, B, C, D]),
+    st.sampled_from(["fails", "attends D'", "SA"]),
+    st.none() | st.integers(0, 20),
+    *(share, share, share),
+    st.none() | st.integers(0, 3),
+)
+
+
+@given(st.lists(fact))
+def test_every_table_is_read_as_it_was_written(tmp_path_factory, facts):
+    path = tmp_path_factory.mktemp("facts") / "facts.csv"
+    Facts(facts).save(path)
+    assert list(Facts.load(path)) == list(Facts(facts))
+
+
+def test_facts_stand_by_node_in_order():
+    assert FACTS.nodes == [A, B, C, D]
+    assert [fact.node for fact in FACTS] == [A, A, B, C, D, D, D, D]
+    assert [fact.digit for fact in FACTS.of(D, "attends D")] == [3, 13]
+    assert FACTS.of(Node.of("P1L0H0")) == []
+
+
+def test_a_table_of_another_version_is_refused(tmp_path):
+    path = tmp_path / "facts.csv"
+    FACTS.save(path)
+    path.write_text(path.read_text().replace("\n1,10,", "\n2,10,", 1))
+    with pytest.raises(InputError, match="line 4: version '2'; known is 1"):
+        Facts.load(path)
+
+
+def test_other_columns_are_refused(tmp_path):
+    path = tmp_path / "facts.csv"
+    path.write_text(",".join(COLUMNS[:-1]) + "\n")
+    with pytest.raises(InputError, match="columns are not version, position, layer"):
+        Facts.load(path)
+
+
+@pytest.mark.parametrize(
+    ("here", "instead"), [("head", "neuron"), ("0.25", "much"), ("1,9,", "1,,")]
+)
+def test_what_cannot_be_read_is_told_with_its_line(tmp_path, here, instead):
+    path = tmp_path / "facts.csv"
+    FACTS.save(path)
+    path.write_text(path.read_text().replace(here, instead, 1))
+    with pytest.raises(InputError, match=r"facts.csv, line \d: "):
+        Facts.load(path)
+
+
+@pytest.mark.parametrize(
+    ("kept", "nodes"),
+    [
+        (EVERYTHING, [A, B, C, D]),
+        (HEADS, [A, C, D]),
+        (MLPS, [B]),
+        (~HEADS, [B]),
+        (layer(1), [C, D]),
+        (layer(0) & HEADS, [A]),
+        (MLPS | layer(1), [B, C, D]),
+        (filters.positions(10, 10), [B, C]),
+        (known("fails"), [A, C]),
+        (known("fails", least=0.3), [A]),
+        (known("attends D", 3), [A, D]),
+        (known("attends D", 3, 0.1), [D]),
+        (known("attends D", 1), []),
+        (known("impact A", 10, 0.5), [D]),
+        (begins("attends"), [A, D]),
+        (~(known("SA", 3) & HEADS) & layer(1), [C]),
+    ],
+)
+def test_filters_combine(kept, nodes):
+    assert kept.nodes(FACTS) == nodes

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+from networks import decoder, ids
+
+from mathprobe.interp.edits import Run
+from mathprobe.interp.nodes import Node
+from mathprobe.interp.pca import panel, written
+from mathprobe.nets.taps import capture, patch
+from mathprobe.seeds import stream
+
+CASE = torch.arange(3).repeat_interleave(100)
+
+
+def rng(name="pca"):
+    return stream("test", name)
+
+
+def blobs(centres, width=20, noise=0.3):
+    directions = torch.randn(2, width, generator=rng(), dtype=torch.float64)
+    points = torch.tensor(centres, dtype=torch.float64)[CASE] @ directions
+    spread = torch.randn(len(CASE), width, generator=rng("noise"), dtype=torch.float64)
+    return points + noise * spread
+
+
+def test_three_groups_that_are_apart_are_clear():
+    found = panel(blobs([[0.0, 0.0], [3.0, 1.0], [6.0, 0.0]]), CASE, rng())
+    assert found.is_clear
+    assert found.agreement == 1.0
+    assert found.explained > 0.8
+
+
+def test_groups_that_have_nothing_to_do_with_the_cases_are_not_clear():
+    order = torch.randperm(len(CASE), generator=rng("order"))
+    values = blobs([[0.0, 0.0], [3.0, 1.0], [6.0, 0.0]])[order]
+    found = panel(values, CASE, rng())
+    assert found.silhouette > 0.2
+    assert found.agreement < 0.5
+    assert not found.is_clear
+
+
+def test_noise_is_not_clear():
+    values = torch.randn(len(CASE), 20, generator=rng())
+    assert not panel(values, CASE, rng()).is_clear
+
+
+def test_what_never_changes_is_not_clear():
+    found = panel(torch.full((len(CASE), 20), 0.1), CASE, rng())
+    assert found.measures == dict.fromkeys(found.measures, 0.0)
+    assert not found.is_clear
+
+
+def test_the_same_stream_gives_the_same_panel():
+    values = blobs([[0.0, 0.0], [1.0, 1.0], [0.0, 2.0]], noise=1.0)
+    first, second = (panel(values, CASE, rng()) for _ in range(2))
+    assert first.measures == second.measures
+    assert torch.equal(first.scores, second.scores)
+
+
+def test_a_direction_is_not_lost_among_roundings():
+    """Values on a line have one component; what rounding adds is no second one."""
+    line = torch.tensor([0.0, 1.0, 2.0]).double()[CASE] + 0.1 * torch.rand(
+        len(CASE), generator=rng(), dtype=torch.float64
+    )
+    found = panel(line[:, None] * torch.randn(1, 20, generator=rng()), CASE, rng())
+    assert found.explained == pytest.approx(1.0)
+    assert found.agreement == 1.0
+    assert found.silhouette > 0.8
+
+
+def plain_silhouette(points, label):
+    """Compute the mean silhouette from its definition."""
+    values = []
+    for i, own in enumerate(label):
+        distance = np.linalg.norm(points - points[i], axis=1)
+        same = (label == own) & (np.arange(len(label)) != i)
+        within = distance[same].mean()
+        others = [distance[label == k].mean() for k in set(label) - {own}]
+        values.append((min(others) - within) / max(min(others), within))
+    return np.mean(values)
+
+
+def plain_calinski(points, label):
+    groups = [points[label == k] for k in set(label)]
+    centre, k, q = points.mean(0), len(groups), len(points)
+    between = sum(len(g) * ((g.mean(0) - centre) ** 2).sum() for g in groups)
+    within = sum(((g - g.mean(0)) ** 2).sum() for g in groups)
+    return between / (k - 1) / (within / (q - k))
+
+
+def test_measures_are_what_their_definitions_say():
+    """Where three groups lie on a line, three clusters are found, and are the best."""
+    values = torch.tensor([0.0, 10.0, 20.0]).double()[CASE]
+    values = values + torch.rand(len(CASE), generator=rng(), dtype=torch.float64)
+    found = panel(values[:, None], CASE, rng())
+    points, label = values[:, None].numpy(), CASE.numpy()
+    points = points / points.std()
+    assert found.silhouette == pytest.approx(plain_silhouette(points, label))
+    assert found.calinski_harabasz == pytest.approx(plain_calinski(points, label))
+
+
+def test_what_heads_and_the_mlp_write_is_all_that_is_added():
+    run = Run.of(decoder(), ids(15, 6, 9), 3)
+    taps = ["blocks.1.hook_attn_out", "blocks.1.hook_mlp_out"]
+    block = run.model.blocks[1]
+    with capture(run.model, *taps) as seen:
+        run.model(run.ids[:, :-1])
+    heads = [Node(4, 1, "head", head) for head in range(4)]
+    total = written(run, heads).sum(0) + block.attn.out.bias
+    torch.testing.assert_close(total, seen[taps[0]][:, 4])
+    mlp = written(run, [Node(4, 1, "mlp")])[0] + block.mlp.leave.bias
+    torch.testing.assert_close(mlp, seen[taps[1]][:, 4])
+
+
+def test_a_silent_head_writes_nothing():
+    run = Run.of(decoder(), ids(15, 6, 9), 3)
+    with patch(run.model, "blocks.1.attn.hook_z", torch.zeros_like):
+        assert not written(run, [Node(4, 1, "head", 1)]).any()
