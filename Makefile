@@ -12,7 +12,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all run env tex test test-modules test-workflow test-slurm lint bench lock clean
+.PHONY: all run env tex from-archive test test-modules test-workflow test-slurm lint bench lock clean
 
 all:
 	@mkdir -p .cache
@@ -45,6 +45,13 @@ $(READY): envs/requirements.lock pyproject.toml
 
 tex: env
 	@python -m mathprobe tex || true # without TeX all but the PDF is made
+
+# What `mathprobe archive` packed, typeset here; nothing is trained.
+from-archive: env tex
+	python -m mathprobe unpack $(ARCHIVE) .cache/archive
+	snakemake --cores $(CORES) --show-failed-logs --quiet rules host \
+	    --configfile .cache/archive/config.json
+	@echo "  results/record/paper.pdf"
 
 test: env tex lint
 	$(MAKE) -s -j3 --output-sync=target $(PARTS)

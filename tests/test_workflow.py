@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from made_up import CATALOG
 
+from mathprobe import cli
 from workflow import Workflow
 
 SMOKE = ["results/smoke/paper.pdf", "results/smoke/report.html"]
@@ -387,3 +388,40 @@ def test_the_law_of_the_readme_grows_every_table_and_figure(smoke, tmp_path):
         "cauchy" in (grown / "results/smoke/tables/out_of_distribution.tex").read_text()
     )
     assert "cauchy" in (grown / SMOKE[1]).read_text()
+
+
+def test_a_record_trains_nothing(fresh):
+    jobs = fresh.planned("results/record/paper.pdf")
+    assert jobs["paper_pdf"] == jobs["linalg_ceilings"] == 1
+    assert not {"linalg_train", "linalg_predict", "linalg_testset"} & set(jobs)
+    path = "results/record/linalg/eigenvalues/laplace/n5/base/run.json"
+    assert "MissingRuleException" in fresh.snakemake("-n", path).stdout
+
+
+def test_an_archive_is_typeset_elsewhere_with_the_same_numbers(smoke, tmp_path):
+    packed = tmp_path / "smoke.tar.zst"
+    config = smoke.folder / "config/config.yaml"
+    results = smoke.folder / "results/smoke"
+    cli.main(["archive", str(results), str(packed), "--config", str(config)])
+    there = Workflow(tmp_path / "copy")
+    there.link_tex()
+    cli.main(["unpack", str(packed), str(there.folder / "unpacked")])
+    lost = "linalg/eigenvalues/laplace/n2/base"
+    shutil.rmtree(there.folder / "unpacked" / lost)
+    settings = "--configfile", "unpacked/config.json"
+    assert "linalg_train" not in there.planned(*settings)
+    done = there.snakemake(*settings, "--cores", 2, "--show-failed-logs")
+    assert done.returncode == 0, done.stdout
+    record = there.folder / "results/record"
+    assert (record / "report.html").exists()
+    for table in ("failures_inverse_n2", "roc_inverse_n2", "condition_numbers"):
+        name = f"tables/{table}.csv"
+        assert (record / name).read_bytes() == (results / name).read_bytes()
+    before, after = (
+        (folder / "tables/ood_eigenvalues_n2.csv").read_text().splitlines()
+        for folder in (results, record)
+    )
+    of_lost = [row for row in after if row.startswith("laplace,")]
+    assert set(after) - set(of_lost) <= set(before)
+    assert len(after) == len(before)
+    assert of_lost[0] == "laplace,semicircle,2,base,,,,,,,,"

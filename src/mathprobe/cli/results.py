@@ -12,6 +12,10 @@ PUBLISHED = Path("paper/published/charton2022.yaml")
 SHARE_REACHED = 0.79  # of matrix products, by training at n = 5: benchmarks/README.md
 
 
+def _config(parser: Parser) -> None:
+    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+
+
 def _codes(run: Path) -> set[str]:
     """Give the digests of the code that made a model, over all attempts."""
     return {attempt["code"] for attempt in files.read_json(run)["history"]}
@@ -34,7 +38,7 @@ def stale(args: Arguments) -> None:
 
 def _status(parser: Parser) -> None:
     parser.add_argument("results", type=Path, help="results/{scale}")
-    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+    _config(parser)
 
 
 @command(_status)
@@ -47,7 +51,7 @@ def status(args: Arguments) -> None:
 
 def _plan(parser: Parser) -> None:
     parser.add_argument("target", type=Path, help="results/{scale}/paper.pdf")
-    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+    _config(parser)
     parser.add_argument("--published", type=Path, default=PUBLISHED)
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument("--flops-per-second", type=float, help="of one device, training")
@@ -81,12 +85,54 @@ def plan(args: Arguments) -> None:
 def _record(parser: Parser) -> None:
     parser.add_argument("results", type=Path, help="results/{scale}")
     parser.add_argument("--record", type=Path, default=Path("paper/record"))
+    _config(parser)
 
 
 @command(_record)
 def record(args: Arguments) -> None:
     """Keep the metrics of all finished models of a scale, and where they are from."""
-    from mathprobe import record
+    from mathprobe import archive, catalog
 
-    for folder in record.keep(args.results, args.record):
+    kept = archive.keep(args.results, args.record, catalog.read(args.config))
+    for folder in kept:
         print(folder)
+
+
+def _archive(parser: Parser) -> None:
+    parser.add_argument("results", type=Path, help="results/{scale}")
+    parser.add_argument("out", type=Path, help="OUT.tar.zst")
+    parser.add_argument("--weights", action="store_true", help="pack them as well")
+    _config(parser)
+
+
+@command(_archive)
+def archive(args: Arguments) -> None:
+    """Pack what rebuilds every table, figure and the PDF of a scale."""
+    from mathprobe import archive, catalog
+
+    config = catalog.read(args.config)
+    told = archive.pack(args.results, args.out, config, args.weights)
+    print(f"{args.out}: {_told(told)}, {args.out.stat().st_size:,} bytes")
+
+
+def _unpack(parser: Parser) -> None:
+    parser.add_argument("archive", type=Path, help="OUT.tar.zst")
+    parser.add_argument("folder", type=Path, help="a record, replaced if it is there")
+
+
+@command(_unpack)
+def unpack(args: Arguments) -> None:
+    """Unpack an archive and hold it against its manifest."""
+    from mathprobe import archive
+
+    told = archive.unpack(args.archive, args.folder)
+    print(f"{args.folder}: {_told(told)}, verified")
+    if told["code"] != provenance.code_digest():
+        print("Its models were trained by other code than this.")
+
+
+def _told(manifest: dict) -> str:
+    count = len(manifest["models"])
+    return (
+        f"{count} models of scale {manifest['scale']}, {len(manifest['files'])} files"
+    )

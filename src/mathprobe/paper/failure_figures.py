@@ -293,6 +293,8 @@ def _panels(
                 draw(axes, panel)
         for axes in grid[:, 0]:
             axes.set_ylabel(name)
+        if not shown:
+            figure.text(0.5, 0.6, "no model to show", ha="center", style="italic")
         figure.legend(
             handles=[Line2D([], [], **look) for look in looks],
             loc="outside lower center",

@@ -1,0 +1,218 @@
+"""What is kept of trainings: enough to rebuild every table, figure and the PDF.
+
+A record is a folder with the metrics of models and a manifest; an archive is a record
+in one compressed file.  Weights are left out unless they are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mathprobe import files, provenance
+from mathprobe.errors import InputError
+
+MANIFEST = "manifest.json"
+CONFIG = "config.json"  # of an unpacked archive: what typesets it
+FORMAT = 1
+KEPT = (".json", ".csv", "home.npz")  # how the names of what is kept of a model end
+WEIGHTS = "model.safetensors"
+TESTED = ("scores.csv", "accuracy.csv")  # one of them is there once a model is tested
+FOLDERS_LEFT = ("state",)  # of a training under way
+BLOCK = 1 << 20  # bytes
+
+Manifest = dict[str, Any]
+
+
+def finished(results: Path) -> Iterator[Path]:
+    """Find the folders of models that are trained and tested, below a scale's."""
+    for run in sorted(results.rglob("run.json")):
+        if any((run.parent / name).exists() for name in TESTED):
+            yield run.parent
+
+
+def contents(model: Path, weights: bool = False) -> list[Path]:
+    """List what is kept of a model."""
+    suffixes = (*KEPT, WEIGHTS) if weights else KEPT
+    return sorted(
+        path
+        for path in model.rglob("*")
+        if path.is_file()
+        and path.name.endswith(suffixes)
+        and not set(FOLDERS_LEFT) & set(path.relative_to(model).parts)
+    )
+
+
+def manifest(root: Path, listed: list[Path], scale: str, config: Any) -> Manifest:
+    """Describe files below a root: their checksums, their models, what made them."""
+    runs = {path.parent: path for path in listed if path.name == "run.json"}
+    return {
+        "format": FORMAT,
+        "scale": scale,
+        "config": config,
+        "code": provenance.code_digest(),
+        **provenance.revision(),
+        "models": {
+            folder.relative_to(root).as_posix(): _model(files.read_json(run))
+            for folder, run in sorted(runs.items())
+        },
+        "files": {path.relative_to(root).as_posix(): checksum(path) for path in listed},
+    }
+
+
+def _model(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: run[key] for key in ("spec", "code", "revision", "clean")}
+
+
+def checksum(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def keep(results: Path, record: Path, config: Any) -> list[Path]:
+    """Copy what is kept of every finished model to a record; give the new folders.
+
+    Raises InputError, before anything is copied, for a model whose code is not in a
+    revision: nobody could make it again.
+    """
+    folders = list(finished(results))
+    for folder in folders:
+        run = files.read_json(folder / "run.json")
+        if not (run["revision"] and run["clean"]):
+            raise InputError(
+                f"{folder}: made by code that is in no revision "
+                f"(revision {run['revision']}, clean {run['clean']}); "
+                "commit and train anew"
+            )
+    for folder in folders:
+        for path in contents(folder):
+            files.write_bytes(record / path.relative_to(results), path.read_bytes())
+    if folders:
+        listed = [path for model in finished(record) for path in contents(model)]
+        told = manifest(record, listed, results.name, config)
+        files.write_json(record / MANIFEST, told)
+    return [record / folder.relative_to(results) for folder in folders]
+
+
+def verify(record: Path) -> Manifest:
+    """Hold a record against its manifest: nothing missing, changed or added."""
+    told = _manifest(record / MANIFEST)
+    listed = {path for model in finished(record) for path in contents(model, True)}
+    there = {path.relative_to(record).as_posix(): path for path in listed}
+    for name in sorted(there.keys() ^ told["files"].keys()):
+        what = "not in the manifest" if name in there else "missing"
+        raise files.DamagedFile(f"{record}: {name} is {what}")
+    for name, path in sorted(there.items()):
+        if checksum(path) != told["files"][name]:
+            raise files.DamagedFile(f"{record}: {name} is not what the manifest says")
+    return told
+
+
+def _manifest(path: Path) -> Manifest:
+    if not path.exists():
+        raise InputError(f"{path.parent}: no {MANIFEST}, so this is no record")
+    told = files.read_json(path)
+    form = told.get("format") if isinstance(told, dict) else None
+    if form != FORMAT:
+        raise InputError(f"{path}: format {form!r}; known is {FORMAT}")
+    return told
+
+
+def pack(results: Path, out: Path, config: Any, weights: bool) -> Manifest:
+    """Write an archive of a scale's finished models; equal files give equal bytes."""
+    listed = [path for model in finished(results) for path in contents(model, weights)]
+    if not listed:
+        raise InputError(f"{results}: no model is trained and tested there")
+    told = manifest(results, listed, results.name, config)
+    with _beside(out) as folder:
+        files.write_json(folder / MANIFEST, told)
+        with _compressed(folder / "archive", "w") as archive:
+            archive.add(folder / MANIFEST, MANIFEST, filter=_plain)
+            for path in listed:
+                name = path.relative_to(results).as_posix()
+                archive.add(path, name, recursive=False, filter=_plain)
+        os.replace(folder / "archive", out)
+    return told
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Forget who wrote a file, and when."""
+    member.mtime, member.mode = 0, 0o644
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Open a folder next to a path, on the same disk; in the end it is gone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as made:
+        yield Path(made)
+
+
+@contextmanager
+def _compressed(path: Path, mode: str) -> Iterator[tarfile.TarFile]:
+    import zstandard
+
+    with (
+        zstandard.open(path, f"{mode}b") as stream,
+        tarfile.open(fileobj=stream, mode=f"{mode}|") as archive,
+    ):
+        yield archive
+
+
+def unpack(archive: Path, folder: Path) -> Manifest:
+    """Unpack and verify an archive; what stood in the folder gives way only to a whole.
+
+    Beside the record lies the configuration that typesets it.  Raises InputError for
+    what is damaged, is no archive, or has a member that is no file below the folder.
+    """
+    with _beside(folder) as near:
+        made = near / "record"
+        made.mkdir()
+        _extract(archive, made)
+        told = verify(made)
+        shown = {"scale": told["scale"], "folder": str(folder)}
+        config = {**told["config"], "default_scale": "record", "record": shown}
+        files.write_json(made / CONFIG, config)
+        if folder.exists():
+            os.replace(folder, near / "old")
+        os.replace(made, folder)
+    return told
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    import zstandard
+
+    try:
+        with _compressed(archive, "r") as members:
+            for member in members:
+                _check(archive, member)
+                _write(members.extractfile(member), folder / member.name)
+    except (zstandard.ZstdError, tarfile.TarError, EOFError) as error:
+        raise files.DamagedFile(
+            f"{archive}: damaged, or no archive ({error})"
+        ) from None
+
+
+def _check(archive: Path, member: tarfile.TarInfo) -> None:
+    name = PurePosixPath(member.name)
+    if not member.isreg() or name.is_absolute() or ".." in name.parts:
+        raise InputError(
+            f"{archive}: member {member.name!r} is no plain file below the archive"
+        )
+
+
+def _write(source: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        shutil.copyfileobj(source, file, BLOCK)

@@ -1,0 +1,201 @@
+import io
+import json
+import tarfile
+
+import pytest
+import zstandard
+from made_up import PROJECT
+
+from mathprobe import archive, cli, files
+from mathprobe.errors import InputError
+
+MODEL = "linalg/eigenvalues/laplace/n5/base"
+LEFT = ("model.safetensors", "predictions.npz", "examples.npz", "state/progress.json")
+KEPT = ("curve.csv", "home.npz", "run.json", "scores.csv")
+CONFIG = {"default_scale": "demo", "scales": {"paper": {}}}
+
+
+@pytest.fixture
+def results(tmp_path):
+    def made(model=MODEL, leave=(), **run):
+        folder = tmp_path / "paper" / model
+        for name in {*KEPT, *LEFT} - set(leave):
+            files.write_text(folder / name, name)
+        if "run.json" not in leave:
+            facts = {"revision": "7e10", "clean": True, "spec": {}, "code": "c0", **run}
+            files.write_json(folder / "run.json", facts)
+        return tmp_path / "paper"
+
+    return made
+
+
+@pytest.fixture
+def packed(results, tmp_path):
+    out = tmp_path / "out.tar.zst"
+    archive.pack(results(), out, CONFIG, weights=False)
+    return out
+
+
+def names(folder):
+    return sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
+    )
+
+
+def test_metrics_are_kept_and_weights_are_not(results, tmp_path, capsys):
+    cli.main(["record", str(results()), "--record", str(tmp_path / "kept")])
+    assert names(tmp_path / "kept") == [
+        *(f"{MODEL}/{n}" for n in KEPT),
+        "manifest.json",
+    ]
+    assert capsys.readouterr().out == f"{tmp_path / 'kept' / MODEL}\n"
+
+
+def test_a_record_grows_and_its_manifest_tells_of_all(results, tmp_path):
+    kept = tmp_path / "kept"
+    archive.keep(results("linalg/a"), kept, CONFIG)
+    archive.keep(results("linalg/b"), kept, CONFIG)
+    told = archive.verify(kept)
+    assert list(told["models"]) == ["linalg/a", "linalg/b"]
+    assert told["models"]["linalg/a"]["code"] == "c0"
+    assert (told["scale"], told["config"]) == ("paper", CONFIG)
+
+
+@pytest.mark.parametrize("missing", ["run.json", "scores.csv"])
+def test_what_is_not_finished_is_left(results, tmp_path, missing):
+    assert archive.keep(results(leave=[missing]), tmp_path / "kept", CONFIG) == []
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("run", [{"clean": False}, {"revision": None, "clean": None}])
+def test_what_nobody_can_make_again_is_refused(results, tmp_path, run):
+    results("linalg/a")
+    folder = results("linalg/b", **run)
+    with pytest.raises(InputError, match="paper/linalg/b: made by code that is in no"):
+        archive.keep(folder, tmp_path / "kept", CONFIG)
+    assert not (tmp_path / "kept").exists()
+
+
+def test_what_was_packed_is_unpacked_and_verified(packed, tmp_path):
+    told = archive.unpack(packed, tmp_path / "there")
+    shown = tmp_path / "there" / MODEL
+    assert names(shown) == sorted(KEPT)
+    assert (shown / "scores.csv").read_text() == "scores.csv"
+    assert list(told["files"]) == [f"{MODEL}/{name}" for name in KEPT]
+
+
+def test_an_unpacked_archive_has_the_configuration_that_typesets_it(packed, tmp_path):
+    there = tmp_path / "there"
+    archive.unpack(packed, there)
+    config = files.read_json(there / archive.CONFIG)
+    assert config["default_scale"] == "record"
+    assert config["record"] == {"scale": "paper", "folder": str(there)}
+    assert config["scales"] == CONFIG["scales"]
+
+
+def test_weights_are_packed_when_asked_for(results, tmp_path):
+    archive.pack(results(), tmp_path / "w", CONFIG, weights=True)
+    archive.unpack(tmp_path / "w", tmp_path / "there")
+    assert (tmp_path / "there" / MODEL / archive.WEIGHTS).exists()
+
+
+def test_equal_results_give_equal_archives(results, packed, tmp_path):
+    archive.pack(results(), tmp_path / "again", CONFIG, weights=False)
+    assert (tmp_path / "again").read_bytes() == packed.read_bytes()
+
+
+def test_an_unpacked_archive_replaces_the_one_before(results, packed, tmp_path):
+    there = tmp_path / "there"
+    archive.pack(results("linalg/b"), tmp_path / "both", CONFIG, weights=False)
+    archive.unpack(tmp_path / "both", there)
+    archive.unpack(packed, there)
+    assert not (there / "linalg/b").exists()
+
+
+def test_results_without_a_model_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no model is trained"):
+        archive.pack(tmp_path, tmp_path / "out", CONFIG, weights=False)
+
+
+@pytest.mark.parametrize("place", [0, 0.3, 0.7])
+def test_a_damaged_archive_is_refused_and_nothing_is_left(packed, tmp_path, place):
+    whole = packed.read_bytes()
+    at = int(place * len(whole))
+    packed.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+    refused(packed, tmp_path)
+
+
+def test_half_an_archive_is_refused(packed, tmp_path):
+    packed.write_bytes(packed.read_bytes()[:200])
+    refused(packed, tmp_path)
+
+
+def refused(path, tmp_path):
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InputError) as said:
+        archive.unpack(path, tmp_path / "there")
+    assert set(tmp_path.iterdir()) == before
+    return str(said.value)
+
+
+def written(path, members):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as out:
+        for name, data in members.items():
+            info = data if isinstance(data, tarfile.TarInfo) else tarfile.TarInfo(name)
+            body = b"" if isinstance(data, tarfile.TarInfo) else data.encode()
+            info.size = len(body)
+            out.addfile(info, io.BytesIO(body))
+    path.write_bytes(zstandard.compress(content.getvalue()))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
+def test_a_path_that_points_outside_is_refused(tmp_path, name):
+    said = refused(written(tmp_path / "bad", {name: "x"}), tmp_path)
+    assert "is no plain file below the archive" in said
+
+
+def test_a_link_is_refused(tmp_path):
+    link = tarfile.TarInfo("linalg")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+    said = refused(written(tmp_path / "bad", {"linalg": link}), tmp_path)
+    assert "is no plain file" in said
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (None, "no manifest.json"),
+        ({"format": 99}, "format 99; known is 1"),
+        (["x"], "format None; known is 1"),
+        ({"format": 1, "files": {"linalg/a/run.json": "0"}}, "run.json is missing"),
+    ],
+)
+def test_a_foreign_archive_is_refused(tmp_path, told, said):
+    members = {"readme": "x"}
+    if told is not None:
+        members[archive.MANIFEST] = json.dumps(told)
+    assert said in refused(written(tmp_path / "bad", members), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda model: (model / "scores.csv").write_text("1"), "is not what"),
+        (lambda model: (model / "curve.csv").unlink(), "curve.csv is missing"),
+        (lambda model: (model / "new.csv").write_text("1"), "not in the manifest"),
+    ],
+)
+def test_a_record_is_held_against_its_manifest(results, tmp_path, change, said):
+    archive.keep(results(), tmp_path / "kept", CONFIG)
+    change(tmp_path / "kept" / MODEL)
+    with pytest.raises(InputError, match=said):
+        archive.verify(tmp_path / "kept")
+
+
+def test_the_record_of_the_project_is_what_its_manifest_says():
+    record = PROJECT / "paper" / "record"
+    recorded = [path.parent for path in record.rglob("run.json")]
+    told = archive.verify(record)["models"] if recorded else {}
+    assert sorted(told) == sorted(str(path.relative_to(record)) for path in recorded)
