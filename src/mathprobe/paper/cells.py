@@ -67,6 +67,11 @@ def significant(value: Any) -> str:
     return f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
 
 
+def whole(number: Any) -> str:
+    """Show a whole number in groups of three digits."""
+    return f"{number:,.0f}" if known(number) else NONE
+
+
 def count(number: Any) -> str:
     """Show a number of examples in words that can be compared at a glance."""
     if not known(number):
@@ -95,5 +100,5 @@ def listed(texts: list[str]) -> str:
 def shaded(share: Any, below: tuple[str, ...] = (), tip: str = "") -> Cell:
     """Show a share in a shade as deep as it is large."""
     if not known(share):
-        return Cell(NONE)
+        return Cell(NONE, below, tip)
     return Cell(percent(share), below, tip, share)

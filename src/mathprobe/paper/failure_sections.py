@@ -114,8 +114,6 @@ def _rate(verifier: str, chosen_by: str, statistic: str) -> str:
 
 def _cell(row: Mapping[str, Any]) -> Cell:
     """Show a statistic, its spread or interval, exact answers and what is printed."""
-    if not known(row["value"]):
-        return Cell(NONE)
     share = row["statistic"] in PERCENT
     show = percent if share else significant
     interval = between(row["low"], row["high"], show)
