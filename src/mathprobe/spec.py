@@ -338,3 +338,16 @@ class Accuracy(Record):
     questions: int  # of each operation
     batch: int  # enrichment is of a whole batch
     enrichment: Enrichment
+
+
+@dataclass(frozen=True)
+class CircuitSearch(Record):
+    """How thoroughly a model of arithmetic is taken apart."""
+
+    per_class: int  # questions that nodes are ablated at, of every class
+    ablation: str  # what stands for what a node says
+    first_layer: bool  # True: that of the first layer, as in the published code
+    attends: float  # share of a head's attention that is noted
+    pairs: int  # of questions, for every sub-task and column
+    per_case: int  # questions of each state of a column, for principal components
+    random_sets: int  # of nodes, that a map is held against

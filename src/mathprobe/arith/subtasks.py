@@ -43,7 +43,7 @@ class SubTask:
     lowest: int | None = 0  # column; None: it is about no column
     highest: int = 0  # column, below n
     whole: bool = True  # all predicted tokens change; else some of them, and no others
-    paired: bool = False  # two heads of a layer may share it
+    paired: bool = False  # two heads of a layer may do it together
 
     @property
     def operations(self) -> set[str]:
@@ -89,31 +89,33 @@ def _add(name: str, classes: str, draw: Draw, **data: Any) -> None:
     SUBTASKS.add(name)(SubTask(name, classes, draw, **data))
 
 
-_COLUMN = {"attends": ("D{k}", "D'{k}")}
+_COLUMN = {"attends": ("D{k}", "D'{k}"), "paired": True}
 _EARLY = {"first": "OPR", "last": "A{sign}", **_COLUMN}
 _LATE = {"first": "A{n}", "last": "A1", **_COLUMN}
-_SELF = {**_LATE, "impact": "A{k}", "highest": 0, "paired": True}
+_SELF = {**_LATE, "impact": "A{k}", "highest": 0}
+_ALL = {"lowest": None, "whole": False, "paired": False}
 _ABOVE = {**_LATE, "impact": "A{above}", "highest": -1}
 
 _add("SA", "S", exchanges.base("S"), **_SELF)
 _add("SC", "S", exchanges.carry("S"), **_ABOVE)
 _add("SS", "S", exchanges.handing_on, **_ABOVE | {"lowest": 1})
-_add("ST", "S", exchanges.tri_state("S"), **_EARLY, whole=False, paired=True)
-_add("SV", "S", exchanges.resolved, **_EARLY | {"attends": ()}, lowest=1)
+_add("ST", "S", exchanges.tri_state("S"), **_EARLY, whole=False)
+_add(
+    *("SV", "S", exchanges.resolved),
+    **_EARLY | {"attends": (), "paired": False, "lowest": 1},
+)
 _add("MD", "M", exchanges.base("M"), **_SELF)
 _add("MB", "M", exchanges.carry("M"), **_ABOVE)
 # The top column of D >= D' hands nothing on: its state matters to the sign only (GT).
-_add(
-    "MT", "M", exchanges.tri_state("M"), **_EARLY, highest=-1, whole=False, paired=True
-)
+_add("MT", "M", exchanges.tri_state("M"), **_EARLY, highest=-1, whole=False)
 _add("ND", "N", exchanges.base("N"), **_SELF)
 _add("NB", "N", exchanges.carry("N"), **_ABOVE)
 _add("GT", "MN", exchanges.greater, **_EARLY, impact="A{sign}")
 _add(
     *("OPR", "SM", exchanges.operator),
-    **{**_EARLY, "last": "A1", "attends": ("OPR",), "lowest": None, "whole": False},
+    **_EARLY | {"last": "A1", "attends": ("OPR",), **_ALL},
 )
 _add(
     *("SGN", "MN", exchanges.sign),
-    **{**_LATE, "attends": ("A{sign}",), "lowest": None, "whole": False},
+    **_LATE | {"attends": ("A{sign}",), **_ALL},
 )

@@ -47,13 +47,13 @@ class Panel:
         return all(self.measures[name] > least for name, least in LEAST.items())
 
 
+@torch.inference_mode()
 def written(run: Run, nodes: Sequence[Node]) -> Tensor:
     """Give what nodes add to the residual stream, without biases [nodes, Q, D]."""
     seen = run.seen(*dict.fromkeys(node.tap for node in nodes))
     return torch.stack([seen[node.tap][node.place] @ _out(run, node) for node in nodes])
 
 
-@torch.inference_mode()
 def _out(run: Run, node: Node) -> Tensor:
     """Give the matrix [w, D] with which a node writes."""
     block = run.model.blocks[node.layer]

@@ -40,6 +40,9 @@ class Rate:
         return self.low >= FOUND
 
 
+NOTHING = Rate(math.nan, 0.0, 1.0)  # known, where there is no pair of some case
+
+
 @dataclass(frozen=True, eq=False)
 class Exchange:
     """Pairs of questions, and what answers become when something is exchanged."""
@@ -54,8 +57,8 @@ class Exchange:
 
     def rates(self, sets: Sequence[Nodes]) -> list[Rate]:
         """Exchange sets of nodes, one set after the other."""
-        if not sets:
-            return []
+        if not sets or not len(self.case):
+            return [NOTHING] * len(sets)
         values = self.other.seen(*dict.fromkeys(n.tap for nodes in sets for n in nodes))
         variants = [[put(node, values) for node in nodes] for nodes in sets]
         hits = self.hits(self.clean.answers(variants, forced=False))
@@ -75,7 +78,7 @@ def _hardest(hit: Tensor, case: Tensor, cases: int) -> Rate:
     """Give the rate [Q] of the case in which it is lowest; of no pair, nothing."""
     total = torch.bincount(case, minlength=cases)
     if not total.all():
-        return Rate(math.nan, 0.0, 1.0)
+        return NOTHING
     count = torch.bincount(case, hit.to(torch.float64), minlength=cases)
     hardest = int((count / total).argmin())
     number, pairs = int(count[hardest]), int(total[hardest])
@@ -85,10 +88,14 @@ def _hardest(hit: Tensor, case: Tensor, cases: int) -> Rate:
 def search(
     exchange: Exchange, single: Sequence[Node], paired: Iterable[Nodes] = ()
 ) -> dict[Nodes, Rate]:
-    """Try nodes, and pairs at positions where no single node is found."""
+    """Try nodes, and pairs of heads at positions where no single head is found."""
     alone = [(node,) for node in single]
     rates = dict(zip(alone, exchange.rates(alone), strict=True))
-    done = {nodes[0].position for nodes, rate in rates.items() if rate.is_found}
+    done = {
+        node.position
+        for (node,), rate in rates.items()
+        if rate.is_found and node.kind == HEAD
+    }
     pairs = [nodes for nodes in paired if nodes[0].position not in done]
     return rates | dict(zip(pairs, exchange.rates(pairs), strict=True))
 

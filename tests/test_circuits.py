@@ -1,0 +1,202 @@
+"""A circuit that is known is found, and nothing else."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from wired import wired
+
+from mathprobe.arith.claims import evaluate, score
+from mathprobe.arith.subtasks import SUBTASKS
+from mathprobe.errors import InputError
+from mathprobe.interp.facts import Facts
+from mathprobe.interp.nodes import Node
+from mathprobe.nets.decoder import Decoder
+from mathprobe.spec import (
+    ArithModel,
+    CircuitSearch,
+    DecoderStack,
+    Enrichment,
+    Questions,
+)
+from mathprobe.studies import controls
+from mathprobe.studies.circuits import Circuit, found, is_found
+
+SETTINGS = CircuitSearch(
+    per_class=40,
+    ablation="mean",
+    first_layer=False,
+    attends=0.01,
+    pairs=128,
+    per_case=60,
+    random_sets=3,
+)
+
+
+def circuit(operation, n, model=None):
+    model = model or wired(operation, n)
+    enrichment = Enrichment(0.4, 0.4, 0.01)
+    asked = Questions(n, {operation: 1.0}, "batches", enrichment)
+    attention = model.blocks[0].attn
+    width, heads = model.tokens.weight.shape[1], attention.heads
+    stack = DecoderStack(1, width, heads, attention.out.in_features // heads)
+    return Circuit(ArithModel("wired", asked, stack, None, 1, 1, None), model, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def addition():
+    return circuit("addition", 2)
+
+
+@pytest.fixture(scope="module")
+def subtraction():
+    return circuit("subtraction", 2)
+
+
+def untrained(like):
+    torch.manual_seed(1)
+    return Decoder(like.spec.network, 15, like.layout.length).double()
+
+
+def done(circuit):
+    """List what was found: node, sub-task and column."""
+    return {
+        (fact.node.name, fact.name, fact.digit)
+        for fact in circuit.facts
+        if is_found(fact)
+    }
+
+
+def test_exactly_the_useful_positions_and_nodes_are_found(addition):
+    assert [row["position"] for row in addition.positions if row["fails"]] == [6, 7, 8]
+    assert [node.name for node in addition.useful.nodes] == [
+        *("P06L0H1", "P06L0H2", "P06L0MLP"),
+        *("P07L0H0", "P07L0H1", "P07L0MLP"),
+        *("P08L0H0", "P08L0MLP"),
+    ]
+
+
+def test_exactly_the_sub_tasks_of_addition_are_found(addition):
+    """The layer that writes the answer tells SV of the top digit, and SA of the last
+    one, to which nothing is carried."""
+    assert done(addition) == {
+        *(("P06L0H1", "ST", 1), ("P06L0H2", "ST", 0), ("P06L0MLP", "SV", 1)),
+        *(("P07L0H0", "SA", 1), ("P07L0H1", "SC", 0)),
+        *(("P08L0H0", "SA", 0), ("P08L0MLP", "SA", 0)),
+    }
+
+
+def test_exactly_the_sub_tasks_of_subtraction_are_found_shared_by_two_heads(
+    subtraction,
+):
+    assert done(subtraction) == {
+        *(("P07L0H0", "MD", 1), ("P07L0H1", "MD", 1)),
+        *(("P07L0H2", "MB", 0), ("P07L0H3", "MB", 0)),
+        *(("P08L0H0", "MD", 0), ("P08L0H1", "MD", 0), ("P08L0MLP", "MD", 0)),
+    }
+    shared = subtraction.facts.of(Node.of("P07L0H2"), "MB")
+    assert [fact.partner for fact in shared if is_found(fact)] == [3]
+
+
+def test_a_layer_that_looks_two_columns_back_hands_a_carry_on():
+    three = circuit("addition", 3)
+    assert ("P09L0H1", "SS", 1) in done(three)
+    assert ("P09L0H1", "SC", 1) in done(three)
+    assert not any(task == "ST" and column < 2 for _, task, column in done(three))
+    rows = list(evaluate(["addition"], 1, 3, found(three.facts)))
+    assert score(rows) == (len(rows), len(rows))
+
+
+def test_heads_are_told_with_the_tokens_that_they_attend_to(addition):
+    facts = addition.facts.of(Node.of("P07L0H1"))
+    seen = {(f.name, f.digit): f.value for f in facts if f.name.startswith("attends")}
+    assert seen.keys() == {("attends D", 0), ("attends D'", 0)}
+    assert seen["attends D", 0] == pytest.approx(0.5)
+
+
+def test_what_fails_is_told_by_class_and_digit(addition):
+    facts = {
+        (fact.name, fact.digit): fact
+        for fact in addition.facts.of(Node.of("P06L0H2"))
+        if fact.name.startswith(("fails", "impact"))
+    }
+    (level,) = facts.keys() - {("fails", None), ("impact", 2)}
+    assert level[0] in ("fails S0", "fails S2")  # where the column above sums to 9
+    share = facts[level]
+    assert 0 < share.low <= share.value <= share.high <= 1
+    assert facts["fails", None].value == facts["impact", 2].value
+
+
+def test_components_tell_the_states_of_the_column_that_a_head_reads(addition):
+    clear = {(node.name, k) for node, _, k in addition.panels}
+    assert clear == {
+        *(("P06L0H1", 1), ("P06L0H2", 0), ("P07L0H0", 1)),
+        *(("P07L0H1", 0), ("P08L0H0", 0)),
+    }
+    facts = addition.facts.of(Node.of("P07L0H0"), "tri-state agreement addition")
+    assert [(fact.digit, fact.value > 0.8) for fact in facts] == [(1, True)]
+
+
+def test_claims_about_one_layer_hold(addition, subtraction):
+    for circuit, operation in ((addition, "addition"), (subtraction, "subtraction")):
+        rows = list(evaluate([operation], 1, 2, found(circuit.facts)))
+        assert len(rows) == 3
+        assert score(rows) == (3, 3)
+
+
+def rows(circuit, control):
+    table = controls.table(circuit, untrained(circuit))
+    return [row for row in table if row["control"] == control]
+
+
+def test_the_useful_nodes_suffice_and_random_ones_do_not(addition):
+    for name in controls.SUFFICIENCY:
+        kept = {row["of"]: row for row in rows(addition, f"keep only, {name}")}
+        assert kept["useful"]["value"] == 1.0
+        assert kept["with a purpose"]["value"] < 1.0
+        assert kept["random"]["value"] < 0.2
+        assert kept["random"]["nodes"] == kept["useful"]["nodes"] == 8
+
+
+@pytest.mark.parametrize("control", ["random nodes", "untrained"])
+@pytest.mark.parametrize("operation", ["addition", "subtraction"])
+def test_by_chance_nothing_is_found(control, operation, request):
+    known = request.getfixturevalue(operation)
+    tried = rows(known, control)
+    assert sum(row["total"] for row in tried) >= 3
+    assert all(row["count"] == 0 for row in tried)
+    assert any(row["count"] for row in rows(known, "found"))
+
+
+def test_purposes_are_counted_by_kind(subtraction):
+    counts = {row["of"]: row["count"] for row in rows(subtraction, "purpose")}
+    assert counts == {"head": 6, "mlp": 1}
+
+
+def test_a_model_that_answers_nothing_right_has_no_map(addition):
+    bare = replace(addition, model=untrained(addition))
+    with pytest.raises(InputError, match="wired: no question is answered right"):
+        bare.facts  # noqa: B018
+
+
+def test_an_untrained_model_does_no_sub_task(addition):
+    """Taken for what it answers itself, nodes change answers, but as no claim says."""
+    bare = replace(addition, model=untrained(addition))
+    for name, k in (("SA", 0), ("SA", 1), ("SC", 0), ("ST", 1), ("SV", 1)):
+        drawn = SUBTASKS[name].pairs(bare.stream("test"), 2, k, 64)
+        run = bare.run(drawn.clean)
+        trial = replace(
+            addition.exchange(SUBTASKS[name], k),
+            clean=run,
+            other=bare.run(drawn.other),
+            predicted=drawn.predicted,
+            case=drawn.case,
+        )
+        assert not any(rate.is_found for rate in trial.rates([(n,) for n in run.nodes]))
+
+
+def test_the_same_model_has_the_same_map(addition, tmp_path):
+    for name, one in (("first", addition), ("second", circuit("addition", 2))):
+        one.facts.save(tmp_path / name)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    assert list(Facts.load(tmp_path / "first")) == list(addition.facts)

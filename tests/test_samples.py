@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from mathprobe.arith import samples
+from mathprobe.arith.difficulty import CLASSES
+from mathprobe.arith.questions import OPERATIONS, pose
+from mathprobe.arith.tokens import Layout
+from mathprobe.seeds import stream
+from mathprobe.spec import Enrichment
+
+ENRICHED = Enrichment(0.4, 0.4, 0.01)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_there_are_as_many_questions_of_every_class_as_wanted(operation):
+    ids = samples.varied(stream("test"), operation, 6, ENRICHED, 20)
+    counts = torch.bincount(samples.levels(operation, 6, ids), minlength=len(CLASSES))
+    letters = {"addition": "S", "subtraction": "MN"}[operation]
+    for name, count in zip(CLASSES, counts.tolist(), strict=True):
+        assert count == (20 if name[0] in letters else 0), name
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("k", [0, 1, 3])
+def test_three_cases_of_a_column_are_what_they_are_called(operation, k):
+    n, told = 4, OPERATIONS[operation]
+    ids, case = samples.tri_states(stream("test"), operation, n, k, 30)
+    parts = Layout(n).split(ids)
+    state = told.state(parts.first, parts.second)
+    assert torch.equal(state[:, -1 - k], case - 1)
+    assert torch.equal(case.bincount(), torch.tensor([30, 30, 30]))
+    assert torch.equal(pose(operation, parts.first, parts.second), ids)
+
+
+def test_nothing_is_carried_to_the_column_and_all_else_is_random():
+    n, k = 4, 2
+    ids, _ = samples.tri_states(stream("test"), "addition", n, k, 200)
+    parts = Layout(n).split(ids)
+    lower = (parts.first + parts.second)[:, -k:]
+    assert (lower[:, 0] * 10 + lower[:, 1] < 100).all()
+    digits = torch.cat([parts.first, parts.second], 1).T
+    for column in digits:
+        assert len(column.unique()) == 10
+    assert torch.equal(
+        case, samples.tri_states(stream("test"), "addition", 4, 2, 200)[1]
+    )
