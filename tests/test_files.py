@@ -1,6 +1,8 @@
 import json
 import os
 import resource
+import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -103,11 +105,38 @@ def test_json_is_sorted_and_bad_json_is_named(tmp_path):
         files.read_json(tmp_path / "a")
 
 
-def test_a_folder_is_held_by_one_process(tmp_path):
-    with files.only_one(tmp_path):
-        other = f"from mathprobe import files; files.only_one({tmp_path!r}).__enter__()"
-        code = f"from pathlib import PosixPath; {other}"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True)
-        assert b"another process works here" in done.stderr
-    with files.only_one(tmp_path):
-        pass
+def hold(folder):
+    """Start a process that holds a folder, says so, and ends when told to."""
+    code = (
+        "import sys; from pathlib import Path; from mathprobe import files\n"
+        f"with files.only_one(Path({str(folder)!r})) as waited:\n"
+        "    print('waited' if waited else 'first', flush=True); input()"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_folder_is_held_by_one_process_and_the_next_one_waits(tmp_path):
+    with hold(tmp_path / "a") as first:
+        assert first.stdout.readline() == "first\n"
+        with hold(tmp_path / "a") as second:
+            assert "another process works here" in second.stdout.readline()
+            shutil.rmtree(tmp_path / "a")  # as a training does at its end
+            first.communicate("\n")
+            assert second.stdout.readline() == "waited\n"
+            with hold(tmp_path / "a") as third:
+                assert "another process works here" in third.stdout.readline()
+                second.communicate("\n")
+                assert third.communicate("\n")[0] == "waited\n"
+
+
+def test_a_process_that_waits_for_a_folder_can_be_ended(tmp_path):
+    with files.only_one(tmp_path), hold(tmp_path) as second:
+        assert "another process works here" in second.stdout.readline()
+        second.terminate()
+        second.communicate()
+    assert second.returncode == -signal.SIGTERM

@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path("src/mathprobe")
 FLOORS = (
-    {"errors", "registry", "lazy", "seeds", "files", "provenance", "energy"}
+    {"errors", "registry", "lazy", "seeds", "files", "provenance", "energy", "cards"}
     | {"intervals"},
     {"spec", "linalg", "arith"},
     {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"}

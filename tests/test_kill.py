@@ -5,6 +5,7 @@ state, and what they leave in the end is compared with an uninterrupted run.
 """
 
 import dataclasses
+import json
 import random
 import resource
 import signal
@@ -14,7 +15,7 @@ import time
 
 import pytest
 
-from mathprobe import checkpoint, cli, files
+from mathprobe import checkpoint, cli
 
 OUTPUTS = ("model.safetensors", "curve.csv")
 
@@ -46,17 +47,21 @@ def command(spec, folder, minutes=5.0):
     ]
 
 
-def start(spec, folder, **options):
-    """Start a training that saves after every update, and wait until it trains."""
-    journal = folder / "state/progress.json"
-    before = journal.stat().st_mtime_ns if journal.exists() else 0
-    process = subprocess.Popen(
-        command(spec, folder, 0.0),
+def run_beside(spec, folder, minutes=5.0, **options):
+    return subprocess.Popen(
+        command(spec, folder, minutes),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         **options,
     )
+
+
+def start(spec, folder, **options):
+    """Start a training that saves after every update, and wait until it trains."""
+    journal = folder / "state/progress.json"
+    before = journal.stat().st_mtime_ns if journal.exists() else 0
+    process = run_beside(spec, folder, 0.0, **options)
     while not (journal.exists() and journal.stat().st_mtime_ns > before):
         if process.poll() is not None:
             break
@@ -125,12 +130,33 @@ def test_a_full_disk_stops_with_its_reason_and_costs_nothing(spec, whole, tmp_pa
     assert finish(spec, tmp_path) == whole
 
 
-def test_a_second_process_on_one_output_is_refused(spec, tmp_path):
-    with files.only_one(tmp_path / "state"):
-        done = subprocess.run(command(spec, tmp_path), capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "another process works here" in done.stderr
-    assert not (tmp_path / "model.safetensors").exists()
+def test_a_second_process_on_one_output_waits_and_finds_it_made(spec, whole, tmp_path):
+    first = start(spec, tmp_path)
+    first.send_signal(signal.SIGSTOP)
+    second = run_beside(spec, tmp_path)
+    assert "another process works here; waiting" in second.stdout.readline()
+    first.send_signal(signal.SIGCONT)
+    first.communicate()
+    assert "made by another process meanwhile" in second.communicate()[0]
+    assert first.returncode == second.returncode == 0
+    assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == whole
+    assert json.loads((tmp_path / "run.json").read_text())["attempts"] == 1
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_second_process_goes_on_where_the_first_was_stopped(spec, whole, tmp_path):
+    first = start(spec, tmp_path)
+    second = run_beside(spec, tmp_path)
+    assert "another process works here; waiting" in second.stdout.readline()
+    first.terminate()
+    first.communicate()
+    assert first.returncode == cli.STOPPED
+    assert "going on after" in second.communicate()[0]
+    assert second.returncode == 0
+    assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == whole
+    attempts = json.loads((tmp_path / "run.json").read_text())["history"]
+    assert [a["begun_at"] for a in attempts] == [0, attempts[0]["saved_at"]]
+    assert attempts[-1]["saved_at"] == spec.schedule.examples
 
 
 def test_a_changed_specification_is_refused_with_its_difference(spec, tmp_path):

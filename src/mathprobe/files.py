@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -27,6 +27,7 @@ UNREADABLE = (
     *(SyntaxError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 _REMEDY = "remove the file and run again to make it anew"
+LOCK = "lock"  # the file that the one process in a folder holds
 DIGEST = "digest"  # the array of a stored set that holds the checksum of the others
 
 
@@ -64,15 +65,32 @@ def _umask() -> int:
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold a folder against other processes; a second one is refused."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+def only_one(folder: Path) -> Iterator[bool]:
+    """Hold a folder against other processes; tell whether one had to be waited for."""
+    lock, waited = _lock(folder, fcntl.LOCK_NB), False
+    if lock is None:
+        print(f"{folder}: another process works here; waiting for its end", flush=True)
+        lock, waited = _lock(folder, 0), True
+    with lock:
+        yield waited
+
+
+def _lock(folder: Path, how: int) -> TextIO | None:
+    """Lock a folder's file; None if it is taken and `how` is not to wait."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | how)
+            # The one before may have removed the folder when it was done.
+            if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / LOCK)):
+                return lock
         except BlockingIOError:
-            raise InputError(f"{folder}: another process works here") from None
-        yield
+            lock.close()
+            return None
+        except FileNotFoundError:
+            pass
+        lock.close()
 
 
 def write_text(path: Path | str, text: str) -> None:

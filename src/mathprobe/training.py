@@ -64,7 +64,8 @@ class Trainer:
         self.columns = (*CURVE_COLUMNS, *self._parts)
         self.updates = 0
         self.curve: list[dict[str, Any]] = []
-        self.history: list[dict[str, Any]] = [{}]  # where each attempt ran
+        # Of each attempt: where it ran, and the examples it was given and saved.
+        self.history: list[dict[str, Any]] = [{"begun_at": 0}]
         self._seconds_before, self._begun = 0.0, time.monotonic()
         self._joules, self._joules_begun = joules, joules()
 
@@ -85,15 +86,16 @@ class Trainer:
                 facts |= dict(zip(self._parts, losses.tolist(), strict=True))
             self.curve += [{**facts, **row} for row in self.measure(learner.network)]
 
-    def _note_energy(self) -> None:
-        """Write down what the device consumed in this attempt, where it tells."""
+    def _note_attempt(self) -> None:
+        """Write down how far this attempt is, and its energy where that is known."""
+        self.history[-1]["saved_at"] = self.examples
         now = self._joules()
         known = now is not None and self._joules_begun is not None
         self.history[-1]["joules"] = now - self._joules_begun if known else None
 
     def state(self) -> checkpoint.State:
         """Give everything that is needed to go on."""
-        self._note_energy()
+        self._note_attempt()
         tensors = {}
         for seed, learner in self.learners.items():
             learner.wait()
@@ -128,6 +130,7 @@ class Trainer:
         for seed, learner in self.learners.items():
             learner.restore(checkpoint.under(f"{seed}.", state.tensors))
         self.updates, self.curve = state.updates, state.facts["curve"]
+        self.history[-1]["begun_at"] = self.examples
         self.history = [*state.facts["history"], *self.history]
         self._seconds_before = state.facts["seconds"]
 
@@ -143,7 +146,7 @@ class Trainer:
 
     def summary(self) -> dict[str, Any]:
         """Say what was trained and what it cost; the rate is of all seeds together."""
-        self._note_energy()
+        self._note_attempt()
         joules = [attempt["joules"] for attempt in self.history]
         network = next(iter(self.learners.values())).network
         rate = len(self.learners) * self.examples / self.seconds

@@ -6,6 +6,8 @@ import argparse
 import os
 from collections.abc import Callable
 
+from mathprobe import cards
+
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
 COMMANDS: dict[str, tuple[Callable[[Parser], None], Callable[[Arguments], None]]] = {}
@@ -21,8 +23,9 @@ def command(prepare: Callable[[Parser], None]) -> Callable:
     return register
 
 
-def set_up_torch(threads: int) -> str:
-    """Choose the device, and the same bits every time on it."""
+def set_up_torch(threads: int, gpus: int = 1) -> str:
+    """Choose the device, or as many GPUs as there is work for, and the same bits."""
+    cards.take(gpus)
     # cuBLAS reads this at its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch

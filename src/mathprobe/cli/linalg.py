@@ -109,13 +109,17 @@ def _train(parser: Parser) -> None:
 @command(_train)
 def train(args: Arguments) -> None:
     """Train a model, or go on where its training was stopped."""
-    device = set_up_torch(args.threads)
+    device = set_up_torch(args.threads, args.processes)
     from mathprobe import checkpoint, team
 
     spec = Model.parse(args.spec)
     origin = {**provenance.stamp(), "device": device_name(device)}
     origin |= {"threads": args.threads, "processes": args.processes}
-    with files.only_one(args.state):
+    with files.only_one(args.state) as waited:
+        if waited and _is_made(args.run, spec):
+            print(f"{args.run}: made by another process meanwhile", flush=True)
+            shutil.rmtree(args.state, ignore_errors=True)
+            return
         for folder in (args.state, args.model.parent):
             files.clear_leftovers(folder)
         if args.processes > 1:  # before several read it at once
@@ -129,6 +133,11 @@ def train(args: Arguments) -> None:
         run = {**trainer.summary(), **origin, "finished": provenance.now()}
         files.write_json(args.run, run)
         shutil.rmtree(args.state, ignore_errors=True)
+
+
+def _is_made(run: Path, spec: Model) -> bool:
+    """Tell whether a training of this specification came to its end."""
+    return run.exists() and not spec.differences(files.read_json(run)["spec"])
 
 
 def _train_to_the_end(
