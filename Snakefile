@@ -2,7 +2,7 @@
 # under results/ makes one thing; `snakemake --profile slurm` does it on a cluster.
 from snakemake.utils import min_version
 
-min_version("9.14")
+min_version("9.27")
 
 
 configfile: "config/config.yaml"

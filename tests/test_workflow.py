@@ -1,6 +1,7 @@
 """The DAG: what is planned, what is re-run, what is said when something is wrong."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -11,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from made_up import CATALOG
 
-from mathprobe import cli
+from mathprobe import cli, plan
 from workflow import Workflow
 
 SMOKE = ["results/smoke/paper.pdf", "results/smoke/report.html"]
@@ -96,15 +98,107 @@ def test_the_cluster_profile_plans_the_same_jobs(fresh):
     assert fresh.planned("--profile", "slurm", target) == fresh.planned(target)
 
 
-def test_only_training_and_prediction_ask_for_a_gpu_on_the_cluster(fresh):
-    said = fresh.snakemake("-n", "--profile", "slurm", "results/paper/paper.pdf").stdout
-    blocks = said.split("\nrule ")[1:]
-    asking = {block.split(":")[0] for block in blocks if "slurm_partition=gpu" in block}
+@pytest.fixture(scope="module")
+def profile():
+    """The profile of the cluster."""
+    return yaml.safe_load(Path("slurm/config.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def on_the_cluster(fresh):
+    """What the jobs of a scale's paper ask for: rule, wildcards, resources."""
+
+    def ask(scale):
+        target = f"results/{scale}/paper.pdf"
+        said = fresh.snakemake("-n", "--profile", "slurm", target).stdout
+        return [
+            (
+                block.split(":")[0],
+                *(facts(block, of) for of in ("wildcards", "resources")),
+            )
+            for block in re.split(r"\n *(?:local)?rule ", said)[1:]
+        ]
+
+    return ask
+
+
+def facts(block, name):
+    """Read one line of what a dry run says of a job."""
+    line = re.search(rf"^ +{name}: (.*)$", block, re.M)
+    return dict(pair.split("=", 1) for pair in line[1].split(", ")) if line else {}
+
+
+def test_only_training_and_prediction_ask_for_a_gpu_on_the_cluster(on_the_cluster):
+    jobs = on_the_cluster("paper")
+    asking = {rule for rule, _, needs in jobs if int(needs.get("gpu", 0))}
     assert asking == {"linalg_train", "linalg_predict"}
-    assert all("gpu=1" in b for b in blocks if "slurm_partition=gpu" in b)
-    small = fresh.snakemake("-n", "--profile", "slurm", "results/demo/paper.pdf").stdout
-    assert "slurm_partition=cpu" in small
-    assert "slurm_partition=gpu" not in small
+    with_gpus = {rule for rule, _, needs in jobs if needs["slurm_partition"] == "gpu"}
+    assert with_gpus == {*asking, "linalg_score", "linalg_failures"}
+    small = on_the_cluster("demo")
+    assert {needs["slurm_partition"] for _, _, needs in small} == {"cpu"}
+    assert all(needs.get("gpu", "0") == "0" for _, _, needs in small)
+
+
+def test_the_profile_names_the_scales_that_have_gpus(profile):
+    named = profile["set-resources"]["linalg_train"]["slurm_partition"]
+    scales = {s for s in CATALOG.scales if CATALOG.compute(s, "train")["gpus"]}
+    assert set(re.findall(r"'([a-z_]+)'", named)) - {"gpu", "cpu"} == scales
+
+
+def test_trainings_ask_for_their_time_up_to_the_limit(on_the_cluster, profile):
+    train = CATALOG.compute("paper", "train")
+    limit = profile["resources"]["runtime"]
+    asked = {
+        "/".join(names[key] for key in ("task", "law", "n", "recipe")): needs
+        for rule, names, needs in on_the_cluster("paper")
+        if rule == "linalg_train"
+    }
+    assert len(asked) == len(MODELS["paper"])
+    hours = {}
+    for model in MODELS["paper"]:
+        operations = plan.operations(CATALOG.model("paper", **model))
+        name = "{task}/{law}/{n}/{recipe}".format(**model)
+        hours[name] = operations / train["flops_per_second"] / 3600
+        minutes = train["margin"] * 60 * hours[name]
+        assert int(asked[name]["runtime"]) == pytest.approx(min(minutes, limit), abs=12)
+    assert max(hours.values()) * 60 > limit  # so that some are resumed
+    first = max(hours, key=hours.get)
+    assert asked[first]["slurm_extra"] == "--nice=0"
+    nice = {
+        name: int(needs["slurm_extra"].split("=")[1]) for name, needs in asked.items()
+    }
+    by_hours = sorted(hours, key=hours.get, reverse=True)
+    assert sorted(nice.values()) == [nice[name] for name in by_hours]
+
+
+def test_retries_carry_the_longest_training_over_the_limit(profile):
+    train = CATALOG.compute("paper", "train")
+    most = max(plan.operations(CATALOG.model("paper", **m)) for m in MODELS["paper"])
+    minutes = train["margin"] * most / train["flops_per_second"] / 60
+    resubmissions = math.ceil(minutes / profile["resources"]["runtime"]) - 1
+    assert resubmissions >= 1
+    assert profile["retries"] >= resubmissions + 2  # two faults besides
+    rules = [path.read_text() for path in Path("workflow/rules").glob("*.smk")]
+    assert not any("retries:" in text for text in rules)  # they would nest
+
+
+def is_local(rule):
+    """Tell whether a rule's jobs run where Snakemake does; a dry run tells not."""
+    rules = "".join(path.read_text() for path in Path("workflow/rules").glob("*.smk"))
+    [text] = re.findall(rf"^rule {rule}:\n(.*?)^    shell:", rules, re.M | re.S)
+    return "localrule: True" in text
+
+
+def test_the_whole_paper_is_few_jobs_for_slurm(fresh):
+    said = fresh.snakemake("-n", "--profile", "slurm", "results/paper/paper.pdf").stdout
+    models = len(MODELS["paper"])
+    alone = re.findall(r"^rule (\w+):", said, re.M)
+    assert alone.count("linalg_train") == said.count("Group job answers") == models
+    named = [rule for rule in alone if not rule.endswith("_paper")]  # of notebooks
+    sent = [rule for rule in named if not is_local(rule)]
+    assert len(sent) + said.count("Group job") < 300
+    assert {rule for rule in sent if rule.startswith("paper_")} == set()
+    assert is_local("paper_table")
 
 
 def test_a_single_table_is_a_target(fresh):
@@ -199,8 +293,8 @@ def test_a_changed_tolerance_trains_nothing(changed):
 
 def test_what_changes_no_result_re_runs_nothing(changed):
     changed.configure(
-        "gpus: 0, threads: 1, mem_mb: 2000, runtime: 60, save_every: 1",
-        "gpus: 0, threads: 2, mem_mb: 9000, runtime: 90, save_every: 7",
+        "mem_mb: 2000, flops_per_second: 1.0e+10, margin: 1.5, save_every: 1",
+        "mem_mb: 9000, flops_per_second: 3.0e+10, margin: 2, save_every: 0.7",
     )
     assert changed.planned(*targets(changed)) == {}
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from mathprobe import flops, status
 from mathprobe.catalog import TABLES, Catalog
 from mathprobe.errors import InputError
 from mathprobe.linalg import codec
-from mathprobe.linalg.encodings import ENCODINGS
+from mathprobe.linalg.encodings import ENCODINGS, Encoding
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.paper.views import Entry, Row, number_in_paper
-from mathprobe.spec import Model
+from mathprobe.spec import Model, Side
 
 PDF = "paper.pdf"
 
@@ -44,14 +45,17 @@ class Rate:
         return operations / self.operations / 3600
 
 
+@cache
+def _encoding(side: Side) -> Encoding:
+    """Make an encoding once: its words are many."""
+    return ENCODINGS[side.encoding](digits=side.digits)
+
+
 def per_example(model: Model) -> int:
     """Count the operations of one training example of a seed."""
     task = TASKS[model.data.task]
     shape = model.data.n, model.data.columns
-    reads, writes = (
-        ENCODINGS[side.encoding](digits=side.digits)
-        for side in (model.input, model.output)
-    )
+    reads, writes = map(_encoding, (model.input, model.output))
     return flops.training(
         model.encoder,
         model.decoder,
@@ -61,13 +65,17 @@ def per_example(model: Model) -> int:
     )
 
 
+def operations(model: Model) -> int:
+    """Count the operations of a training, all seeds together."""
+    return model.seeds * model.schedule.examples * per_example(model)
+
+
 def cost(books: Catalog, results: Path, name: Row) -> Cost:
     """Say what a model costs and how much of it is there in the results."""
     model = books.model(results.name, **name)
     path, total = status.PATH.format(**name), model.schedule.examples
     there = status.standing(results / "linalg" / path, path, total, 0.0)
-    examples = model.seeds * total
-    return Cost(path, examples, examples * per_example(model), there.share)
+    return Cost(path, model.seeds * total, operations(model), there.share)
 
 
 def tables(books: Catalog, scale: str, published: Row) -> dict[str, list[Row]]:

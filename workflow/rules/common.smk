@@ -2,8 +2,10 @@
 # and functions from wildcards to specifications and inputs.
 import itertools
 import json
+import math
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -12,7 +14,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 shell.prefix(f'set -euo pipefail; export PYTHONPATH="{ROOT / "src"}"; ')
 
-from mathprobe import catalog  # noqa: E402
+from mathprobe import catalog, plan  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.laws import parts  # noqa: E402
 from mathprobe.paper import tex  # noqa: E402
@@ -44,6 +46,7 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
     "runs": ["runs"],
 }
 ONCE = ["condition_numbers", "ceilings", "evidence", "runs"]  # of no task and size
+START_MINUTES = 10  # of a job, until it trains, and from there to its end
 ENGINE = tex.find(ROOT / tex.CACHE)
 PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
 
@@ -112,6 +115,37 @@ def needs(kind, what):
 def processes(wildcards):
     """Give the processes of a training: one for every GPU, and one without any."""
     return max(1, CATALOG.compute(wildcards.scale, "train")["gpus"])
+
+
+@cache
+def hours(scale, **name):
+    """Guess how long a training takes, all seeds, at the rate that is assumed."""
+    train = CATALOG.compute(scale, "train")
+    rate = train["flops_per_second"] * max(1, train["gpus"])
+    return plan.operations(CATALOG.model(scale, **name)) / rate / 3600
+
+
+@cache
+def longest(scale):
+    """Guess the hours of the longest training that a scale's paper shows."""
+    return max(hours(scale, **name) for name in CATALOG.all_models(scale))
+
+
+def long_first(wildcards):
+    """Give a training its hours as priority."""
+    return hours(**wildcards)
+
+
+def training_minutes(wildcards, attempt):
+    """Ask for a training's hours with a margin, and for as much more every time."""
+    margin = CATALOG.compute(wildcards.scale, "train")["margin"]
+    return START_MINUTES + math.ceil(attempt * margin * 60 * hours(**wildcards))
+
+
+def nice(wildcards):
+    """Have Slurm, to which Snakemake tells no priority, start long trainings first."""
+    behind = longest(wildcards.scale) - hours(**wildcards)
+    return f"--nice={max(0, round(behind))}"
 
 
 def outcome(scale):

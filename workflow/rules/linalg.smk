@@ -13,6 +13,7 @@ rule linalg_testset:
         f"logs/{TESTSETS}/{{law}}/n{{n}}/testset.log",
     wildcard_constraints:
         scale=TRAINED,
+    localrule: True
     conda:
         "../../envs/python.yaml"
     params:
@@ -30,7 +31,7 @@ rule linalg_train:
         f"logs/{MODEL}/train.log",
     wildcard_constraints:
         scale=TRAINED,
-    priority: 10
+    priority: long_first
     conda:
         "../../envs/python.yaml"
     threads: needs("train", "threads")
@@ -38,7 +39,8 @@ rule linalg_train:
         gpu=needs("train", "gpus"),
         processes=processes,
         mem_mb=needs("train", "mem_mb"),
-        runtime=needs("train", "runtime"),
+        runtime=training_minutes,
+        slurm_extra=nice,
         save_every=needs("train", "save_every"),
     params:
         spec=model_spec,

@@ -10,6 +10,7 @@ rule paper_table:
         f"{TABLES}/{{kind}}_{{task}}_n{{n}}.csv",
     log:
         f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.log",
+    localrule: True
     conda:
         "../../envs/python.yaml"
     params:
@@ -31,6 +32,7 @@ rule paper_runs:
         f"{TABLES}/runs.csv",
     log:
         f"logs/{TABLES}/runs.log",
+    localrule: True
     conda:
         "../../envs/python.yaml"
     params:
@@ -52,6 +54,7 @@ rule paper_latex:
         f"{TABLES}/{{content}}.tex",
     log:
         f"logs/{TABLES}/{{content}}.tex.log",
+    localrule: True
     conda:
         "../../envs/python.yaml"
     params:
@@ -73,6 +76,7 @@ rule paper_numbers:
         f"{TABLES}/numbers.tex",
     log:
         f"logs/{TABLES}/numbers.log",
+    localrule: True
     conda:
         "../../envs/python.yaml"
     params:
@@ -111,6 +115,7 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
         log:
             run=f"logs/results/{scale}/notebooks/{notebook}.log",
             notebook=f"logs/results/{scale}/notebooks/{notebook}.ipynb",
+        localrule: True
         conda:
             "../../envs/python.yaml"
         params:
@@ -168,6 +173,7 @@ rule paper_report:
         "results/{scale}/report.html",
     log:
         "logs/results/{scale}/report.log",
+    localrule: True
     conda:
         "../../envs/python.yaml"
     params:
