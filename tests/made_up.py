@@ -9,7 +9,7 @@ from mathprobe.catalog import SCHEMA, Catalog, read
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import tables
-from mathprobe.paper.numbers import ON_ERRATA
+from mathprobe.paper.ceiling_numbers import ON_ERRATA
 from mathprobe.paper.views import Labels
 
 PROJECT = Path(__file__).parent.parent

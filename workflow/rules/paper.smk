@@ -70,7 +70,8 @@ rule paper_numbers:
         published=PUBLISHED,
         errata=ERRATA,
         code=expand(
-            "src/mathprobe/paper/{module}.py", module=["numbers", "latex", "views"]
+            "src/mathprobe/paper/{module}.py",
+            module=["numbers", "failure_numbers", "ceiling_numbers", "latex", "views"],
         ),
     output:
         f"{TABLES}/numbers.tex",

@@ -9,15 +9,14 @@ from typing import Any
 
 from mathprobe.linalg.draws import laws_for
 from mathprobe.linalg.laws import FACTOR, parts
+from mathprobe.paper import ceiling_numbers, failure_numbers
 from mathprobe.paper.latex import (
     DASH,
     duration,
     fixed,
     nearest,
-    percent,
     plain,
     scientific,
-    significant,
     span,
     tex,
     thousands,
@@ -30,17 +29,13 @@ from mathprobe.paper.views import (
     Facts,
     Model,
     Tables,
-    ceilings,
-    ceilings_by_tolerance,
     conditions,
     device,
-    failures,
     part,
     percentages,
     printed_cells,
     speeds,
     summaries,
-    verifiers,
 )
 
 
@@ -55,13 +50,13 @@ def results(tables: Tables, facts: Facts) -> dict[str, str]:
         "scale/models": str(facts["models"]),
         **_settings("here", facts["study"]),
         **_settings("paper", facts["reference"]),
-        **_failure_numbers(tables, facts),
-        **_verifier_numbers(tables, facts),
+        **failure_numbers.keeping(tables, facts),
+        **failure_numbers.predicting(tables, facts),
         **_grid_numbers(tables, facts),
         **_speed_numbers(tables, facts),
         **_condition_numbers(tables, facts),
-        **_ceiling_numbers(tables, facts),
-        **_errata_numbers(tables, facts),
+        **ceiling_numbers.ceiling(tables, facts),
+        **ceiling_numbers.errata(tables, facts),
         **_run_numbers(tables, facts),
     }
 
@@ -109,106 +104,6 @@ def _training(schedule: Row) -> dict[str, str]:
         "training/clip_norm": plain(schedule["clip_norm"]),
         "curve/every": thousands(schedule["curve_every"]),
     }
-
-
-ANSWERS = {  # the first model of each kind of answer is the one that the prose names
-    "vectors": ("eigenvectors",),
-    "inverses": ("inverse", "symmetric_inverse"),
-}
-KEPT = {  # quantity, group, tolerance, statistic, at
-    "accuracy": ("error", "all", None, "below", SHOWN_TOLERANCE),
-    "eigenvalues": ("eigenvalue_error", "all", None, "below", 0.01),
-    "norms": ("norm_deviation", "all", None, "below", 0.01),
-    "row_angles": ("row_angle", "all", None, "below", 0.1),
-    "angles": ("angle", "all", None, "below", 0.1),
-    "near": ("inverse_error", "all", None, "below", 0.05),
-    "nearby": ("inverse_error", "all", None, "below", 0.25),
-    "right/angles": ("angle", "success", SHOWN_TOLERANCE, "below", 0.03),
-    "wrong/angles": ("angle", "failure", SHOWN_TOLERANCE, "below", 0.03),
-    "wrong/eigenvalues": (
-        *("eigenvalue_error", "failure", SHOWN_TOLERANCE, "below", 0.01),
-    ),
-    "wrong/norms": ("norm_deviation", "failure", SHOWN_TOLERANCE, "below", 0.01),
-    "wrong/near": ("inverse_error", "failure", SHOWN_TOLERANCE, "below", 0.05),
-}
-RATES = ("right", "successes_below", "failures_above")
-
-
-def _first(views: Iterable[Row], answers: str) -> Row | None:
-    return next((view for view in views if view["task"] in ANSWERS[answers]), None)
-
-
-def _beside(key: str, cell: Row, printed: float | None) -> dict[str, str]:
-    """Give a share of ours, that of exact answers, and what is printed."""
-    return {
-        key: percent(cell.get("value")),
-        f"{key}/exact": percent(cell.get("oracle")),
-        f"{key}/published": plain(None if printed is None else 100 * printed),
-    }
-
-
-def _failure_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
-    """Describe what the failures of the first model of each kind keep."""
-    numbers = {}
-    for answers in ANSWERS:
-        prefix, main = f"failures/{answers}", _first(failures(tables, facts), answers)
-        shown = main or {"cells": {}, "published": {}}
-        size = shown.get("published_n")
-        numbers |= {
-            f"{prefix}/shown": "yes" if main else "no",
-            f"{prefix}/task": tex((shown.get("task") or DASH).replace("_", " ")),
-            f"{prefix}/n": plain(shown.get("n")),
-            f"{prefix}/examples": thousands(shown.get("examples")),
-            f"{prefix}/published_n": plain(size),
-            f"{prefix}/same_n": "yes" if size and size == shown["n"] else "no",
-        }
-        for name, place in KEPT.items():
-            cell = shown["cells"].get(place, {})
-            printed = shown["published"].get(place)
-            numbers |= _beside(f"{prefix}/{name}", cell, printed)
-    return numbers
-
-
-def _verifier_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
-    """Describe how well the failures of these models are predicted."""
-    numbers = {}
-    for answers in ANSWERS:
-        prefix, main = f"verifiers/{answers}", _first(verifiers(tables, facts), answers)
-        shown = main or {"cells": {}, "published": {}, "verifier": None}
-        for chosen_by in ("paper", "calibration"):
-            for rate in RATES:
-                place = shown["verifier"], chosen_by, rate
-                cell = shown["cells"].get(place, {})
-                key = shown["verifier"], cell.get("threshold"), rate
-                printed = shown["published"].get(key)
-                numbers |= _beside(f"{prefix}/{chosen_by}/{rate}", cell, printed)
-            threshold = significant(cell.get("threshold"))
-            numbers[f"{prefix}/{chosen_by}/threshold"] = threshold
-        area = shown["cells"].get((shown["verifier"], None, "auc"), {})
-        for name, column in (("area", "value"), ("area/exact", "oracle")):
-            numbers[f"{prefix}/{name}"] = fixed(area.get(column), 3)
-        spread = _first(failures(tables, facts), answers)
-        numbers |= _spread_numbers(prefix, spread or {}, shown["verifier"])
-    return numbers
-
-
-def _spread_numbers(prefix: str, spread: Row, quantity: str | None) -> dict[str, str]:
-    """Give means and medians of the condition numbers of right and wrong answers."""
-    numbers = {}
-    for group, name in (("success", "right"), ("failure", "wrong")):
-        for statistic, at, label in (
-            ("mean", None, "mean"),
-            ("quantile", 0.5, "median"),
-        ):
-            place = quantity, group, SHOWN_TOLERANCE, statistic, at
-            cell = spread.get("cells", {}).get(place, {})
-            key = f"{prefix}/{name}/{label}"
-            numbers[key] = significant(cell.get("value"))
-            numbers[f"{key}/exact"] = significant(cell.get("oracle"))
-            for source in ("published", "notebook"):
-                printed = spread.get(source, {}).get(place)
-                numbers[f"{key}/{source}"] = significant(printed)
-    return numbers
 
 
 def _grid_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
@@ -325,78 +220,6 @@ def _condition_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
         "conditions/covered": str(sum(inside)),
         "conditions/rejected/marchenko": thousands(rejected.get(MARCHENKO)),
         "conditions/rejected/others": thousands(rest),
-    }
-
-
-def _ceiling_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
-    """Hold the published accuracies against what exact answers reach."""
-    squares = ceilings(tables, facts)
-    verdicts = [one for square in squares for one in square["verdicts"].values()]
-    numbers = {
-        "ceilings/cells": str(len(verdicts)),
-        "ceilings/at": str(verdicts.count("at")),
-        "ceilings/above": str(verdicts.count("above")),
-    }
-    for group in ceilings_by_tolerance(tables, facts):
-        shares = group["cells"][SHOWN_TOLERANCE]
-        for who, values in shares.items():
-            key = f"ceilings/{group['task']}_n{group['n']}/{who}"
-            # The first encodings and laws of a question are those of its table.
-            numbers.setdefault(key, span(100 * share for share in values))
-    for square in squares:
-        prefix = f"ceilings/{square['task']}_n{square['n']}"
-        for which in (MARCHENKO, "others"):
-            laws = [
-                law
-                for law in square["tests"]
-                if (law == MARCHENKO) != (which == "others")
-            ]
-            described = _of_columns(square, laws)
-            numbers |= {
-                f"{prefix}/{which}/{key}": text for key, text in described.items()
-            }
-    return numbers
-
-
-def _of_columns(square: Row, laws: list[str]) -> dict[str, str]:
-    """Say what exact answers, labels and the best published model score on laws."""
-    best_of: dict[str, float] = {}
-    for (_, test), value in square["published"].items():
-        best_of[test] = max(value, best_of.get(test, value))
-    printed = [law for law in laws if law in best_of]  # of a new law nothing is
-    rows = [square["ceilings"][law] for law in printed]
-    best = [best_of[law] for law in printed]
-    of_oracle = [high / row["oracle"] for high, row in zip(best, rows, strict=True)]
-    return {
-        "oracle": span(100 * row["oracle"] for row in rows),
-        "label": span(100 * row["label"] for row in rows),
-        "best": span(best, 0),
-        "best_of_oracle": span(of_oracle, 0),
-    }
-
-
-ON_ERRATA = {  # evidence that the prose names, and where it stands
-    "missed_labels": ("exact_tokens", "labels that miss the tolerance themselves"),
-    "mean_condition": ("mantissa", "mean of the failures, notebook"),
-    "cases": ("mantissa", "failures at 5 %, if one value makes mean and deviation"),
-}
-
-
-def _errata_numbers(tables: Tables, facts: Facts) -> dict[str, str]:
-    """Count the errata, and give the evidence that weighs most."""
-    rows = {(r["evidence"], r["quantity"]): r for r in tables.get("evidence") or []}
-    found = {key: rows.get(place, {}) for key, place in ON_ERRATA.items()}
-    points = facts["errata"]["contradictions"].values()
-    return {
-        "errata/contradictions": str(len(points)),
-        "errata/measured": str(sum("evidence" in point for point in points)),
-        "errata/silences": str(len(facts["errata"]["silences"])),
-        "errata/missed_labels": fixed(found["missed_labels"].get("value"), 1),
-        "errata/mean_condition": plain(found["mean_condition"].get("printed")),
-        "errata/mean_condition/notebook": significant(
-            found["mean_condition"].get("value")
-        ),
-        "errata/cases": thousands(found["cases"].get("value")),
     }
 
 
