@@ -10,7 +10,7 @@ from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import tables
 from mathprobe.paper.ceiling_numbers import ON_ERRATA
-from mathprobe.paper.views import Labels
+from mathprobe.paper.naming import Labels
 
 PROJECT = Path(__file__).parent.parent
 PAPER = PROJECT / "paper"

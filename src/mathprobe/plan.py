@@ -12,7 +12,8 @@ from mathprobe.errors import InputError
 from mathprobe.linalg import codec
 from mathprobe.linalg.encodings import ENCODINGS, Encoding
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.paper.views import Entry, Row, number_in_paper
+from mathprobe.paper.naming import Entry, number_in_paper
+from mathprobe.paper.views import Row
 from mathprobe.spec import Model, Side
 
 PDF = "paper.pdf"

@@ -49,7 +49,9 @@ rule paper_latex:
         errata=ERRATA,
         template="paper/templates/{content}.tex.j2",
         shared="paper/templates/models.j2",
-        code=["src/mathprobe/paper/latex.py", "src/mathprobe/paper/views.py"],
+        code=expand(
+            "src/mathprobe/paper/{module}.py", module=["latex", "naming", "views"]
+        ),
     output:
         f"{TABLES}/{{content}}.tex",
     log:
@@ -71,7 +73,14 @@ rule paper_numbers:
         errata=ERRATA,
         code=expand(
             "src/mathprobe/paper/{module}.py",
-            module=["numbers", "failure_numbers", "ceiling_numbers", "latex", "views"],
+            module=[
+                "numbers",
+                "failure_numbers",
+                "ceiling_numbers",
+                "latex",
+                "naming",
+                "views",
+            ],
         ),
     output:
         f"{TABLES}/numbers.tex",
@@ -102,6 +111,7 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
                 "src/mathprobe/paper/failure_figures.py",
                 "src/mathprobe/paper/figures.py",
                 "src/mathprobe/paper/notebooks.py",
+                "src/mathprobe/paper/naming.py",
                 "src/mathprobe/paper/views.py",
             ],
         output:

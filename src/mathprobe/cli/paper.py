@@ -61,7 +61,7 @@ def _with_facts(parser: Parser) -> None:
 
 def _facts(args: Arguments) -> dict[str, Any]:
     from mathprobe import catalog
-    from mathprobe.paper.views import Labels
+    from mathprobe.paper.naming import Labels
 
     published = catalog.read(args.published)
     try:

@@ -19,7 +19,7 @@ from mathprobe.paper.cells import (
     percent,
     shaded,
 )
-from mathprobe.paper.views import Entry
+from mathprobe.paper.naming import Entry
 
 PARTS = {  # of the errata: title, note, and columns with their keys
     "contradictions": (

@@ -23,8 +23,8 @@ from mathprobe.linalg.laws import parts
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
+from mathprobe.paper.naming import entry
 from mathprobe.paper.tables import SHOWN_TOLERANCE, printed_rows
-from mathprobe.paper.views import entry
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -14,12 +14,7 @@ from mathprobe.paper.latex import (
     thousands,
 )
 from mathprobe.paper.tables import SHOWN_TOLERANCE, Row
-from mathprobe.paper.views import (
-    Facts,
-    Tables,
-    failures,
-    verifiers,
-)
+from mathprobe.paper.views import Facts, Tables, failures, verifiers
 
 ANSWERS = {  # the first model of each kind of answer is the one that the prose names
     "vectors": ("eigenvectors",),

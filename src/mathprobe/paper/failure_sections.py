@@ -21,8 +21,8 @@ from mathprobe.paper.cells import (
     shaded,
     significant,
 )
+from mathprobe.paper.naming import Entry
 from mathprobe.paper.tables import PERCENT, SHOWN_TOLERANCE
-from mathprobe.paper.views import Entry
 
 GROUPS = {"all": "all answers", "success": "right answers", "failure": "wrong answers"}
 QUANTITIES = {

@@ -25,7 +25,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mathprobe import files
 from mathprobe.linalg.laws import LAWS, parts
-from mathprobe.paper.views import (
+from mathprobe.paper.naming import (
     GROUPS,
     POSITIVE,
     Entry,

@@ -17,8 +17,9 @@ from typing import Any
 import jinja2
 
 from mathprobe.errors import InputError
+from mathprobe.paper.naming import group, shape
 from mathprobe.paper.tables import SHOWN_TOLERANCE, Row
-from mathprobe.paper.views import VIEWS, Facts, Tables, group, shape
+from mathprobe.paper.views import VIEWS, Facts, Tables
 
 DASH = "---"
 DEEPEST = 45  # percent of the hue of a cell that is always right

@@ -23,7 +23,7 @@ from mathprobe.paper.cells import (
     significant,
     whole,
 )
-from mathprobe.paper.views import Entry, Model, group, in_order
+from mathprobe.paper.naming import Entry, Model, group, in_order
 
 
 def ood(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:

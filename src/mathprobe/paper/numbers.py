@@ -21,13 +21,13 @@ from mathprobe.paper.latex import (
     tex,
     thousands,
 )
+from mathprobe.paper.naming import Model
 from mathprobe.paper.tables import SHOWN_TOLERANCE, Row
 from mathprobe.paper.views import (
     MARCHENKO,
     PARTS,
     Cells,
     Facts,
-    Model,
     Tables,
     conditions,
     device,

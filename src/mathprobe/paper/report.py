@@ -32,14 +32,8 @@ from mathprobe.paper.cells import (
     duration,
     percent,
 )
+from mathprobe.paper.naming import POSITIVE, SYMMETRIC, Entry, entry, group
 from mathprobe.paper.tables import TEXT_COLUMNS
-from mathprobe.paper.views import (
-    POSITIVE,
-    SYMMETRIC,
-    Entry,
-    entry,
-    group,
-)
 
 BY_ENTRY = (
     *("failures", "verifiers", "roc", "ood", "tolerances", "learning_speed", "curves"),

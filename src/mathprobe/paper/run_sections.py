@@ -17,7 +17,7 @@ from mathprobe.paper.cells import (
     duration,
     known,
 )
-from mathprobe.paper.views import Entry
+from mathprobe.paper.naming import Entry
 
 
 def runs(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:
