@@ -199,7 +199,7 @@ def measure(sizes: list[int]) -> dict[str, Any]:
         results[f"decoding, n={n}"] = decoding(model)
     return {
         "machine": {
-            **provenance.stamp(),
+            **provenance.stamp("linalg"),
             "device": torch.cuda.get_device_name() if DEVICE == "cuda" else DEVICE,
             "threads": torch.get_num_threads(),
             "matrix_rates": floors,

@@ -34,7 +34,8 @@ def test_every_table_of_the_paper_is_planned(books):
 def test_what_tables_share_is_counted_once(books):
     costs = plan.survey(books, Path("results/paper/paper.pdf"), PUBLISHED)
     models = [one.model for one in plan.once(costs)]
-    assert len(models) == len(set(models)) == len(books.all_models("paper"))
+    planned = len(books.all_models("paper")) + len(books.arith("paper").rows)
+    assert len(models) == len(set(models)) == planned
     assert sum(map(len, costs.values())) > len(models)
 
 
@@ -119,3 +120,20 @@ def test_a_plan_with_a_given_rate_needs_no_torch():
     command = [sys.executable, "-c", code, "plan", "results/paper/paper.pdf"]
     command += ["--flops-per-second", "1e14"]
     assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_a_decoder_is_counted_by_its_weights_and_attention(books):
+    """The count of the paper's models, which nobody prints, from their weights."""
+    model = books.arith_model("paper", "ins1_mix_d6_l3_h4_t40K_s372001")
+    tokens, weights = 3 * 6 + 4 - 1, 3 * (4 * 510 * 680 + 2 * 510 * 2040) + 510 * 15
+    attention = 3 * 4 * 680 * tokens
+    one = 3 * tokens * (2 * weights + attention)
+    assert plan.arith_operations(model) == 40_000 * 64 * one
+
+
+def test_decoders_are_planned_and_what_is_done_is_marked(books, target):
+    name = next(iter(books.arith("smoke").rows))
+    folder = target.parent / "arith" / name
+    files.write_json(folder / "run.json", {"examples_per_second": 1.0})
+    costs = plan.survey(books, target, PUBLISHED)["second study: arithmetic"]
+    assert [one.left == 0 for one in costs] == [True, False, False]

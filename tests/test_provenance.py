@@ -1,8 +1,10 @@
+import pytest
+
 from mathprobe import provenance
 
 
 def test_a_stamp_says_which_code_runs_where():
-    stamp = provenance.stamp()
+    stamp = provenance.stamp("linalg")
     assert stamp["versions"]["torch"].startswith("2.")
     assert stamp["cpu"]
     assert len(stamp["code"]) == 64
@@ -10,17 +12,18 @@ def test_a_stamp_says_which_code_runs_where():
     assert set(stamp) >= {"revision", "clean", "python", "machine"}
 
 
-def test_the_digest_follows_the_deciding_modules(monkeypatch, tmp_path):
-    before = provenance.code_digest()
-    assert before == provenance.code_digest()
-    for module in provenance.DECIDING:
+@pytest.mark.parametrize("study", provenance.DECIDING)
+def test_the_digest_follows_the_deciding_modules(study, monkeypatch, tmp_path):
+    before = provenance.code_digest(study)
+    modules = provenance.DECIDING[study]
+    for module in modules:
         copy = tmp_path / module
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes((provenance.PACKAGE / module).read_bytes())
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    assert provenance.code_digest() == before
-    (tmp_path / "linalg/laws.py").write_text("")
-    assert provenance.code_digest() != before
+    assert provenance.code_digest(study) == before
+    (tmp_path / modules[-1]).write_text("")
+    assert provenance.code_digest(study) != before
 
 
 def test_outside_a_checkout_the_revision_is_unknown(monkeypatch, tmp_path):
@@ -30,4 +33,6 @@ def test_outside_a_checkout_the_revision_is_unknown(monkeypatch, tmp_path):
 
 def test_a_package_that_is_missing_is_said_to_be(monkeypatch):
     monkeypatch.setattr(provenance, "VERSIONS", ("no-such-package",))
-    assert provenance.stamp()["versions"] == {"no-such-package": "not installed"}
+    assert provenance.stamp("linalg")["versions"] == {
+        "no-such-package": "not installed"
+    }

@@ -4,7 +4,7 @@ import pytest
 
 from mathprobe import cli, files, status
 
-MODELS = 9  # of the smallest scale: seven of one table, two of another
+MODELS = 12  # of the smallest scale: seven and two of two tables, three decoders
 NAME = "eigenvalues/laplace/n2/base"
 
 
@@ -89,3 +89,10 @@ def test_a_folder_of_no_scale_lists_the_scales(tmp_path):
 def test_times_are_said_in_minutes_and_hours(seconds, said):
     one = status.Standing("m", "running", 0, seconds, examples_per_second=1.0)
     assert said in status.text([one])
+
+
+def test_decoders_of_arithmetic_stand_behind_the_first_study(books, results):
+    name = list(books.arith("smoke").rows)[-1]
+    note(results / "arith" / name, accuracy=0.25)
+    last = status.survey(books, results)[-1]
+    assert (last.model, last.state, last.share) == (name, "running", 0.5)

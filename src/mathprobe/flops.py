@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from mathprobe.lazy import torch
-from mathprobe.spec import Stack
+from mathprobe.spec import DecoderStack, Stack
 
 BACKWARD = 2  # products for each of the forward pass
 HIDDEN = 4  # widths of the hidden layer
@@ -50,6 +50,14 @@ def training(
 ) -> int:
     """Count one example of a training, forward and backward."""
     return (1 + BACKWARD) * forward(encoder, decoder, source, target, words)
+
+
+def decoder(stack: DecoderStack, length: int, words: int) -> int:
+    """Count one sequence of a decoder, forward; its heads have their own width."""
+    inner = stack.heads * stack.head_width
+    projections, scores = 4 * length * stack.width * inner, 2 * length * length * inner
+    layer = 2 * (projections + scores) + feed_forward(length, stack.width)
+    return stack.layers * layer + 2 * length * stack.width * words
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from mathprobe import flops, status
+from mathprobe.arith.tokens import VOCABULARY, Layout
 from mathprobe.catalog import TABLES, Catalog
 from mathprobe.errors import InputError
 from mathprobe.linalg import codec
@@ -14,7 +15,7 @@ from mathprobe.linalg.encodings import ENCODINGS, Encoding
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.paper.naming import Entry, number_in_paper
 from mathprobe.paper.views import Row
-from mathprobe.spec import Model, Side
+from mathprobe.spec import ArithModel, Model, Side
 
 PDF = "paper.pdf"
 
@@ -71,12 +72,30 @@ def operations(model: Model) -> int:
     return model.seeds * model.schedule.examples * per_example(model)
 
 
+def arith_operations(model: ArithModel) -> int:
+    """Count the operations of a training of the second study."""
+    length = Layout(model.questions.digits).length - 1  # the last token asks for none
+    one = flops.decoder(model.network, length, len(VOCABULARY))
+    return model.schedule.examples * (1 + flops.BACKWARD) * one
+
+
 def cost(books: Catalog, results: Path, name: Row) -> Cost:
     """Say what a model costs and how much of it is there in the results."""
     model = books.model(results.name, **name)
     path, total = status.PATH.format(**name), model.schedule.examples
     there = status.standing(results / "linalg" / path, path, total, 0.0)
     return Cost(path, model.seeds * total, operations(model), there.share)
+
+
+def arith_costs(books: Catalog, results: Path) -> list[Cost]:
+    """Say what every model of the second study costs."""
+    costs = []
+    for name in books.arith(results.name).rows:
+        model = books.arith_model(results.name, name)
+        total = model.schedule.examples
+        there = status.standing(results / "arith" / name, name, total, 0.0)
+        costs.append(Cost(name, total, arith_operations(model), there.share))
+    return costs
 
 
 def tables(books: Catalog, scale: str, published: Row) -> dict[str, list[Row]]:
@@ -104,10 +123,11 @@ def survey(books: Catalog, target: Path, published: Row) -> dict[str, list[Cost]
     if target.name != PDF or results.name not in books.scales:
         allowed = ", ".join(f"results/{scale}/{PDF}" for scale in books.scales)
         raise InputError(f"{target}: only a paper can be planned: {allowed}")
-    return {
+    costs = {
         title: [cost(books, results, name) for name in names]
         for title, names in tables(books, results.name, published).items()
     }
+    return {**costs, "second study: arithmetic": arith_costs(books, results)}
 
 
 def once(costs: dict[str, list[Cost]]) -> list[Cost]:

@@ -5,38 +5,35 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-# The modules that decide a training's result, in the first study.
-DECIDING = (
-    "seeds.py",
-    "linalg/laws.py",
-    "linalg/encodings.py",
-    "linalg/codec.py",
-    "linalg/tasks.py",
-    "linalg/scores.py",
-    "nets/layers.py",
-    "nets/seq2seq.py",
-    "spec.py",
-    "decoding.py",
-    "objectives.py",
-    "learner.py",
-    "team.py",
-    "training.py",
-    "studies/linalg.py",
-)
+_ENGINE = ("seeds.py", "spec.py", "decoding.py", "objectives.py", "learner.py")
+_ENGINE += ("team.py", "training.py", "nets/layers.py")
+DECIDING = {  # the modules that decide a training's result, by study
+    "linalg": (
+        *_ENGINE,
+        *("linalg/laws.py", "linalg/encodings.py", "linalg/codec.py"),
+        *("linalg/tasks.py", "linalg/draws.py", "linalg/scores.py"),
+        "nets/seq2seq.py",
+        "studies/linalg.py",
+    ),
+    "arith": (
+        *_ENGINE,
+        *("arith/tokens.py", "arith/questions.py", "nets/decoder.py"),
+        *("nets/taps.py", "nets/insertion.py", "studies/arith.py"),
+    ),
+}
 VERSIONS = ("mathprobe", "torch", "numpy", "scipy")
 
 
-def code_digest(modules: Iterable[str] = DECIDING) -> str:
-    """Hash the source of modules: what older code made has another digest."""
+def code_digest(study: str) -> str:
+    """Hash what decides a study: what older code made has another digest."""
     total = hashlib.sha256()
-    for module in modules:
+    for module in DECIDING[study]:
         total.update(f"{module}\n".encode() + (PACKAGE / module).read_bytes())
     return total.hexdigest()
 
@@ -76,10 +73,11 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def stamp() -> dict[str, Any]:
-    """Say which code runs where, and since when."""
+def stamp(study: str) -> dict[str, Any]:
+    """Say which code of a study runs where, and since when."""
     return {
-        "code": code_digest(),
+        "study": study,
+        "code": code_digest(study),
         **revision(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in VERSIONS},

@@ -43,7 +43,7 @@ class Standing:
 
 
 def models(books: Catalog, scale: str) -> Iterator[tuple[str, int]]:
-    """Name every model of a scale's paper by its path, with its examples."""
+    """Name the first study's models of a scale by their paths, with examples."""
     for key in books.all_models(scale):
         yield PATH.format(**key), books.model(scale, **key).schedule.examples
 
@@ -75,9 +75,12 @@ def standing(folder: Path, model: str, total: int, now: float) -> Standing:
 def survey(books: Catalog, results: Path) -> list[Standing]:
     """Read where every training of a scale's results is; the folder names the scale."""
     now = time.time()
+    arith = books.arith(results.name)
+    found = [("linalg", *one) for one in models(books, results.name)]
+    found += [("arith", n, arith.model(n).schedule.examples) for n in arith.rows]
     return [
-        standing(results / "linalg" / model, model, total, now)
-        for model, total in models(books, results.name)
+        standing(results / study / model, model, total, now)
+        for study, model, total in found
     ]
 
 

@@ -30,6 +30,7 @@ from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, is_positive, part
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import (
+    ArithModel,
     Ceilings,
     Conditions,
     Draw,
@@ -156,6 +157,11 @@ class Catalog:
         """Give the models of the second study at a scale."""
         admit(scale, self.shown_scales, "scale", "scale")
         return self._arith[self.recorded_scale if scale == RECORD else scale]
+
+    def arith_model(self, scale: str, name: str) -> ArithModel:
+        """Describe a decoder of the second study and its training."""
+        admit(scale, self.scales, "scale", "scale")
+        return self._arith[scale].model(name)
 
     @property
     def arith_models(self) -> list[str]:

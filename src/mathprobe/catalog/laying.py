@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -77,4 +78,4 @@ def admit(name: str, names: Iterable[str], place: str, kind: str) -> None:
 
 def either(names: Iterable[str]) -> str:
     """Give a wildcard constraint that admits exactly these names."""
-    return "|".join(names)
+    return "|".join(map(re.escape, names))

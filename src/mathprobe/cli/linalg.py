@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mathprobe import files, provenance
+from mathprobe import files
+from mathprobe.cli import training
 from mathprobe.cli.commands import (
     Arguments,
     Parser,
     command,
-    device_name,
     set_up_torch,
 )
 from mathprobe.errors import InputError
@@ -20,9 +19,6 @@ from mathprobe.spec import Ceilings, Conditions, Evidence, Model, TestSet
 
 if TYPE_CHECKING:
     from mathprobe.team import Team
-    from mathprobe.training import Trainer
-
-STOPPED = 75  # EX_TEMPFAIL: the state is saved, run again to go on
 
 
 def _spec_and_out(parser: Parser) -> None:
@@ -97,13 +93,8 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
 
 
 def _train(parser: Parser) -> None:
-    parser.add_argument("spec", help="specification of the model, as JSON")
-    for output in ("--model", "--curve", "--run"):
-        parser.add_argument(output, type=Path, required=True)
-    parser.add_argument("--state", type=Path, required=True, help="folder of states")
-    parser.add_argument("--threads", type=int, default=1)
+    training.options(parser)
     parser.add_argument("--processes", type=int, default=1, help="one for every GPU")
-    parser.add_argument("--save-every", type=float, default=5.0, help="minutes")
 
 
 @command(_train)
@@ -111,57 +102,21 @@ def train(args: Arguments) -> None:
     """Train a model, or go on where its training was stopped."""
     device = set_up_torch(args.threads, args.processes)
     from mathprobe import checkpoint, team
+    from mathprobe.studies import linalg
 
     spec = Model.parse(args.spec)
-    origin = {**provenance.stamp(), "device": device_name(device)}
-    origin |= {"threads": args.threads, "processes": args.processes}
-    with files.only_one(args.state) as waited:
-        if waited and _is_made(args.run, spec):
-            print(f"{args.run}: made by another process meanwhile", flush=True)
-            shutil.rmtree(args.state, ignore_errors=True)
+    origin = training.origin(linalg.STUDY, args, device, args.processes)
+    label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
+    with training.alone(args, spec) as made:
+        if made:
             return
-        for folder in (args.state, args.model.parent):
-            files.clear_leftovers(folder)
         if args.processes > 1:  # before several read it at once
             checkpoint.load_state(args.state)  # sets a damaged one aside
         together = args.spec, args.state, args.threads
         with team.lead(args.processes, _help_to_train, *together) as led:
-            trainer = _train_to_the_end(args, device, led, origin)
-        seeds = {seed: one.network for seed, one in trainer.learners.items()}
-        checkpoint.save_model(args.model, seeds, {"spec": spec.plain()})
-        files.write_csv(args.curve, trainer.curve, trainer.columns)
-        run = {**trainer.summary(), **origin, "finished": provenance.now()}
-        files.write_json(args.run, run)
-        shutil.rmtree(args.state, ignore_errors=True)
-
-
-def _is_made(run: Path, spec: Model) -> bool:
-    """Tell whether a training of this specification came to its end."""
-    return run.exists() and not spec.differences(files.read_json(run)["spec"])
-
-
-def _train_to_the_end(
-    args: Arguments, device: str, team: Team, origin: dict[str, Any]
-) -> Trainer:
-    from mathprobe.progress import Watcher
-    from mathprobe.studies import linalg
-    from mathprobe.training import Interrupted
-
-    spec = Model.parse(args.spec)
-    trainer = linalg.trainer(spec, device, team)
-    kept = ("device", "threads", "processes", "code", "started")
-    trainer.history[-1] |= {key: origin[key] for key in kept}
-    if trainer.resume(args.state):
-        print(f"going on after {trainer.examples:,} examples", flush=True)
-    label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
-    with Watcher(label, trainer, args.state) as watch:
-        try:
-            trainer.run(args.state, 60.0 * args.save_every, watch)
-        except Interrupted as reason:
-            text = f"{reason}: state saved in {args.state}; run again to go on"
-            print(text, flush=True)
-            raise SystemExit(STOPPED) from None
-    return trainer
+            trainer = linalg.trainer(spec, device, led)
+            training.to_the_end(trainer, args, label, origin)
+        training.keep(trainer, args, origin)
 
 
 def _help_to_train(team: Team, spec: str, state: Path, threads: int) -> None:

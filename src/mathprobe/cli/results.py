@@ -16,9 +16,11 @@ def _config(parser: Parser) -> None:
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
 
 
-def _codes(run: Path) -> set[str]:
-    """Give the digests of the code that made a model, over all attempts."""
-    return {attempt["code"] for attempt in files.read_json(run)["history"]}
+def _is_stale(path: Path, now: dict[str, str]) -> bool:
+    """Tell whether other code than that of now made a model, in any attempt."""
+    run = files.read_json(path)
+    codes = {attempt["code"] for attempt in run["history"]}
+    return codes != {now.get(run.get("study"))}  # older ones name no study
 
 
 def _stale(parser: Parser) -> None:
@@ -28,9 +30,9 @@ def _stale(parser: Parser) -> None:
 @command(_stale)
 def stale(args: Arguments) -> None:
     """List the models that code older than this made; nothing retrains by itself."""
-    now = provenance.code_digest()
+    now = {study: provenance.code_digest(study) for study in provenance.DECIDING}
     runs = sorted(args.results.rglob("run.json"))
-    old = [path for path in runs if _codes(path) != {now}]
+    old = [path for path in runs if _is_stale(path, now)]
     for path in old:
         print(path.parent)
     print(f"{len(old)} of {len(runs)} models were made by other code", file=sys.stderr)

@@ -1,0 +1,75 @@
+"""The second study's commands: trainings of decoders, and how often they are wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mathprobe import files
+from mathprobe.cli import training
+from mathprobe.cli.commands import Arguments, Parser, command, set_up_torch
+from mathprobe.errors import InputError
+from mathprobe.spec import Accuracy, ArithModel
+
+if TYPE_CHECKING:
+    from mathprobe.nets.decoder import Decoder
+
+
+def _train(parser: Parser) -> None:
+    training.options(parser)
+    parser.add_argument("--parent", type=Path, help="model that it begins with")
+
+
+@command(_train)
+def arith_train(args: Arguments) -> None:
+    """Train a decoder of arithmetic, or go on where its training was stopped."""
+    device = set_up_torch(args.threads)
+    from mathprobe.studies import arith
+
+    spec = ArithModel.parse(args.spec)
+    origin = training.origin(arith.STUDY, args, device, processes=1)
+    with training.alone(args, spec) as made:
+        if made:
+            return
+        parent = args.parent and _parent(args.parent, spec)
+        trainer = arith.trainer(spec, device, parent)
+        training.to_the_end(trainer, args, spec.name, origin)
+        training.keep(trainer, args, origin)
+
+
+def load(path: Path) -> tuple[ArithModel, Decoder]:
+    """Read a trained decoder and what it is."""
+    from mathprobe import checkpoint
+    from mathprobe.studies import arith
+
+    spec = ArithModel.of(checkpoint.model_facts(path)["spec"])
+    network = arith.build(spec)
+    checkpoint.load_model(path, {spec.seed: network})
+    return spec, network
+
+
+def _parent(path: Path, child: ArithModel) -> Decoder:
+    spec, network = load(path)
+    if child.insertion and spec != child.insertion.parent:
+        wrong = "; ".join(child.insertion.parent.differences(spec.plain()))
+        raise InputError(f"{path} is not the parent of {child.name}: {wrong}")
+    return network
+
+
+def _accuracy(parser: Parser) -> None:
+    parser.add_argument("model", type=Path)
+    parser.add_argument("spec", help="specification of the test, as JSON")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+
+
+@command(_accuracy)
+def arith_accuracy(args: Arguments) -> None:
+    """Count how often a decoder is wrong, by class of difficulty."""
+    device = set_up_torch(args.threads)
+    from mathprobe.studies import arith
+
+    spec, network = load(args.model)
+    test = Accuracy.parse(args.spec)
+    rows = arith.accuracy(spec, network.to(device), test)
+    files.write_csv(args.out, rows, arith.COLUMNS)

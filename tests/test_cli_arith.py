@@ -1,0 +1,106 @@
+"""Commands of the second study: a parent, its child, and their accuracy."""
+
+import csv
+import dataclasses
+import json
+
+import pytest
+from test_cli import refused, run
+
+from mathprobe import cli
+from mathprobe.cli import arith as commands
+from mathprobe.studies import arith
+
+
+def train_arguments(spec, folder, parent=None):
+    parents = [] if parent is None else ["--parent", parent / "model.safetensors"]
+    return [
+        *("arith_train", spec.json(), *parents),
+        *("--model", folder / "model.safetensors", "--curve", folder / "curve.csv"),
+        *("--run", folder / "run.json", "--state", folder / "state"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def child(books):
+    small = books.arith("smoke")
+    return next(
+        model
+        for model in map(small.model, small.rows)
+        if model.insertion and not model.schedule.grokfast
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(child, tmp_path_factory):
+    """Folders of a parent and its child."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("parent", "child")]
+    run(*train_arguments(child.insertion.parent, folders[0]))
+    run(*train_arguments(child, folders[1], folders[0]))
+    return folders
+
+
+@pytest.fixture(scope="module")
+def accuracy(trained, books):
+    out = trained[1] / "accuracy.csv"
+    test = books.arith("smoke").accuracy()
+    run("arith_accuracy", trained[1] / "model.safetensors", test.json(), out)
+    with out.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_model_leaves_its_files_and_no_state(trained):
+    for folder in trained:
+        left = {path.name for path in folder.iterdir()} - {"accuracy.csv"}
+        assert left == {"curve.csv", "model.safetensors", "run.json"}
+
+
+def test_a_run_says_what_was_trained(trained, child):
+    facts = json.loads((trained[1] / "run.json").read_text())
+    assert facts["spec"] == child.plain()
+    assert (facts["study"], facts["examples"]) == ("arith", child.schedule.examples)
+    assert facts["spec"]["insertion"]["parent"]["name"] == child.insertion.parent.name
+
+
+def test_a_stored_model_is_read_back(trained, child):
+    spec, network = commands.load(trained[1] / "model.safetensors")
+    assert spec == child
+    assert len(network.blocks) == child.network.layers
+
+
+def test_accuracy_has_all_operations_and_their_classes(accuracy, books):
+    asked = books.arith("smoke").accuracy().questions
+    assert tuple(accuracy[0]) == arith.COLUMNS
+    for operation in ("addition", "subtraction"):
+        rows = [row for row in accuracy if row["operation"] == operation]
+        total, *classes = rows
+        assert total["class"] == arith.ALL
+        assert int(total["questions"]) == asked
+        for count in ("questions", "fails", "malformed"):
+            assert int(total[count]) == sum(int(row[count]) for row in classes)
+
+
+def test_the_same_command_writes_the_same_bytes(trained, child, tmp_path):
+    run(*train_arguments(child, tmp_path, trained[0]))
+    for name in ("model.safetensors", "curve.csv"):
+        assert (tmp_path / name).read_bytes() == (trained[1] / name).read_bytes()
+
+
+def test_a_child_needs_its_parent(child, tmp_path):
+    said = refused(*train_arguments(child, tmp_path))
+    assert said.endswith(f"{child.name} needs {child.insertion.parent.name}")
+
+
+def test_a_parent_that_was_trained_otherwise_is_refused(trained, child, tmp_path):
+    schedule = dataclasses.replace(child.schedule, learning_rate=1.0)
+    other = dataclasses.replace(child.insertion.parent, schedule=schedule)
+    wanted = dataclasses.replace(child.insertion, parent=other)
+    spec = dataclasses.replace(child, insertion=wanted)
+    said = refused(*train_arguments(spec, tmp_path, trained[0]))
+    assert "is not the parent of" in said
+    assert "schedule.learning_rate: 0.003 there, 1.0 here" in said
+
+
+def test_stale_knows_the_code_of_each_study(trained, capsys):
+    cli.main(["stale", str(trained[1])])
+    assert "0 of 1 models" in capsys.readouterr().err

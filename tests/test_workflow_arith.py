@@ -1,0 +1,52 @@
+"""Dry runs of the second study: parents come first by themselves."""
+
+import re
+
+import pytest
+
+from workflow import Workflow
+
+CHILD = "results/paper/arith/ins1_mix_d10_l3_h3_t50K_gf_s572091"
+PARENT = "results/paper/arith/add_d10_l2_h3_t40K_gf_s572091"
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    return Workflow(tmp_path_factory.mktemp("arith") / "copy")
+
+
+def test_a_parent_is_trained_before_its_child(copy):
+    assert copy.planned(f"{CHILD}/accuracy.csv") == {
+        "arith_accuracy": 1,
+        "arith_train": 2,
+    }
+    said = copy.snakemake(f"{CHILD}/model.safetensors", "-n", "-p").stdout
+    models = re.findall(r"--parent (\S+).*--model (\S+)", said)
+    assert models == [(f"{PARENT}/model.safetensors", f"{CHILD}/model.safetensors")]
+
+
+def test_a_model_without_a_parent_is_trained_alone(copy):
+    assert copy.planned(f"{PARENT}/run.json") == {"arith_train": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("results/paper/arith/add_d5_l9/run.json", "MissingRuleException"),
+        (f"{PARENT}/run.json".replace("paper", "demo"), "unknown model 'add_d10_l2"),
+    ],
+)
+def test_a_model_that_no_row_describes_is_refused(copy, path, told):
+    done = copy.snakemake(path, "-n")
+    assert done.returncode != 0
+    assert told in done.stdout
+
+
+def test_a_row_more_is_a_model_more_and_changes_no_other(copy):
+    table = copy.folder / "config/arith_models.tsv"
+    rows = table.read_text()
+    cells = [*("add", "3", "1", "3", "1000", "5"), "", "", *("no", "ours")]
+    table.write_text(rows + "\t".join(cells) + "\n")
+    path = "results/paper/arith/add_d3_l1_h3_t1K_s5/accuracy.csv"
+    assert copy.planned(path) == {"arith_accuracy": 1, "arith_train": 1}
+    table.write_text(rows)

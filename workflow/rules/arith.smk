@@ -1,0 +1,107 @@
+# The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
+ARITH = "results/{scale}/arith/{model}"
+
+
+def arith_spec(wildcards):
+    return CATALOG.arith_model(wildcards.scale, wildcards.model).json()
+
+
+def arith_parent(wildcards):
+    """Give the model whose weights a model begins with, if it has one."""
+    parent = CATALOG.arith(wildcards.scale).row(wildcards.model).parent
+    path = f"{ARITH}/model.safetensors"
+    return [path.format(scale=wildcards.scale, model=parent)] if parent else []
+
+
+def parent_option(wildcards, input):
+    return f"--parent {input.parent}" if input.parent else ""
+
+
+def arith_test(wildcards):
+    return CATALOG.arith(wildcards.scale).accuracy().json()
+
+
+def arith_hours(wildcards):
+    """Guess how long a training takes, at the rate that is assumed."""
+    model = CATALOG.arith_model(wildcards.scale, wildcards.model)
+    rate = CATALOG.compute(wildcards.scale, "train")["flops_per_second"]
+    return plan.arith_operations(model) / rate / 3600
+
+
+def arith_minutes(wildcards, attempt):
+    """Ask for a training's hours with a margin, and for as much more every time."""
+    margin = CATALOG.compute(wildcards.scale, "train")["margin"]
+    return START_MINUTES + math.ceil(attempt * margin * 60 * arith_hours(wildcards))
+
+
+def at_most_one_gpu(wildcards):
+    """A decoder of arithmetic is too small for more."""
+    return min(1, CATALOG.compute(wildcards.scale, "train")["gpus"])
+
+
+wildcard_constraints:
+    model=catalog.either(CATALOG.arith_models),
+
+
+rule arith_train:
+    input:
+        parent=arith_parent,
+    output:
+        model=f"{ARITH}/model.safetensors",
+        curve=f"{ARITH}/curve.csv",
+        run=f"{ARITH}/run.json",
+    log:
+        f"logs/{ARITH}/train.log",
+    wildcard_constraints:
+        scale=TRAINED,
+    priority: arith_hours
+    conda:
+        "../../envs/python.yaml"
+    threads: needs("train", "threads")
+    resources:
+        gpu=at_most_one_gpu,
+        mem_mb=needs("train", "mem_mb"),
+        runtime=arith_minutes,
+        save_every=needs("train", "save_every"),
+    params:
+        spec=arith_spec,
+        parent=parent_option,
+        # Not an output: from here a training that was stopped goes on.
+        state=f"{ARITH}/state",
+    shell:
+        "python -m mathprobe arith_train {params.spec:q} {params.parent}"
+        " --model {output.model} --curve {output.curve} --run {output.run}"
+        " --state {params.state} --threads {threads}"
+        " --save-every {resources.save_every} 2>&1"
+        " | (trap '' INT TERM USR1; exec tee {log})"
+
+
+rule arith_accuracy:
+    input:
+        model=f"{ARITH}/model.safetensors",
+        code=expand(
+            "src/mathprobe/{module}.py",
+            module=[
+                *("intervals", "decoding", "arith/difficulty", "arith/questions"),
+                *("arith/tokens", "studies/arith"),
+            ],
+        ),
+    output:
+        f"{ARITH}/accuracy.csv",
+    log:
+        f"logs/{ARITH}/accuracy.log",
+    wildcard_constraints:
+        scale=TRAINED,
+    priority: 5
+    conda:
+        "../../envs/python.yaml"
+    threads: needs("predict", "threads")
+    resources:
+        gpu=needs("predict", "gpus"),
+        mem_mb=needs("predict", "mem_mb"),
+        runtime=needs("predict", "runtime"),
+    params:
+        test=arith_test,
+    shell:
+        "python -m mathprobe arith_accuracy {input.model} {params.test:q} {output}"
+        " --threads {threads} > {log} 2>&1"
