@@ -123,7 +123,7 @@ def test_a_plan_with_a_given_rate_needs_no_torch():
 
 
 def test_a_decoder_is_counted_by_its_weights_and_attention(books):
-    """The count of the paper's models, which nobody prints, from their weights."""
+    """Three passes of two operations for each weight and each pair of tokens."""
     model = books.arith_model("paper", "ins1_mix_d6_l3_h4_t40K_s372001")
     tokens, weights = 3 * 6 + 4 - 1, 3 * (4 * 510 * 680 + 2 * 510 * 2040) + 510 * 15
     attention = 3 * 4 * 680 * tokens
