@@ -152,7 +152,7 @@ class Circuit:
         heads = HEADS.nodes(self.useful)
         shares = attention(run, heads).tolist()
         return Facts(
-            Fact(node, *_token(ATTENDS, name), share)
+            Fact(node, *token_fact(ATTENDS, name), share)
             for node, row in zip(heads, shares, strict=True)
             for name, share in zip(self.layout.names, row, strict=False)
             if share >= self.settings.attends
@@ -193,7 +193,7 @@ class Circuit:
         kept = filters.positions(places.start, places.stop - 1)
         impact = task.impacted(layout, k)
         if impact:
-            kept &= known(*_token(IMPACT, impact))
+            kept &= known(*token_fact(IMPACT, impact))
         classes = [begins(f"{FAILS} {letter}") for letter in task.classes]
         for one in classes[1:]:
             classes[0] |= one
@@ -203,7 +203,7 @@ class Circuit:
         """Keep heads that see what a sub-task needs; all others see what is written."""
         kept = HEADS
         for name in task.sources(self.layout, k):
-            kept &= known(*_token(ATTENDS, name), self.settings.attends)
+            kept &= known(*token_fact(ATTENDS, name), self.settings.attends)
         return kept | MLPS
 
     def exchange(self, task: SubTask, k: int | None) -> Exchange:
@@ -241,7 +241,7 @@ class Circuit:
 
     def _pairs(self, task: SubTask, k: int | None, may: Filter) -> list[Nodes]:
         """List pairs of heads that together see what the sub-task needs."""
-        needed = [_token(ATTENDS, name) for name in task.sources(self.layout, k)]
+        needed = [token_fact(ATTENDS, name) for name in task.sources(self.layout, k)]
         seen = [known(*token, self.settings.attends) for token in needed]
 
         def sees(nodes: Nodes, one: Filter) -> bool:
@@ -283,7 +283,7 @@ def found(facts: Iterable[Fact]) -> dict[tuple[str, int | None], list[int]]:
     return {what: sorted(where) for what, where in places.items()}
 
 
-def _token(fact: str, name: str) -> tuple[str, int | None]:
+def token_fact(fact: str, name: str) -> tuple[str, int | None]:
     """Name a fact about a token: what it says, and of which digit."""
     kind = name.rstrip("0123456789")
     digit = name[len(kind) :]
