@@ -20,7 +20,8 @@ from mathprobe.spec import (
     Questions,
 )
 from mathprobe.studies import controls
-from mathprobe.studies.circuits import Circuit, found, is_found
+from mathprobe.studies.circuits import Circuit
+from mathprobe.studies.findings import found, is_found
 
 SETTINGS = CircuitSearch(
     per_class=40,

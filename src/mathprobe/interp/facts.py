@@ -17,6 +17,7 @@ from mathprobe.errors import InputError
 from mathprobe.interp.nodes import TAPS, Node
 
 VERSION = "1"
+SURE = 0.75  # the lower end of a share's interval from which it is nearly always so
 COLUMNS = (
     *("version", "position", "layer", "kind", "index"),
     *("fact", "digit", "value", "low", "high", "partner"),
@@ -34,6 +35,11 @@ class Fact:
     low: float | None = None
     high: float | None = None
     partner: int | None = None  # index of the head of the layer that shares in it
+
+    @property
+    def is_sure(self) -> bool:
+        """Tell whether it is nearly always so; what was given without share, is."""
+        return self.low is None or self.low >= SURE
 
     def row(self) -> dict[str, Any]:
         """Write as a row of COLUMNS."""

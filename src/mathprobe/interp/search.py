@@ -18,10 +18,9 @@ import torch
 from torch import Generator, Tensor
 
 from mathprobe.interp.edits import Run, put
+from mathprobe.interp.facts import SURE
 from mathprobe.interp.nodes import HEAD, Node
 from mathprobe.intervals import clopper_pearson
-
-FOUND = 0.75  # the lower end of a rate's interval from which a node is said to do it
 
 Nodes = tuple[Node, ...]
 
@@ -37,7 +36,7 @@ class Rate:
     @property
     def is_found(self) -> bool:
         """Tell whether it happens nearly always."""
-        return self.low >= FOUND
+        return self.low >= SURE
 
 
 NOTHING = Rate(math.nan, 0.0, 1.0)  # known, where there is no pair of some case

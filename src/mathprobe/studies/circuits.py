@@ -9,7 +9,7 @@ for sub-tasks among the nodes that remain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,14 +28,14 @@ from mathprobe.interp.edits import Run
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.filters import HEADS, MLPS, Filter, begins, known
 from mathprobe.interp.nodes import Node
-from mathprobe.interp.search import FOUND, Exchange, Nodes, Rate, pairs, search
+from mathprobe.interp.search import Exchange, Nodes, Rate, pairs, search
 from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
 from mathprobe.seeds import stream
 from mathprobe.spec import ArithModel, CircuitSearch
+from mathprobe.studies.findings import ATTENDS, FAILS, IMPACT, TRI_STATE, token_fact
 
 STUDY = "arith"
-FAILS, IMPACT, ATTENDS, TRI_STATE = "fails", "impact", "attends", "tri-state"
 POSITION_COLUMNS = ("position", "token", "questions", "fails", "value", "low", "high")
 
 
@@ -267,28 +267,6 @@ class Circuit:
             for fact in _told(trial, nodes, rate)
         )
         return Facts([*self.known, *told])
-
-
-def is_found(fact: Fact) -> bool:
-    """Tell whether a fact says that a node does a sub-task, nearly always."""
-    return fact.name in SUBTASKS and (fact.low is None or fact.low >= FOUND)
-
-
-def found(facts: Iterable[Fact]) -> dict[tuple[str, int | None], list[int]]:
-    """List the positions where sub-tasks of columns are done."""
-    places: dict[tuple[str, int | None], set[int]] = {}
-    for fact in facts:
-        if is_found(fact):
-            places.setdefault((fact.name, fact.digit), set()).add(fact.node.position)
-    return {what: sorted(where) for what, where in places.items()}
-
-
-def token_fact(fact: str, name: str) -> tuple[str, int | None]:
-    """Name a fact about a token: what it says, and of which digit."""
-    kind = name.rstrip("0123456789")
-    digit = name[len(kind) :]
-    said = fact if fact == IMPACT else f"{fact} {kind}"
-    return said, int(digit) if digit else None
 
 
 def _share(count: int, total: int) -> dict[str, float]:

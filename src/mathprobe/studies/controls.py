@@ -15,7 +15,8 @@ from mathprobe.interp.nodes import TAPS, Node
 from mathprobe.interp.search import Nodes, Rate, at_random
 from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
-from mathprobe.studies.circuits import Circuit, Trial, is_found
+from mathprobe.studies.circuits import Circuit, Trial
+from mathprobe.studies.findings import is_found
 
 COLUMNS = ("control", "of", "nodes", "count", "total", "value", "low", "high")
 SUFFICIENCY = ("mean", "resample")  # what stands for the nodes that are not kept

@@ -19,12 +19,14 @@ from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import HEAD, MLP, Node
-from mathprobe.studies.circuits import (
+from mathprobe.studies.findings import (
     ATTENDS,
     FAILS,
     IMPACT,
     TRI_STATE,
+    failing,
     is_found,
+    percent,
     token_fact,
 )
 
@@ -64,23 +66,18 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
     for fact in facts:
         named.setdefault(fact.name, []).append(fact)
     for fact in named.get(FAILS, []):
-        percent = int(100 * (fact.value or 0.0))
-        yield f"Fail%:{percent or '<1'}"
+        yield f"Fail%:{percent(fact.value or 0.0)}"
     digits = sorted((fact.digit for fact in named.get(IMPACT, [])), reverse=True)
     if digits:
         yield f"Impact:A{''.join(map(str, digits))}"
     for letter, major in MATH.items():
-        levels = [n.removeprefix(f"{FAILS} ") for n in named if _is_class(n, letter)]
+        levels = sorted(name[1:] for name in failing(facts) if name[0] == letter)
         if levels:
-            yield f"{major}:{letter}{''.join(sorted(level[1:] for level in levels))}"
+            yield f"{major}:{letter}{''.join(levels)}"
     yield from _attention(facts, layout)
     for operation, (major, tag) in PANELS.items():
         for fact in named.get(f"{TRI_STATE} agreement {operation}", []):
             yield f"{major}:A{fact.digit}.{tag}"
-
-
-def _is_class(name: str, letter: str) -> bool:
-    return re.fullmatch(rf"{FAILS} {letter}\d", name) is not None
 
 
 def _attention(facts: Iterable[Fact], layout: Layout) -> Iterator[str]:

@@ -1,0 +1,54 @@
+"""What facts about the nodes of a model of arithmetic are called, and how to read them.
+
+Loads no torch, so that what draws facts reads them here too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from mathprobe.arith.subtasks import SUBTASKS
+from mathprobe.interp.facts import Fact
+
+FAILS = "fails"  # share of questions; with a class, of questions of that class
+IMPACT = "impact"  # share of questions in which an answer digit is wrong
+ATTENDS = "attends"  # share of a head's attention that a token has
+ROUNDING = 1e-9  # 57 % is stored as slightly less
+TRI_STATE = "tri-state"  # a measure of how clearly components tell three states apart
+
+
+def token_fact(fact: str, name: str) -> tuple[str, int | None]:
+    """Name a fact about a token such as D'5: what it says, and of which digit."""
+    kind, digit = re.fullmatch(r"(\D+)(\d*)", name).groups()
+    said = fact if fact == IMPACT else f"{fact} {kind}"
+    return said, int(digit) if digit else None
+
+
+def percent(share: float) -> str:
+    """Write a share of fails as the published maps do: whole percents, cut off."""
+    return str(int(100 * share + ROUNDING)) if share >= 0.01 else "<1"
+
+
+def failing(facts: Iterable[Fact]) -> dict[str, Fact]:
+    """Find the classes of questions that fail without a node."""
+    prefix = f"{FAILS} "
+    return {
+        fact.name.removeprefix(prefix): fact
+        for fact in facts
+        if fact.name.startswith(prefix)
+    }
+
+
+def is_found(fact: Fact) -> bool:
+    """Tell whether a fact says that a node does a sub-task, nearly always."""
+    return fact.name in SUBTASKS and fact.is_sure
+
+
+def found(facts: Iterable[Fact]) -> dict[tuple[str, int | None], list[int]]:
+    """List the positions where sub-tasks of columns are done."""
+    places: dict[tuple[str, int | None], set[int]] = {}
+    for fact in facts:
+        if is_found(fact):
+            places.setdefault((fact.name, fact.digit), set()).add(fact.node.position)
+    return {what: sorted(where) for what, where in places.items()}

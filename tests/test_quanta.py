@@ -1,0 +1,166 @@
+"""Maps of what nodes do, and the page on which a person reads it."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from mathprobe.arith.tokens import Layout
+from mathprobe.interp.facts import Fact, Facts
+from mathprobe.interp.nodes import Node
+from mathprobe.paper import circuit_page, figures, quanta
+from mathprobe.paper.quanta import MAPS, impacted
+
+TEMPLATE = Path(__file__).parent.parent / "paper/templates/circuit.html.j2"
+LAYOUT = Layout(6)
+A, B, C, D = (Node.of(name) for name in ("P11L0H0", "P11L0H1", "P18L0H1", "P18L1MLP"))
+FACTS = Facts(
+    [
+        Fact(A, "fails", None, 0.004, 0.001, 0.01),
+        Fact(A, "impact", 7, 0.004),
+        Fact(A, "fails S2", None, 0.02, 0.01, 0.03),
+        Fact(A, "attends D'", 5, 0.47),
+        Fact(A, "attends D", 5, 0.49),
+        Fact(A, "attends OPR", None, 0.04),
+        Fact(A, "ST", 2, 1.0, 0.9, 1.0),
+        Fact(B, "fails", None, 0.05, 0.03, 0.08),
+        Fact(B, "impact", 7, 0.05),
+        Fact(C, "fails", None, 0.57, 0.5, 0.6),
+        *(Fact(C, "impact", k, 0.2) for k in (5, 4, 3, 1)),
+        *(Fact(C, f"fails {level}", None, 0.3) for level in ("S1", "S0", "M3", "N2")),
+        *(Fact(C, "attends D'", k, share) for k, share in ((2, 0.31), (1, 0.6))),
+        Fact(C, "SA", 2, 1.0, 0.95, 1.0, partner=2),
+        Fact(C, "MD", 2, 1.0, 0.95, 1.0),
+        Fact(C, "ND", 2, 0.4, 0.3, 0.5),
+        Fact(D, "fails", None, 0.1, 0.05, 0.2),
+        Fact(D, "OPR", None, 0.9, 0.8, 1.0),
+    ]
+)
+SAID = {
+    "fails": {A: "<1", B: "5", C: "57", D: "10"},
+    "impact": {A: "A7", B: "A7", C: "A5..3,A1"},
+    "attention": {A: "D'5 D5", C: "D'1 D'2"},
+    "coverage": {A: "S", C: "SMN"},
+    "complexity_S": {A: "S2", C: "S0"},
+    "complexity_M": {C: "M3"},
+    "complexity_N": {C: "N2"},
+    "purpose": {A: "A2.ST", C: "A2.SA A2.MD", D: "OPR"},
+}
+
+
+@pytest.mark.parametrize("kind", MAPS)
+def test_cells_say_what_is_known(kind):
+    said = quanta.shown(kind, FACTS, LAYOUT)
+    assert {node: cell.text for node, cell in said.items()} == SAID[kind]
+    assert all(0.0 <= cell.shade <= 1.0 for cell in said.values())
+
+
+def test_many_fails_are_marked():
+    said = quanta.shown("fails", FACTS, LAYOUT)
+    assert [node for node, cell in said.items() if cell.marked] == [C]
+
+
+@pytest.mark.parametrize(
+    ("digits", "text"),
+    [
+        ([7], "A7"),
+        ([3, 4], "A4,A3"),
+        ([5, 3, 4], "A5..3"),
+        ([12, 11, 10, 9, 2], "A12..9,A2"),
+        ([5, 4, 3, 1, 0], "A5..3,A1,A0"),
+    ],
+)
+def test_digits_are_written_as_ranges_where_three_follow(digits, text):
+    assert impacted(digits) == text
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+@pytest.mark.parametrize("kind", MAPS)
+def test_a_figure_says_all_that_its_cells_say(kind):
+    figure = quanta.draw(kind, FACTS, 6)
+    written = " ".join(texts(figure)).replace("\n", " ").split()
+    for text in SAID[kind].values():
+        assert set(text.split()) <= set(written)
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["P11", "P18"]
+    rows = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert rows == ["L0H0", "L0H1", "L1MLP"]
+
+
+def test_equal_neighbours_are_one_cell_except_where_shares_are_shown():
+    heights = [
+        [patch.get_height() for patch in quanta.draw(kind, FACTS, 6).axes[0].patches]
+        for kind in ("impact", "fails")
+    ]
+    assert 2 in heights[0]
+    assert texts(quanta.draw("impact", FACTS, 6)).count("A7") == 1
+    assert set(heights[1]) == {1}
+
+
+def test_a_figure_repeats_to_the_byte(tmp_path):
+    for name in ("first", "second"):
+        figures.save(quanta.draw("purpose", FACTS, 6), tmp_path / name / "map")
+    for kind in ("pdf", "svg"):
+        first, second = (tmp_path / n / f"map.{kind}" for n in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_model_of_which_nothing_is_known_has_an_empty_map():
+    figure = quanta.draw("purpose", Facts(), 6)
+    assert texts(figure) == []
+
+
+class Page(HTMLParser):
+    """Collects what a page holds."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.ids += [value for name, value in attributes if name == "id"]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def page():
+    share = {"value": 0.5, "low": 0.4, "high": 0.6}
+    clause = {"algorithm": "addition", "clause": "SA0 at A1", "optional": False}
+    control = {"control": "purpose", "of": "head", "nodes": 4, "count": 2, "total": 4}
+    return circuit_page.build(
+        TEMPLATE,
+        "add <6>",
+        6,
+        FACTS,
+        [{"position": 18, "token": "A4", "questions": 9, "fails": 3, **share}],
+        [{**clause, "holds": True, "positions": "P18"}],
+        [control | share],
+    )
+
+
+def test_the_page_is_whole_and_loads_nothing(page):
+    found = Page(page)
+    assert found.open == []
+    assert not {"script", "img", "link", "iframe"} & set(found.tags)
+    assert not re.findall(r"https?:|url\(|@import", page)
+    assert {"positions", "claims", "controls", *MAPS} == set(found.ids)
+
+
+def test_the_page_says_of_every_node_what_is_known(page):
+    for node in FACTS.nodes:
+        assert page.count(f"<b>{node.name}</b>") == len(MAPS)
+    assert "A2.SA 100.0 % (95.0 to 100.0) with H2" in page
+    assert "A2.ND" not in page
+    assert "D5 49.0 %" in page.replace("&#39;", "'")
+    assert "add &lt;6&gt;" in page
+    assert "3 of 9" in page
