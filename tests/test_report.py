@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mathprobe import catalog, files
+from mathprobe import catalog, costs, files
 from mathprobe.errors import InputError
 from mathprobe.linalg.draws import laws_for
 from mathprobe.paper import report, tables
@@ -144,14 +144,31 @@ def rows(n: int, printed: bool) -> dict[str, list[dict[str, Any]]]:
         "runs": [
             {"model": f"eigenvalues/{law}/n{n}/base", "law": law, **run} for law in LAWS
         ],
+        "trainings": [
+            {
+                **{"model": f"eigenvalues/{law}/n{n}/base", "operations": 4e12},
+                **{"seconds": 90.0, "foreseen": 60.0, "gpu_hours": hours},
+            }
+            for law, hours in (("laplace", 0.025), ("gaussian", None))
+        ],
+        "costs": [
+            {"rule": "linalg_train", "jobs": 7, "seconds": 630.0, "longest": 100.0},
+            {"rule": "paper_table", "jobs": 1200, "seconds": 6.0, "peak_mb": 250.4},
+        ],
     }
+
+
+COLUMNS = {
+    **tables.COLUMNS,
+    **{"trainings": costs.COLUMNS["trainings"], "costs": costs.COLUMNS["rules"]},
+}
 
 
 def written(folder: Path, made: dict[str, list[dict[str, Any]]]) -> dict[str, Path]:
     paths = {key: folder / f"{key}.csv" for key in made}
     for key, path in paths.items():
-        kind = next(kind for kind in tables.COLUMNS if key.startswith(kind))
-        files.write_csv(path, made[key], tables.COLUMNS[kind])
+        kind = next(kind for kind in COLUMNS if key.startswith(kind))
+        files.write_csv(path, made[key], COLUMNS[kind])
     return paths
 
 
@@ -292,6 +309,15 @@ def test_missing_scores_are_dashes(tmp_path):
     text = page(tmp_path, "paper", made)
     assert len(re.findall(r">–<small>paper \d+</small></td>", text)) == 7
     assert "nan" not in re.sub(r'srcdoc=".*?"', "", text)
+
+
+def test_costs_stand_beside_what_was_foreseen(paper):
+    row = "<td>4.00e+12</td><td>1.0 min</td><td>1.5 min</td><td>150 %</td><td>–</td>"
+    squeezed = re.sub(r">\s+<", "><", paper)
+    assert squeezed.count(f"{row}<td>0.03</td><td>–</td>") == 1
+    together = "<td>8.00e+12</td><td>2.0 min</td><td>3.0 min</td><td>150 %</td>"
+    assert together in squeezed
+    assert "<td>1,200</td><td>6.0 s</td><td>–</td><td>–</td><td>250 MB</td>" in squeezed
 
 
 def test_runs_of_which_little_is_known_are_shown(tmp_path):

@@ -47,6 +47,7 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
 }
 ONCE = ["condition_numbers", "ceilings", "evidence", "runs"]  # of no task and size
 START_MINUTES = 10  # of a job, until it trains, and from there to its end
+COSTS = ["trainings", "costs"]  # of no task and size, for the report alone
 ENGINE = tex.find(ROOT / tex.CACHE)
 PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
 
@@ -110,6 +111,11 @@ def needs(kind, what):
         return CATALOG.compute(wildcards.scale, kind)[what]
 
     return look_up
+
+
+def assumed_rate(wildcards):
+    """Give the operations a second that a scale's trainings are planned with."""
+    return CATALOG.compute(wildcards.scale, "train")["flops_per_second"]
 
 
 def processes(wildcards):
@@ -260,6 +266,14 @@ def notebook_inputs(scale):
 
 
 NOTEBOOKS = list(notebook_inputs(CATALOG.default_scale))
+
+
+def notebook_pages(wildcards):
+    return expand(
+        "results/{scale}/notebooks/{notebook}.html",
+        scale=wildcards.scale,
+        notebook=NOTEBOOKS,
+    )
 
 
 def notebook_figures(scale):

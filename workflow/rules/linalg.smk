@@ -11,6 +11,8 @@ rule linalg_testset:
         f"{TESTSETS}/{{law}}/n{{n}}.npz",
     log:
         f"logs/{TESTSETS}/{{law}}/n{{n}}/testset.log",
+    benchmark:
+        f"logs/{TESTSETS}/{{law}}/n{{n}}/linalg_testset.tsv"
     wildcard_constraints:
         scale=TRAINED,
     localrule: True
@@ -29,6 +31,8 @@ rule linalg_train:
         run=f"{MODEL}/run.json",
     log:
         f"logs/{MODEL}/train.log",
+    benchmark:
+        f"logs/{MODEL}/linalg_train.tsv"
     wildcard_constraints:
         scale=TRAINED,
     priority: long_first
@@ -63,6 +67,8 @@ rule linalg_predict:
         f"{MODEL}/predictions.npz",
     log:
         f"logs/{MODEL}/predict.log",
+    benchmark:
+        f"logs/{MODEL}/linalg_predict.tsv"
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -100,6 +106,8 @@ rule linalg_score:
         examples=f"{MODEL}/examples.npz",
     log:
         f"logs/{MODEL}/score.log",
+    benchmark:
+        f"logs/{MODEL}/linalg_score.tsv"
     wildcard_constraints:
         scale=TRAINED,
     conda:
@@ -132,6 +140,8 @@ rule linalg_failures:
         roc=f"{MODEL}/roc.csv",
     log:
         f"logs/{MODEL}/failures.log",
+    benchmark:
+        f"logs/{MODEL}/linalg_failures.tsv"
     wildcard_constraints:
         scale=TRAINED,
         task=catalog.either(CATALOG.tasks_with_properties),
@@ -155,6 +165,8 @@ rule linalg_conditions:
         f"{TABLES}/condition_numbers.csv",
     log:
         f"logs/{TABLES}/condition_numbers.log",
+    benchmark:
+        f"logs/{TABLES}/condition_numbers.linalg_conditions.tsv"
     conda:
         "../../envs/python.yaml"
     params:
@@ -171,6 +183,8 @@ rule linalg_ceilings:
         f"{TABLES}/ceilings.csv",
     log:
         f"logs/{TABLES}/ceilings.log",
+    benchmark:
+        f"logs/{TABLES}/ceilings.linalg_ceilings.tsv"
     conda:
         "../../envs/python.yaml"
     params:
@@ -190,6 +204,8 @@ rule linalg_evidence:
         f"{TABLES}/evidence.csv",
     log:
         f"logs/{TABLES}/evidence.log",
+    benchmark:
+        f"logs/{TABLES}/evidence.linalg_evidence.tsv"
     conda:
         "../../envs/python.yaml"
     params:

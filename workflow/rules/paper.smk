@@ -10,6 +10,8 @@ rule paper_table:
         f"{TABLES}/{{kind}}_{{task}}_n{{n}}.csv",
     log:
         f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.log",
+    benchmark:
+        f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.paper_table.tsv"
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -32,6 +34,8 @@ rule paper_runs:
         f"{TABLES}/runs.csv",
     log:
         f"logs/{TABLES}/runs.log",
+    benchmark:
+        f"logs/{TABLES}/runs.paper_runs.tsv"
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -56,6 +60,8 @@ rule paper_latex:
         f"{TABLES}/{{content}}.tex",
     log:
         f"logs/{TABLES}/{{content}}.tex.log",
+    benchmark:
+        f"logs/{TABLES}/{{content}}.tex.paper_latex.tsv"
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -86,6 +92,8 @@ rule paper_numbers:
         f"{TABLES}/numbers.tex",
     log:
         f"logs/{TABLES}/numbers.log",
+    benchmark:
+        f"logs/{TABLES}/numbers.paper_numbers.tsv"
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -126,6 +134,8 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
         log:
             run=f"logs/results/{scale}/notebooks/{notebook}.log",
             notebook=f"logs/results/{scale}/notebooks/{notebook}.ipynb",
+        benchmark:
+            f"logs/results/{scale}/notebooks/{notebook}.paper_notebook.tsv"
         localrule: True
         conda:
             "../../envs/python.yaml"
@@ -161,6 +171,8 @@ rule paper_pdf:
         "results/{scale}/paper.pdf",
     log:
         "logs/results/{scale}/paper.log",
+    benchmark:
+        "logs/results/{scale}/paper.paper_pdf.tsv"
     localrule: True
     conda:
         "../../envs/tex.yaml"
@@ -169,13 +181,34 @@ rule paper_pdf:
         " --parts {input.tables} {input.numbers} {input.figures} > {log} 2>&1"
 
 
+rule paper_costs:
+    input:
+        models=files_of(all_folders),
+        before=[all_tables, notebook_pages],  # so that their times are there
+    output:
+        rules=f"{TABLES}/costs.csv",
+        trainings=f"{TABLES}/trainings.csv",
+    log:
+        f"logs/{TABLES}/costs.log",
+    localrule: True
+    conda:
+        "../../envs/python.yaml"
+    params:
+        folders=all_folders,
+        logs="logs/results/{scale}",
+        rate=assumed_rate,
+    shell:
+        "python -m mathprobe costs --logs {params.logs} --models {params.folders}"
+        " --flops-per-second {params.rate}"
+        " --rules {output.rules} --trainings {output.trainings} > {log} 2>&1"
+
+
 rule paper_report:
     input:
         tables=all_tables,
+        costs=expand(f"{TABLES}/{{table}}.csv", table=COSTS, allow_missing=True),
         figures=figures("svg"),
-        notebooks=expand(
-            "results/{{scale}}/notebooks/{notebook}.html", notebook=NOTEBOOKS
-        ),
+        notebooks=notebook_pages,
         published=PUBLISHED,
         errata=ERRATA,
         template="paper/templates/report.html.j2",
@@ -192,5 +225,5 @@ rule paper_report:
     shell:
         "python -m mathprobe report {output} --facts {params.facts:q}"
         " --template {input.template} --published {input.published} --errata {input.errata}"
-        " --tables {input.tables} --figures {input.figures}"
+        " --tables {input.tables} {input.costs} --figures {input.figures}"
         " --notebooks {input.notebooks} > {log} 2>&1"

@@ -179,6 +179,7 @@ class Catalog:
 
     def compute(self, scale: str, kind: str) -> dict[str, Any]:
         """Give what a kind of job needs at a scale; it changes no result."""
+        scale = self.recorded_scale if scale == RECORD else scale
         return self.config["compute"][scale][kind]
 
     def facts(self, scale: str) -> dict[str, Any]:

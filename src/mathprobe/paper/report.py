@@ -38,10 +38,12 @@ from mathprobe.paper.tables import TEXT_COLUMNS
 BY_ENTRY = (
     *("failures", "verifiers", "roc", "ood", "tolerances", "learning_speed", "curves"),
 )
-ONCE = ("condition_numbers", "ceilings", "evidence", "runs")
+ONCE = ("condition_numbers", "ceilings", "evidence", "runs", "trainings", "costs")
 LAST = (
     "settings",
     "runs",
+    "trainings",
+    "costs",
     *errata_sections.PARTS,
 )  # sections below figures and notebooks
 # Text that may look like a number, such as a revision 7e10.
@@ -176,6 +178,8 @@ SECTIONS = {
     "condition_numbers": law_sections.condition_numbers,
     "ceilings": errata_sections.ceilings,
     "runs": run_sections.runs,
+    "trainings": run_sections.trainings,
+    "costs": run_sections.rules,
 }
 
 
