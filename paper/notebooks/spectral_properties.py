@@ -67,7 +67,7 @@ def beside(chosen):
 for model in models:
     right = (model.quantities["error"] < failure_figures.SHOWN_TOLERANCE).mean()
     exact = (model.exact["error"] < failure_figures.SHOWN_TOLERANCE).mean()
-    print(f"{model.title.replace('$', '')}: {right:.1%} right, exact {exact:.1%}")
+    print(f"{model.name}: {right:.1%} right, exact {exact:.1%}")
 
 # %% [markdown]
 # ## All answers
@@ -126,6 +126,6 @@ for model in models:
     table = pd.DataFrame(model.quantities)
     wrong = table[~(table["error"] < failure_figures.SHOWN_TOLERANCE)]
     malformed = wrong["error"].isna().sum()
-    print(f"{model.title.replace('$', '')}: {len(wrong)} wrong, {malformed} malformed")
+    print(f"{model.name}: {len(wrong)} wrong, {malformed} malformed")
     worst = wrong.dropna().sort_values("error", ascending=False, kind="stable")
     print(worst.head(5).to_string(float_format="{:.4g}".format), end="\n\n")

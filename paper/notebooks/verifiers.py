@@ -70,7 +70,7 @@ for model, matrix, _, prediction in asked:
     rule = VERIFIERS[model.verifier]
     believed = rule.predict(matrix, prediction)
     count = f"{int(believed.sum())} of {len(believed)} predictions are believed"
-    print(f"{model.title.replace('$', '')}: {count}")
+    print(f"{model.name}: {count}")
 
 # %% [markdown]
 # Only now look at the solutions.
@@ -86,7 +86,7 @@ for model, matrix, answer, prediction in asked:
         colnames=["and is"],
         dropna=False,
     )
-    display(Markdown(f"**{model.title}**"), verdicts)
+    display(Markdown(f"**{model.name}**"), verdicts)
 
 # %% [markdown]
 # ## Choose a threshold for your model
@@ -101,7 +101,7 @@ for model, matrix, answer, prediction in asked:
     rule = VERIFIERS[model.verifier]
     quantity = rule.quantity(matrix, prediction)
     own = replace(rule, threshold=calibrate(quantity[::2], correct[::2]))
-    print(model.title.replace("$", ""))
+    print(model.name)
     for name, each in {"paper": rule, "chosen": own}.items():
         verdicts = each.predict(matrix, prediction)[1::2] == correct[1::2]
         share = verdicts.double().mean()
@@ -117,8 +117,10 @@ for model, matrix, answer, prediction in asked:
 # tokens. Where it does as well there, it predicts the failures of the encoding.
 
 # %%
-named = ["task", "n", "recipe", "train", "verifier", "chosen_by", "threshold"]
-shown = rules[rules["chosen_by"].notna()].set_index([*named, "statistic"])
+sizes = rules["n"].astype(str)
+rules["model"] = rules["task"] + ", n=" + sizes + ", " + rules["recipe"]
+shown = rules[rules["chosen_by"].notna()]
+shown = shown.set_index(["model", "chosen_by", "threshold", "statistic"])
 columns = ["value", "low", "high", "spread", "oracle", "published"]
 table = shown[columns].style.format("{:.1%}", na_rep="–")
 table.format_index("{:.4g}", level="threshold")
@@ -145,5 +147,5 @@ draw.save(failure_figures.roc(models, curves, rules), stem)
 SVG(filename=str(stem.with_suffix(".svg")))
 
 # %%
-areas = rules[rules["statistic"] == "auc"].set_index(named[:-2])
+areas = rules[rules["statistic"] == "auc"].set_index(["model", "verifier"])
 areas[["value", "low", "high", "oracle"]].style.format("{:.3f}", na_rep="–")

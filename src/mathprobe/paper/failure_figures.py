@@ -69,9 +69,14 @@ class Judged(NamedTuple):
     exact: Mapping[str, np.ndarray]  # the same of exact answers: [B]
 
     @property
-    def title(self) -> str:
+    def name(self) -> str:
         """Name the model."""
-        return f"{self.task.replace('_', ' ')}, $n={self.n}$, {self.recipe}"
+        return f"{self.task.replace('_', ' ')}, n={self.n}, {self.recipe}"
+
+    @property
+    def title(self) -> str:
+        """Name the model above a panel."""
+        return self.name.replace(f"n={self.n}", f"$n={self.n}$")
 
     @property
     def verifier(self) -> str:
