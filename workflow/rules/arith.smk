@@ -105,3 +105,130 @@ rule arith_accuracy:
     shell:
         "python -m mathprobe arith_accuracy {input.model} {params.test:q} {output}"
         " --threads {threads} > {log} 2>&1"
+
+
+def arith_search(wildcards):
+    return CATALOG.arith(wildcards.scale).circuits().json()
+
+
+def arith_digits(wildcards):
+    return CATALOG.arith(wildcards.scale).row(wildcards.model).digits
+
+
+def arith_parent_map(wildcards):
+    parent = CATALOG.arith(wildcards.scale).row(wildcards.model).parent
+    return f"{ARITH}/facts/nodes.csv".format(scale=wildcards.scale, model=parent)
+
+
+def arith_maps(wildcards):
+    """List the maps of all models of a scale."""
+    models = CATALOG.arith(wildcards.scale).rows
+    return expand(f"{ARITH}/facts/nodes.csv", scale=wildcards.scale, model=models)
+
+
+def map_folders(wildcards, input):
+    return [Path(path).parent for path in input.maps]
+
+
+rule arith_map:
+    input:
+        model=f"{ARITH}/model.safetensors",
+        code=expand(
+            "src/mathprobe/{module}.py",
+            module=[
+                *("intervals", "arith/claims", "arith/columns", "arith/exchanges"),
+                *(
+                    "arith/questions",
+                    "arith/samples",
+                    "arith/subtasks",
+                    "arith/tokens",
+                ),
+                *("interp/ablate", "interp/attention", "interp/edits", "interp/facts"),
+                *("interp/nodes", "interp/pca", "interp/search", "studies/circuits"),
+                *("studies/controls", "studies/findings", "studies/published_maps"),
+            ],
+        ),
+    output:
+        [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
+    log:
+        f"logs/{ARITH}/map.log",
+    wildcard_constraints:
+        scale=TRAINED,
+    priority: 5
+    conda:
+        "../../envs/python.yaml"
+    threads: needs("predict", "threads")
+    resources:
+        gpu=needs("predict", "gpus"),
+        mem_mb=needs("predict", "mem_mb"),
+        runtime=needs("predict", "runtime"),
+    params:
+        search=arith_search,
+        folder=f"{ARITH}/facts",
+    shell:
+        "python -m mathprobe arith_map {input.model} {params.search:q} {params.folder}"
+        " --threads {threads} > {log} 2>&1"
+
+
+rule arith_draw:
+    input:
+        map=[f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
+        template="paper/templates/circuit.html.j2",
+        code=expand(
+            "src/mathprobe/paper/{module}.py",
+            module=["circuit_figures", "circuit_page", "figures", "quanta"],
+        ),
+    output:
+        page=f"{ARITH}/circuit/circuit.html",
+        figures=[
+            f"{ARITH}/circuit/{name}.{kind}"
+            for name in catalog.arith.DRAWN
+            for kind in ["pdf", "svg"]
+        ],
+    log:
+        f"logs/{ARITH}/draw.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        facts=f"{ARITH}/facts",
+        folder=f"{ARITH}/circuit",
+        digits=arith_digits,
+    shell:
+        "python -m mathprobe arith_draw {params.facts} {params.folder}"
+        " --name {wildcards.model} --digits {params.digits}"
+        " --template {input.template} > {log} 2>&1"
+
+
+rule arith_reuse:
+    input:
+        child=f"{ARITH}/facts/nodes.csv",
+        parent=arith_parent_map,
+        code="src/mathprobe/studies/comparisons.py",
+    output:
+        f"{ARITH}/reuse.csv",
+    log:
+        f"logs/{ARITH}/reuse.log",
+    wildcard_constraints:
+        model=catalog.either(CATALOG.arith_children),
+    conda:
+        "../../envs/python.yaml"
+    shell:
+        "python -m mathprobe arith_compare {input.child} {input.parent} {output}"
+        " --reuse > {log} 2>&1"
+
+
+rule arith_circuits:
+    input:
+        maps=arith_maps,
+        code="src/mathprobe/studies/comparisons.py",
+    output:
+        "results/{scale}/arith/circuits.csv",
+    log:
+        "logs/results/{scale}/arith/circuits.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        folders=map_folders,
+    shell:
+        "python -m mathprobe arith_circuits {output} --maps {params.folders}"
+        " > {log} 2>&1"

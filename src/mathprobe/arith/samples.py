@@ -42,11 +42,16 @@ def varied(
     return torch.cat([ids[level == kind][:count] for kind in range(len(CLASSES))])
 
 
+def cases(count: int) -> Tensor:
+    """Name so many questions of each state: places in CASES [B]."""
+    return torch.arange(len(CASES)).repeat_interleave(count)
+
+
 def tri_states(
     rng: Generator, operation: str, digits: int, k: int, count: int
 ) -> tuple[Tensor, Tensor]:
     """Draw so many questions [B, T] of each state of column k, and their case [B]."""
-    case = torch.arange(len(CASES)).repeat_interleave(count)
+    case = cases(count)
     state = columns.states(rng, operation, len(case), digits)
     nothing = torch.zeros(len(case), dtype=torch.bool)
     state = columns.bring(rng, state, k, nothing)

@@ -169,6 +169,14 @@ class Catalog:
         names = (name for scale in self.scales for name in self._arith[scale].rows)
         return list(dict.fromkeys(names))
 
+    @property
+    def arith_children(self) -> list[str]:
+        """Name those that begin with the weights of another."""
+        rows = (
+            row for scale in self.scales for row in self._arith[scale].rows.values()
+        )
+        return list(dict.fromkeys(row.name for row in rows if row.parent))
+
     def recipe(self, scale: str, task: str, name: str) -> dict[str, Any]:
         """Give a recipe for a task: `base`, under what the task and the name change."""
         study = self.linalg(scale)

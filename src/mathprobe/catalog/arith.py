@@ -16,12 +16,22 @@ from mathprobe.errors import InputError
 from mathprobe.spec import (
     Accuracy,
     ArithModel,
+    CircuitSearch,
     DecoderStack,
     Enrichment,
     GrokFast,
     Insertion,
     Questions,
     Steps,
+)
+
+MAP = (  # the files of a model's map
+    *("nodes.csv", "positions.csv", "controls.csv", "claims.csv"),
+    *("panels.npz", "behaviors.json", "features.json"),
+)
+DRAWN = (  # the figures of a model's map
+    *("fails", "impact", "attention", "coverage", "complexity_S", "complexity_M"),
+    *("complexity_N", "purpose", "positions", "panels"),
 )
 
 
@@ -119,6 +129,10 @@ class ArithCatalog:
 
     def _enrichment(self) -> Enrichment:
         return Enrichment(**self.settings["enrichment"])
+
+    def circuits(self) -> CircuitSearch:
+        """Describe how thoroughly models are taken apart, the same for all."""
+        return CircuitSearch(**self.settings["circuits"])
 
     def accuracy(self) -> Accuracy:
         """Describe the test of accuracy, the same for all models."""

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import sys
 
-from mathprobe.cli import arith, linalg, paper, results
+from mathprobe.cli import arith, circuits, linalg, paper, results
 from mathprobe.cli.commands import COMMANDS, Parser
 from mathprobe.cli.training import STOPPED
 from mathprobe.errors import InputError
 
-__all__ = ["COMMANDS", "STOPPED", "arith", "linalg", "main", "paper", "results"]
+__all__ = [
+    "COMMANDS",
+    "STOPPED",
+    "arith",
+    "circuits",
+    "linalg",
+    "main",
+    "paper",
+    "results",
+]
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -21,7 +22,6 @@ from mathprobe.arith import samples
 from mathprobe.arith.difficulty import CLASSES
 from mathprobe.arith.subtasks import SUBTASKS, SubTask
 from mathprobe.arith.tokens import Layout
-from mathprobe.errors import InputError
 from mathprobe.interp import ablate, filters, pca
 from mathprobe.interp.attention import attention
 from mathprobe.interp.edits import Run
@@ -88,7 +88,10 @@ class Circuit:
 
     @cached_property
     def sample(self) -> tuple[Run, Tensor]:
-        """Draw questions that the model answers right, and their classes [Q]."""
+        """Draw questions, keep those that are answered right, and give their classes.
+
+        Where none is, nothing is found: the map is empty.
+        """
         enrichment, count = self.spec.questions.enrichment, self.settings.per_class
         drawn = [
             samples.varied(
@@ -103,8 +106,6 @@ class Circuit:
         ids = torch.cat(drawn)
         run = self.run(ids)
         right = (run.expected.cpu() == self.layout.split(ids).answer).all(1)
-        if not right.any():
-            raise InputError(f"{self.spec.name}: no question is answered right")
         return run.only(right.to(run.ids.device)), torch.cat(level)[right]
 
     @cached_property
@@ -118,15 +119,17 @@ class Circuit:
     def positions(self) -> list[dict[str, Any]]:
         """Tell how many questions fail without each position: a row each."""
         run, _ = self.sample
-        changed = ablate.without_positions(run, self.replacements, run.positions)
-        fails = changed.any(-1).sum(1).tolist()
+        fails = [0] * len(run.positions)
+        if len(run.ids):
+            changed = ablate.without_positions(run, self.replacements, run.positions)
+            fails = changed.any(-1).sum(1).tolist()
         return [
             {
                 "position": position,
                 "token": self.layout.names[position],
                 "questions": len(run.ids),
                 "fails": count,
-                **_share(count, len(run.ids)),
+                **share(count, len(run.ids)),
             }
             for position, count in zip(run.positions, fails, strict=True)
         ]
@@ -137,6 +140,8 @@ class Circuit:
         run, level = self.sample
         places = {row["position"] for row in self.positions if row["fails"]}
         nodes = [node for node in run.nodes if node.position in places]
+        if not nodes:
+            return Facts()
         changed = ablate.without_nodes(run, self.replacements, nodes).cpu()
         return Facts(
             fact
@@ -150,6 +155,8 @@ class Circuit:
         """Tell which tokens the useful heads attend to."""
         run, _ = self.sample
         heads = HEADS.nodes(self.useful)
+        if not heads:
+            return Facts()
         shares = attention(run, heads).tolist()
         return Facts(
             Fact(node, *token_fact(ATTENDS, name), share)
@@ -162,7 +169,7 @@ class Circuit:
     def panels(self) -> dict[tuple[Node, str, int], pca.Panel]:
         """Find heads whose components tell the three states of a column apart."""
         heads, found = HEADS.nodes(self.useful), {}
-        for name in self.operations:
+        for name in self.operations if heads else ():
             for k in range(self.digits):
                 names = "panels", name, k
                 ids, case = samples.tri_states(
@@ -176,6 +183,11 @@ class Circuit:
                     if panel.is_clear:
                         found[node, name, k] = panel
         return found
+
+    @property
+    def cases(self) -> np.ndarray:
+        """Give the cases of the questions of a panel [Q]."""
+        return samples.cases(self.settings.per_case).numpy()
 
     @cached_property
     def known(self) -> Facts:
@@ -269,26 +281,27 @@ class Circuit:
         return Facts([*self.known, *told])
 
 
-def _share(count: int, total: int) -> dict[str, float]:
-    low, high = clopper_pearson(count, total)
-    return {"value": count / total, "low": low, "high": high}
+def share(count: int, total: int) -> dict[str, float | None]:
+    """Give a share with its interval; of nothing, that nothing is known."""
+    low, high = clopper_pearson(count, total) if total else (0.0, 1.0)
+    return {"value": count / total if total else None, "low": low, "high": high}
 
 
 def _ablated(node: Node, changed: Tensor, level: Tensor) -> Iterator[Fact]:
     """Tell what fails [Q, A] without a node: questions, digits, classes [Q]."""
     fails, total = changed.any(-1), len(changed)
-    yield Fact(node, FAILS, None, **_share(int(fails.sum()), total))
+    yield Fact(node, FAILS, None, **share(int(fails.sum()), total))
     highest = changed.shape[1] - 1
     for place, count in enumerate(changed.sum(0).tolist()):
         if count:
-            yield Fact(node, IMPACT, highest - place, **_share(count, total))
+            yield Fact(node, IMPACT, highest - place, **share(count, total))
     asked, failed = (
         torch.bincount(level[chosen], minlength=len(CLASSES)).tolist()
         for chosen in (torch.ones_like(fails), fails)
     )
     for name, count, questions in zip(CLASSES, failed, asked, strict=True):
         if count:
-            yield Fact(node, f"{FAILS} {name}", None, **_share(count, questions))
+            yield Fact(node, f"{FAILS} {name}", None, **share(count, questions))
 
 
 def _told(trial: Trial, nodes: Sequence[Node], rate: Rate) -> Iterator[Fact]:

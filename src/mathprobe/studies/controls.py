@@ -13,9 +13,8 @@ from typing import Any
 from mathprobe.interp import ablate
 from mathprobe.interp.nodes import TAPS, Node
 from mathprobe.interp.search import Nodes, Rate, at_random
-from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
-from mathprobe.studies.circuits import Circuit, Trial
+from mathprobe.studies.circuits import Circuit, Trial, share
 from mathprobe.studies.findings import is_found
 
 COLUMNS = ("control", "of", "nodes", "count", "total", "value", "low", "high")
@@ -30,10 +29,8 @@ def table(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
 
 
 def _row(control: str, of: str, nodes: int, count: int, total: int) -> dict[str, Any]:
-    low, high = clopper_pearson(count, total) if total else (0.0, 1.0)
-    value = count / total if total else None
-    numbers = nodes, count, total, value, low, high
-    return dict(zip(COLUMNS, (control, of, *numbers), strict=True))
+    row = {"control": control, "of": of, "nodes": nodes, "count": count, "total": total}
+    return row | share(count, total)
 
 
 def purposes(circuit: Circuit) -> Iterator[dict[str, Any]]:
@@ -53,6 +50,8 @@ def purposeful(circuit: Circuit) -> set[Node]:
 def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
     """Keep only some nodes, and count the questions that are still answered right."""
     run, _ = circuit.sample
+    if not len(run.ids):
+        return
     useful = circuit.useful.nodes
     rng = circuit.stream("random sets")
     sets: list[tuple[str, Iterable[Node]]] = [

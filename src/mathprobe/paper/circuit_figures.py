@@ -1,0 +1,126 @@
+"""Figures beside the maps: positions that matter, components, several models' maps.
+
+Source: Quirke, Neo, Barez 2024.  Everything is drawn from stored tables alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mathprobe.interp.facts import Facts
+from mathprobe.interp.nodes import Node
+from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
+from mathprobe.studies.findings import TRI_STATE
+
+CASES = ("stops", "hands on", "carries")  # states of a column, in their order
+ACROSS = 4  # panels in a row
+MEASURES = {  # and what the paper multiplies them with
+    "explained": 100,
+    "silhouette": 100,
+    "calinski_harabasz": 1,
+    "agreement": 100,
+}
+KEY = "."  # between node, operation and column in the name of a panel
+
+
+def panel_name(node: Node, operation: str, k: int) -> str:
+    """Name a panel in a file."""
+    return KEY.join([node.name, operation, str(k)])
+
+
+def positions(rows: pd.DataFrame) -> Figure:
+    """Draw the share of questions that fail without each position."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.0))
+        axes = figure.add_subplot()
+        places = np.arange(len(rows))
+        share = 100 * rows["value"].to_numpy(float)
+        reach = [
+            share - 100 * rows["low"].to_numpy(float),
+            100 * rows["high"].to_numpy(float) - share,
+        ]
+        axes.bar(places, share, color=COLOURS[4])
+        hit = rows["fails"].to_numpy() > 0
+        axes.errorbar(
+            places[hit],
+            share[hit],
+            [side[hit] for side in reach],
+            fmt="none",
+            ecolor="0.3",
+            elinewidth=0.6,
+        )
+        named = zip(rows["token"], rows["position"], strict=True)
+        axes.set_xticks(places, [f"{token}\nP{place}" for token, place in named])
+        axes.tick_params(axis="x", labelsize=min(7.0, 150.0 / len(rows)), length=0)
+        axes.set(ylim=(0, 100), ylabel="questions that fail (%)")
+    return figure
+
+
+def panels(arrays: Mapping[str, np.ndarray], facts: Facts) -> Figure:
+    """Draw what heads write along their first two components, a colour per state."""
+    case = arrays["case"]
+    names = sorted(name for name in arrays if name != "case")
+    down = max(1, math.ceil(len(names) / ACROSS))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 1.5 * down + 0.3))
+        grid = figure.subplots(down, ACROSS, squeeze=False).flat
+        for axes, name in zip(grid, names, strict=False):
+            _panel(axes, arrays[name], case, *_title(name, facts))
+        for axes in list(grid)[len(names) :]:
+            axes.set_axis_off()
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        if names:
+            figure.legend(handles, labels, loc="outside lower center", ncols=len(CASES))
+    return figure
+
+
+def _title(name: str, facts: Facts) -> tuple[str, str]:
+    """Name a panel, and give its measures as the paper does."""
+    place, operation, column = name.split(KEY)
+    measures = []
+    for measure, scale in MEASURES.items():
+        known = facts.of(Node.of(place), f"{TRI_STATE} {measure} {operation}")
+        (value,) = (fact.value for fact in known if fact.digit == int(column))
+        measures.append(f"{scale * value:.0f}")
+    symbol = "+" if operation == "addition" else "−"
+    return f"{place} {symbol} column {column}", "/".join(measures)
+
+
+def _panel(
+    axes: Axes, scores: np.ndarray, case: np.ndarray, title: str, measures: str
+) -> None:
+    for number, label in enumerate(CASES):
+        own = scores[case == number]
+        axes.plot(own[:, 0], own[:, 1], ".", ms=2, color=COLOURS[number], label=label)
+    axes.set_title(f"{title}\n{measures}", fontsize=6)
+    axes.set(xticks=[], yticks=[])
+
+
+def models(summaries: pd.DataFrame, quantities: Sequence[str]) -> Figure:
+    """Draw shares of several models beside each other, a row of bars per quantity."""
+    shown = summaries[summaries["quantity"].isin(quantities)]
+    share = 100 * shown["count"] / shown["total"]
+    table = shown.assign(share=share).pivot(
+        index="model", columns="quantity", values="share"
+    )
+    order = list(dict.fromkeys(shown["model"]))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.5 + 0.22 * len(order)))
+        for axes, quantity in zip(
+            figure.subplots(1, len(quantities), sharey=True, squeeze=False)[0],
+            quantities,
+            strict=True,
+        ):
+            axes.barh(order, table.reindex(order)[quantity], color=COLOURS[4])
+            axes.set_title(quantity, fontsize=7)
+            axes.set(xlim=(0, 100), xlabel="%")
+        figure.axes[0].invert_yaxis()
+        figure.axes[0].tick_params(axis="y", labelsize=6)
+    return figure

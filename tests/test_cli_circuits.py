@@ -1,0 +1,117 @@
+"""Commands that map, draw and compare: files in, files out."""
+
+import csv
+
+import pytest
+import torch
+from test_circuits import SETTINGS, circuit
+from test_cli import run
+
+from mathprobe import checkpoint, files
+from mathprobe.catalog.arith import DRAWN, MAP
+from mathprobe.cli import circuits as commands
+from mathprobe.interp.facts import Facts
+from mathprobe.nets.decoder import Decoder
+from mathprobe.paper import quanta
+from mathprobe.spec import CircuitSearch
+from mathprobe.studies import arith
+
+TEMPLATE = "paper/templates/circuit.html.j2"
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def known():
+    return circuit("addition", 2)
+
+
+@pytest.fixture(scope="module")
+def mapped(known, tmp_path_factory):
+    """Folders of a model whose circuit is known, and of what was drawn of it."""
+    folder = tmp_path_factory.mktemp("wired")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "load", lambda path: (known.spec, known.model))
+        patch.setattr(commands, "set_up_torch", lambda threads: "cpu")
+        patch.setattr("mathprobe.studies.arith.build", bare)
+        run("arith_map", folder / "model", SETTINGS.json(), folder / "facts")
+    named = "--name", "wired", "--digits", 2, "--template", TEMPLATE
+    run("arith_draw", folder / "facts", folder / "circuit", *named)
+    return folder
+
+
+def bare(spec):
+    torch.manual_seed(1)
+    return Decoder(spec.network, 15, 10).double()
+
+
+def test_a_map_has_all_its_files_and_its_facts(mapped, known):
+    assert {path.name for path in (mapped / "facts").iterdir()} == set(MAP)
+    assert list(Facts.load(mapped / "facts/nodes.csv")) == list(known.facts)
+    claims = table(mapped / "facts/claims.csv")
+    assert {row["holds"] for row in claims} == {"True"}
+    arrays = files.load_arrays(mapped / "facts/panels.npz")
+    assert set(arrays) == {
+        "case",
+        *(f"{node.name}.{name}.{k}" for node, name, k in known.panels),
+    }
+    assert arrays["P07L0H0.addition.1"].shape == (len(arrays["case"]), 2)
+    tags = [item["tags"] for item in files.read_json(mapped / "facts/features.json")]
+    assert ["Algo:A1.SA"] in tags
+
+
+def test_everything_is_drawn(mapped):
+    names = {path.name for path in (mapped / "circuit").iterdir()}
+    figures = {f"{name}.{kind}" for name in DRAWN for kind in ("pdf", "svg")}
+    assert names == {"circuit.html", *figures}
+    assert set(DRAWN) == {*quanta.MAPS, "positions", "panels"}
+    assert "A1.SA 100.0 %" in (mapped / "circuit/circuit.html").read_text()
+
+
+def test_a_map_is_compared_with_itself(mapped, tmp_path):
+    nodes = mapped / "facts/nodes.csv"
+    run("arith_compare", nodes, nodes, tmp_path / "same.csv")
+    rows = {(row["quantity"], row["of"]): row for row in table(tmp_path / "same.csv")}
+    assert all(row["first"] == row["both"] == row["second"] for row in rows.values())
+    assert rows["does", "SA"]["first"] == "3"
+    assert rows["useful", "head"]["first"] == "5"
+    run("arith_compare", nodes, nodes, tmp_path / "reuse.csv", "--reuse")
+    reuse = {row["quantity"]: row for row in table(tmp_path / "reuse.csv")}
+    assert reuse["inserted nodes in use"]["count"] == "8"
+
+
+def test_maps_are_summed_up_in_one_table(mapped, tmp_path):
+    run("arith_circuits", tmp_path / "all.csv", "--maps", mapped / "facts")
+    rows = {row["quantity"]: row for row in table(tmp_path / "all.csv")}
+    assert {row["model"] for row in rows.values()} == {mapped.name}
+    assert rows["heads with a purpose"]["count"] == "5"
+    assert rows["mlps with a purpose"]["total"] == "3"
+    clauses = rows["clauses of addition of one layer"]
+    assert (clauses["count"], clauses["total"]) == ("3", "3")
+
+
+def test_a_trained_model_of_the_smoke_scale_is_mapped(books, tmp_path, capsys):
+    """It answers nothing right yet, and that is said."""
+    small = books.arith("smoke")
+    name = next(iter(small.rows))
+    spec = small.model(name)
+    network = arith.build(spec)
+    path = tmp_path / "model.safetensors"
+    checkpoint.save_model(path, {spec.seed: network}, {"spec": spec.plain()})
+    run("arith_map", path, small.circuits().json(), tmp_path / "facts")
+    assert f"{name} answers no question right" in capsys.readouterr().out
+    assert Facts.load(tmp_path / "facts/nodes.csv").nodes == []
+    named = "--name", name, "--digits", 2, "--template", TEMPLATE
+    run("arith_draw", tmp_path / "facts", tmp_path / "circuit", *named)
+    assert not any(
+        row["count"] != "0" for row in table(tmp_path / "facts/controls.csv")
+    )
+
+
+def test_the_published_reading_takes_means_of_the_first_layer(books):
+    assert not books.arith("paper").circuits().first_layer
+    assert books.arith("as_coded").circuits().first_layer
+    assert CircuitSearch.parse(books.arith("demo").circuits().json()).pairs == 128
