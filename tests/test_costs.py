@@ -39,7 +39,7 @@ def trained(folder, spec, **run):
 
 def test_a_training_stands_beside_what_was_foreseen(books, tmp_path):
     spec = dataclasses.replace(books.model("smoke", **NAME), seeds=3)
-    folder = trained(tmp_path / "eigenvalues/laplace/n2/base", spec)
+    folder = trained(tmp_path / "linalg/eigenvalues/laplace/n2/base", spec)
     operations = plan.operations(spec)
     (row,) = costs.trainings([folder], operations / 1000)
     assert row["model"] == "eigenvalues/laplace/n2/base"
@@ -51,13 +51,13 @@ def test_a_training_stands_beside_what_was_foreseen(books, tmp_path):
 
 def test_a_processor_takes_no_gpu_hours(books, tmp_path):
     spec = books.model("smoke", **NAME)
-    folder = trained(tmp_path, spec, device="cpu", processes=1)
+    folder = trained(tmp_path / "linalg/m", spec, device="cpu", processes=1)
     (row,) = costs.trainings([folder], 1e9)
     assert row["gpu_hours"] is None
 
 
 def test_costs_are_written_as_two_tables(books, logs, tmp_path):
-    folder = trained(tmp_path / "m", books.model("smoke", **NAME))
+    folder = trained(tmp_path / "linalg/m", books.model("smoke", **NAME))
     out = {name: tmp_path / f"{name}.csv" for name in costs.COLUMNS}
     arguments = ["--logs", logs, "--models", folder, "--flops-per-second", 1e9]
     arguments += [part for name, path in out.items() for part in (f"--{name}", path)]
@@ -66,3 +66,12 @@ def test_costs_are_written_as_two_tables(books, logs, tmp_path):
         rows = tables.read(out[name])
         assert len(rows) == count
         assert tuple(rows[0]) == costs.COLUMNS[name]
+
+
+def test_trainings_of_both_studies_are_told(books, tmp_path):
+    name = next(iter(books.arith("smoke").rows))
+    spec = books.arith_model("smoke", name)
+    folder = trained(tmp_path / "arith" / name, spec, device="cpu", processes=1)
+    (row,) = costs.trainings([folder], 1e9)
+    assert row["model"] == name
+    assert row["operations"] == plan.arith_operations(spec) > 0

@@ -22,7 +22,7 @@ from mathprobe.errors import InputError
 MANIFEST = "manifest.json"
 CONFIG = "config.json"  # of an unpacked archive: what typesets it
 FORMAT = 1
-KEPT = (".json", ".csv", "home.npz")  # how the names of what is kept of a model end
+KEPT = (".json", ".csv", "home.npz", "panels.npz")  # ends of names, of what is kept
 WEIGHTS = "model.safetensors"
 TESTED = ("scores.csv", "accuracy.csv")  # one of them is there once a model is tested
 FOLDERS_LEFT = ("state",)  # of a training under way

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mathprobe import files, plan
-from mathprobe.spec import Model
+from mathprobe.spec import ArithModel, Model
 
 Row = dict[str, Any]
 
 MEASURED = ".tsv"  # of Snakemake's measurements: {what}.{rule}.tsv, or {rule}.tsv
 CPU = "cpu"
+STUDIES = ("linalg", "arith")
 COLUMNS = {
     "rules": ("rule", "jobs", "seconds", "longest", "cpu_seconds", "peak_mb"),
     "trainings": (
@@ -67,10 +68,10 @@ def trainings(folders: Iterable[Path], rate: float) -> Iterator[Row]:
     """
     for folder in folders:
         run = files.read_json(folder / "run.json")
-        operations, processes = plan.operations(Model.of(run["spec"])), run["processes"]
+        operations, processes = _operations(run["spec"]), run["processes"]
         on_gpu = run["device"] != CPU
         yield {
-            "model": "/".join(folder.parts[-4:]),
+            "model": _name(folder),
             "device": run["device"],
             "processes": processes,
             "operations": operations,
@@ -80,3 +81,16 @@ def trainings(folders: Iterable[Path], rate: float) -> Iterator[Row]:
             "gpu_hours": processes * run["seconds"] / 3600 if on_gpu else None,
             "joules": run.get("joules"),
         }
+
+
+def _operations(spec: Row) -> int:
+    """Count the operations of a training of either study."""
+    if "questions" in spec:
+        return plan.arith_operations(ArithModel.of(spec))
+    return plan.operations(Model.of(spec))
+
+
+def _name(folder: Path) -> str:
+    """Name a model by its path below its study."""
+    study = max(place for place, part in enumerate(folder.parts) if part in STUDIES)
+    return "/".join(folder.parts[study + 1 :])
