@@ -184,7 +184,9 @@ rule paper_pdf:
 rule paper_costs:
     input:
         models=files_of(all_folders),
-        before=[all_tables, notebook_pages],  # so that their times are there
+        # So that their times are there.
+        tables=all_tables,
+        notebooks=notebook_pages,
     output:
         rules=f"{TABLES}/costs.csv",
         trainings=f"{TABLES}/trainings.csv",
