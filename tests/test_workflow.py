@@ -131,7 +131,8 @@ def facts(block, name):
 def test_only_training_and_prediction_ask_for_a_gpu_on_the_cluster(on_the_cluster):
     jobs = on_the_cluster("paper")
     asking = {rule for rule, _, needs in jobs if int(needs.get("gpu", 0))}
-    assert asking == {"linalg_train", "linalg_predict"}
+    trained = {"linalg_train", "linalg_predict", "arith_train", "arith_accuracy"}
+    assert asking == trained
     with_gpus = {rule for rule, _, needs in jobs if needs["slurm_partition"] == "gpu"}
     assert with_gpus == {*asking, "linalg_score", "linalg_failures"}
     small = on_the_cluster("demo")

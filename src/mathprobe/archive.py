@@ -57,7 +57,7 @@ def manifest(root: Path, listed: list[Path], scale: str, config: Any) -> Manifes
         "format": FORMAT,
         "scale": scale,
         "config": config,
-        "code": provenance.code_digest(),
+        "code": provenance.code_digests(),
         **provenance.revision(),
         "models": {
             folder.relative_to(root).as_posix(): _model(files.read_json(run))

@@ -38,6 +38,11 @@ def code_digest(study: str) -> str:
     return total.hexdigest()
 
 
+def code_digests() -> dict[str, str]:
+    """Hash what decides each study."""
+    return {study: code_digest(study) for study in DECIDING}
+
+
 def _git(*arguments: str) -> str | None:
     command = ["git", "-C", str(PACKAGE), *arguments]
     try:

@@ -1,5 +1,7 @@
 # The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
 ARITH = "results/{scale}/arith/{model}"
+RECORDED_ARITH = ARITH.replace("results/{scale}", str(CATALOG.record))
+PUBLISHED_ARITH = "paper/published/quirke2024.yaml"
 
 
 def arith_spec(wildcards):
@@ -32,6 +34,26 @@ def arith_minutes(wildcards, attempt):
     """Ask for a training's hours with a margin, and for as much more every time."""
     margin = CATALOG.compute(wildcards.scale, "train")["margin"]
     return START_MINUTES + math.ceil(attempt * margin * 60 * arith_hours(wildcards))
+
+
+def arith_names(wildcards):
+    return list(CATALOG.arith(wildcards.scale).rows)
+
+
+def arith_folders(wildcards):
+    """Give the folders of all models; of a record those that are there."""
+    recorded = wildcards.scale == catalog.RECORD
+    stem = RECORDED_ARITH if recorded else ARITH
+    folders = expand(stem, scale=wildcards.scale, model=arith_names(wildcards))
+    return [name for name in folders if not recorded or Path(name, "run.json").exists()]
+
+
+def arith_files(wildcards):
+    return expand(
+        "{folder}/{file}.csv",
+        folder=arith_folders(wildcards),
+        file=["curve", "accuracy"],
+    )
 
 
 def at_most_one_gpu(wildcards):
@@ -105,6 +127,26 @@ rule arith_accuracy:
     shell:
         "python -m mathprobe arith_accuracy {input.model} {params.test:q} {output}"
         " --threads {threads} > {log} 2>&1"
+
+
+rule arith_table:
+    input:
+        models=arith_files,
+        published=PUBLISHED_ARITH,
+        code="src/mathprobe/paper/arith_tables.py",
+    output:
+        f"{TABLES}/arith_accuracy.csv",
+    log:
+        f"logs/{TABLES}/arith_accuracy.log",
+    localrule: True
+    conda:
+        "../../envs/python.yaml"
+    params:
+        names=arith_names,
+        folders=arith_folders,
+    shell:
+        "python -m mathprobe arith_table {output} --published {input.published}"
+        " --names {params.names} --models {params.folders} > {log} 2>&1"
 
 
 def arith_search(wildcards):

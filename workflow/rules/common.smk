@@ -42,10 +42,12 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
     "learning_speed": ["learning_speed"],
     "condition_numbers": ["condition_numbers"],
     "ceilings": ["ceilings"],
+    "arith_accuracy": ["arith_accuracy"],
     "errata": ["evidence"],
     "runs": ["runs"],
 }
-ONCE = ["condition_numbers", "ceilings", "evidence", "runs"]  # of no task and size
+# Of no task and size.
+ONCE = ["condition_numbers", "ceilings", "arith_accuracy", "evidence", "runs"]
 START_MINUTES = 10  # of a job, until it trains, and from there to its end
 COSTS = ["trainings", "costs"]  # of no task and size, for the report alone
 ENGINE = tex.find(ROOT / tex.CACHE)

@@ -204,6 +204,7 @@ class Catalog:
             "positive": [law for law in self.laws if is_positive(law)],
             "study": study,
             "reference": reference,
+            "arith": self.arith(scale).facts(),
         }
 
     def tests(self, task: str, law: str) -> list[str]:

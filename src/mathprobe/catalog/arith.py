@@ -6,7 +6,7 @@ A model's name is formatted from its row and never parsed: names are looked up.
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,17 @@ class ArithCatalog:
 
     def _enrichment(self) -> Enrichment:
         return Enrichment(**self.settings["enrichment"])
+
+    def facts(self) -> dict[str, Any]:
+        """Give what a paper says about the models and their test."""
+        return {
+            "models": [
+                {"name": name, **asdict(row)} for name, row in self.rows.items()
+            ],
+            "questions": self.settings["accuracy"]["questions"],
+            "width": self.settings["network"]["width"],
+            "enriched": self.settings["enrichment"]["batches"],
+        }
 
     def circuits(self) -> CircuitSearch:
         """Describe how thoroughly models are taken apart, the same for all."""

@@ -1,4 +1,4 @@
-"""The second study's commands: trainings of decoders, and how often they are wrong."""
+"""The second study's commands: trainings of decoders, their accuracy, its table."""
 
 from __future__ import annotations
 
@@ -73,3 +73,31 @@ def arith_accuracy(args: Arguments) -> None:
     test = Accuracy.parse(args.spec)
     rows = arith.accuracy(spec, network.to(device), test)
     files.write_csv(args.out, rows, arith.COLUMNS)
+
+
+def _table(parser: Parser) -> None:
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--names", nargs="+", required=True, help="of all models")
+    parser.add_argument("--models", type=Path, nargs="*", required=True, help="folders")
+
+
+@command(_table)
+def arith_table(args: Arguments) -> None:
+    """Put the accuracy of all decoders into one table, beside published numbers."""
+    from mathprobe import catalog
+    from mathprobe.paper import arith_tables, tables
+
+    there = {folder.name: folder for folder in args.models}
+    models = [
+        arith_tables.Decoder(
+            name,
+            tables.read(there[name] / "curve.csv"),
+            tables.read(there[name] / "accuracy.csv"),
+        )
+        if name in there
+        else arith_tables.Decoder(name, [], [])
+        for name in args.names
+    ]
+    rows = arith_tables.accuracy(models, catalog.read(args.published))
+    files.write_csv(args.out, rows, arith_tables.COLUMNS)

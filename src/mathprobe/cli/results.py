@@ -30,7 +30,7 @@ def _stale(parser: Parser) -> None:
 @command(_stale)
 def stale(args: Arguments) -> None:
     """List the models that code older than this made; nothing retrains by itself."""
-    now = {study: provenance.code_digest(study) for study in provenance.DECIDING}
+    now = provenance.code_digests()
     runs = sorted(args.results.rglob("run.json"))
     old = [path for path in runs if _is_stale(path, now)]
     for path in old:
@@ -150,7 +150,7 @@ def unpack(args: Arguments) -> None:
 
     told = archive.unpack(args.archive, args.folder)
     print(f"{args.folder}: {_told(told)}, verified")
-    if told["code"] != provenance.code_digest():
+    if told["code"] != provenance.code_digests():
         print("Its models were trained by other code than this.")
 
 

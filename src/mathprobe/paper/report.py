@@ -16,6 +16,7 @@ import pandas as pd
 
 from mathprobe.errors import InputError
 from mathprobe.paper import (
+    arith_sections,
     errata_sections,
     failure_sections,
     law_sections,
@@ -38,7 +39,10 @@ from mathprobe.paper.tables import TEXT_COLUMNS
 BY_ENTRY = (
     *("failures", "verifiers", "roc", "ood", "tolerances", "learning_speed", "curves"),
 )
-ONCE = ("condition_numbers", "ceilings", "evidence", "runs", "trainings", "costs")
+ONCE = (
+    *("condition_numbers", "ceilings", "arith_accuracy", "evidence"),
+    *("runs", "trainings", "costs"),
+)
 LAST = (
     "settings",
     "runs",
@@ -177,6 +181,7 @@ SECTIONS = {
     "learning_speed": law_sections.learning_speed,
     "condition_numbers": law_sections.condition_numbers,
     "ceilings": errata_sections.ceilings,
+    "arith_accuracy": arith_sections.accuracy,
     "runs": run_sections.runs,
     "trainings": run_sections.trainings,
     "costs": run_sections.rules,
