@@ -14,7 +14,10 @@ from mathprobe.paper.naming import Labels
 
 PROJECT = Path(__file__).parent.parent
 PAPER = PROJECT / "paper"
-ERRATA = read(PAPER / "published" / "errata.yaml")
+ERRATA = {
+    **read(PAPER / "published" / "errata.yaml"),
+    **read(PAPER / "published" / "arith_errata.yaml"),
+}
 PUBLISHED = read(PAPER / "published" / "charton2022.yaml")
 CATALOG = Catalog(read(PROJECT / "config" / "config.yaml"), read(PROJECT / SCHEMA))
 LAWS = CATALOG.laws
@@ -106,9 +109,9 @@ def ceilings() -> list[dict]:
     return rows
 
 
-def evidence() -> list[dict]:
+def evidence(part: str = "contradictions") -> list[dict]:
     """Make something up for every point, and what the prose names."""
-    points = ERRATA["contradictions"].values()
+    points = ERRATA[part].values()
     named = [(name, "found") for point in points for name in point.get("evidence", [])]
     return [
         {
@@ -241,5 +244,6 @@ def mock(scale: str, **others: list[dict]) -> dict[str, list[dict]]:
         "ceilings": ceilings(),
         "arith_accuracy": decoders(scale),
         "evidence": evidence(),
+        "arith_evidence": evidence("arith_contradictions"),
         "runs": runs(CATALOG.all_models(scale)),
     }

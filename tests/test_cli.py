@@ -12,7 +12,7 @@ from mathprobe import cli, files
 from mathprobe.spec import Conditions, Draw, TestSet
 
 PUBLISHED = "paper/published/charton2022.yaml"
-ERRATA = "paper/published/errata.yaml"
+ERRATA = "paper/published/errata.yaml", "paper/published/arith_errata.yaml"
 
 
 def run(*arguments):
@@ -219,7 +219,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_facts_that_are_none_are_named(arguments, said, trained, tmp_path):
     table = tmp_path / "ood_eigenvalues_n2.csv"
     run("table", "ood", table, "--published", PUBLISHED, "--models", trained)
-    files = "--published", PUBLISHED, "--errata", ERRATA, "--tables", table
+    files = "--published", PUBLISHED, "--errata", *ERRATA, "--tables", table
     assert said in refused(*arguments, *files)
 
 

@@ -8,9 +8,12 @@ from made_up import CATALOG, ERRATA, LAWS, PUBLISHED, facts, mock
 from mathprobe.catalog import REFERENCE
 from mathprobe.paper import latex
 from mathprobe.paper.numbers import results
+from mathprobe.studies import arith_evidence
 from mathprobe.studies.evidence import EVIDENCE
 
-POINTS = {**ERRATA["contradictions"], **ERRATA["silences"]}
+FIRST = {**ERRATA["contradictions"], **ERRATA["silences"]}
+SECOND = {**ERRATA["arith_contradictions"], **ERRATA["arith_silences"]}
+POINTS = {**FIRST, **SECOND}
 TABLES = {  # of the paper: where its numbers are kept, and their shape
     1: ("out_of_distribution", "eigenvalues", "n5", 7, 7),
     2: ("out_of_distribution", "eigenvalues", "n8", 7, 7),
@@ -65,16 +68,26 @@ def test_every_published_accuracy_stands_beside_its_ceiling():
 
 def test_every_point_says_what_is_printed_and_what_is_done():
     known = {"title", "text", "code", "here", "setting", "number"}
-    for point in ERRATA["silences"].values():
+    silences = ERRATA["silences"] | ERRATA["arith_silences"]
+    for point in silences.values():
         assert {"title", "text", "code", "here"} <= set(point) <= known
-    for point in ERRATA["contradictions"].values():
+    contradictions = ERRATA["contradictions"] | ERRATA["arith_contradictions"]
+    for point in contradictions.values():
         assert {"title", "place", "text", "changes", "here"} <= set(point)
         assert set(point) <= known | {"place", "changes", "evidence"}
 
 
-def test_all_evidence_belongs_to_a_point_and_the_reverse():
-    named = [name for point in POINTS.values() for name in point.get("evidence", [])]
-    assert sorted(named) == sorted(EVIDENCE)
+def test_no_point_of_one_study_has_the_name_of_anothers():
+    assert len(POINTS) == len(FIRST) + len(SECOND)
+    assert not set(EVIDENCE) & set(arith_evidence.EVIDENCE)
+
+
+@pytest.mark.parametrize(
+    ("points", "evidence"), [(FIRST, EVIDENCE), (SECOND, arith_evidence.EVIDENCE)]
+)
+def test_all_evidence_belongs_to_a_point_and_the_reverse(points, evidence):
+    named = [name for point in points.values() for name in point.get("evidence", [])]
+    assert sorted(named) == sorted(evidence)
 
 
 def test_every_setting_of_this_run_that_a_point_shows_is_known():

@@ -36,7 +36,7 @@ def test_ceilings_have_a_row_per_question_with_its_encodings():
 
 
 def test_every_point_is_a_row_with_its_evidence():
-    contradictions, silences = errata_sections.errata(ERRATA, EVIDENCE)
+    contradictions, silences, *_ = errata_sections.errata(ERRATA, EVIDENCE)
     assert contradictions.prose
     assert silences.prose
     assert len(contradictions.rows) == len(ERRATA["contradictions"])

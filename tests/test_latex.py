@@ -26,7 +26,8 @@ FIGURES = set(
 OF_TWO_TASKS = ("failures.tex.j2", "verifiers.tex.j2")  # a table for each
 OF_CELLS = (latex.uncertainty, latex.give_or_take)
 WITHOUT_MODELS = [
-    f"{name}.tex.j2" for name in ("condition_numbers", "ceilings", "errata")
+    f"{name}.tex.j2"
+    for name in ("condition_numbers", "ceilings", "errata", "arith_errata")
 ]
 FILTERS = [write for write in latex.FILTERS if write not in OF_CELLS]
 

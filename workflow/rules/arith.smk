@@ -129,6 +129,27 @@ rule arith_accuracy:
         " --threads {threads} > {log} 2>&1"
 
 
+rule arith_evidence:
+    input:
+        published=PUBLISHED_ARITH,
+        code=expand(
+            "src/mathprobe/{module}.py",
+            module=[
+                *("intervals", "arith/difficulty", "arith/questions", "arith/tokens"),
+                "studies/arith_evidence",
+            ],
+        ),
+    output:
+        f"{TABLES}/arith_evidence.csv",
+    log:
+        f"logs/{TABLES}/arith_evidence.log",
+    conda:
+        "../../envs/python.yaml"
+    shell:
+        "python -m mathprobe arith_evidence {output}"
+        " --published {input.published} > {log} 2>&1"
+
+
 rule arith_table:
     input:
         models=arith_files,

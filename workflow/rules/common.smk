@@ -26,7 +26,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 PUBLISHED = "paper/published/charton2022.yaml"
-ERRATA = "paper/published/errata.yaml"
+ERRATA = ["paper/published/errata.yaml", "paper/published/arith_errata.yaml"]
 TESTSETS = "results/{scale}/linalg/testsets/{task}"
 MODEL = "results/{scale}/linalg/{task}/{law}/n{n}/{recipe}"
 RECORDED = MODEL.replace("results/{scale}", str(CATALOG.record))
@@ -44,10 +44,14 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
     "ceilings": ["ceilings"],
     "arith_accuracy": ["arith_accuracy"],
     "errata": ["evidence"],
+    "arith_errata": ["arith_evidence"],
     "runs": ["runs"],
 }
 # Of no task and size.
-ONCE = ["condition_numbers", "ceilings", "arith_accuracy", "evidence", "runs"]
+ONCE = [
+    *("condition_numbers", "ceilings", "arith_accuracy", "evidence"),
+    *("arith_evidence", "runs"),
+]
 START_MINUTES = 10  # of a job, until it trains, and from there to its end
 COSTS = ["trainings", "costs"]  # of no task and size, for the report alone
 ENGINE = tex.find(ROOT / tex.CACHE)

@@ -75,6 +75,21 @@ def arith_accuracy(args: Arguments) -> None:
     files.write_csv(args.out, rows, arith.COLUMNS)
 
 
+def _evidence(parser: Parser) -> None:
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--published", type=Path, required=True)
+
+
+@command(_evidence)
+def arith_evidence(args: Arguments) -> None:
+    """Hold what the second paper prints against itself and against questions."""
+    from mathprobe import catalog
+    from mathprobe.studies import arith_evidence, evidence
+
+    rows = arith_evidence.table(catalog.read(args.published))
+    files.write_csv(args.out, rows, evidence.COLUMNS)
+
+
 def _table(parser: Parser) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--published", type=Path, required=True)

@@ -55,7 +55,7 @@ def _with_facts(parser: Parser) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--facts", required=True, help="scale and settings, as JSON")
     parser.add_argument("--published", type=Path, required=True)
-    parser.add_argument("--errata", type=Path, required=True)
+    parser.add_argument("--errata", type=Path, nargs="+", required=True)
     parser.add_argument("--tables", type=Path, nargs="+", required=True)
 
 
@@ -68,7 +68,11 @@ def _facts(args: Arguments) -> dict[str, Any]:
         facts = json.loads(args.facts)
     except ValueError as error:
         raise InputError(f"--facts: not JSON ({error})") from error
-    facts["errata"] = catalog.read(args.errata)
+    facts["errata"] = {
+        part: points
+        for path in args.errata
+        for part, points in catalog.read(path).items()
+    }
     labels = Labels(published["labels"])
     return {**facts, "published": published, "labels": labels}
 

@@ -33,6 +33,10 @@ def decoders(tables: dict[str, list[Row]], facts: Row) -> dict[str, str]:
         numbers[f"{name}/models"] = str(len(found.get(name, [])))
         numbers[f"{name}/worst"] = thousands(max(map(_worst, own), default=None))
     numbers |= _lineage(models)
+    points = facts["errata"]["arith_contradictions"].values()
+    numbers["errata/contradictions"] = str(len(points))
+    numbers["errata/measured"] = str(sum("evidence" in point for point in points))
+    numbers["errata/silences"] = str(len(facts["errata"]["arith_silences"]))
     return {f"arith/{key}": text for key, text in numbers.items()}
 
 

@@ -34,6 +34,10 @@ PARTS = {  # of the errata: title, note, and columns with their keys
         {"text": "text", "code": "code", "here": "here"},
     ),
 }
+PARTS |= {  # the second study's have the same columns
+    f"arith_{key}": (f"Arithmetic: {title[0].lower()}{title[1:]}", note, columns)
+    for key, (title, note, columns) in PARTS.items()
+}
 
 
 def ceilings(key: str, table: pd.DataFrame, entry: Entry, name: Namer) -> Section:

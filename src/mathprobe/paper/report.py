@@ -41,6 +41,7 @@ BY_ENTRY = (
 )
 ONCE = (
     *("condition_numbers", "ceilings", "arith_accuracy", "evidence"),
+    "arith_evidence",
     *("runs", "trainings", "costs"),
 )
 LAST = (
@@ -110,7 +111,9 @@ def build(
     ]
     first = next((key for key, entry in parts.items() if entry.kind == "ood"), None)
     cards = _cards(read[first], parts[first], name) if first else []
-    runs, evidence = (read.get(key, pd.DataFrame()) for key in ("runs", "evidence"))
+    runs = read.get("runs", pd.DataFrame())
+    found = [read[key] for key in ("evidence", "arith_evidence") if key in read]
+    evidence = pd.concat(found) if found else pd.DataFrame()
     errata = errata_sections.errata(facts.get("errata", {}), evidence)
     return _environment(template).render(
         scale=facts["scale"],
