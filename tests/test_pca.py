@@ -116,3 +116,16 @@ def test_a_silent_head_writes_nothing():
     run = Run.of(decoder(), ids(15, 6, 9), 3)
     with patch(run.model, "blocks.1.attn.hook_z", torch.zeros_like):
         assert not written(run, [Node(4, 1, "head", 1)]).any()
+
+
+def test_components_are_those_of_the_whole_decomposition():
+    values = torch.randn(len(CASE), 80, generator=rng(), dtype=torch.float64)
+    values *= 0.8 ** torch.arange(80)
+    centred = values - values.mean(0)
+    left, size, _ = torch.linalg.svd(centred, full_matrices=False)
+    found = panel(values, CASE, rng())
+    share = float(size[0] ** 2 / (size**2).sum())
+    assert found.explained == pytest.approx(share, rel=1e-6)
+    expected = (left * size)[:, :2]
+    sign = (found.scores * expected).sum(0).sign()
+    torch.testing.assert_close(found.scores * sign, expected, rtol=1e-4, atol=1e-4)

@@ -35,7 +35,7 @@ class Rate:
 
     @property
     def is_found(self) -> bool:
-        """Tell whether it happens nearly always."""
+        """Tell whether it mostly happens, beyond chance."""
         return self.low >= SURE
 
 

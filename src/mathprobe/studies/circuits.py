@@ -105,8 +105,12 @@ class Circuit:
         ]
         ids = torch.cat(drawn)
         run = self.run(ids)
-        right = (run.expected.cpu() == self.layout.split(ids).answer).all(1)
+        right = self.right(run, ids)
         return run.only(right.to(run.ids.device)), torch.cat(level)[right]
+
+    def right(self, run: Run, ids: Tensor) -> Tensor:
+        """Tell which questions [Q, T] are answered as they should be [Q]."""
+        return (run.expected.cpu() == self.layout.split(ids).answer).all(1)
 
     @cached_property
     def replacements(self) -> dict[str, Tensor]:
@@ -223,12 +227,7 @@ class Circuit:
         rng = self.stream("pairs", task.name, -1 if k is None else k)
         drawn = task.pairs(rng, self.digits, k, self.settings.pairs)
         clean, other = (self.run(ids) for ids in (drawn.clean, drawn.other))
-        asked = (drawn.clean, clean), (drawn.other, other)
-        right = [
-            (run.expected.cpu() == self.layout.split(ids).answer).all(1)
-            for ids, run in asked
-        ]
-        kept = right[0] & right[1]
+        kept = self.right(clean, drawn.clean) & self.right(other, drawn.other)
         device = clean.ids.device
         return Exchange(
             clean.only(kept.to(device)),

@@ -41,7 +41,7 @@ def failing(facts: Iterable[Fact]) -> dict[str, Fact]:
 
 
 def is_found(fact: Fact) -> bool:
-    """Tell whether a fact says that a node does a sub-task, nearly always."""
+    """Tell whether a fact says that a node does a sub-task."""
     return fact.name in SUBTASKS and fact.is_sure
 
 

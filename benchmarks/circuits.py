@@ -1,0 +1,65 @@
+"""Time a map of a decoder of the paper's shape: `python benchmarks/circuits.py`.
+
+The decoder is not trained, and what it answers is taken for right.  So every node is
+useful and every head attends everywhere: more is tried than in a trained one, by far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mathprobe import catalog, files
+from mathprobe.interp.edits import Run
+from mathprobe.studies import arith
+from mathprobe.studies.circuits import Circuit
+
+CONFIG = Path(__file__).parent.parent / "config/config.yaml"
+
+
+class Untrained(Circuit):
+    """A decoder whose answers are taken for right."""
+
+    def right(self, run: Run, ids: Tensor) -> Tensor:
+        """Keep all questions."""
+        return torch.ones(len(ids), dtype=torch.bool)
+
+
+def main() -> None:
+    """Time the stages of a map, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--model", default="add_d6_l2_h3_t15K_s372001")
+    args = parser.parse_args()
+    books = catalog.load(CONFIG).arith("paper")
+    spec = books.model(args.model)
+    circuit = Untrained(spec, arith.build(spec).eval(), books.circuits())
+    stages: dict[str, Callable[[], object]] = {
+        "questions": lambda: circuit.sample,
+        "replacements": lambda: circuit.replacements,
+        "positions": lambda: circuit.positions,
+        "nodes": lambda: circuit.useful,
+        "attention": lambda: circuit.attended,
+        "components": lambda: circuit.panels,
+        "search": lambda: circuit.searched,
+    }
+    seconds: dict[str, float] = {}
+    for name, work in stages.items():
+        begun = time.perf_counter()
+        work()
+        seconds[name] = round(time.perf_counter() - begun, 1)
+        print(f"{name:>14} {seconds[name]:8.1f} s", flush=True)
+    tried = sum(len(rates) for _, rates in circuit.searched)
+    facts = {"questions": len(circuit.sample[0].ids), "exchanges": tried}
+    facts |= {"nodes": len(circuit.useful.nodes), "threads": torch.get_num_threads()}
+    print(facts, f"{sum(seconds.values()):.0f} s")
+    files.write_json(args.out, {"model": args.model, "seconds": seconds, **facts})
+
+
+if __name__ == "__main__":
+    main()
