@@ -1,0 +1,61 @@
+"""Our decoders in TransformerLens: the same logits, and the same names."""
+
+import builtins
+import warnings
+
+import pytest
+import torch
+from networks import decoder, ids
+
+from mathprobe.errors import InputError
+from mathprobe.nets import taps
+from mathprobe.nets.lens import to_transformer_lens, weights
+
+NOT_COVERED = "TransformerLens is not installed: what it is given is not tested"
+
+
+@pytest.fixture
+def model():
+    return decoder().eval()
+
+
+@pytest.fixture
+def hooked(model):
+    # Libraries that it imports warn about versions of others.
+    with warnings.catch_warnings(action="ignore"):
+        pytest.importorskip("transformer_lens", reason=NOT_COVERED)
+        return to_transformer_lens(model)
+
+
+def test_logits_are_the_same(model, hooked):
+    tokens = ids(15, 3, 9)
+    torch.testing.assert_close(hooked(tokens), model(tokens))
+
+
+def test_what_passes_at_taps_is_the_same_under_the_same_names(model, hooked):
+    tokens = ids(15, 3, 9)
+    _, cache = hooked.run_with_cache(tokens)
+    named = [name for name in taps.names(model) if name in cache]
+    assert len(named) >= 2 * 10
+    with taps.capture(model, *named) as seen:
+        model(tokens)
+    for name in named:
+        torch.testing.assert_close(seen[name].expand_as(cache[name]), cache[name])
+
+
+def test_every_weight_is_carried_over(model):
+    carried = sum(weight.numel() for _, weight in weights(model))
+    assert carried == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_without_transformer_lens_that_is_said(model, monkeypatch):
+    plain = builtins.__import__
+
+    def without(name, *rest):
+        if name.startswith("transformer_lens"):
+            raise ImportError(name)
+        return plain(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match=r"pip install 'mathprobe\[lens\]'"):
+        to_transformer_lens(model)
