@@ -15,7 +15,7 @@ from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.seeds import stream
 from mathprobe.spec import Enrichment, Questions
-from mathprobe.studies import linalg
+from mathprobe.studies import arith, linalg
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no CUDA device"
@@ -87,6 +87,23 @@ def test_a_captured_update_is_the_plain_one(smoke_model, precision, recwarn):
     torch.cuda.synchronize()
     assert same(captured, plain)
     # Adam is made for a graph and says that the plain updates are none.
+    assert all("capturable" in str(warning.message) for warning in recwarn)
+
+
+@pytest.mark.parametrize("place", [0, -1])  # one without a parent, one held to it
+def test_a_captured_update_of_a_decoder_is_the_plain_one(books, place, recwarn):
+    small = books.arith("smoke")
+    spec = small.model(list(small.rows)[place])
+    parent = spec.insertion and arith.build(spec.insertion.parent)
+    captured, plain = (
+        arith.trainer(spec, "cuda", parent).learners[spec.seed] for _ in range(2)
+    )
+    plain._captures = False
+    for update in range(5):
+        captured.step(update)
+        plain.step(update)
+    torch.cuda.synchronize()
+    assert same(captured, plain)
     assert all("capturable" in str(warning.message) for warning in recwarn)
 
 

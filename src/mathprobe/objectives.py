@@ -77,6 +77,7 @@ class Answers:
         (ids,) = part
         answer = ids[:, -self.length :]
         logits = reached(ids[:, :-1])[:, -self.length :]
-        scores = logits.double().log_softmax(-1)
-        right = scores.gather(-1, answer[..., None])[..., 0]
-        return -right.sum(0) / len(whole[0])
+        losses = functional.cross_entropy(
+            logits.double().flatten(0, 1), answer.flatten(), reduction="none"
+        )
+        return losses.view_as(answer).sum(0) / len(whole[0])
