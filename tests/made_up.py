@@ -10,6 +10,8 @@ from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import arith_tables, tables
 from mathprobe.paper.ceiling_numbers import ON_ERRATA
+from mathprobe.paper.circuit_numbers import REUSED
+from mathprobe.paper.finding_tables import COLUMNS
 from mathprobe.paper.naming import Labels
 
 PROJECT = Path(__file__).parent.parent
@@ -141,6 +143,42 @@ def decoders(scale: str) -> list[dict]:
     return list(arith_tables.accuracy(found, published))
 
 
+def circuits(scale: str) -> dict[str, list[dict]]:
+    """Maps of decoders that are alike, in which every number is another."""
+    models = CATALOG.arith(scale)
+    share = {"value": 0.5, "low": 0.25, "high": 0.75}
+    counted = {"useful heads": 31, "useful mlps": 17, "heads with a purpose": 21}
+    counted |= {"mlps with a purpose": 2, "nodes for S": 40}
+    counted |= {f"nodes for {n} of 3 classes": 10 * n for n in (1, 2, 3)}
+    controls = [
+        ("keep only, mean", of) for of in ("useful", "with a purpose", "random")
+    ]
+    controls += [(name, "SA") for name in ("found", "random nodes", "untrained")]
+    made: dict[str, list[dict]] = {f"arith_{kind}": [] for kind in COLUMNS}
+    for name, row in models.rows.items():
+        made["arith_circuits"] += [
+            {"model": name, "quantity": q, "count": n, "total": 48, "published": n + 1}
+            for q, n in counted.items()
+        ]
+        made["arith_controls"] += [
+            {"model": name, "control": control, "of": of, "nodes": 3}
+            | {"count": 10 + place, "total": 20, **share}
+            for place, (control, of) in enumerate(controls)
+        ]
+        made["arith_claims"] += [
+            {"model": name, "algorithm": "addition", "clause": f"SA{k}"}
+            | {"optional": k > 1, "holds": k != 1, "positions": "P9"}
+            for k in range(3)
+        ]
+        if row.parent:
+            made["arith_reuse"] += [
+                {"model": name, "quantity": quantity, "count": 30, "total": 48}
+                | {"published": None}
+                for quantity in REUSED
+            ]
+    return made
+
+
 def runs(models: list[dict]) -> list[dict]:
     made = {
         **{"machine": "a_b", "cpu": "Cores & Co", "device": "cpu", "threads": 1},
@@ -243,6 +281,7 @@ def mock(scale: str, **others: list[dict]) -> dict[str, list[dict]]:
         "condition_numbers": condition_numbers(),
         "ceilings": ceilings(),
         "arith_accuracy": decoders(scale),
+        **circuits(scale),
         "evidence": evidence(),
         "arith_evidence": evidence("arith_contradictions"),
         "runs": runs(CATALOG.all_models(scale)),

@@ -1,6 +1,5 @@
 # The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
 ARITH = "results/{scale}/arith/{model}"
-RECORDED_ARITH = ARITH.replace("results/{scale}", str(CATALOG.record))
 PUBLISHED_ARITH = "paper/published/quirke2024.yaml"
 
 
@@ -41,11 +40,7 @@ def arith_names(wildcards):
 
 
 def arith_folders(wildcards):
-    """Give the folders of all models; of a record those that are there."""
-    recorded = wildcards.scale == catalog.RECORD
-    stem = RECORDED_ARITH if recorded else ARITH
-    folders = expand(stem, scale=wildcards.scale, model=arith_names(wildcards))
-    return [name for name in folders if not recorded or Path(name, "run.json").exists()]
+    return decoder_folders(wildcards.scale, arith_names(wildcards))
 
 
 def arith_files(wildcards):
@@ -74,6 +69,8 @@ rule arith_train:
         run=f"{ARITH}/run.json",
     log:
         f"logs/{ARITH}/train.log",
+    benchmark:
+        f"logs/{ARITH}/arith_train.tsv"
     wildcard_constraints:
         scale=TRAINED,
     priority: arith_hours
@@ -112,6 +109,8 @@ rule arith_accuracy:
         f"{ARITH}/accuracy.csv",
     log:
         f"logs/{ARITH}/accuracy.log",
+    benchmark:
+        f"logs/{ARITH}/arith_accuracy.tsv"
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -159,6 +158,8 @@ rule arith_table:
         f"{TABLES}/arith_accuracy.csv",
     log:
         f"logs/{TABLES}/arith_accuracy.log",
+    benchmark:
+        f"logs/{TABLES}/arith_accuracy.arith_table.tsv"
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -183,14 +184,17 @@ def arith_parent_map(wildcards):
     return f"{ARITH}/facts/nodes.csv".format(scale=wildcards.scale, model=parent)
 
 
-def arith_maps(wildcards):
-    """List the maps of all models of a scale."""
-    models = CATALOG.arith(wildcards.scale).rows
-    return expand(f"{ARITH}/facts/nodes.csv", scale=wildcards.scale, model=models)
+def finding_folders(wildcards):
+    """Give the folders of models with what is found: of reuse those with a parent."""
+    models = CATALOG.arith(wildcards.scale)
+    inserted = [name for name, row in models.rows.items() if row.parent]
+    reuse = wildcards.finding == "reuse"
+    return decoder_folders(wildcards.scale, inserted if reuse else models.rows)
 
 
-def map_folders(wildcards, input):
-    return [Path(path).parent for path in input.maps]
+def finding_files(wildcards):
+    file = "reuse.csv" if wildcards.finding == "reuse" else "facts/nodes.csv"
+    return expand("{folder}/{file}", folder=finding_folders(wildcards), file=file)
 
 
 rule arith_map:
@@ -215,6 +219,8 @@ rule arith_map:
         [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
     log:
         f"logs/{ARITH}/map.log",
+    benchmark:
+        f"logs/{ARITH}/arith_map.tsv"
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -250,6 +256,8 @@ rule arith_draw:
         ],
     log:
         f"logs/{ARITH}/draw.log",
+    benchmark:
+        f"logs/{ARITH}/arith_draw.tsv"
     conda:
         "../../envs/python.yaml"
     params:
@@ -271,6 +279,8 @@ rule arith_reuse:
         f"{ARITH}/reuse.csv",
     log:
         f"logs/{ARITH}/reuse.log",
+    benchmark:
+        f"logs/{ARITH}/arith_reuse.tsv"
     wildcard_constraints:
         model=catalog.either(CATALOG.arith_children),
     conda:
@@ -280,18 +290,27 @@ rule arith_reuse:
         " --reuse > {log} 2>&1"
 
 
-rule arith_circuits:
+rule arith_findings:
     input:
-        maps=arith_maps,
-        code="src/mathprobe/studies/comparisons.py",
+        maps=finding_files,
+        published=PUBLISHED_ARITH,
+        code=[
+            "src/mathprobe/paper/finding_tables.py",
+            "src/mathprobe/studies/comparisons.py",
+        ],
     output:
-        "results/{scale}/arith/circuits.csv",
+        f"{TABLES}/arith_{{finding}}.csv",
     log:
-        "logs/results/{scale}/arith/circuits.log",
+        f"logs/{TABLES}/arith_{{finding}}.log",
+    benchmark:
+        f"logs/{TABLES}/arith_{{finding}}.arith_findings.tsv"
+    wildcard_constraints:
+        finding=catalog.either(FINDINGS),
+    localrule: True
     conda:
         "../../envs/python.yaml"
     params:
-        folders=map_folders,
+        folders=finding_folders,
     shell:
-        "python -m mathprobe arith_circuits {output} --maps {params.folders}"
-        " > {log} 2>&1"
+        "python -m mathprobe arith_findings {wildcards.finding} {output}"
+        " --published {input.published} --models {params.folders} > {log} 2>&1"

@@ -33,6 +33,7 @@ RECORDED = MODEL.replace("results/{scale}", str(CATALOG.record))
 TRAINED = catalog.either(CATALOG.scales)
 TABLES = "results/{scale}/tables"
 
+FINDINGS = ["circuits", "controls", "claims", "reuse"]  # of the maps of decoders
 CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each shows
     "failures": ["failures"],
     "verifiers": ["verifiers", "failures"],
@@ -43,6 +44,7 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
     "condition_numbers": ["condition_numbers"],
     "ceilings": ["ceilings"],
     "arith_accuracy": ["arith_accuracy"],
+    "arith_circuits": [f"arith_{finding}" for finding in FINDINGS],
     "errata": ["evidence"],
     "arith_errata": ["arith_evidence"],
     "runs": ["runs"],
@@ -50,7 +52,7 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
 # Of no task and size.
 ONCE = [
     *("condition_numbers", "ceilings", "arith_accuracy", "evidence"),
-    *("arith_evidence", "runs"),
+    *("arith_evidence", "runs", *CONTENTS["arith_circuits"]),
 ]
 START_MINUTES = 10  # of a job, until it trains, and from there to its end
 COSTS = ["trainings", "costs"]  # of no task and size, for the report alone
@@ -209,6 +211,25 @@ def all_folders(wildcards):
     return folders_of(wildcards.scale, CATALOG.all_models(wildcards.scale))
 
 
+def trained_folders(wildcards):
+    """Give the folders of the models of both studies."""
+    decoders = decoder_folders(wildcards.scale, CATALOG.arith(wildcards.scale).rows)
+    return [*all_folders(wildcards), *decoders]
+
+
+def trained_runs(wildcards):
+    return [f"{folder}/run.json" for folder in trained_folders(wildcards)]
+
+
+def circuit_pages(wildcards):
+    """Give the pages on single decoders, which a record does not have."""
+    names = (
+        [] if wildcards.scale == catalog.RECORD else CATALOG.arith(wildcards.scale).rows
+    )
+    page = "results/{scale}/arith/{model}/circuit/circuit.html"
+    return expand(page, scale=wildcards.scale, model=names)
+
+
 def files_of(folders):
     """Make an input function: the files of models that tables are made from."""
 
@@ -268,6 +289,48 @@ def notebook_inputs(scale):
             "curves": tables["curves"],
             "published": PUBLISHED,
         },
+        **arith_notebooks(scale),
+    }
+
+
+ARITH_FIGURES = {  # that notebooks draw of the decoders that the paper shows
+    "addition_circuit": [
+        f"addition_{kind}"
+        for kind in ["positions", "impact", "attention", "purpose", "panels"]
+    ],
+    "subtraction_circuit": [
+        f"mixed_{kind}"
+        for kind in ["coverage", "complexity_M", "complexity_N", "purpose", "panels"]
+    ],
+    "parameter_transfer": ["transfer_curves"],
+}
+
+
+def decoder_folders(scale, names):
+    """Give the folders of decoders; of a record those that are there."""
+    recorded = scale == catalog.RECORD
+    root = str(CATALOG.record) if recorded else f"results/{scale}"
+    folders = [f"{root}/arith/{name}" for name in names]
+    return [name for name in folders if not recorded or Path(name, "run.json").exists()]
+
+
+def arith_notebooks(scale):
+    """Give what the notebooks of the second study read at a scale."""
+    decoders = CATALOG.arith(scale)
+    shown = decoders.settings["shown"]
+
+    def of(file, names):
+        return [f"{folder}/{file}" for folder in decoder_folders(scale, names)]
+
+    children = [shown["mixed"]] if decoders.row(shown["mixed"]).parent else []
+    return {
+        "addition_circuit": {"nodes": of("facts/nodes.csv", [shown["addition"]])},
+        "subtraction_circuit": {"nodes": of("facts/nodes.csv", [shown["mixed"]])},
+        "parameter_transfer": {
+            "accuracy": f"results/{scale}/tables/arith_accuracy.csv",
+            "curves": of("curve.csv", decoders.relatives(shown["mixed"])),
+            "reuse": of("reuse.csv", children),
+        },
     }
 
 
@@ -293,6 +356,7 @@ def notebook_figures(scale):
         "verifiers": ["condition_error", "roc"],
         "generalization": tables["ood"],
         "learning_speed": tables["curves"],
+        **ARITH_FIGURES,
     }
 
 

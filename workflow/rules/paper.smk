@@ -183,7 +183,7 @@ rule paper_pdf:
 
 rule paper_costs:
     input:
-        models=files_of(all_folders),
+        models=trained_runs,
         # So that their times are there.
         tables=all_tables,
         notebooks=notebook_pages,
@@ -196,7 +196,7 @@ rule paper_costs:
     conda:
         "../../envs/python.yaml"
     params:
-        folders=all_folders,
+        folders=trained_folders,
         logs="logs/results/{scale}",
         rate=assumed_rate,
     shell:
@@ -211,6 +211,7 @@ rule paper_report:
         costs=expand(f"{TABLES}/{{table}}.csv", table=COSTS, allow_missing=True),
         figures=figures("svg"),
         notebooks=notebook_pages,
+        circuits=circuit_pages,
         published=PUBLISHED,
         errata=ERRATA,
         template="paper/templates/report.html.j2",
@@ -228,4 +229,4 @@ rule paper_report:
         "python -m mathprobe report {output} --facts {params.facts:q}"
         " --template {input.template} --published {input.published} --errata {input.errata}"
         " --tables {input.tables} {input.costs} --figures {input.figures}"
-        " --notebooks {input.notebooks} > {log} 2>&1"
+        " --notebooks {input.notebooks} --circuits {input.circuits} > {log} 2>&1"

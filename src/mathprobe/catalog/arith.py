@@ -74,6 +74,8 @@ class ArithCatalog:
             if found.name in self.rows:
                 raise InputError(f"{here}: {found.name} is there already")
             self.rows[found.name] = found
+        for role, name in settings["shown"].items():
+            admit(name, self.rows, f"{place}.shown.{role}", "model")
         for name in self.rows:
             self._check_family(name)
             model = self.model(name)
@@ -98,6 +100,19 @@ class ArithCatalog:
         """Give the row of a model."""
         admit(name, self.rows, str(self.path), "model")
         return self.rows[name]
+
+    def relatives(self, name: str) -> list[str]:
+        """Name a model, its parent, and those of its shape from random weights."""
+        row = self.row(name)
+        alike = ("operation", "digits", "layers", "heads", "steps")
+        shape = [getattr(row, key) for key in alike]
+        scratch = [
+            other.name
+            for other in self.rows.values()
+            if other.parent is None and [getattr(other, key) for key in alike] == shape
+        ]
+        family = [name, *([row.parent] if row.parent else []), *scratch]
+        return list(dict.fromkeys(family))
 
     def model(self, name: str) -> ArithModel:
         """Describe a model and its training."""
@@ -136,6 +151,7 @@ class ArithCatalog:
             "models": [
                 {"name": name, **asdict(row)} for name, row in self.rows.items()
             ],
+            "shown": self.settings["shown"],
             "questions": self.settings["accuracy"]["questions"],
             "width": self.settings["network"]["width"],
             "enriched": self.settings["enrichment"]["batches"],

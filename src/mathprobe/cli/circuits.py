@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from mathprobe import files
 from mathprobe.cli.arith import load
@@ -108,27 +106,20 @@ def arith_compare(args: Arguments) -> None:
         files.write_csv(args.out, rows, comparisons.COMPARISON_COLUMNS)
 
 
-def _circuits(parser: Parser) -> None:
+def _findings(parser: Parser) -> None:
+    parser.add_argument("kind", choices=["circuits", "controls", "claims", "reuse"])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--maps", type=Path, nargs="+", required=True, help="folders")
+    parser.add_argument("--published", type=Path, required=True)
+    folders = "of models that were taken apart"
+    parser.add_argument("--models", type=Path, nargs="*", required=True, help=folders)
 
 
-@command(_circuits)
-def arith_circuits(args: Arguments) -> None:
-    """Sum up the maps of several decoders in one table."""
-    from mathprobe.studies import comparisons
+@command(_findings)
+def arith_findings(args: Arguments) -> None:
+    """Put what maps of several decoders say into one table, beside what is printed."""
+    from mathprobe import catalog
+    from mathprobe.paper import finding_tables
 
-    rows = [row for folder in args.maps for row in _summary(folder)]
-    files.write_csv(args.out, rows, comparisons.SUMMARY_COLUMNS)
-
-
-def _summary(folder: Path) -> Iterable[dict[str, Any]]:
-    """Sum up a map, which lies in a folder of its model's."""
-    import pandas as pd
-
-    from mathprobe.interp.facts import Facts
-    from mathprobe.studies import comparisons
-
-    claims = pd.read_csv(folder / "claims.csv").to_dict("records")
-    name = folder.parent.name
-    return comparisons.summary(name, Facts.load(folder / "nodes.csv"), claims)
+    printed = catalog.read(args.published)
+    rows = finding_tables.rows(args.kind, args.models, printed)
+    files.write_csv(args.out, rows, finding_tables.COLUMNS[args.kind])

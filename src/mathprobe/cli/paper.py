@@ -141,6 +141,7 @@ def _report(parser: Parser) -> None:
     parser.add_argument("--template", type=Path, required=True)
     for parts in ("--figures", "--notebooks"):
         parser.add_argument(parts, type=Path, nargs="+", required=True)
+    parser.add_argument("--circuits", type=Path, nargs="*", default=[], help="pages")
 
 
 @command(_report)
@@ -149,7 +150,8 @@ def report(args: Arguments) -> None:
     from mathprobe.paper import report
 
     parts = (_by_stem(paths) for paths in (args.tables, args.figures, args.notebooks))
-    page = report.build(args.template, *parts, _facts(args))
+    circuits = [page.parent.parent.name for page in args.circuits]
+    page = report.build(args.template, *parts, _facts(args), circuits)
     files.write_text(args.out, page)
 
 

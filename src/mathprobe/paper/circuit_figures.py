@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -123,4 +124,31 @@ def models(summaries: pd.DataFrame, quantities: Sequence[str]) -> Figure:
             axes.set(xlim=(0, 100), xlabel="%")
         figure.axes[0].invert_yaxis()
         figure.axes[0].tick_params(axis="y", labelsize=6)
+    return figure
+
+
+def curves(tracks: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw how models learn: right answers of each operation, and the loss.
+
+    Tracks are learning curves by the names of models, as a training writes them.
+    """
+    tests = list(dict.fromkeys(t for one in tracks.values() for t in one["test"]))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.2))
+        grid = figure.subplots(1, len(tests) + 1, sharex=True)
+        for colour, (name, track) in zip(cycle(COLOURS), tracks.items(), strict=False):
+            for axes, test in zip(grid, tests, strict=False):
+                own = track[track["test"] == test]
+                axes.plot(own["examples"], 100 * own["accuracy"], color=colour)
+            steps = track.drop_duplicates("examples").dropna(subset="loss")
+            grid[-1].plot(steps["examples"], steps["loss"], color=colour, label=name)
+        for axes, test in zip(grid, tests, strict=False):
+            axes.set(ylim=(0, 100), title=test)
+        grid[-1].set(yscale="log", title="loss")
+        grid[0].set_ylabel("right answers (%)")
+        for axes in grid:
+            axes.set_xlabel("training questions (thousands)")
+            axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1e3:g}")
+        names = grid[-1].get_legend_handles_labels()
+        figure.legend(*names, loc="outside lower center", ncols=2, fontsize=6)
     return figure

@@ -136,6 +136,14 @@ def save(figure: Figure, stem: Path) -> None:
         files.write_bytes(stem.with_name(f"{stem.name}.{kind}"), content.getvalue())
 
 
+def nothing() -> Figure:
+    """Stand for a figure of which there is no model."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.6))
+        figure.text(0.5, 0.5, "no model to show", ha="center", style="italic")
+    return figure
+
+
 class Panel(NamedTuple):
     """A heat map: what it shows, in which colours, and how numbers are written."""
 

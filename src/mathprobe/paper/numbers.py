@@ -9,7 +9,12 @@ from typing import Any
 
 from mathprobe.linalg.draws import laws_for
 from mathprobe.linalg.laws import FACTOR, parts
-from mathprobe.paper import arith_numbers, ceiling_numbers, failure_numbers
+from mathprobe.paper import (
+    arith_numbers,
+    ceiling_numbers,
+    circuit_numbers,
+    failure_numbers,
+)
 from mathprobe.paper.latex import (
     DASH,
     duration,
@@ -59,6 +64,7 @@ def results(tables: Tables, facts: Facts) -> dict[str, str]:
         **ceiling_numbers.errata(tables, facts),
         **_run_numbers(tables, facts),
         **arith_numbers.decoders(tables, facts),
+        **circuit_numbers.circuits(tables, facts),
     }
 
 

@@ -7,7 +7,7 @@ shown as percent.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from mathprobe.paper import (
     errata_sections,
     failure_sections,
     law_sections,
+    quanta,
     run_sections,
 )
 from mathprobe.paper import figures as draw
@@ -40,7 +41,8 @@ BY_ENTRY = (
     *("failures", "verifiers", "roc", "ood", "tolerances", "learning_speed", "curves"),
 )
 ONCE = (
-    *("condition_numbers", "ceilings", "arith_accuracy", "evidence"),
+    *("condition_numbers", "ceilings", "arith_accuracy", "arith_circuits"),
+    *("arith_controls", "arith_claims", "arith_reuse", "evidence"),
     "arith_evidence",
     *("runs", "trainings", "costs"),
 )
@@ -60,6 +62,12 @@ CAPTIONS = {
     "condition_error": (
         "Error against condition number, a dot per test example. Below the dotted line "
         "an answer is right; left of a threshold it is believed."
+    ),
+    "addition_positions": (
+        "Decoder, addition. The share of questions that fail without each position."
+    ),
+    "transfer_curves": (
+        "Learning with and without a parent’s weights: right answers, and the loss."
     ),
     "roc": (
         "Right answers believed against wrong ones believed, as the threshold rises."
@@ -89,8 +97,11 @@ def build(
     figures: Mapping[str, Path],
     notebooks: Mapping[str, Path],
     facts: Mapping[str, Any],
+    circuits: Iterable[str] = (),
 ) -> str:
     """Build the page from tables (CSV), figures (SVG) and notebooks (HTML), by name.
+
+    Of decoders whose circuits have a page of their own the names are given.
 
     Facts: `scale`; and, where known, `labels` of the laws, the settings of the `study`
     beside those of a `reference`, the `errata`, and under `head` what else the head is
@@ -125,6 +136,7 @@ def build(
         figures=[(key, _caption(key), _uri(path)) for key, path in figures.items()],
         notebooks={key: path.read_text() for key, path in notebooks.items()},
         files={key: f"tables/{path.name}" for key, path in tables.items()},
+        circuits={name: f"arith/{name}/circuit/circuit.html" for name in circuits},
     )
 
 
@@ -166,6 +178,9 @@ def _numbered(section: Section, entry: Entry, facts: Mapping[str, Any]) -> Secti
 def _caption(key: str) -> str:
     if key in CAPTIONS:
         return CAPTIONS[key]
+    role, _, kind = key.partition("_")
+    if kind in quanta.MAPS:
+        return f"Decoder, {role}. {quanta.MAPS[kind].title}, by node and position."
     fitting = [kind for kind in CAPTIONS if key.startswith(f"{kind}_")]
     if not fitting:
         return key.replace("_", " ")

@@ -1,0 +1,155 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How does a small transformer add?
+#
+# A decoder reads `345+678=` and writes `+1023`, a token a digit, the highest first. The
+# highest digit depends on carries that come from the lowest, so something has to work
+# them out before the first digit is written. Quirke, Neo and Barez (2024, [arXiv
+# 2402.02619](https://arxiv.org/abs/2402.02619)) say that all their accurate addition
+# models do it in one way: **SA** adds the two digits of a column, **ST** tells of each
+# column whether it carries, may carry, or does not, and from these the carries are put
+# together before the answer begins.
+#
+# This page takes a trained model of this run apart and holds these claims against it: by
+# replacing what single nodes say, by exchanging what they say between two questions,
+# and by asking the same of random nodes and of a model that was never trained.
+
+# %% tags=["parameters"]
+nodes = "results/demo/arith/add_d3_l2_h3_t3K_s1/facts/nodes.csv"
+figures = "results/demo/figures"
+
+# %%
+from pathlib import Path
+
+from IPython.display import SVG, Markdown, display
+
+from mathprobe.paper import circuit_figures, circuits
+from mathprobe.paper import figures as draw
+
+models = [circuits.read(Path(path)) for path in nodes.split()]
+for model in models:
+    heads = sum(node.kind == "head" for node in model.facts.nodes)
+    others = len(model.facts.nodes) - heads
+    print(f"{model.name}: {model.digits} digits, {heads} heads and {others} MLPs matter")
+
+
+def shown(figure, name):
+    """Draw a figure for the paper and show it here."""
+    stem = Path(figures) / f"addition_{name}"
+    draw.save(figure, stem)
+    return SVG(filename=f"{stem}.svg")
+
+
+if not models:
+    for name in ("positions", "impact", "attention", "purpose", "panels"):
+        shown(draw.nothing(), name)
+
+# %% [markdown]
+# ## Where does it happen?
+#
+# The share of questions that fail when what the whole model says at a position is
+# replaced by what it says there on average. Positions without which nothing fails are
+# not looked at further. Before the answer begins, few positions are needed: most of the
+# work is done late, at the last digits of the question and at the answer itself.
+
+# %%
+for model in models:
+    display(Markdown(f"**{model.name}**"))
+    display(shown(circuit_figures.positions(model.positions), "positions"))
+
+# %% [markdown]
+# ## Which nodes matter, and to which digit?
+#
+# A node is a head or an MLP at a position. A cell names the answer digits that become
+# wrong without it. After the `=`, each position writes one digit, and its nodes matter
+# to that one; before it, a node may matter to several.
+
+# %%
+for model in models:
+    display(Markdown(f"**{model.name}**"), shown(model.map("impact"), "impact"))
+
+# %% [markdown]
+# ## Where do its heads look?
+#
+# Tokens that have more than a tenth of a head's attention, averaged over questions. D is
+# the first number, D' the second. A head that adds a column looks at both its digits.
+
+# %%
+for model in models:
+    display(Markdown(f"**{model.name}**"), shown(model.map("attention"), "attention"))
+
+# %% [markdown]
+# ## What does each node do?
+#
+# Two questions differ in one sub-task only, for instance in whether column 1 carries.
+# What the node says in one is put into the other. If now the answer is wrong in just the
+# way that the exchange of the sub-task predicts, in nearly all of many such pairs, the
+# node is said to do this sub-task. A blank cell is a node that matters, and of which no
+# sub-task is known.
+
+# %%
+for model in models:
+    display(Markdown(f"**{model.name}**"), shown(model.map("purpose"), "purpose"))
+
+# %% [markdown]
+# ## Could chance have found these?
+#
+# The share of the nodes that were tried in which a sub-task was found; the same for as
+# many nodes taken at random, and for the same nodes of a model before its training.
+
+# %%
+for model in models:
+    table = circuits.chance(model.controls)
+    shares = list(circuits.CHANCE.values())
+    styled = table.style.format("{:.0%}", subset=shares, na_rep="–")
+    display(Markdown(f"**{model.name}**"), styled.format("{:.0f}", subset=["found"]))
+
+# %% [markdown]
+# ## Three states of a column, to be seen?
+#
+# What heads write, along its first two components, for questions whose column carries,
+# hands a carry on, or stops one: the states that ST tells apart. Shown are heads that
+# keep them apart. Above each panel: variance explained, silhouette, Calinski-Harabasz
+# index, agreement of clusters with states.
+
+# %%
+for model in models:
+    panels = circuit_figures.panels(model.panels, model.facts)
+    display(Markdown(f"**{model.name}**"), shown(panels, "panels"))
+
+# %% [markdown]
+# ## Do the claims hold?
+#
+# The published algorithm as a list of clauses, each about where a sub-task is done.
+# Optional clauses are those that the paper grants to some models only; they count where
+# they hold.
+
+# %%
+for model in models:
+    display(Markdown(f"**{model.name}**"), circuits.held(model.claims))
+    display(model.claims.fillna("").style.hide(axis="index"))
+
+# %% [markdown]
+# ## Is this the whole circuit?
+#
+# A map that explains a model should be enough to run it. All nodes but some are replaced,
+# by what they say on average or on another question, and the questions that stay right
+# are counted: with the nodes that matter, with those whose purpose is known, and with as
+# many at random.
+
+# %%
+for model in models:
+    table = circuits.sufficiency(model.controls)
+    shares = [column for column in table if column != "nodes"]
+    display(Markdown(f"**{model.name}**"), table.style.format("{:.1%}", subset=shares))
