@@ -42,19 +42,24 @@ class Workflow:
             (self.folder / TEX).parent.mkdir()
             (self.folder / TEX).symlink_to(PROJECT / TEX)
 
-    def snakemake(self, *arguments, path=None) -> subprocess.CompletedProcess:
-        """Run Snakemake; its standard error stands in its output."""
+    def start(self, *arguments, path=None, **options) -> subprocess.Popen:
+        """Start Snakemake; its standard error stands in its output."""
         own = str(Path(sys.executable).parent)  # the environment need not be activated
         path = os.pathsep.join([own, path or os.environ["PATH"]])
-        environment = {**os.environ, "PATH": path}
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *map(str, arguments)],
             cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
+            env={**os.environ, "PATH": path},
             stderr=subprocess.STDOUT,
             text=True,
+            **{"stdout": subprocess.PIPE, **options},
         )
+
+    def snakemake(self, *arguments, path=None) -> subprocess.CompletedProcess:
+        """Run Snakemake to its end."""
+        process = self.start(*arguments, path=path)
+        said = process.communicate()[0]
+        return subprocess.CompletedProcess(process.args, process.returncode, said)
 
     def planned(self, *arguments, path=None) -> dict[str, int]:
         """Give how many jobs of each rule a dry run plans."""

@@ -11,16 +11,18 @@ configuration is, because jobs inside of jobs lose the variable that says so.
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 DAEMONS = ("munged", "slurmctld", "slurmd")
-COMMANDS = ("sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
+COMMANDS = ("sacct", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
 SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS_TO_START = 60.0
 
@@ -67,8 +69,8 @@ SlurmdParameters=config_overrides
 GresTypes=gpu
 NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cpus} \
 RealMemory={memory_mb} Gres=gpu:{model}:{gpus}
-PartitionName=cpu Nodes=one Default=YES PriorityJobFactor=1 MaxTime=60 State=UP
-PartitionName=gpu Nodes=one PriorityJobFactor=1 MaxTime=60 State=UP
+PartitionName=cpu Nodes=one Default=YES PriorityJobFactor=1 MaxTime=1440 State=UP
+PartitionName=gpu Nodes=one PriorityJobFactor=1 MaxTime=1440 State=UP
 """
 
 
@@ -181,9 +183,11 @@ class Cluster:
         self._start("slurmd", "-D", "-N", "one", "-f", self.folder / "slurm.conf")
         self._wait_for(self._is_up, "node that is up")
 
-    def kill_node(self) -> None:
-        """Kill the node's daemon as a crash does; what it had started goes on."""
+    def crash(self, processes: Iterable[int]) -> None:
+        """Kill the node's daemon, and processes of its jobs, as a failing node does."""
         self.daemons["slurmd"].kill()
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
         self.daemons.pop("slurmd").wait()
 
     def _is_up(self) -> bool:

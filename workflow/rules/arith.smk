@@ -30,9 +30,11 @@ def arith_hours(wildcards):
 
 
 def arith_minutes(wildcards, attempt):
-    """Ask for a training's hours with a margin, and for as much more every time."""
-    margin = CATALOG.compute(wildcards.scale, "train")["margin"]
-    return START_MINUTES + math.ceil(attempt * margin * 60 * arith_hours(wildcards))
+    return minutes(wildcards.scale, arith_hours(wildcards), attempt)
+
+
+def arith_nice(wildcards):
+    return nice(wildcards.scale, arith_hours(wildcards))
 
 
 def arith_names(wildcards):
@@ -81,6 +83,7 @@ rule arith_train:
         gpu=at_most_one_gpu,
         mem_mb=needs("train", "mem_mb"),
         runtime=arith_minutes,
+        slurm_extra=arith_nice,
         save_every=needs("train", "save_every"),
     params:
         spec=arith_spec,

@@ -150,16 +150,23 @@ def long_first(wildcards):
     return hours(**wildcards)
 
 
-def training_minutes(wildcards, attempt):
+def minutes(scale, hours, attempt):
     """Ask for a training's hours with a margin, and for as much more every time."""
-    margin = CATALOG.compute(wildcards.scale, "train")["margin"]
-    return START_MINUTES + math.ceil(attempt * margin * 60 * hours(**wildcards))
+    margin = CATALOG.compute(scale, "train")["margin"]
+    return START_MINUTES + math.ceil(attempt * margin * 60 * hours)
 
 
-def nice(wildcards):
+def nice(scale, hours):
     """Have Slurm, to which Snakemake tells no priority, start long trainings first."""
-    behind = longest(wildcards.scale) - hours(**wildcards)
-    return f"--nice={max(0, round(behind))}"
+    return f"--nice={max(0, round(longest(scale) - hours))}"
+
+
+def linalg_minutes(wildcards, attempt):
+    return minutes(wildcards.scale, hours(**wildcards), attempt)
+
+
+def linalg_nice(wildcards):
+    return nice(wildcards.scale, hours(**wildcards))
 
 
 def outcome(scale):

@@ -43,8 +43,8 @@ rule linalg_train:
         gpu=needs("train", "gpus"),
         processes=processes,
         mem_mb=needs("train", "mem_mb"),
-        runtime=training_minutes,
-        slurm_extra=nice,
+        runtime=linalg_minutes,
+        slurm_extra=linalg_nice,
         save_every=needs("train", "save_every"),
     params:
         spec=model_spec,
