@@ -286,6 +286,7 @@ rule arith_reuse:
         f"logs/{ARITH}/arith_reuse.tsv"
     wildcard_constraints:
         model=catalog.either(CATALOG.arith_children),
+    localrule: True
     conda:
         "../../envs/python.yaml"
     shell:
