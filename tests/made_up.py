@@ -128,8 +128,8 @@ def decoders(scale: str) -> list[dict]:
     """Decoders that are wrong now and then, the more so the harder the class."""
     published = read(PAPER / "published" / "quirke2024.yaml")
     found = []
-    for name in CATALOG.arith(scale).rows:
-        asked = CATALOG.arith(scale).model(name).questions.shares
+    for described in CATALOG.arith(scale).facts()["models"]:
+        asked = CATALOG.arith(scale).model(described["name"]).questions.shares
         rows = [
             {
                 **{"operation": operation, "class": level, "questions": 50_000},
@@ -139,7 +139,7 @@ def decoders(scale: str) -> list[dict]:
             for operation in asked
             for fails, level in enumerate(["all", "S0", "S5"])
         ]
-        found.append(arith_tables.Decoder(name, [{"loss": 1.25e-8}], rows))
+        found.append(arith_tables.Decoder(described, [{"loss": 1.25e-8}], rows))
     return list(arith_tables.accuracy(found, published))
 
 

@@ -41,6 +41,10 @@ def arith_names(wildcards):
     return list(CATALOG.arith(wildcards.scale).rows)
 
 
+def arith_rows(wildcards):
+    return json.dumps(CATALOG.arith(wildcards.scale).facts()["models"])
+
+
 def arith_folders(wildcards):
     return decoder_folders(wildcards.scale, arith_names(wildcards))
 
@@ -158,20 +162,23 @@ rule arith_table:
         published=PUBLISHED_ARITH,
         code="src/mathprobe/paper/arith_tables.py",
     output:
-        f"{TABLES}/arith_accuracy.csv",
+        f"{TABLES}/arith_{{kind}}.csv",
     log:
-        f"logs/{TABLES}/arith_accuracy.log",
+        f"logs/{TABLES}/arith_{{kind}}.log",
     benchmark:
-        f"logs/{TABLES}/arith_accuracy.arith_table.tsv"
+        f"logs/{TABLES}/arith_{{kind}}.arith_table.tsv"
+    wildcard_constraints:
+        kind="accuracy|curves",
     localrule: True
     conda:
         "../../envs/python.yaml"
     params:
-        names=arith_names,
+        rows=arith_rows,
         folders=arith_folders,
     shell:
-        "python -m mathprobe arith_table {output} --published {input.published}"
-        " --names {params.names} --models {params.folders} > {log} 2>&1"
+        "python -m mathprobe arith_table {wildcards.kind} {output}"
+        " --published {input.published} --rows {params.rows:q}"
+        " --models {params.folders} > {log} 2>&1"
 
 
 def arith_search(wildcards):

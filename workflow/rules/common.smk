@@ -300,7 +300,8 @@ def notebook_inputs(scale):
     }
 
 
-ARITH_FIGURES = {  # that notebooks draw of the decoders that the paper shows
+ARITH_FIGURES = {  # that notebooks draw of all decoders, and of those that are shown
+    "decoders": ["arith_losses", "arith_transfer"],
     "addition_circuit": [
         f"addition_{kind}"
         for kind in ["positions", "impact", "attention", "purpose", "panels"]
@@ -331,6 +332,10 @@ def arith_notebooks(scale):
 
     children = [shown["mixed"]] if decoders.row(shown["mixed"]).parent else []
     return {
+        "decoders": {
+            name: f"results/{scale}/tables/arith_{name}.csv"
+            for name in ("accuracy", "curves")
+        },
         "addition_circuit": {"nodes": of("facts/nodes.csv", [shown["addition"]])},
         "subtraction_circuit": {"nodes": of("facts/nodes.csv", [shown["mixed"]])},
         "parameter_transfer": {

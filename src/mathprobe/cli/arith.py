@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mathprobe import files
 from mathprobe.cli import training
@@ -91,28 +92,34 @@ def arith_evidence(args: Arguments) -> None:
 
 
 def _table(parser: Parser) -> None:
+    parser.add_argument("kind", choices=["accuracy", "curves"])
     parser.add_argument("out", type=Path)
     parser.add_argument("--published", type=Path, required=True)
-    parser.add_argument("--names", nargs="+", required=True, help="of all models")
+    parser.add_argument("--rows", required=True, help="of all models, as JSON")
     parser.add_argument("--models", type=Path, nargs="*", required=True, help="folders")
 
 
 @command(_table)
 def arith_table(args: Arguments) -> None:
-    """Put the accuracy of all decoders into one table, beside published numbers."""
+    """Put what all decoders did into one table, beside published numbers."""
     from mathprobe import catalog
     from mathprobe.paper import arith_tables, tables
 
     there = {folder.name: folder for folder in args.models}
+    try:
+        described = json.loads(args.rows)
+    except ValueError as error:
+        raise InputError(f"--rows: not JSON ({error})") from error
+
+    def rows(model: str, file: str) -> list[dict[str, Any]]:
+        return tables.read(there[model] / file) if model in there else []
+
     models = [
         arith_tables.Decoder(
-            name,
-            tables.read(there[name] / "curve.csv"),
-            tables.read(there[name] / "accuracy.csv"),
+            one, rows(one["name"], "curve.csv"), rows(one["name"], "accuracy.csv")
         )
-        if name in there
-        else arith_tables.Decoder(name, [], [])
-        for name in args.names
+        for one in described
     ]
-    rows = arith_tables.accuracy(models, catalog.read(args.published))
-    files.write_csv(args.out, rows, arith_tables.COLUMNS)
+    published = catalog.read(args.published)
+    made = arith_tables.KINDS[args.kind](models, published)
+    files.write_csv(args.out, made, arith_tables.COLUMNS[args.kind])

@@ -15,21 +15,45 @@ from mathprobe.intervals import clopper_pearson
 Row = dict[str, Any]
 ALL = "all"  # classes of difficulty
 
-COLUMNS = (
-    *("model", "operation", "class", "questions", "fails", "malformed"),
-    *("per_million", "low", "high", "nines", "loss"),
-    *("published", "published_low", "published_high", "published_loss"),
+FAMILIES = {  # by what a model is asked, and whether it begins with a parent's weights
+    ("add", False): "addition",
+    ("sub", False): "subtraction",
+    ("mix", False): "mixed",
+    ("mix", True): "inserted",
+}
+_NAMED = ("model", "family", "digits")
+_MEASURED = (
+    *("operation", "class", "questions", "fails", "malformed"),
+    *("per_million", "low", "high", "nines"),
 )
-_MEASURED = COLUMNS[1:10]
+_POINT = ("seed", "examples", "test", "accuracy", "malformed", "loss")
+COLUMNS = {
+    "accuracy": (
+        *(*_NAMED, *_MEASURED, "loss"),
+        *("published", "published_low", "published_high", "published_loss"),
+    ),
+    "curves": (*_NAMED, *_POINT),
+}
+
+
+def family(model: Row) -> str:
+    """Name the family of a model, as a row of the catalog describes it."""
+    return FAMILIES[model["operation"], bool(model["parent"])]
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """A model as its files show it; one that is not there has only its name."""
+    """A model as its row and its files show it; one that is not there has no files."""
 
-    name: str
+    described: Row  # by the catalog
     curve: list[Row]
     accuracy: list[Row]
+
+    @property
+    def named(self) -> Row:
+        """Give the columns that name the model."""
+        name, digits = self.described["name"], self.described["digits"]
+        return {"model": name, "family": family(self.described), "digits": digits}
 
 
 def accuracy(models: Iterable[Decoder], published: Row) -> Iterator[Row]:
@@ -38,16 +62,23 @@ def accuracy(models: Iterable[Decoder], published: Row) -> Iterator[Row]:
     The loss is the training's mean since the last point but one of its curve.
     """
     for model in models:
-        printed = published["accuracy"].get(model.name, {})
+        printed = published["accuracy"].get(model.described["name"], {})
         loss = model.curve[-1]["loss"] if model.curve else None
         for row in model.accuracy or _blank(printed):
             total = row["class"] == ALL
             yield {
-                "model": model.name,
+                **model.named,
                 **{key: row[key] for key in _MEASURED},
                 "loss": loss if total else None,
                 **_printed(printed if total else {}, row["operation"], published),
             }
+
+
+def curves(models: Iterable[Decoder], published: Row) -> Iterator[Row]:
+    """Put the learning curves of all models into one table."""
+    for model in models:
+        for point in model.curve:
+            yield {**model.named, **{key: point[key] for key in _POINT}}
 
 
 def _blank(printed: Row) -> Iterator[Row]:
@@ -67,3 +98,6 @@ def _printed(printed: Row, operation: str, published: Row) -> Row:
         "published_high": None if high is None else 1e6 * high,
         "published_loss": printed.get("loss"),
     }
+
+
+KINDS = {"accuracy": accuracy, "curves": curves}

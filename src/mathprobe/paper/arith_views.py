@@ -6,19 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mathprobe.intervals import clopper_pearson
-from mathprobe.paper.arith_tables import ALL, Row
-
-FAMILIES = {  # by what a model is asked, and whether it begins with a parent's weights
-    ("add", False): "addition",
-    ("sub", False): "subtraction",
-    ("mix", False): "mixed",
-    ("mix", True): "inserted",
-}
-
-
-def family(model: Row) -> str:
-    """Name the family of a model, as a row of the catalog describes it."""
-    return FAMILIES[model["operation"], bool(model["parent"])]
+from mathprobe.paper.arith_tables import ALL, Row, family
 
 
 def families(tables: dict[str, list[Row]], facts: Row) -> list[Row]:
@@ -37,12 +25,11 @@ def families(tables: dict[str, list[Row]], facts: Row) -> list[Row]:
 
 def by_class(tables: dict[str, list[Row]], facts: Row) -> list[Row]:
     """Sum the fails of each class of difficulty up over the models of a family."""
-    of = {model["name"]: family(model) for model in facts["arith"]["models"]}
     sums: dict[str, dict[str, list[int]]] = {}
     for row in tables.get("arith_accuracy") or []:
         if row["class"] != ALL:
             names = sums.setdefault(row["class"], {})
-            total = names.setdefault(of[row["model"]], [0, 0])
+            total = names.setdefault(row["family"], [0, 0])
             total[0] += row["fails"]
             total[1] += row["questions"]
     return [

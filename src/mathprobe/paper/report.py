@@ -55,6 +55,11 @@ LAST = (
 )  # sections below figures and notebooks
 # Text that may look like a number, such as a revision 7e10.
 CAPTIONS = {
+    "arith_losses": "The loss of each decoder against the questions that it has seen.",
+    "arith_transfer": (
+        "Wrong answers to a million questions by the width of the numbers, of decoders "
+        "that add and subtract. Filled: ours. Hollow: published."
+    ),
     "failure_properties": (
         "The share of right, wrong and all answers that have a property more closely "
         "than a bound. Dotted: the bound that the paper names. Dots: what is printed."

@@ -1,0 +1,93 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How often are small decoders wrong?
+#
+# A small decoder learns to add, to subtract, or both, from endless random questions. Some
+# of those that do both begin with the weights of one that adds, its *parent*. Quirke, Neo
+# and Barez (2024, [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)) ask each a million
+# questions of every operation and count wrong answers. This page sets the models of this
+# run beside the published ones, model by model and width by width.
+
+# %% tags=["parameters"]
+accuracy = "results/demo/tables/arith_accuracy.csv"
+curves = "results/demo/tables/arith_curves.csv"
+figures = "results/demo/figures"
+
+# %%
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import SVG, display
+
+from mathprobe.paper import arith_figures, figures as draw
+
+table = pd.read_csv(accuracy)
+points = pd.read_csv(curves)
+every = table[table["class"] == "all"]
+tested = every.dropna(subset=["fails"])
+print(f"models trained and tested: {tested['model'].nunique()}")
+print(f"models with a published count: {every.dropna(subset=['published'])['model'].nunique()}")
+
+# %% [markdown]
+# ## How the loss falls
+#
+# The loss of a training against the questions that it has seen, a line per model. It is
+# the mean over the tokens of the answer, sign included, of what the right token costs.
+
+# %%
+stem = Path(figures) / "arith_losses"
+draw.save(arith_figures.losses(points), stem)
+display(SVG(filename=f"{stem}.svg"))
+
+# %% [markdown]
+# ## How often the answer is wrong
+#
+# Wrong answers to a million questions of each operation, against the width of the
+# numbers. Filled: this run, with exact 95 % intervals. Hollow: published.
+
+# %%
+stem = Path(figures) / "arith_transfer"
+draw.save(arith_figures.transfer(table), stem)
+display(SVG(filename=f"{stem}.svg"))
+
+# %% [markdown]
+# ## Width by width
+#
+# The best and the worst model of each kind, by subtractions, ours and in print. Where a
+# kind has one model only, the two are the same; a difference between two single
+# trainings is no proof of anything.
+
+
+# %%
+def ends(rows, column):
+    """Give the least and the most of the wrong answers, or nothing."""
+    known = rows[column].dropna()
+    return (known.min(), known.max()) if len(known) else (None, None)
+
+
+rows = []
+pairs = every[(every["operation"] == "subtraction") & every["family"].isin(["mixed", "inserted"])]
+for (digits, family), own in pairs.groupby(["digits", "family"], sort=True):
+    best, worst = ends(own, "per_million")
+    least, most = ends(own, "published")
+    rows.append(
+        {
+            "digits": digits, "kind": family, "models": own["model"].nunique(),
+            "best": best, "worst": worst,
+            "best in print": least, "worst in print": most,
+        }
+    )
+columns = ["digits", "kind", "models", "best", "worst", "best in print", "worst in print"]
+shown = pd.DataFrame(rows, columns=columns)
+shown.style.format(dict.fromkeys(columns[3:], "{:,.0f}"), na_rep="–").hide(axis="index")

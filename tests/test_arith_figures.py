@@ -1,0 +1,80 @@
+"""Figures and notebook of the second study, on any run: whole, or not there."""
+
+import pandas as pd
+import pytest
+from made_up import CATALOG, PROJECT, decoders
+
+from mathprobe import files
+from mathprobe.paper import arith_figures, arith_tables, figures, notebooks
+
+
+def curves(scale):
+    """Two points of each operation of every model's curve."""
+    point = {"seed": 1, "test": "addition", "accuracy": 0.5, "malformed": 0.0}
+    points = [{**point, "examples": k, "loss": 10.0**-k} for k in (1, 1, 2, 2)]
+    models = [
+        arith_tables.Decoder(described, points, [])
+        for described in CATALOG.arith(scale).facts()["models"]
+    ]
+    return list(arith_tables.curves(models, {}))
+
+
+def table(rows, kind):
+    return pd.DataFrame(rows, columns=arith_tables.COLUMNS[kind])
+
+
+def test_every_model_has_a_line_in_the_panel_of_its_family():
+    drawn = arith_figures.losses(table(curves("paper"), "curves"))
+    counts = {axes.get_title(): len(axes.lines) for axes in drawn.axes}
+    names = arith_figures.TITLES
+    assert counts == {
+        names["addition"]: 17,
+        names["subtraction"]: 3,
+        names["mixed"]: 9,
+        names["inserted"]: 15,
+    }
+    assert all(len(line.get_xdata()) == 2 for axes in drawn.axes for line in axes.lines)
+
+
+def test_published_and_own_counts_stand_at_their_digits():
+    rows = decoders("paper")
+    drawn = arith_figures.transfer(table(rows, "accuracy"))
+    panel = next(axes for axes in drawn.axes if axes.get_title() == "subtractions")
+    printed = {line.get_label(): line for line in panel.lines}
+    line = printed[f"{arith_figures.TITLES['mixed']}: published"]
+    expected = {
+        (row["digits"], row["published"])
+        for row in rows
+        if row["family"] == "mixed"
+        and (row["operation"], row["class"]) == ("subtraction", "all")
+    }
+    found = zip(line.get_xdata(), line.get_ydata(), strict=True)
+    assert {(round(x), y) for x, y in found} == expected
+
+
+@pytest.mark.parametrize("scale", ["paper", "demo"])
+def test_equal_tables_give_equal_bytes(scale, tmp_path):
+    for place in ("one", "other"):
+        for name, kind, rows in (
+            ("losses", "curves", curves(scale)),
+            ("transfer", "accuracy", decoders(scale)),
+        ):
+            drawn = getattr(arith_figures, name)(table(rows, kind))
+            figures.save(drawn, tmp_path / place / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_notebook_shows_what_is_there(there, tmp_path):
+    rows = {"accuracy": decoders("demo"), "curves": curves("demo")}
+    given = {"figures": str(tmp_path)}
+    for kind, own in rows.items():
+        given[kind] = str(tmp_path / f"arith_{kind}.csv")
+        files.write_csv(given[kind], own if there else [], arith_tables.COLUMNS[kind])
+    source = PROJECT / "paper/notebooks/decoders.py"
+    page = notebooks.execute(source, given, tmp_path / "kept.ipynb").html
+    assert f"models trained and tested: {4 if there else 0}" in page
+    assert ("inserted</td>" in page) == there
+    drawn = {path.name for path in tmp_path.glob("*.svg")}
+    assert drawn == {"arith_losses.svg", "arith_transfer.svg"}
