@@ -31,8 +31,10 @@ def another_job(devices, count):
         f"cards.DEVICES = Path({str(devices)!r}); cards.take({count})\n"
         "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
     )
+    unset = {k: v for k, v in os.environ.items() if not k.startswith("CUDA_")}
     return subprocess.Popen(
         [sys.executable, "-c", code],
+        env=unset,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -44,8 +46,6 @@ def test_jobs_take_different_cards_and_give_them_back(devices):
         assert first.stdout.readline() == "0,1\n"
         with another_job(devices, 1) as second:
             assert second.stdout.readline() == "2\n"
-            with pytest.raises(InputError, match="1 of 3 cards asked for, 0 free"):
-                cards.take(1)
             first.communicate("\n")
             cards.take(2)
             assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
@@ -66,9 +66,19 @@ def test_a_single_card_may_be_shared(devices):
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
-def test_cards_that_are_too_few_stay_free(devices):
-    with pytest.raises(InputError, match="--resources gpu=3"):
+@pytest.mark.parametrize(("process", "shared"), [(30, "0,1"), (31, "1,2"), (32, "2,0")])
+def test_jobs_share_where_too_few_cards_are_free(devices, monkeypatch, process, shared):
+    monkeypatch.setattr(os, "getpid", lambda: process)
+    with another_job(devices, 2) as first:
+        assert first.stdout.readline() == "0,1\n"
+        cards.take(2)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == shared
+        with another_job(devices, 1) as second:  # the one that was free still is
+            assert second.stdout.readline() == "2\n"
+            second.communicate("\n")
+        first.communicate("\n")
+
+
+def test_more_cards_than_there_are_is_refused(devices):
+    with pytest.raises(InputError, match="4 cards asked for: this machine has 3"):
         cards.take(4)
-    with another_job(devices, 3) as other:
-        assert other.stdout.readline() == "0,1,2\n"
-        other.communicate("\n")

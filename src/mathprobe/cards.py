@@ -23,22 +23,25 @@ def take(count: int) -> None:
     """Take cards that no other job here holds, and have torch see no others.
 
     Does nothing where the cards are chosen already, as Slurm does, or where there is
-    nothing to choose.  Raises InputError if fewer than `count` are free.
+    nothing to choose.  Where too few are free, jobs share, spread over all cards.
+    Raises InputError if there are fewer than `count`.
     """
     cards = sorted(int(m[1]) for m in map(_NAME.fullmatch, os.listdir(DEVICES)) if m)
     if CHOICE in os.environ or len(cards) <= 1:
         return
-    taken = dict(islice(_free(cards), count))
-    if len(taken) < count:
-        for lock in taken.values():
+    if count > len(cards):
+        raise InputError(f"{count} cards asked for: this machine has {len(cards)}")
+    free = dict(islice(_free(cards), count))
+    if len(free) < count:
+        for lock in free.values():
             lock.close()
-        raise InputError(
-            f"{count} of {len(cards)} cards asked for, {len(taken)} free: have "
-            f"Snakemake count them (--resources gpu={len(cards)}), or set {CHOICE}"
-        )
-    _held.extend(taken.values())
+        first = os.getpid() % len(cards)
+        chosen = [*cards, *cards][first : first + count]
+    else:
+        _held.extend(free.values())
+        chosen = list(free)
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # that of the devices' names
-    os.environ[CHOICE] = ",".join(map(str, taken))
+    os.environ[CHOICE] = ",".join(map(str, chosen))
 
 
 def _free(cards: list[int]) -> Iterator[tuple[int, TextIO]]:
