@@ -120,7 +120,7 @@ def test_prose_counts_what_is_published():
     ]
     counts = [count for count in counts if count]
     assert numbers["arith/printed"] == str(len(counts)) == "43"
-    passed = sum(max(count) < PUBLISHED["passed_below"] for count in counts)
+    passed = sum(max(count) < arith_tables.PASSED_BELOW for count in counts)
     assert numbers["arith/published/passed"] == str(passed) == "28"
 
 
