@@ -114,4 +114,4 @@ def test_a_trained_model_of_the_smoke_scale_is_mapped(books, tmp_path, capsys):
 def test_the_published_reading_takes_means_of_the_first_layer(books):
     assert not books.arith("paper").circuits().first_layer
     assert books.arith("as_coded").circuits().first_layer
-    assert CircuitSearch.parse(books.arith("demo").circuits().json()).pairs == 128
+    assert CircuitSearch.parse(books.arith("smoke").circuits().json()).pairs == 16
