@@ -16,6 +16,7 @@ from mathprobe.paper import quanta
 from mathprobe.spec import CircuitSearch
 from mathprobe.studies import arith
 
+PUBLISHED = "paper/published/quirke2024.yaml"
 TEMPLATE = "paper/templates/circuit.html.j2"
 
 
@@ -84,7 +85,8 @@ def test_a_map_is_compared_with_itself(mapped, tmp_path):
 
 
 def test_maps_are_summed_up_in_one_table(mapped, tmp_path):
-    run("arith_circuits", tmp_path / "all.csv", "--maps", mapped / "facts")
+    told = "--published", PUBLISHED, "--models", mapped
+    run("arith_findings", "circuits", tmp_path / "all.csv", *told)
     rows = {row["quantity"]: row for row in table(tmp_path / "all.csv")}
     assert {row["model"] for row in rows.values()} == {mapped.name}
     assert rows["heads with a purpose"]["count"] == "5"
