@@ -10,6 +10,7 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/linalg.smk"
+include: "workflow/rules/decoders.smk"
 include: "workflow/rules/arith.smk"
 include: "workflow/rules/paper.smk"
 

@@ -1,67 +1,4 @@
 # The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
-ARITH = "results/{scale}/arith/{model}"
-PUBLISHED_ARITH = "paper/published/quirke2024.yaml"
-
-
-def arith_spec(wildcards):
-    return CATALOG.arith_model(wildcards.scale, wildcards.model).json()
-
-
-def arith_parent(wildcards):
-    """Give the model whose weights a model begins with, if it has one."""
-    parent = CATALOG.arith(wildcards.scale).row(wildcards.model).parent
-    path = f"{ARITH}/model.safetensors"
-    return [path.format(scale=wildcards.scale, model=parent)] if parent else []
-
-
-def parent_option(wildcards, input):
-    return f"--parent {input.parent}" if input.parent else ""
-
-
-def arith_test(wildcards):
-    return CATALOG.arith(wildcards.scale).accuracy().json()
-
-
-def arith_hours(wildcards):
-    """Guess how long a training takes, at the rate that is assumed."""
-    model = CATALOG.arith_model(wildcards.scale, wildcards.model)
-    rate = CATALOG.compute(wildcards.scale, "train")["flops_per_second"]
-    return plan.arith_operations(model) / rate / 3600
-
-
-def arith_minutes(wildcards, attempt):
-    return minutes(wildcards.scale, arith_hours(wildcards), attempt)
-
-
-def arith_nice(wildcards):
-    return nice(wildcards.scale, arith_hours(wildcards))
-
-
-def arith_names(wildcards):
-    return list(CATALOG.arith(wildcards.scale).rows)
-
-
-def arith_rows(wildcards):
-    return json.dumps(CATALOG.arith(wildcards.scale).facts()["models"])
-
-
-def arith_folders(wildcards):
-    return decoder_folders(wildcards.scale, arith_names(wildcards))
-
-
-def arith_files(wildcards):
-    return expand(
-        "{folder}/{file}.csv",
-        folder=arith_folders(wildcards),
-        file=["curve", "accuracy"],
-    )
-
-
-def at_most_one_gpu(wildcards):
-    """A decoder of arithmetic is too small for more."""
-    return min(1, CATALOG.compute(wildcards.scale, "train")["gpus"])
-
-
 wildcard_constraints:
     model=catalog.either(CATALOG.arith_models),
 
@@ -181,32 +118,6 @@ rule arith_table:
         " --models {params.folders} > {log} 2>&1"
 
 
-def arith_search(wildcards):
-    return CATALOG.arith(wildcards.scale).circuits().json()
-
-
-def arith_digits(wildcards):
-    return CATALOG.arith(wildcards.scale).row(wildcards.model).digits
-
-
-def arith_parent_map(wildcards):
-    parent = CATALOG.arith(wildcards.scale).row(wildcards.model).parent
-    return f"{ARITH}/facts/nodes.csv".format(scale=wildcards.scale, model=parent)
-
-
-def finding_folders(wildcards):
-    """Give the folders of models with what is found: of reuse those with a parent."""
-    models = CATALOG.arith(wildcards.scale)
-    inserted = [name for name, row in models.rows.items() if row.parent]
-    reuse = wildcards.finding == "reuse"
-    return decoder_folders(wildcards.scale, inserted if reuse else models.rows)
-
-
-def finding_files(wildcards):
-    file = "reuse.csv" if wildcards.finding == "reuse" else "facts/nodes.csv"
-    return expand("{folder}/{file}", folder=finding_folders(wildcards), file=file)
-
-
 rule arith_map:
     input:
         model=f"{ARITH}/model.safetensors",
@@ -271,7 +182,7 @@ rule arith_draw:
     conda:
         "../../envs/python.yaml"
     params:
-        facts=f"{ARITH}/facts",
+        facts=facts_folder,
         folder=f"{ARITH}/circuit",
         digits=arith_digits,
     shell:
