@@ -94,7 +94,7 @@ for model in models:
 #
 # Two questions differ in one sub-task only, for instance in whether column 1 carries.
 # What the node says in one is put into the other. If now the answer is wrong in just the
-# way that the exchange of the sub-task predicts, in most of many such pairs, the
+# way that the exchange of the sub-task predicts, in nearly all of many such pairs, the
 # node is said to do this sub-task. A blank cell is a node that matters, and of which no
 # sub-task is known.
 

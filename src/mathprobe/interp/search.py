@@ -35,7 +35,7 @@ class Rate:
 
     @property
     def is_found(self) -> bool:
-        """Tell whether it mostly happens, beyond chance."""
+        """Tell whether it happens nearly always."""
         return self.low >= SURE
 
 
