@@ -25,6 +25,7 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 COMMANDS = ("sacct", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
 SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS_TO_START = 60.0
+SECONDS_TO_ANSWER = 120.0  # of a command, which waits for a daemon that is busy
 
 # Accounting is none, as on many small clusters.  Without a memory for jobs that state
 # none, one job would take it all.  A requeued job waits for as long as a credential
@@ -160,6 +161,7 @@ class Cluster:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            timeout=SECONDS_TO_ANSWER,
         )
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(map(str, command))}: {done.stdout}")

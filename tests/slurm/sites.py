@@ -18,7 +18,7 @@ from workflow import Workflow
 PROFILE = "workflow/profiles/slurm/config.yaml"
 TASK = "results/smoke/linalg/inverse"
 EXAMPLES, BATCH = 64 * 400, 64  # seconds: enough to be stopped twice on the way
-SECONDS = 600.0  # the longest that anything here takes, with other tests beside
+SECONDS = 900.0  # the longest that anything here takes, with other tests beside
 
 
 def wait_for(condition, what: str, seconds: float = SECONDS):
@@ -74,10 +74,22 @@ class Site:
             process.kill()
             process.wait()
 
+    def ended(self, process: subprocess.Popen) -> int:
+        """Wait for Snakemake's end; where it does not come, say what Slurm does."""
+        try:
+            return process.wait(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            jobs = self.cluster.call("squeue", "--states=all", "--format=%i %T %r %Z")
+            nodes = self.cluster.call("scontrol", "show", "nodes")
+            said = self.said.read_text()[-3000:]
+            raise TimeoutError(
+                f"no end of Snakemake\n{jobs}\n{nodes}\n{said}"
+            ) from None
+
     def run(self, *arguments: str) -> int:
         """Run Snakemake on the cluster to its end."""
         with self.running(*arguments) as process:
-            return process.wait()
+            return self.ended(process)
 
     def training(self, name: str) -> "Training":
         """Give one of the trainings."""

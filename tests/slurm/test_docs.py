@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from sites import SECONDS
 
 from workflow import Workflow
 
@@ -35,6 +36,7 @@ def test_the_commands_of_the_page_work_as_they_stand(cluster, tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            timeout=SECONDS,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}"
     model = scratch / "mathprobe/results/smoke/linalg/inverse/uniform_coefficients/n2"

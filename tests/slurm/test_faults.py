@@ -88,7 +88,7 @@ def go_through(site, faults):
     with site.running(*targets) as snakemake, ThreadPoolExecutor() as pool:
         begun = {fault.__name__: pool.submit(happen, fault) for fault in faults}
         returned = {name: future.result() for name, future in begun.items()}
-        assert snakemake.wait() == 0, site.said.read_text()[-3000:]
+        assert site.ended(snakemake) == 0, site.said.read_text()[-3000:]
     return returned
 
 
@@ -103,7 +103,7 @@ def kill_snakemake(site):
     with site.running(training.target) as snakemake:
         wait_for(lambda: len(training.processes()) == 2, "second job of the training")
         os.kill(process, signal.SIGCONT)
-        assert snakemake.wait() == 0, site.said.read_text()[-3000:]
+        assert site.ended(snakemake) == 0, site.said.read_text()[-3000:]
 
 
 @pytest.fixture(scope="module")
