@@ -2,10 +2,17 @@
 
 import pandas as pd
 import pytest
-from made_up import CATALOG, PROJECT, decoders
+from made_up import CATALOG, PROJECT, circuits, decoders
 
 from mathprobe import files
-from mathprobe.paper import arith_figures, arith_tables, figures, notebooks
+from mathprobe.paper import (
+    arith_figures,
+    arith_tables,
+    circuit_figures,
+    figures,
+    finding_tables,
+    notebooks,
+)
 
 
 def curves(scale):
@@ -52,6 +59,20 @@ def test_published_and_own_counts_stand_at_their_digits():
     assert {(round(x), y) for x, y in found} == expected
 
 
+def test_every_model_has_a_bar_of_each_share_that_is_known_of_it():
+    rows = circuits("paper")["arith_circuits"]
+    drawn = circuit_figures.models(pd.DataFrame(rows))
+    names = list(dict.fromkeys(row["model"] for row in rows))
+    shares = dict(zip(circuit_figures.SHARES, drawn.axes, strict=True))
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == names
+    bars = {quantity: axes.patches for quantity, axes in shares.items()}
+    assert {len(found) for found in bars.values()} == {len(names)}
+    for row in rows:
+        if row["quantity"] in bars:
+            bar = bars[row["quantity"]][names.index(row["model"])]
+            assert bar.get_width() == pytest.approx(100 * row["count"] / row["total"])
+
+
 @pytest.mark.parametrize("scale", ["paper", "demo"])
 def test_equal_tables_give_equal_bytes(scale, tmp_path):
     for place in ("one", "other"):
@@ -68,13 +89,15 @@ def test_equal_tables_give_equal_bytes(scale, tmp_path):
 @pytest.mark.parametrize("there", [True, False])
 def test_the_notebook_shows_what_is_there(there, tmp_path):
     rows = {"accuracy": decoders("demo"), "curves": curves("demo")}
+    rows["circuits"] = circuits("demo")["arith_circuits"]
+    columns = arith_tables.COLUMNS | finding_tables.COLUMNS
     given = {"figures": str(tmp_path)}
     for kind, own in rows.items():
         given[kind] = str(tmp_path / f"arith_{kind}.csv")
-        files.write_csv(given[kind], own if there else [], arith_tables.COLUMNS[kind])
+        files.write_csv(given[kind], own if there else [], columns[kind])
     source = PROJECT / "paper/notebooks/decoders.py"
     page = notebooks.execute(source, given, tmp_path / "kept.ipynb").html
     assert f"models trained and tested: {4 if there else 0}" in page
     assert ("inserted</td>" in page) == there
     drawn = {path.name for path in tmp_path.glob("*.svg")}
-    assert drawn == {"arith_losses.svg", "arith_transfer.svg"}
+    assert drawn == {"arith_losses.svg", "arith_maps.svg", "arith_transfer.svg"}

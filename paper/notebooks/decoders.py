@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # How often are small decoders wrong?
+# # How often are small decoders wrong, and do they work alike?
 #
 # A small decoder learns to add, to subtract, or both, from endless random questions. Some
 # of those that do both begin with the weights of one that adds, its *parent*. Quirke, Neo
@@ -22,6 +22,7 @@
 # %% tags=["parameters"]
 accuracy = "results/demo/tables/arith_accuracy.csv"
 curves = "results/demo/tables/arith_curves.csv"
+circuits = "results/demo/tables/arith_circuits.csv"
 figures = "results/demo/figures"
 
 # %%
@@ -30,7 +31,7 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import SVG, display
 
-from mathprobe.paper import arith_figures, figures as draw
+from mathprobe.paper import arith_figures, circuit_figures, figures as draw
 
 table = pd.read_csv(accuracy)
 points = pd.read_csv(curves)
@@ -91,3 +92,16 @@ for (digits, family), own in pairs.groupby(["digits", "family"], sort=True):
 columns = ["digits", "kind", "models", "best", "worst", "best in print", "worst in print"]
 shown = pd.DataFrame(rows, columns=columns)
 shown.style.format(dict.fromkeys(columns[3:], "{:,.0f}"), na_rep="–").hide(axis="index")
+
+# %% [markdown]
+# ## Do they work alike?
+#
+# Of the nodes that matter in each model, a row each: the share that additions, differences
+# and negative differences need, the share that all three need, and the share of heads and
+# of MLPs of which a sub-task is known. A model that only adds has nothing to subtract.
+
+# %%
+maps = pd.read_csv(circuits)
+stem = Path(figures) / "arith_maps"
+draw.save(circuit_figures.models(maps) if len(maps) else draw.nothing(), stem)
+display(SVG(filename=f"{stem}.svg"))

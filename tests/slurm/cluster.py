@@ -30,7 +30,8 @@ SECONDS_TO_ANSWER = 120.0  # of a command, which waits for a daemon that is busy
 # Accounting is none, as on many small clusters.  Without a memory for jobs that state
 # none, one job would take it all.  A requeued job waits for as long as a credential
 # lives.  The partitions' weight keeps priorities above 1, so that `nice` shows.  The
-# node claims more processors and memory than the machine has.
+# node claims more processors and memory than the machine has.  Timeouts are long: on a
+# machine with much else to do, a node that answers late would be drained for good.
 CONFIGURATION = """\
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)
@@ -40,7 +41,7 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=15
+AuthInfo=socket={folder}/munge.socket,cred_expire=40
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -48,7 +49,9 @@ SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SlurmctldTimeout=10
-SlurmdTimeout=30
+SlurmdTimeout=300
+MessageTimeout=30
+UnkillableStepTimeout=300
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2

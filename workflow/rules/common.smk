@@ -301,7 +301,7 @@ def notebook_inputs(scale):
 
 
 ARITH_FIGURES = {  # that notebooks draw of all decoders, and of those that are shown
-    "decoders": ["arith_losses", "arith_transfer"],
+    "decoders": ["arith_losses", "arith_transfer", "arith_maps"],
     "addition_circuit": [
         f"addition_{kind}"
         for kind in ["positions", "impact", "attention", "purpose", "panels"]
@@ -334,7 +334,7 @@ def arith_notebooks(scale):
     return {
         "decoders": {
             name: f"results/{scale}/tables/arith_{name}.csv"
-            for name in ("accuracy", "curves")
+            for name in ("accuracy", "curves", "circuits")
         },
         "addition_circuit": {"nodes": of("facts/nodes.csv", [shown["addition"]])},
         "subtraction_circuit": {"nodes": of("facts/nodes.csv", [shown["mixed"]])},

@@ -117,6 +117,7 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
             code=[
                 "src/mathprobe/linalg/verifiers.py",
                 "src/mathprobe/paper/arith_figures.py",
+                "src/mathprobe/paper/circuit_figures.py",
                 "src/mathprobe/paper/failure_figures.py",
                 "src/mathprobe/paper/figures.py",
                 "src/mathprobe/paper/notebooks.py",

@@ -6,7 +6,7 @@ Source: Quirke, Neo, Barez 2024.  Everything is drawn from stored tables alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import cycle
 
 import numpy as np
@@ -27,6 +27,14 @@ MEASURES = {  # and what the paper multiplies them with
     "silhouette": 100,
     "calinski_harabasz": 1,
     "agreement": 100,
+}
+SHARES = {  # of the nodes of a model, that are compared across models
+    "nodes for S": "needed for\nadditions",
+    "nodes for M": "needed for\ndifferences",
+    "nodes for N": "for negative\ndifferences",
+    "nodes for 3 of 3 classes": "needed\nfor all",
+    "heads with a purpose": "heads with\na purpose",
+    "mlps with a purpose": "MLPs with\na purpose",
 }
 KEY = "."  # between node, operation and column in the name of a panel
 
@@ -104,26 +112,24 @@ def _panel(
     axes.set(xticks=[], yticks=[])
 
 
-def models(summaries: pd.DataFrame, quantities: Sequence[str]) -> Figure:
-    """Draw shares of several models beside each other, a row of bars per quantity."""
-    shown = summaries[summaries["quantity"].isin(quantities)]
+def models(summaries: pd.DataFrame) -> Figure:
+    """Draw shares of the nodes of several models: a row a model, a panel a quantity."""
+    shown = summaries[summaries["quantity"].isin(SHARES) & (summaries["total"] > 0)]
     share = 100 * shown["count"] / shown["total"]
     table = shown.assign(share=share).pivot(
         index="model", columns="quantity", values="share"
     )
-    order = list(dict.fromkeys(shown["model"]))
+    order = list(dict.fromkeys(summaries["model"]))
+    table = table.reindex(index=order, columns=list(SHARES))
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.5 + 0.22 * len(order)))
-        for axes, quantity in zip(
-            figure.subplots(1, len(quantities), sharey=True, squeeze=False)[0],
-            quantities,
-            strict=True,
-        ):
-            axes.barh(order, table.reindex(order)[quantity], color=COLOURS[4])
-            axes.set_title(quantity, fontsize=7)
+        figure = Figure(figsize=(WIDTH, 0.7 + 0.16 * len(order)))
+        grid = figure.subplots(1, len(SHARES), sharey=True)
+        for axes, (quantity, title) in zip(grid, SHARES.items(), strict=True):
+            axes.barh(order, table[quantity], color=COLOURS[4])
+            axes.set_title(title, fontsize=7)
             axes.set(xlim=(0, 100), xlabel="%")
-        figure.axes[0].invert_yaxis()
-        figure.axes[0].tick_params(axis="y", labelsize=6)
+        grid[0].invert_yaxis()
+        grid[0].tick_params(axis="y", labelsize=6)
     return figure
 
 

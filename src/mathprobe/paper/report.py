@@ -60,6 +60,10 @@ CAPTIONS = {
         "Wrong answers to a million questions by the width of the numbers, of decoders "
         "that add and subtract. Filled: ours. Hollow: published."
     ),
+    "arith_maps": (
+        "Decoders beside each other: of the nodes that matter in each, the shares that "
+        "each kind of question needs, that all need, and of which a sub-task is known."
+    ),
     "failure_properties": (
         "The share of right, wrong and all answers that have a property more closely "
         "than a bound. Dotted: the bound that the paper names. Dots: what is printed."
