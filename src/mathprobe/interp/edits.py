@@ -40,9 +40,14 @@ class Edit:
     index: tuple[int, ...]  # of the head, where the tap has heads
     value: Tensor
 
-    def write(self, passing: Tensor, start: int) -> None:
-        """Write into what passes [Q, T - start, ..., w] from position start on."""
-        passing[(slice(None), self.position - start, *self.index)] = self.value
+    def write(self, passing: Tensor, start: int, own: Tensor, asked: Tensor) -> None:
+        """Write into what passes [.., T - start, ..., w] from position start on.
+
+        Own [..] tells what is changed, asked which of the questions each of these is.
+        """
+        one = self.value.ndim == 1 or len(self.value) == 1
+        value = self.value if one else self.value[asked]
+        passing[(own, self.position - start, *self.index)] = value
 
 
 def put(node: Node, values: Mapping[str, Tensor]) -> Edit:
@@ -107,9 +112,18 @@ class Run:
 
     @cached_property
     def _memory(self) -> list[KeysValues]:
-        taps = [f"blocks.{layer}.attn.hook_" for layer in range(self.layers)]
-        seen = self.seen(*(tap + name for tap in taps for name in "kv"))
-        return [KeysValues(seen[tap + "k"], seen[tap + "v"]) for tap in taps]
+        return self._keys_values(self.seen(*self._remembered))
+
+    @property
+    def _remembered(self) -> list[str]:
+        return [f"blocks.{n}.attn.hook_{x}" for n in range(self.layers) for x in "kv"]
+
+    def _keys_values(self, seen: Mapping[str, Tensor]) -> list[KeysValues]:
+        taps = self._remembered
+        return [
+            KeysValues(seen[keys], seen[values])
+            for keys, values in zip(taps[::2], taps[1::2], strict=True)
+        ]
 
     def only(self, chosen: Tensor) -> Run:
         """Keep some of the questions, chosen by a mask or index [Q]."""
@@ -139,24 +153,57 @@ class Run:
     def _changed(
         self, variants: Sequence[Sequence[Edit]], start: int, forced: bool
     ) -> Tensor:
-        """Run some variants, in one pass, from the first position that is changed."""
+        """Run some variants, in one pass, from the first position that is changed.
+
+        Free answers are corrected until they are what is read from them: in each more
+        pass only those that changed are read, from their first changed token on.
+        """
         count, length = len(variants), self.answer_length
+        ids = self.ids.repeat(count, 1)
+        rows = torch.arange(len(ids), device=ids.device)
         before = [
             KeysValues(*(_repeat(part[:, :start], count) for part in known))
             for known in self._memory
         ]
-        ids = self.ids.repeat(count, 1)
+        while len(rows):
+            read, new = self._read(ids[rows], start, before, variants, rows)
+            guess = ids[rows, -length:]
+            guess[:, -read.shape[1] :] = read
+            moved = (guess != ids[rows, -length:])[:, :-1]  # the last one is not read
+            ids[rows, -length:] = guess
+            if forced or not moved.any():
+                break
+            start = ids.shape[1] - length + int(moved.any(0).int().argmax())
+            left = moved.any(1)
+            rows = rows[left]
+            before = [
+                KeysValues(
+                    torch.cat([old.keys, read.keys], 1)[left, :start],
+                    torch.cat([old.values, read.values], 1)[left, :start],
+                )
+                for old, read in zip(before, new, strict=True)
+            ]
+        return ids[:, -length:].unflatten(0, (count, -1))
+
+    def _read(
+        self,
+        ids: Tensor,
+        start: int,
+        before: Sequence[KeysValues],
+        variants: Sequence[Sequence[Edit]],
+        rows: Tensor,
+    ) -> tuple[Tensor, list[KeysValues]]:
+        """Read from start on: the likeliest answers, and what later tokens need of it.
+
+        Rows tell the variant, and the question of it, of each of the ids.
+        """
         with ExitStack() as opened:
             for tap, changes in _by_tap(variants):
-                function = partial(_write, changes, start, len(self.ids))
+                function = partial(_write, changes, start, rows, len(self.ids))
                 opened.enter_context(patch(self.model, tap, function))
-            for _ in range(1 if forced else length):
-                guess = ids[:, -length:].clone()
-                read = self.model(ids[:, start:-1], before).argmax(-1)[:, -length:]
-                ids[:, ids.shape[1] - read.shape[1] :] = read
-                if torch.equal(ids[:, -length:], guess):
-                    break
-        return ids[:, -length:].unflatten(0, (count, -1))
+            seen = opened.enter_context(capture(self.model, *self._remembered))
+            read = self.model(ids[:, start:-1], before).argmax(-1)
+        return read[:, -self.answer_length :], self._keys_values(seen)
 
 
 def _repeat(x: Tensor, count: int) -> Tensor:
@@ -176,9 +223,14 @@ def _by_tap(
 
 
 def _write(
-    changes: Sequence[tuple[int, Edit]], start: int, questions: int, passing: Tensor
+    changes: Sequence[tuple[int, Edit]],
+    start: int,
+    rows: Tensor,
+    questions: int,
+    passing: Tensor,
 ) -> Tensor:
-    by_variant = passing.unflatten(0, (-1, questions))
     for number, edit in changes:
-        edit.write(by_variant[number], start)
+        if edit.position >= start:
+            own = rows // questions == number
+            edit.write(passing, start, own, rows[own] % questions)
     return passing
