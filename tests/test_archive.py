@@ -11,6 +11,7 @@ from mathprobe.errors import InputError
 
 MODEL = "linalg/eigenvalues/laplace/n5/base"
 LEFT = ("model.safetensors", "predictions.npz", "examples.npz", "state/progress.json")
+LEFT += ("state/done/run", "state/done/sums.json")
 KEPT = ("curve.csv", "home.npz", "run.json", "scores.csv")
 CONFIG = {"default_scale": "demo", "scales": {"paper": {}}}
 

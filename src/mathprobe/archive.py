@@ -6,7 +6,6 @@ in one compressed file.  Weights are left out unless they are asked for.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tarfile
@@ -25,7 +24,7 @@ FORMAT = 1
 KEPT = (".json", ".csv", "home.npz", "panels.npz")  # ends of names, of what is kept
 WEIGHTS = "model.safetensors"
 TESTED = ("scores.csv", "accuracy.csv")  # one of them is there once a model is tested
-FOLDERS_LEFT = ("state",)  # of a training under way
+FOLDERS_LEFT = ("state",)  # of a training under way, and what it keeps when done
 BLOCK = 1 << 20  # bytes
 
 Manifest = dict[str, Any]
@@ -63,18 +62,14 @@ def manifest(root: Path, listed: list[Path], scale: str, config: Any) -> Manifes
             folder.relative_to(root).as_posix(): _model(files.read_json(run))
             for folder, run in sorted(runs.items())
         },
-        "files": {path.relative_to(root).as_posix(): checksum(path) for path in listed},
+        "files": {
+            path.relative_to(root).as_posix(): files.checksum(path) for path in listed
+        },
     }
 
 
 def _model(run: Mapping[str, Any]) -> dict[str, Any]:
     return {key: run[key] for key in ("spec", "code", "revision", "clean")}
-
-
-def checksum(path: Path) -> str:
-    """Give the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def keep(results: Path, record: Path, config: Any) -> list[Path]:
@@ -90,7 +85,7 @@ def keep(results: Path, record: Path, config: Any) -> list[Path]:
             raise InputError(
                 f"{folder}: made by code that is in no revision "
                 f"(revision {run['revision']}, clean {run['clean']}); "
-                "commit and train anew"
+                "commit, remove the folder and train anew"
             )
     for folder in folders:
         for path in contents(folder):
@@ -111,7 +106,7 @@ def verify(record: Path) -> Manifest:
         what = "not in the manifest" if name in there else "missing"
         raise files.DamagedFile(f"{record}: {name} is {what}")
     for name, path in sorted(there.items()):
-        if checksum(path) != told["files"][name]:
+        if files.checksum(path) != told["files"][name]:
             raise files.DamagedFile(f"{record}: {name} is not what the manifest says")
     return told
 
