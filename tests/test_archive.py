@@ -6,13 +6,18 @@ import pytest
 import zstandard
 from made_up import PROJECT
 
-from mathprobe import archive, cli, files
+from mathprobe import archive, catalog, cli, files
 from mathprobe.errors import InputError
 
 MODEL = "linalg/eigenvalues/laplace/n5/base"
 LEFT = ("model.safetensors", "predictions.npz", "examples.npz", "state/progress.json")
+LEFT += ("state/done/run", "state/done/sums.json")
 KEPT = ("curve.csv", "home.npz", "run.json", "scores.csv")
-CONFIG = {"default_scale": "demo", "scales": {"paper": {}}}
+CONFIG = {
+    "default_scale": "demo",
+    "scales": {"paper": {"arith": {"models": "here.tsv", "steps": 1}}, "as_coded": {}},
+}
+CARRIED = ["arith_models/as_coded.tsv", "arith_models/paper.tsv"]
 
 
 @pytest.fixture
@@ -30,9 +35,18 @@ def results(tmp_path):
 
 
 @pytest.fixture
-def packed(results, tmp_path):
+def tables(tmp_path):
+    """Two scales share a table of decoders; their archive shall not."""
+    path = tmp_path / "models.tsv"
+    files.write_text(path, "operation\n")
+    (tmp_path / "other name").hardlink_to(path)
+    return {"paper": path, "as_coded": path}
+
+
+@pytest.fixture
+def packed(results, tables, tmp_path):
     out = tmp_path / "out.tar.zst"
-    archive.pack(results(), out, CONFIG, weights=False)
+    archive.pack(results(), out, CONFIG, tables, weights=False)
     return out
 
 
@@ -81,7 +95,7 @@ def test_what_was_packed_is_unpacked_and_verified(packed, tmp_path):
     shown = tmp_path / "there" / MODEL
     assert names(shown) == sorted(KEPT)
     assert (shown / "scores.csv").read_text() == "scores.csv"
-    assert list(told["files"]) == [f"{MODEL}/{name}" for name in KEPT]
+    assert list(told["files"]) == [*CARRIED, *(f"{MODEL}/{name}" for name in KEPT)]
 
 
 def test_an_unpacked_archive_has_the_configuration_that_typesets_it(packed, tmp_path):
@@ -90,23 +104,48 @@ def test_an_unpacked_archive_has_the_configuration_that_typesets_it(packed, tmp_
     config = files.read_json(there / archive.CONFIG)
     assert config["default_scale"] == "record"
     assert config["record"] == {"scale": "paper", "folder": str(there)}
+    assert config["scales"] == {
+        "paper": {"arith": {"models": str(there / CARRIED[1]), "steps": 1}},
+        "as_coded": {"arith": {"models": str(there / CARRIED[0])}},
+    }
+
+
+def test_an_archive_without_tables_is_shown_by_those_that_are_there(results, tmp_path):
+    archive.pack(results(), tmp_path / "older", CONFIG, {}, weights=False)
+    archive.unpack(tmp_path / "older", tmp_path / "there")
+    config = files.read_json(tmp_path / "there" / archive.CONFIG)
     assert config["scales"] == CONFIG["scales"]
 
 
+def test_where_the_tables_differ_an_archive_shows_its_own(results, books, tmp_path):
+    out, there = tmp_path / "out", tmp_path / "there"
+    cli.main(["archive", str(results()), str(out)])
+    cli.main(["unpack", str(out), str(there)])
+    for table in ("", "_demo", "_smoke"):
+        files.write_text(
+            tmp_path / f"config/arith_models{table}.tsv", "of another clone"
+        )
+    config = files.read_json(there / archive.CONFIG)
+    unpacked = catalog.Catalog(config, catalog.read(catalog.SCHEMA), tmp_path)
+    for scale in books.scales:
+        assert unpacked.arith(scale).rows == books.arith(scale).rows
+    assert unpacked.arith(catalog.RECORD).rows == books.arith("paper").rows
+
+
 def test_weights_are_packed_when_asked_for(results, tmp_path):
-    archive.pack(results(), tmp_path / "w", CONFIG, weights=True)
+    archive.pack(results(), tmp_path / "w", CONFIG, {}, weights=True)
     archive.unpack(tmp_path / "w", tmp_path / "there")
     assert (tmp_path / "there" / MODEL / archive.WEIGHTS).exists()
 
 
-def test_equal_results_give_equal_archives(results, packed, tmp_path):
-    archive.pack(results(), tmp_path / "again", CONFIG, weights=False)
+def test_equal_results_give_equal_archives(results, tables, packed, tmp_path):
+    archive.pack(results(), tmp_path / "again", CONFIG, tables, weights=False)
     assert (tmp_path / "again").read_bytes() == packed.read_bytes()
 
 
 def test_an_unpacked_archive_replaces_the_one_before(results, packed, tmp_path):
     there = tmp_path / "there"
-    archive.pack(results("linalg/b"), tmp_path / "both", CONFIG, weights=False)
+    archive.pack(results("linalg/b"), tmp_path / "both", CONFIG, {}, weights=False)
     archive.unpack(tmp_path / "both", there)
     archive.unpack(packed, there)
     assert not (there / "linalg/b").exists()
@@ -114,7 +153,7 @@ def test_an_unpacked_archive_replaces_the_one_before(results, packed, tmp_path):
 
 def test_results_without_a_model_are_refused(tmp_path):
     with pytest.raises(InputError, match="no model is trained"):
-        archive.pack(tmp_path, tmp_path / "out", CONFIG, weights=False)
+        archive.pack(tmp_path, tmp_path / "out", CONFIG, {}, weights=False)
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.7])
@@ -177,6 +216,21 @@ def test_a_foreign_archive_is_refused(tmp_path, told, said):
     if told is not None:
         members[archive.MANIFEST] = json.dumps(told)
     assert said in refused(written(tmp_path / "bad", members), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda table: table.write_text("1"), "paper.tsv is not what"),
+        (lambda table: table.unlink(), "paper.tsv is missing"),
+        (lambda table: table.with_name("new.tsv").write_text("1"), "not in the manif"),
+    ],
+)
+def test_a_table_is_held_against_the_manifest(packed, tmp_path, change, said):
+    archive.unpack(packed, tmp_path / "there")
+    change(tmp_path / "there" / CARRIED[1])
+    with pytest.raises(InputError, match=said):
+        archive.verify(tmp_path / "there")
 
 
 @pytest.mark.parametrize(

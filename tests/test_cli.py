@@ -60,7 +60,7 @@ def trained(smoke_model, tests, tmp_path_factory):
     return folder
 
 
-def test_a_model_leaves_its_files_and_no_state(trained):
+def test_a_model_leaves_its_files_and_no_states(trained):
     assert sorted(path.name for path in trained.iterdir()) == [
         "curve.csv",
         "examples.npz",
@@ -68,7 +68,9 @@ def test_a_model_leaves_its_files_and_no_state(trained):
         "predictions.npz",
         "run.json",
         "scores.csv",
+        "state",
     ]
+    assert {path.name for path in (trained / "state").iterdir()} == {"done", "lock"}
 
 
 def test_a_run_says_what_was_trained_where(trained, smoke_model):

@@ -3,12 +3,14 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import pytest
 from test_cli import refused, run
 
-from mathprobe import cli
+from mathprobe import cli, files
 from mathprobe.cli import arith as commands
+from mathprobe.cli import kept
 from mathprobe.studies import arith
 
 
@@ -49,10 +51,11 @@ def accuracy(trained, books):
         return list(csv.DictReader(file))
 
 
-def test_a_model_leaves_its_files_and_no_state(trained):
+def test_a_model_leaves_its_files_and_no_states(trained):
     for folder in trained:
         left = {path.name for path in folder.iterdir()} - {"accuracy.csv"}
-        assert left == {"curve.csv", "model.safetensors", "run.json"}
+        assert left == {"curve.csv", "model.safetensors", "run.json", "state"}
+        assert {path.name for path in (folder / "state").iterdir()} == {"done", "lock"}
 
 
 def test_a_run_says_what_was_trained(trained, child):
@@ -104,3 +107,23 @@ def test_a_parent_that_was_trained_otherwise_is_refused(trained, child, tmp_path
 def test_stale_knows_the_code_of_each_study(trained, capsys):
     cli.main(["stale", str(trained[1])])
     assert "0 of 1 models" in capsys.readouterr().err
+
+
+def test_a_lost_child_is_found_again_if_its_parent_is_the_same(
+    trained, child, tmp_path, capsys
+):
+    lost = tmp_path / "child"
+    shutil.copytree(trained[1], lost)
+    (lost / "run.json").unlink()
+    run(*train_arguments(child, lost, trained[0]))
+    assert "put back from" in capsys.readouterr().out
+    (lost / "run.json").unlink()
+    files.write_json(lost / "state/done/run", {**facts(lost), "parent": "another"})
+    files.write_json(lost / "state/done" / kept.SUMS, kept._sums(lost / "state/done"))
+    run(*train_arguments(child, lost, trained[0]))
+    assert "training anew" in capsys.readouterr().out
+    assert facts(lost)["parent"] == files.checksum(trained[0] / "model.safetensors")
+
+
+def facts(folder):
+    return json.loads((folder / "state/done/run").read_text())

@@ -140,3 +140,18 @@ def test_a_process_that_waits_for_a_folder_can_be_ended(tmp_path):
         second.terminate()
         second.communicate()
     assert second.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("there", [None, "older", "the same"])
+def test_a_file_gets_another_name(tmp_path, there):
+    source, name = tmp_path / "a", tmp_path / "deep" / "b"
+    files.write_text(source, "whole")
+    if there == "older":
+        files.write_text(name, there)
+    elif there:
+        files.link(source, name)
+    files.link(source, name)
+    assert name.samefile(source)
+    assert [path.name for path in name.parent.iterdir()] == ["b"]
+    files.write_text(name, "newer")
+    assert source.read_text() == "whole"

@@ -141,7 +141,8 @@ def test_a_second_process_on_one_output_waits_and_finds_it_made(spec, whole, tmp
     assert first.returncode == second.returncode == 0
     assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == whole
     assert json.loads((tmp_path / "run.json").read_text())["attempts"] == 1
-    assert not (tmp_path / "state").exists()
+    left = {path.name for path in (tmp_path / "state").iterdir()}
+    assert left == {"done", "lock"}
 
 
 def test_a_second_process_goes_on_where_the_first_was_stopped(spec, whole, tmp_path):

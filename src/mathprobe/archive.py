@@ -1,12 +1,12 @@
 """What is kept of trainings: enough to rebuild every table, figure and the PDF.
 
 A record is a folder with the metrics of models and a manifest; an archive is a record
-in one compressed file.  Weights are left out unless they are asked for.
+in one compressed file, with the tables of decoders that its configuration names.
+Weights are left out unless they are asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tarfile
@@ -17,15 +17,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mathprobe import files, provenance
+from mathprobe.catalog.laying import merged
 from mathprobe.errors import InputError
 
 MANIFEST = "manifest.json"
 CONFIG = "config.json"  # of an unpacked archive: what typesets it
+TABLES = "arith_models"  # folder of the tables of decoders, one for each scale
 FORMAT = 1
 KEPT = (".json", ".csv", "home.npz", "panels.npz")  # ends of names, of what is kept
 WEIGHTS = "model.safetensors"
 TESTED = ("scores.csv", "accuracy.csv")  # one of them is there once a model is tested
-FOLDERS_LEFT = ("state",)  # of a training under way
+FOLDERS_LEFT = ("state",)  # of a training under way, and what it keeps when done
 BLOCK = 1 << 20  # bytes
 
 Manifest = dict[str, Any]
@@ -50,9 +52,18 @@ def contents(model: Path, weights: bool = False) -> list[Path]:
     )
 
 
-def manifest(root: Path, listed: list[Path], scale: str, config: Any) -> Manifest:
-    """Describe files below a root: their checksums, their models, what made them."""
-    runs = {path.parent: path for path in listed if path.name == "run.json"}
+def _listed(root: Path, weights: bool = False) -> dict[str, Path]:
+    """List what is kept of all finished models, by its name below a root."""
+    paths = (path for model in finished(root) for path in contents(model, weights))
+    return {path.relative_to(root).as_posix(): path for path in paths}
+
+
+def manifest(listed: Mapping[str, Path], scale: str, config: Any) -> Manifest:
+    """Describe named files: their checksums, their models, what made them."""
+    named = {PurePosixPath(name): path for name, path in listed.items()}
+    runs = {
+        name.parent: path for name, path in named.items() if name.name == "run.json"
+    }
     return {
         "format": FORMAT,
         "scale": scale,
@@ -60,21 +71,15 @@ def manifest(root: Path, listed: list[Path], scale: str, config: Any) -> Manifes
         "code": provenance.code_digests(),
         **provenance.revision(),
         "models": {
-            folder.relative_to(root).as_posix(): _model(files.read_json(run))
+            folder.as_posix(): _model(files.read_json(run))
             for folder, run in sorted(runs.items())
         },
-        "files": {path.relative_to(root).as_posix(): checksum(path) for path in listed},
+        "files": {name: files.checksum(path) for name, path in listed.items()},
     }
 
 
 def _model(run: Mapping[str, Any]) -> dict[str, Any]:
     return {key: run[key] for key in ("spec", "code", "revision", "clean")}
-
-
-def checksum(path: Path) -> str:
-    """Give the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def keep(results: Path, record: Path, config: Any) -> list[Path]:
@@ -90,14 +95,13 @@ def keep(results: Path, record: Path, config: Any) -> list[Path]:
             raise InputError(
                 f"{folder}: made by code that is in no revision "
                 f"(revision {run['revision']}, clean {run['clean']}); "
-                "commit and train anew"
+                "commit, remove the folder and train anew"
             )
     for folder in folders:
         for path in contents(folder):
             files.write_bytes(record / path.relative_to(results), path.read_bytes())
     if folders:
-        listed = [path for model in finished(record) for path in contents(model)]
-        told = manifest(record, listed, results.name, config)
+        told = manifest(_listed(record), results.name, config)
         files.write_json(record / MANIFEST, told)
     return [record / folder.relative_to(results) for folder in folders]
 
@@ -105,13 +109,13 @@ def keep(results: Path, record: Path, config: Any) -> list[Path]:
 def verify(record: Path) -> Manifest:
     """Hold a record against its manifest: nothing missing, changed or added."""
     told = _manifest(record / MANIFEST)
-    listed = {path for model in finished(record) for path in contents(model, True)}
-    there = {path.relative_to(record).as_posix(): path for path in listed}
+    tables = {f"{TABLES}/{path.name}": path for path in (record / TABLES).glob("*.tsv")}
+    there = {**_listed(record, weights=True), **tables}
     for name in sorted(there.keys() ^ told["files"].keys()):
         what = "not in the manifest" if name in there else "missing"
         raise files.DamagedFile(f"{record}: {name} is {what}")
     for name, path in sorted(there.items()):
-        if checksum(path) != told["files"][name]:
+        if files.checksum(path) != told["files"][name]:
             raise files.DamagedFile(f"{record}: {name} is not what the manifest says")
     return told
 
@@ -126,18 +130,24 @@ def _manifest(path: Path) -> Manifest:
     return told
 
 
-def pack(results: Path, out: Path, config: Any, weights: bool) -> Manifest:
-    """Write an archive of a scale's finished models; equal files give equal bytes."""
-    listed = [path for model in finished(results) for path in contents(model, weights)]
+def pack(
+    results: Path, out: Path, config: Any, tables: Mapping[str, Path], weights: bool
+) -> Manifest:
+    """Write an archive of a scale's finished models; equal files give equal bytes.
+
+    A configuration is valid as a whole only, so every scale's table of decoders goes
+    with it.
+    """
+    listed = _listed(results, weights)
     if not listed:
         raise InputError(f"{results}: no model is trained and tested there")
-    told = manifest(results, listed, results.name, config)
+    listed |= {f"{TABLES}/{scale}.tsv": path for scale, path in tables.items()}
+    told = manifest(listed, results.name, config)
     with _beside(out) as folder:
         files.write_json(folder / MANIFEST, told)
         with _compressed(folder / "archive", "w") as archive:
             archive.add(folder / MANIFEST, MANIFEST, filter=_plain)
-            for path in listed:
-                name = path.relative_to(results).as_posix()
+            for name, path in listed.items():
                 archive.add(path, name, recursive=False, filter=_plain)
         os.replace(folder / "archive", out)
     return told
@@ -165,7 +175,8 @@ def _compressed(path: Path, mode: str) -> Iterator[tarfile.TarFile]:
 
     with (
         zstandard.open(path, f"{mode}b") as stream,
-        tarfile.open(fileobj=stream, mode=f"{mode}|") as archive,
+        # Files, not links to files: these are refused when they come back.
+        tarfile.open(fileobj=stream, mode=f"{mode}|", dereference=True) as archive,
     ):
         yield archive
 
@@ -181,13 +192,25 @@ def unpack(archive: Path, folder: Path) -> Manifest:
         made.mkdir()
         _extract(archive, made)
         told = verify(made)
-        shown = {"scale": told["scale"], "folder": str(folder)}
-        config = {**told["config"], "default_scale": "record", "record": shown}
-        files.write_json(made / CONFIG, config)
+        files.write_json(made / CONFIG, _config(told, folder))
         if folder.exists():
             os.replace(folder, near / "old")
         os.replace(made, folder)
     return told
+
+
+def _config(told: Manifest, folder: Path) -> Any:
+    """Give the configuration that shows an archive, by its own tables of decoders."""
+    tables = [name for name in told["files"] if PurePosixPath(name).parts[0] == TABLES]
+    shown = {
+        "default_scale": "record",
+        "record": {"scale": told["scale"], "folder": str(folder)},
+        "scales": {
+            PurePosixPath(name).stem: {"arith": {"models": str(folder / name)}}
+            for name in tables
+        },
+    }
+    return merged(told["config"], shown)
 
 
 def _extract(archive: Path, folder: Path) -> None:

@@ -52,6 +52,23 @@ def write_bytes(path: Path | str, data: bytes) -> None:
         raise
 
 
+def link(source: Path, path: Path) -> None:
+    """Give a file another name, or a copy where the disk has no links; one at a time.
+
+    Files are replaced, never written in place, so that names share no later change.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.link.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        write_bytes(path, source.read_bytes())
+    else:
+        os.replace(temporary, path)
+        temporary.unlink(missing_ok=True)  # names of one file do not replace each other
+
+
 def clear_leftovers(folder: Path) -> None:
     """Remove what a killed process left half written in a folder of one writer."""
     for path in folder.glob(".*.*.tmp"):
@@ -125,6 +142,12 @@ def write_csv(
 ) -> None:
     """Write rows as CSV."""
     write_text(path, csv_text(rows, columns))
+
+
+def checksum(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:

@@ -69,8 +69,9 @@ class ArithCatalog:
         """Read the table that the settings name and check every row (a schema)."""
         self.settings = settings
         self.path = Path(settings["models"])
+        self.file = root / self.path
         self.rows: dict[str, Row] = {}
-        for here, found in _read(root / self.path, self.path, row):
+        for here, found in _read(self.file, self.path, row):
             if found.name in self.rows:
                 raise InputError(f"{here}: {found.name} is there already")
             self.rows[found.name] = found

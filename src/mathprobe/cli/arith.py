@@ -29,7 +29,9 @@ def arith_train(args: Arguments) -> None:
 
     spec = ArithModel.parse(args.spec)
     origin = training.origin(arith.STUDY, args, device, processes=1)
-    with training.alone(args, spec) as made:
+    if args.parent:  # it decides the bits as well
+        origin["parent"] = files.checksum(args.parent)
+    with training.alone(args, spec, origin) as made:
         if made:
             return
         parent = args.parent and _parent(args.parent, spec)

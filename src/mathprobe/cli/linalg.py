@@ -107,7 +107,7 @@ def train(args: Arguments) -> None:
     spec = Model.parse(args.spec)
     origin = training.origin(linalg.STUDY, args, device, args.processes)
     label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
-    with training.alone(args, spec) as made:
+    with training.alone(args, spec, origin) as made:
         if made:
             return
         if args.processes > 1:  # before several read it at once

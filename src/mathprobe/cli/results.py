@@ -133,8 +133,9 @@ def archive(args: Arguments) -> None:
     """Pack what rebuilds every table, figure and the PDF of a scale."""
     from mathprobe import archive, catalog
 
-    config = catalog.read(args.config)
-    told = archive.pack(args.results, args.out, config, args.weights)
+    books = catalog.load(args.config)
+    tables = {scale: books.arith(scale).file for scale in books.scales}
+    told = archive.pack(args.results, args.out, books.config, tables, args.weights)
     print(f"{args.out}: {_told(told)}, {args.out.stat().st_size:,} bytes")
 
 

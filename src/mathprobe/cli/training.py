@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathprobe import files, provenance
+from mathprobe.cli import kept
 from mathprobe.cli.commands import Arguments, Parser, device_name
 from mathprobe.spec import ArithModel, Model
 
@@ -35,16 +35,19 @@ def origin(study: str, args: Arguments, device: str, processes: int) -> dict[str
 
 
 @contextmanager
-def alone(args: Arguments, spec: Model | ArithModel) -> Iterator[bool]:
-    """Hold the folder of states; tell whether another process made the model."""
+def alone(
+    args: Arguments, spec: Model | ArithModel, origin: dict[str, Any]
+) -> Iterator[bool]:
+    """Hold the folder of states; tell whether the model is made already."""
     with files.only_one(args.state) as waited:
         made = waited and _is_made(args.run, spec)
         if made:
             print(f"{args.run}: made by another process meanwhile", flush=True)
-            shutil.rmtree(args.state, ignore_errors=True)
+            kept.clear(args.state, kept.DONE)
         else:  # what a killed process left half written
             for folder in (args.state, args.model.parent):
                 files.clear_leftovers(folder)
+            made = kept.put_back(args, spec, origin)
         yield made
 
 
@@ -60,8 +63,7 @@ def to_the_end(
     from mathprobe.progress import Watcher
     from mathprobe.training import Interrupted
 
-    kept = ("device", "threads", "processes", "code", "started")
-    trainer.history[-1] |= {key: origin[key] for key in kept}
+    trainer.history[-1] |= {key: origin[key] for key in (*kept.DECIDING, "started")}
     if trainer.resume(args.state):
         print(f"going on after {trainer.examples:,} examples", flush=True)
     with Watcher(label, trainer, args.state) as watch:
@@ -78,8 +80,10 @@ def keep(trainer: Trainer, args: Arguments, origin: dict[str, Any]) -> None:
     from mathprobe import checkpoint
 
     seeds = {seed: one.network for seed, one in trainer.learners.items()}
-    checkpoint.save_model(args.model, seeds, {"spec": trainer.spec.plain()})
-    files.write_csv(args.curve, trainer.curve, trainer.columns)
     run = {**trainer.summary(), **origin, "finished": provenance.now()}
-    files.write_json(args.run, run)
-    shutil.rmtree(args.state, ignore_errors=True)
+    with kept.whole(args.state) as new:
+        checkpoint.save_model(new / "model", seeds, {"spec": trainer.spec.plain()})
+        files.write_csv(new / "curve", trainer.curve, trainer.columns)
+        files.write_json(new / "run", run)
+    kept.show(args)
+    kept.clear(args.state, kept.DONE)
