@@ -178,10 +178,10 @@ class Run:
             rows = rows[left]
             before = [
                 KeysValues(
-                    torch.cat([old.keys, read.keys], 1)[left, :start],
-                    torch.cat([old.values, read.values], 1)[left, :start],
+                    torch.cat([old.keys, fresh.keys], 1)[left, :start],
+                    torch.cat([old.values, fresh.values], 1)[left, :start],
                 )
-                for old, read in zip(before, new, strict=True)
+                for old, fresh in zip(before, new, strict=True)
             ]
         return ids[:, -length:].unflatten(0, (count, -1))
 
