@@ -255,6 +255,52 @@ def test_nothing_is_left_to_do(smoke):
     assert smoke.planned(*targets(smoke)) == {}
 
 
+LOST = [  # from a storage: a model of each study, and what shows them
+    *("linalg/inverse/uniform_coefficients/n2/half", "tables/failures_inverse_n2.csv"),
+    *("arith/ins1_mix_d2_l2_h3_t0.02K_s1/facts", "tables/arith_reuse.csv"),
+    *("arith/ins1_mix_d2_l2_h3_t0.02K_s1/reuse.csv", "figures/mixed_purpose.pdf"),
+]
+
+
+def files_below(folder, names):
+    """List files by their names, or by those of their folders."""
+    paths = [folder / name for name in names]
+    within = [path for one in paths for path in one.rglob("*") if path.is_file()]
+    return [path for path in paths if path.is_file()] + within
+
+
+def with_rsync(tmp_path):
+    """Give a PATH with rsync, or with what copies as the storage has rsync do."""
+    if not shutil.which("rsync"):
+        copy = tmp_path / "bin/rsync"
+        copy.parent.mkdir()
+        copy.write_text('#!/bin/sh\nexec cp -L --preserve=timestamps "$4" "$5"\n')
+        copy.chmod(0o755)
+    return os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
+
+
+def test_what_a_storage_has_lost_is_made_there_to_the_same_bytes(smoke, tmp_path):
+    there = Workflow(tmp_path / "copy")
+    there.link_tex()
+    stored = tmp_path / "stored/results/smoke"
+    shutil.copytree(smoke.folder / "results/smoke", stored)
+    provider = ("--default-storage-provider", "fs", "--default-storage-prefix")
+    settings = (*provider, tmp_path / "stored", "--cores", 2, "--show-failed-logs")
+    assert there.planned(*settings, *targets(there)) == {}
+    before = {path: path.read_bytes() for path in files_below(stored, LOST)}
+    for path in before:
+        path.unlink()
+    shown = [f"results/smoke/{name}" for name in LOST if Path(name).suffix]
+    done = there.snakemake(*settings, *shown, path=with_rsync(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert not {path for path in before if not path.exists()}
+    timed = {path for path in before if path.name == "run.json"}
+    changed = {path for path in before if path.read_bytes() != before[path]}
+    assert changed <= timed
+    assert not (there.folder / "results/smoke/tables").exists()
+    assert there.planned(*settings, *shown) == {}
+
+
 @pytest.mark.parametrize("path", SMOKE)
 def test_what_people_read_is_rebuilt_to_the_same_bytes(smoke, path):
     if path not in targets(smoke):

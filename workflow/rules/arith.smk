@@ -13,7 +13,7 @@ rule arith_train:
     log:
         f"logs/{ARITH}/train.log",
     benchmark:
-        f"logs/{ARITH}/arith_train.tsv"
+        local(f"logs/{ARITH}/arith_train.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: arith_hours
@@ -42,19 +42,16 @@ rule arith_train:
 rule arith_accuracy:
     input:
         model=f"{ARITH}/model.safetensors",
-        code=expand(
-            "src/mathprobe/{module}.py",
-            module=[
-                *("intervals", "decoding", "arith/difficulty", "arith/questions"),
-                *("arith/tokens", "studies/arith"),
-            ],
+        code=code(
+            *("intervals", "decoding", "arith/difficulty", "arith/questions"),
+            *("arith/tokens", "studies/arith"),
         ),
     output:
         f"{ARITH}/accuracy.csv",
     log:
         f"logs/{ARITH}/accuracy.log",
     benchmark:
-        f"logs/{ARITH}/arith_accuracy.tsv"
+        local(f"logs/{ARITH}/arith_accuracy.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -75,12 +72,9 @@ rule arith_accuracy:
 rule arith_evidence:
     input:
         published=PUBLISHED_ARITH,
-        code=expand(
-            "src/mathprobe/{module}.py",
-            module=[
-                *("intervals", "arith/difficulty", "arith/questions", "arith/tokens"),
-                "studies/arith_evidence",
-            ],
+        code=code(
+            *("intervals", "arith/difficulty", "arith/questions", "arith/tokens"),
+            "studies/arith_evidence",
         ),
     output:
         f"{TABLES}/arith_evidence.csv",
@@ -97,13 +91,13 @@ rule arith_table:
     input:
         models=arith_files,
         published=PUBLISHED_ARITH,
-        code="src/mathprobe/paper/arith_tables.py",
+        code=code("paper/arith_tables"),
     output:
         f"{TABLES}/arith_{{kind}}.csv",
     log:
         f"logs/{TABLES}/arith_{{kind}}.log",
     benchmark:
-        f"logs/{TABLES}/arith_{{kind}}.arith_table.tsv"
+        local(f"logs/{TABLES}/arith_{{kind}}.arith_table.tsv")
     wildcard_constraints:
         kind="accuracy|curves",
     localrule: True
@@ -111,7 +105,7 @@ rule arith_table:
         "../../envs/python.yaml"
     params:
         rows=arith_rows,
-        folders=arith_folders,
+        folders=folders_read,
     shell:
         "python -m mathprobe arith_table {wildcards.kind} {output}"
         " --published {input.published} --rows {params.rows:q}"
@@ -121,27 +115,19 @@ rule arith_table:
 rule arith_map:
     input:
         model=f"{ARITH}/model.safetensors",
-        code=expand(
-            "src/mathprobe/{module}.py",
-            module=[
-                *("intervals", "arith/claims", "arith/columns", "arith/exchanges"),
-                *(
-                    "arith/questions",
-                    "arith/samples",
-                    "arith/subtasks",
-                    "arith/tokens",
-                ),
-                *("interp/ablate", "interp/attention", "interp/edits", "interp/facts"),
-                *("interp/nodes", "interp/pca", "interp/search", "studies/circuits"),
-                *("studies/controls", "studies/findings", "studies/published_maps"),
-            ],
+        code=code(
+            *("intervals", "arith/claims", "arith/columns", "arith/exchanges"),
+            *("arith/questions", "arith/samples", "arith/subtasks", "arith/tokens"),
+            *("interp/ablate", "interp/attention", "interp/edits", "interp/facts"),
+            *("interp/nodes", "interp/pca", "interp/search", "studies/circuits"),
+            *("studies/controls", "studies/findings", "studies/published_maps"),
         ),
     output:
         [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
     log:
         f"logs/{ARITH}/map.log",
     benchmark:
-        f"logs/{ARITH}/arith_map.tsv"
+        local(f"logs/{ARITH}/arith_map.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -154,7 +140,7 @@ rule arith_map:
         runtime=needs("predict", "runtime"),
     params:
         search=arith_search,
-        folder=f"{ARITH}/facts",
+        folder=first_folder,
     shell:
         "python -m mathprobe arith_map {input.model} {params.search:q} {params.folder}"
         " --threads {threads} > {log} 2>&1"
@@ -163,10 +149,10 @@ rule arith_map:
 rule arith_draw:
     input:
         map=[f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
-        template="paper/templates/circuit.html.j2",
-        code=expand(
-            "src/mathprobe/paper/{module}.py",
-            module=["circuit_figures", "circuit_page", "figures", "quanta"],
+        template=local("paper/templates/circuit.html.j2"),
+        code=code(
+            *("paper/circuit_figures", "paper/circuit_page"),
+            *("paper/figures", "paper/quanta"),
         ),
     output:
         page=f"{ARITH}/circuit/circuit.html",
@@ -178,12 +164,12 @@ rule arith_draw:
     log:
         f"logs/{ARITH}/draw.log",
     benchmark:
-        f"logs/{ARITH}/arith_draw.tsv"
+        local(f"logs/{ARITH}/arith_draw.tsv")
     conda:
         "../../envs/python.yaml"
     params:
         facts=facts_folder,
-        folder=f"{ARITH}/circuit",
+        folder=first_folder,
         digits=arith_digits,
     shell:
         "python -m mathprobe arith_draw {params.facts} {params.folder}"
@@ -195,13 +181,13 @@ rule arith_reuse:
     input:
         child=f"{ARITH}/facts/nodes.csv",
         parent=arith_parent_map,
-        code="src/mathprobe/studies/comparisons.py",
+        code=code("studies/comparisons"),
     output:
         f"{ARITH}/reuse.csv",
     log:
         f"logs/{ARITH}/reuse.log",
     benchmark:
-        f"logs/{ARITH}/arith_reuse.tsv"
+        local(f"logs/{ARITH}/arith_reuse.tsv")
     wildcard_constraints:
         model=catalog.either(CATALOG.arith_children),
     localrule: True
@@ -216,16 +202,13 @@ rule arith_findings:
     input:
         maps=finding_files,
         published=PUBLISHED_ARITH,
-        code=[
-            "src/mathprobe/paper/finding_tables.py",
-            "src/mathprobe/studies/comparisons.py",
-        ],
+        code=code("paper/finding_tables", "studies/comparisons"),
     output:
         f"{TABLES}/arith_{{finding}}.csv",
     log:
         f"logs/{TABLES}/arith_{{finding}}.log",
     benchmark:
-        f"logs/{TABLES}/arith_{{finding}}.arith_findings.tsv"
+        local(f"logs/{TABLES}/arith_{{finding}}.arith_findings.tsv")
     wildcard_constraints:
         finding=catalog.either(FINDINGS),
     localrule: True

@@ -25,15 +25,20 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-PUBLISHED = "paper/published/charton2022.yaml"
-ERRATA = ["paper/published/errata.yaml", "paper/published/arith_errata.yaml"]
+PUBLISHED = local("paper/published/charton2022.yaml")
+ERRATA = local(["paper/published/errata.yaml", "paper/published/arith_errata.yaml"])
 TESTSETS = "results/{scale}/linalg/testsets/{task}"
 MODEL = "results/{scale}/linalg/{task}/{law}/n{n}/{recipe}"
 RECORDED = MODEL.replace("results/{scale}", str(CATALOG.record))
 TRAINED = catalog.either(CATALOG.scales)
 TABLES = "results/{scale}/tables"
 
-FINDINGS = ["circuits", "controls", "claims", "reuse"]  # of the maps of decoders
+FINDINGS = {  # of the maps of decoders, and the files of a model that tell them
+    "circuits": ["facts/nodes.csv", "facts/claims.csv"],
+    "controls": ["facts/controls.csv"],
+    "claims": ["facts/claims.csv"],
+    "reuse": ["reuse.csv"],
+}
 CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each shows
     "failures": ["failures"],
     "verifiers": ["verifiers", "failures"],
@@ -72,6 +77,11 @@ wildcard_constraints:
     n=r"[1-9][0-9]?(x[1-9][0-9]?)?",
     kind=catalog.either(catalog.TABLES),
     content=catalog.either(CONTENTS),
+
+
+def code(*modules):
+    """Give modules of this package, which no storage of results holds."""
+    return [local(f"src/mathprobe/{module}.py") for module in modules]
 
 
 def testset_spec(wildcards):
@@ -218,14 +228,22 @@ def all_folders(wildcards):
     return folders_of(wildcards.scale, CATALOG.all_models(wildcards.scale))
 
 
-def trained_folders(wildcards):
-    """Give the folders of the models of both studies."""
-    decoders = decoder_folders(wildcards.scale, CATALOG.arith(wildcards.scale).rows)
-    return [*all_folders(wildcards), *decoders]
-
-
 def trained_runs(wildcards):
-    return [f"{folder}/run.json" for folder in trained_folders(wildcards)]
+    """Ask for what is told of the trainings of both studies."""
+    decoders = decoder_folders(wildcards.scale, CATALOG.arith(wildcards.scale).rows)
+    folders = [*all_folders(wildcards), *decoders]
+    return files_in(wildcards.scale, folders, ["run.json"])
+
+
+def files_in(scale, folders, names):
+    """Give files of models; a record's are a part of this project, in no storage."""
+    paths = expand("{folder}/{name}", folder=folders, name=names)
+    return local(paths) if scale == catalog.RECORD else paths
+
+
+def folders_read(wildcards, input):
+    """Give the folders of the models that a job reads, where its copies are."""
+    return list(dict.fromkeys(str(Path(path).parent) for path in input.models))
 
 
 def circuit_pages(wildcards):
@@ -243,9 +261,7 @@ def files_of(folders):
     def files(wildcards):
         measured = catalog.MEASURED.get(wildcards.get("kind"))
         names = ["run.json", "curve.csv", "scores.csv", measured]
-        return expand(
-            "{folder}/{file}", folder=folders(wildcards), file=filter(None, names)
-        )
+        return files_in(wildcards.scale, folders(wildcards), list(filter(None, names)))
 
     return files
 
@@ -272,7 +288,7 @@ def failures_at_home(scale):
     """Give what is shown of every model whose failures are looked at."""
     entries = CATALOG.entries(scale, "failures")
     models = [name for entry in entries for name in CATALOG.models(entry)]
-    return [f"{folder}/home.npz" for folder in folders_of(scale, models)]
+    return files_in(scale, folders_of(scale, models), ["home.npz"])
 
 
 def notebook_inputs(scale):
@@ -327,8 +343,12 @@ def arith_notebooks(scale):
     decoders = CATALOG.arith(scale)
     shown = decoders.settings["shown"]
 
-    def of(file, names):
-        return [f"{folder}/{file}" for folder in decoder_folders(scale, names)]
+    def of(names, *files):
+        return files_in(scale, decoder_folders(scale, names), files)
+
+    def map_of(name):
+        beside = [f"facts/{file}" for file in catalog.arith.MAP]
+        return {"nodes": of([name], "facts/nodes.csv"), "beside": of([name], *beside)}
 
     children = [shown["mixed"]] if decoders.row(shown["mixed"]).parent else []
     return {
@@ -336,12 +356,12 @@ def arith_notebooks(scale):
             name: f"results/{scale}/tables/arith_{name}.csv"
             for name in ("accuracy", "curves", "circuits")
         },
-        "addition_circuit": {"nodes": of("facts/nodes.csv", [shown["addition"]])},
-        "subtraction_circuit": {"nodes": of("facts/nodes.csv", [shown["mixed"]])},
+        "addition_circuit": map_of(shown["addition"]),
+        "subtraction_circuit": map_of(shown["mixed"]),
         "parameter_transfer": {
             "accuracy": f"results/{scale}/tables/arith_accuracy.csv",
-            "curves": of("curve.csv", decoders.relatives(shown["mixed"])),
-            "reuse": of("reuse.csv", children),
+            "curves": of(decoders.relatives(shown["mixed"]), "curve.csv"),
+            "reuse": of(children, "reuse.csv"),
         },
     }
 
@@ -373,11 +393,14 @@ def notebook_figures(scale):
 
 
 def notebook_parameters(wildcards, input, output):
-    """Give a notebook its inputs by their names, several in one text, and a folder."""
+    """Give a notebook its inputs by their names, several in one text, and a folder.
+
+    What lies beside an input is found there.
+    """
     given = {
         name: [paths] if isinstance(paths, str) else paths
         for name, paths in input.items()
-        if name not in ("notebook", "code")
+        if name not in ("notebook", "code", "beside")
     }
     given["figures"] = [str(Path(output.figures[0]).parent)]
     return [shlex.quote(f"{name}={' '.join(paths)}") for name, paths in given.items()]
@@ -395,7 +418,7 @@ def figures(suffix):
 
 def tex_engine(wildcards):
     """Give the private TeX as an input where it is what typesets."""
-    return ancient(PRIVATE_TEX) if ENGINE.kind in ("possible", "private") else []
+    return ancient(local(PRIVATE_TEX)) if ENGINE.kind in ("possible", "private") else []
 
 
 def facts(wildcards):

@@ -1,6 +1,6 @@
 # What the rules of the second study share: paths, and functions from wildcards.
 ARITH = "results/{scale}/arith/{model}"
-PUBLISHED_ARITH = "paper/published/quirke2024.yaml"
+PUBLISHED_ARITH = local("paper/published/quirke2024.yaml")
 
 
 def arith_spec(wildcards):
@@ -37,24 +37,14 @@ def arith_nice(wildcards):
     return nice(wildcards.scale, arith_hours(wildcards))
 
 
-def arith_names(wildcards):
-    return list(CATALOG.arith(wildcards.scale).rows)
-
-
 def arith_rows(wildcards):
     return json.dumps(CATALOG.arith(wildcards.scale).facts()["models"])
 
 
-def arith_folders(wildcards):
-    return decoder_folders(wildcards.scale, arith_names(wildcards))
-
-
 def arith_files(wildcards):
-    return expand(
-        "{folder}/{file}.csv",
-        folder=arith_folders(wildcards),
-        file=["curve", "accuracy"],
-    )
+    names = CATALOG.arith(wildcards.scale).rows
+    folders = decoder_folders(wildcards.scale, names)
+    return files_in(wildcards.scale, folders, ["curve.csv", "accuracy.csv"])
 
 
 def at_most_one_gpu(wildcards):
@@ -75,18 +65,26 @@ def arith_parent_map(wildcards):
     return f"{ARITH}/facts/nodes.csv".format(scale=wildcards.scale, model=parent)
 
 
-def finding_folders(wildcards):
-    """Give the folders of models with what is found: of reuse those with a parent."""
+def finding_files(wildcards):
+    """Give what tells a finding of all models: of reuse those with a parent."""
     models = CATALOG.arith(wildcards.scale)
     inserted = [name for name, row in models.rows.items() if row.parent]
     reuse = wildcards.finding == "reuse"
-    return decoder_folders(wildcards.scale, inserted if reuse else models.rows)
+    folders = decoder_folders(wildcards.scale, inserted if reuse else models.rows)
+    return files_in(wildcards.scale, folders, FINDINGS[wildcards.finding])
 
 
-def finding_files(wildcards):
-    file = "reuse.csv" if wildcards.finding == "reuse" else "facts/nodes.csv"
-    return expand("{folder}/{file}", folder=finding_folders(wildcards), file=file)
+def finding_folders(wildcards, input):
+    """Give the folders of the models whose findings a job reads."""
+    file = FINDINGS[wildcards.finding][0]
+    return [
+        str(Path(path.removesuffix(file))) for path in input.maps if path.endswith(file)
+    ]
 
 
 def facts_folder(wildcards, input):
     return Path(input.map[0]).parent
+
+
+def first_folder(wildcards, output):
+    return Path(output[0]).parent

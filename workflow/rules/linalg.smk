@@ -12,7 +12,7 @@ rule linalg_testset:
     log:
         f"logs/{TESTSETS}/{{law}}/n{{n}}/testset.log",
     benchmark:
-        f"logs/{TESTSETS}/{{law}}/n{{n}}/linalg_testset.tsv"
+        local(f"logs/{TESTSETS}/{{law}}/n{{n}}/linalg_testset.tsv")
     wildcard_constraints:
         scale=TRAINED,
     localrule: True
@@ -32,7 +32,7 @@ rule linalg_train:
     log:
         f"logs/{MODEL}/train.log",
     benchmark:
-        f"logs/{MODEL}/linalg_train.tsv"
+        local(f"logs/{MODEL}/linalg_train.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: long_first
@@ -68,7 +68,7 @@ rule linalg_predict:
     log:
         f"logs/{MODEL}/predict.log",
     benchmark:
-        f"logs/{MODEL}/linalg_predict.tsv"
+        local(f"logs/{MODEL}/linalg_predict.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -88,18 +88,9 @@ rule linalg_score:
     input:
         predictions=f"{MODEL}/predictions.npz",
         tests=testsets,
-        code=expand(
-            "src/mathprobe/{module}.py",
-            module=[
-                "intervals",
-                "linalg/codec",
-                "linalg/encodings",
-                "linalg/properties",
-                "linalg/scores",
-                "linalg/tasks",
-                "linalg/verifiers",
-                "studies/linalg",
-            ],
+        code=code(
+            *("intervals", "linalg/codec", "linalg/encodings", "linalg/properties"),
+            *("linalg/scores", "linalg/tasks", "linalg/verifiers", "studies/linalg"),
         ),
     output:
         scores=f"{MODEL}/scores.csv",
@@ -107,7 +98,7 @@ rule linalg_score:
     log:
         f"logs/{MODEL}/score.log",
     benchmark:
-        f"logs/{MODEL}/linalg_score.tsv"
+        local(f"logs/{MODEL}/linalg_score.tsv")
     wildcard_constraints:
         scale=TRAINED,
     conda:
@@ -124,14 +115,9 @@ rule linalg_failures:
         examples=f"{MODEL}/examples.npz",
         predictions=f"{MODEL}/predictions.npz",
         tests=testsets_at_home,
-        code=expand(
-            "src/mathprobe/{module}.py",
-            module=[
-                "intervals",
-                "linalg/properties",
-                "linalg/verifiers",
-                "studies/failures",
-            ],
+        code=code(
+            *("intervals", "linalg/properties"),
+            *("linalg/verifiers", "studies/failures"),
         ),
     output:
         home=f"{MODEL}/home.npz",
@@ -141,7 +127,7 @@ rule linalg_failures:
     log:
         f"logs/{MODEL}/failures.log",
     benchmark:
-        f"logs/{MODEL}/linalg_failures.tsv"
+        local(f"logs/{MODEL}/linalg_failures.tsv")
     wildcard_constraints:
         scale=TRAINED,
         task=catalog.either(CATALOG.tasks_with_properties),
@@ -160,13 +146,13 @@ rule linalg_failures:
 rule linalg_conditions:
     input:
         published=PUBLISHED,
-        code=["src/mathprobe/linalg/laws.py", "src/mathprobe/studies/linalg.py"],
+        code=code("linalg/laws", "studies/linalg"),
     output:
         f"{TABLES}/condition_numbers.csv",
     log:
         f"logs/{TABLES}/condition_numbers.log",
     benchmark:
-        f"logs/{TABLES}/condition_numbers.linalg_conditions.tsv"
+        local(f"logs/{TABLES}/condition_numbers.linalg_conditions.tsv")
     conda:
         "../../envs/python.yaml"
     params:
@@ -178,13 +164,13 @@ rule linalg_conditions:
 
 rule linalg_ceilings:
     input:
-        code=expand("src/mathprobe/{module}.py", module=WITHOUT_NETWORK),
+        code=code(*WITHOUT_NETWORK),
     output:
         f"{TABLES}/ceilings.csv",
     log:
         f"logs/{TABLES}/ceilings.log",
     benchmark:
-        f"logs/{TABLES}/ceilings.linalg_ceilings.tsv"
+        local(f"logs/{TABLES}/ceilings.linalg_ceilings.tsv")
     conda:
         "../../envs/python.yaml"
     params:
@@ -196,16 +182,13 @@ rule linalg_ceilings:
 rule linalg_evidence:
     input:
         published=PUBLISHED,
-        code=expand(
-            "src/mathprobe/{module}.py",
-            module=[*WITHOUT_NETWORK, "linalg/verifiers", "studies/evidence"],
-        ),
+        code=code(*WITHOUT_NETWORK, "linalg/verifiers", "studies/evidence"),
     output:
         f"{TABLES}/evidence.csv",
     log:
         f"logs/{TABLES}/evidence.log",
     benchmark:
-        f"logs/{TABLES}/evidence.linalg_evidence.tsv"
+        local(f"logs/{TABLES}/evidence.linalg_evidence.tsv")
     conda:
         "../../envs/python.yaml"
     params:

@@ -5,18 +5,18 @@ rule paper_table:
     input:
         models=files_of(table_folders),
         published=PUBLISHED,
-        code=["src/mathprobe/paper/tables.py", "src/mathprobe/paper/absent.py"],
+        code=code("paper/tables", "paper/absent"),
     output:
         f"{TABLES}/{{kind}}_{{task}}_n{{n}}.csv",
     log:
         f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.log",
     benchmark:
-        f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.paper_table.tsv"
+        local(f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.paper_table.tsv")
     localrule: True
     conda:
         "../../envs/python.yaml"
     params:
-        folders=table_folders,
+        folders=folders_read,
         absent=absent,
         target=table_target,
     shell:
@@ -29,18 +29,18 @@ rule paper_runs:
     input:
         models=files_of(all_folders),
         published=PUBLISHED,
-        code="src/mathprobe/paper/tables.py",
+        code=code("paper/tables"),
     output:
         f"{TABLES}/runs.csv",
     log:
         f"logs/{TABLES}/runs.log",
     benchmark:
-        f"logs/{TABLES}/runs.paper_runs.tsv"
+        local(f"logs/{TABLES}/runs.paper_runs.tsv")
     localrule: True
     conda:
         "../../envs/python.yaml"
     params:
-        folders=all_folders,
+        folders=folders_read,
     shell:
         "python -m mathprobe table runs {output}"
         " --published {input.published} --models {params.folders} > {log} 2>&1"
@@ -51,17 +51,15 @@ rule paper_latex:
         tables=content_tables,
         published=PUBLISHED,
         errata=ERRATA,
-        template="paper/templates/{content}.tex.j2",
-        shared="paper/templates/models.j2",
-        code=expand(
-            "src/mathprobe/paper/{module}.py", module=["latex", "naming", "views"]
-        ),
+        template=local("paper/templates/{content}.tex.j2"),
+        shared=local("paper/templates/models.j2"),
+        code=code("paper/latex", "paper/naming", "paper/views"),
     output:
         f"{TABLES}/{{content}}.tex",
     log:
         f"logs/{TABLES}/{{content}}.tex.log",
     benchmark:
-        f"logs/{TABLES}/{{content}}.tex.paper_latex.tsv"
+        local(f"logs/{TABLES}/{{content}}.tex.paper_latex.tsv")
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -77,23 +75,16 @@ rule paper_numbers:
         tables=all_tables,
         published=PUBLISHED,
         errata=ERRATA,
-        code=expand(
-            "src/mathprobe/paper/{module}.py",
-            module=[
-                "numbers",
-                "failure_numbers",
-                "ceiling_numbers",
-                "latex",
-                "naming",
-                "views",
-            ],
+        code=code(
+            *("paper/numbers", "paper/failure_numbers", "paper/ceiling_numbers"),
+            *("paper/latex", "paper/naming", "paper/views"),
         ),
     output:
         f"{TABLES}/numbers.tex",
     log:
         f"logs/{TABLES}/numbers.log",
     benchmark:
-        f"logs/{TABLES}/numbers.paper_numbers.tsv"
+        local(f"logs/{TABLES}/numbers.paper_numbers.tsv")
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -113,17 +104,12 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
             f"paper_{notebook}_{scale}"
         input:
             **notebook_inputs(scale)[notebook],
-            notebook=f"paper/notebooks/{notebook}.py",
-            code=[
-                "src/mathprobe/linalg/verifiers.py",
-                "src/mathprobe/paper/arith_figures.py",
-                "src/mathprobe/paper/circuit_figures.py",
-                "src/mathprobe/paper/failure_figures.py",
-                "src/mathprobe/paper/figures.py",
-                "src/mathprobe/paper/notebooks.py",
-                "src/mathprobe/paper/naming.py",
-                "src/mathprobe/paper/views.py",
-            ],
+            notebook=local(f"paper/notebooks/{notebook}.py"),
+            code=code(
+                *("linalg/verifiers", "paper/arith_figures", "paper/circuit_figures"),
+                *("paper/failure_figures", "paper/figures", "paper/notebooks"),
+                *("paper/naming", "paper/views"),
+            ),
         output:
             notebook=f"results/{scale}/notebooks/{notebook}.ipynb",
             html=f"results/{scale}/notebooks/{notebook}.html",
@@ -135,9 +121,10 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
             ),
         log:
             run=f"logs/results/{scale}/notebooks/{notebook}.log",
-            notebook=f"logs/results/{scale}/notebooks/{notebook}.ipynb",
+            # Not for a storage: only a notebook that fails leaves it.
+            notebook=local(f"logs/results/{scale}/notebooks/{notebook}.ipynb"),
         benchmark:
-            f"logs/results/{scale}/notebooks/{notebook}.paper_notebook.tsv"
+            local(f"logs/results/{scale}/notebooks/{notebook}.paper_notebook.tsv")
         localrule: True
         conda:
             "../../envs/python.yaml"
@@ -150,7 +137,7 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
 
 rule paper_tex:
     output:
-        PRIVATE_TEX,
+        local(PRIVATE_TEX),
     log:
         "logs/tex.log",
     priority: 100
@@ -163,8 +150,8 @@ rule paper_tex:
 
 rule paper_pdf:
     input:
-        paper=["paper/main.tex", "paper/mathprobe.sty", "paper/references.bib"],
-        sections=sorted(Path("paper/sections").glob("*.tex")),
+        paper=local(["paper/main.tex", "paper/mathprobe.sty", "paper/references.bib"]),
+        sections=local(sorted(Path("paper/sections").glob("*.tex"))),
         tables=expand(f"{TABLES}/{{content}}.tex", content=CONTENTS, allow_missing=True),
         numbers=f"{TABLES}/numbers.tex",
         figures=figures("pdf"),
@@ -174,7 +161,7 @@ rule paper_pdf:
     log:
         "logs/results/{scale}/paper.log",
     benchmark:
-        "logs/results/{scale}/paper.paper_pdf.tsv"
+        local("logs/results/{scale}/paper.paper_pdf.tsv")
     localrule: True
     conda:
         "../../envs/tex.yaml"
@@ -198,7 +185,7 @@ rule paper_costs:
     conda:
         "../../envs/python.yaml"
     params:
-        folders=trained_folders,
+        folders=folders_read,
         logs="logs/results/{scale}",
         rate=assumed_rate,
     shell:
@@ -216,8 +203,8 @@ rule paper_report:
         circuits=circuit_pages,
         published=PUBLISHED,
         errata=ERRATA,
-        template="paper/templates/report.html.j2",
-        code=["src/mathprobe/paper/report.py", "src/mathprobe/paper/figures.py"],
+        template=local("paper/templates/report.html.j2"),
+        code=code("paper/report", "paper/figures"),
     output:
         "results/{scale}/report.html",
     log:
