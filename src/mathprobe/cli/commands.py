@@ -31,7 +31,8 @@ def set_up_torch(threads: int, gpus: int = 1) -> str:
     import torch
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # Does what `use_deterministic_algorithms` does, without loading the compiler.
+    torch.set_deterministic_debug_mode("error")
     # Nothing here reads memory that it has not written; filling it costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False
     return "cuda" if torch.cuda.is_available() else "cpu"
