@@ -2,20 +2,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 from mathprobe.intervals import clopper_pearson, quantile_ranks, wilson
 
 
-def test_wilson_agrees_with_its_formula():
-    z, share, total = 1.959963984540054, 0.9, 100  # Wilson 1927
-    middle = share + z**2 / (2 * total)
-    half = z * (share * (1 - share) / total + z**2 / (4 * total**2)) ** 0.5
-    expected = [
-        (middle - half) / (1 + z**2 / total),
-        (middle + half) / (1 + z**2 / total),
-    ]
-    assert wilson(90, total) == pytest.approx(expected)
+@given(st.integers(1, 10**5), st.data())
+@pytest.mark.parametrize(
+    ("interval", "method"), [(wilson, "wilson"), (clopper_pearson, "exact")]
+)
+def test_intervals_are_those_of_scipys_statistics(interval, method, total, data):
+    count = data.draw(st.integers(0, total))
+    expected = binomtest(count, total).proportion_ci(0.95, method=method)
+    assert interval(count, total) == pytest.approx(tuple(expected), abs=1e-12)
 
 
 @given(st.integers(1, 10**5), st.data())

@@ -8,8 +8,6 @@ from operator import itemgetter
 from statistics import fmean
 from typing import Any
 
-from scipy.stats import spearmanr
-
 from mathprobe.catalog import size
 from mathprobe.linalg.laws import parts
 from mathprobe.paper.naming import (
@@ -146,6 +144,8 @@ def part(cells: Cells, name: str) -> list[float]:
 
 def agreement(ours: Cells, published: Cells) -> Row:
     """Compare two squares cell by cell: Spearman's correlation, mean difference."""
+    from scipy.stats import spearmanr
+
     both = sorted(ours.keys() & published.keys())
     left, right = ([cells[key] for key in both] for cells in (ours, published))
     varied = len(set(left)) > 1 and len(set(right)) > 1
