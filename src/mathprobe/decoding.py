@@ -70,10 +70,10 @@ def complete(model: Decoder, ids: Tensor, length: int, chunk: int = 2048) -> Ten
 
 
 def _complete_chunk(model: Decoder, ids: Tensor, length: int) -> Tensor:
-    question, answer = ids[:, :-length], ids[:, -length:]
-    for _ in range(length):
-        guess, ids = answer, torch.cat([question, answer], dim=1)
-        answer = model(ids[:, :-1])[:, -length:].argmax(-1)
-        if torch.equal(answer, guess):
-            break
-    return answer
+    ids, rows = ids.clone(), torch.arange(len(ids), device=ids.device)
+    while len(rows):
+        answer = model(ids[rows, :-1])[:, -length:].argmax(-1)
+        moved = answer != ids[rows, -length:]
+        ids[rows, -length:] = answer
+        rows = rows[moved[:, :-1].any(1)]  # the last token is not read
+    return ids[:, -length:]

@@ -2,14 +2,15 @@
 
 Q: questions, T: tokens, A: answer tokens, V: variants of a run, w: width at a tap.
 
-A change at a position reaches no earlier one.  What precedes the first change is
-therefore taken from the clean run, as keys and values, and computed no second time.
+A change at a position reaches no earlier one, and no layer below.  What precedes the
+first change is therefore taken from the clean run, as keys and values, what enters the
+first layer that is changed too, and neither is computed a second time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
@@ -26,6 +27,8 @@ from mathprobe.nets.taps import capture, patch
 
 ROWS = 1024  # questions, times variants, that a network is given at once
 RESIDUAL = "hook_resid_post"
+ENTERS = "blocks.{}.hook_resid_pre"
+KEYS_VALUES = ("blocks.{}.attn.hook_k", "blocks.{}.attn.hook_v")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,7 @@ class Edit:
     """
 
     tap: str
+    layer: int
     position: int
     index: tuple[int, ...]  # of the head, where the tap has heads
     value: Tensor
@@ -53,7 +57,8 @@ class Edit:
 def put(node: Node, values: Mapping[str, Tensor]) -> Edit:
     """Take from values [Q or 1, T, ..., w], by tap, what replaces a node's."""
     index = (node.index,) if node.kind == "head" else ()
-    return Edit(node.tap, node.position, index, values[node.tap][node.place])
+    value = values[node.tap][node.place]
+    return Edit(node.tap, node.layer, node.position, index, value)
 
 
 def put_residual(
@@ -61,7 +66,10 @@ def put_residual(
 ) -> list[Edit]:
     """Replace what a position holds after every layer."""
     taps = [f"blocks.{layer}.{RESIDUAL}" for layer in range(layers)]
-    return [Edit(tap, position, (), values[tap][:, position]) for tap in taps]
+    return [
+        Edit(tap, layer, position, (), values[tap][:, position])
+        for layer, tap in enumerate(taps)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,19 +119,13 @@ class Run:
         return found
 
     @cached_property
-    def _memory(self) -> list[KeysValues]:
-        return self._keys_values(self.seen(*self._remembered))
+    def _clean(self) -> dict[str, Tensor]:
+        return self.seen(*(ENTERS.format(n) for n in range(self.layers)), *self._kept)
 
     @property
-    def _remembered(self) -> list[str]:
-        return [f"blocks.{n}.attn.hook_{x}" for n in range(self.layers) for x in "kv"]
-
-    def _keys_values(self, seen: Mapping[str, Tensor]) -> list[KeysValues]:
-        taps = self._remembered
-        return [
-            KeysValues(seen[keys], seen[values])
-            for keys, values in zip(taps[::2], taps[1::2], strict=True)
-        ]
+    def _kept(self) -> list[str]:
+        layers = range(self.layers)
+        return [tap.format(layer) for layer in layers for tap in KEYS_VALUES]
 
     def only(self, chosen: Tensor) -> Run:
         """Keep some of the questions, chosen by a mask or index [Q]."""
@@ -137,73 +139,80 @@ class Run:
         Forced, every token is predicted from the unchanged answer so far; else from
         what the changed decoder has written so far.
         """
-        last = self.positions[-1]
-        starts = [min((e.position for e in edits), default=last) for edits in variants]
+        starts = [self._start(edits) for edits in variants]
         order = sorted(range(len(variants)), key=starts.__getitem__)
         together = max(1, ROWS // len(self.ids))
         found = self.expected.repeat(len(variants), 1, 1)
         for _, group in groupby(enumerate(order), lambda pair: pair[0] // together):
             chosen = [variant for _, variant in group]
-            start = starts[chosen[0]]
-            edits = [variants[variant] for variant in chosen]
-            found[chosen] = self._changed(edits, start, forced)
+            found[chosen] = self._changed([variants[v] for v in chosen], forced)
         return found
 
+    def _start(self, edits: Sequence[Edit]) -> tuple[int, int]:
+        """Give the lowest layer and the first position that are changed."""
+        layer = min((edit.layer for edit in edits), default=self.layers - 1)
+        position = min((edit.position for edit in edits), default=self.positions[-1])
+        return layer, position
+
     @torch.inference_mode()
-    def _changed(
-        self, variants: Sequence[Sequence[Edit]], start: int, forced: bool
-    ) -> Tensor:
-        """Run some variants, in one pass, from the first position that is changed.
+    def _changed(self, variants: Sequence[Sequence[Edit]], forced: bool) -> Tensor:
+        """Run some variants, in one pass, from the first place that is changed.
 
         Free answers are corrected until they are what is read from them: in each more
         pass only those that changed are read, from their first changed token on.
         """
         count, length = len(variants), self.answer_length
+        layer, start = self._start([edit for edits in variants for edit in edits])
         ids = self.ids.repeat(count, 1)
         rows = torch.arange(len(ids), device=ids.device)
-        before = [
-            KeysValues(*(_repeat(part[:, :start], count) for part in known))
-            for known in self._memory
-        ]
-        while len(rows):
-            read, new = self._read(ids[rows], start, before, variants, rows)
+        # Of all tokens, as they were read last.
+        known = {tap: _repeat(self._clean[tap], count) for tap in self._kept}
+        while True:
+            before = self._before(known, start, layer)
+            with self._edited(variants, start, rows) as new:
+                if layer:
+                    enters = self._clean[ENTERS.format(layer)][:, start:]
+                    scores = self.model.above(_repeat(enters, count), before, layer)
+                else:
+                    scores = self.model(ids[rows, start:-1], before)
+            read = scores.argmax(-1)[:, -length:]
             guess = ids[rows, -length:]
             guess[:, -read.shape[1] :] = read
             moved = (guess != ids[rows, -length:])[:, :-1]  # the last one is not read
             ids[rows, -length:] = guess
             if forced or not moved.any():
-                break
-            start = ids.shape[1] - length + int(moved.any(0).int().argmax())
+                return ids[:, -length:].unflatten(0, (count, -1))
             left = moved.any(1)
             rows = rows[left]
-            before = [
-                KeysValues(
-                    torch.cat([old.keys, fresh.keys], 1)[left, :start],
-                    torch.cat([old.values, fresh.values], 1)[left, :start],
-                )
-                for old, fresh in zip(before, new, strict=True)
-            ]
-        return ids[:, -length:].unflatten(0, (count, -1))
+            known = {
+                tap: torch.cat([old[:, :start], new.get(tap, old[:, start:])], 1)[left]
+                for tap, old in known.items()
+            }
+            start = ids.shape[1] - length + int(moved.any(0).int().argmax())
+            layer = 0  # other tokens enter
 
-    def _read(
-        self,
-        ids: Tensor,
-        start: int,
-        before: Sequence[KeysValues],
-        variants: Sequence[Sequence[Edit]],
-        rows: Tensor,
-    ) -> tuple[Tensor, list[KeysValues]]:
-        """Read from start on: the likeliest answers, and what later tokens need of it.
+    def _before(
+        self, known: Mapping[str, Tensor], start: int, layer: int
+    ) -> list[KeysValues]:
+        """Give keys and values of what is before a position, from a layer up."""
+        return [
+            KeysValues(*(known[tap.format(one)][:, :start] for tap in KEYS_VALUES))
+            for one in range(layer, self.layers)
+        ]
 
-        Rows tell the variant, and the question of it, of each of the ids.
+    @contextmanager
+    def _edited(
+        self, variants: Sequence[Sequence[Edit]], start: int, rows: Tensor
+    ) -> Iterator[dict[str, Tensor]]:
+        """Write the variants' edits from a position on; collect keys and values.
+
+        Rows tell the variant, and the question of it, of each of the ids that are read.
         """
         with ExitStack() as opened:
             for tap, changes in _by_tap(variants):
                 function = partial(_write, changes, start, rows, len(self.ids))
                 opened.enter_context(patch(self.model, tap, function))
-            seen = opened.enter_context(capture(self.model, *self._remembered))
-            read = self.model(ids[:, start:-1], before).argmax(-1)
-        return read[:, -self.answer_length :], self._keys_values(seen)
+            yield opened.enter_context(capture(self.model, *self._kept))
 
 
 def _repeat(x: Tensor, count: int) -> Tensor:

@@ -120,10 +120,20 @@ class Decoder(nn.Module):
         """
         start = before[0].keys.shape[1] if before else 0
         end = start + ids.shape[1]
-        later = torch.ones(end, end, dtype=torch.bool, device=ids.device).triu(1)
         places = self.hook_pos_embed(self.positions.weight[start:end])
-        x = self.hook_embed(self.tokens(ids)) + places
-        for block, known in zip_longest(self.blocks, before):
+        return self.above(self.hook_embed(self.tokens(ids)) + places, before)
+
+    def above(
+        self, x: Tensor, before: Sequence[KeysValues] = (), first: int = 0
+    ) -> Tensor:
+        """Score [B, T, V] from what enters a block [B, T, D], as `forward` goes on.
+
+        Keys and values of what is before are those of this block and all above.
+        """
+        start = before[0].keys.shape[1] if before else 0
+        end = start + x.shape[1]
+        later = torch.ones(end, end, dtype=torch.bool, device=x.device).triu(1)
+        for block, known in zip_longest(self.blocks[first:], before):
             x = block(x, later[start:], known)
         return self.unembed(self.ln_final(x))
 
