@@ -38,6 +38,13 @@ def test_there_is_a_node_for_every_part_at_every_token_that_is_read(run):
     assert max(node.position for node in run.nodes) == 7
 
 
+def word_by_word(model, ids):
+    ids = ids.clone()
+    for place in range(-LENGTH, 0):
+        ids[:, place] = model(ids[:, :-1])[:, place].argmax(-1)
+    return ids[:, -LENGTH:]
+
+
 def test_starting_at_the_change_gives_what_the_whole_run_gives(run, other):
     found = run.answers([[put(node, other)] for node in run.nodes])
     for node, answer in zip(run.nodes, found, strict=True):
@@ -51,7 +58,7 @@ def test_free_answers_are_the_greedy_ones_of_the_changed_network(run, other):
     for node in run.nodes:
         free = run.answers([[put(node, other)]], forced=False)[0]
         with patch(run.model, node.tap, patched(node, other)):
-            assert torch.equal(free, complete(run.model, run.ids, LENGTH))
+            assert torch.equal(free, word_by_word(run.model, run.ids))
         differ += (free != run.answers([[put(node, other)]])[0]).sum()
     assert differ > 0
 
