@@ -37,6 +37,20 @@ def test_the_formula_counts_what_torch_counts(encoder, decoder, query):
     assert flops.training(encoder, decoder, *shape) == counted(encoder, decoder, query)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [
+        (Stack(layers=1, width=8, heads=2), Stack(layers=1, width=8, heads=2)),
+        (Stack(layers=3, width=12, heads=3), Stack(layers=2, width=8, heads=4)),
+    ],
+)
+def test_the_formula_counts_the_parameters_of_a_network(encoder, decoder):
+    network = Seq2Seq(SOURCE, TARGET, encoder, decoder)
+    sides = ((side.words, side.length) for side in (SOURCE, TARGET))
+    counted = sum(parameter.numel() for parameter in network.parameters())
+    assert flops.parameters(encoder, decoder, *sides) == counted
+
+
 def test_a_rate_is_measured_and_says_of_what():
     rate, how = flops.measured_rate("float32")
     assert rate > 1e6

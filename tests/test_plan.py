@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mathprobe import catalog, cli, files, plan
+from mathprobe.studies import arith
 from mathprobe.studies.linalg import Codecs
 
 PUBLISHED = catalog.read("paper/published/charton2022.yaml")
@@ -71,6 +72,17 @@ def test_seeds_and_examples_multiply(books, target):
     assert one.left == one.operations
 
 
+@pytest.mark.parametrize("scale", ["paper", "smoke"])
+def test_parameters_are_those_of_the_networks(books, scale):
+    model = books.model(scale, **NAME)
+    network = Codecs(model).build(1)
+    counted = sum(parameter.numel() for parameter in network.parameters())
+    assert plan.parameters(model) == model.seeds * counted
+    one = books.arith_model(scale, next(iter(books.arith(scale).rows)))
+    counted = sum(parameter.numel() for parameter in arith.build(one).parameters())
+    assert plan.arith_parameters(one) == counted
+
+
 def test_what_is_done_or_half_done_is_left_out_of_what_is_left(books, target):
     folder = target.parent / "linalg" / "eigenvalues/laplace/n2/base"
     journal = {"examples": 160, "examples_per_second": 1.0}
@@ -87,10 +99,10 @@ def test_the_plan_marks_what_is_done_and_says_what_the_hours_rest_on(target, cap
     lines = said(capsys, target, "--flops-per-second", 1e6)
     assert lines[0].split()[:4] == ["table", "models", "done", "examples"]
     row = next(line for line in lines if line.startswith("out of distribution"))
-    whole, left = map(float, row.split()[-2:])
-    assert row.split()[-5:-3] == ["1", "8,960"]
+    whole, left = map(float, row.split()[-4:-2])
+    assert row.split()[-7:-5] == ["1", "8,960"]
     assert left == pytest.approx(whole * 6 / 7, rel=1e-2)
-    assert lines[-2] == "1.00e+06 FLOP/s, as given"
+    assert lines[-3] == "1.00e+06 FLOP/s, as given"
 
 
 def test_examples_a_second_are_those_of_the_first_table(books, target):

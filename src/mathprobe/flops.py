@@ -1,4 +1,4 @@
-"""Floating-point operations of a training, from the shapes of its matrix products.
+"""Floating-point operations of a training, and parameters of a network, from shapes.
 
 S: source, T: target, D: width, V: words.  A product [a, b] x [b, c] counts 2 a b c, the
 backward pass twice the forward one, as it makes two products of each.  Norms, softmax,
@@ -58,6 +58,43 @@ def decoder(stack: DecoderStack, length: int, words: int) -> int:
     projections, scores = 4 * length * stack.width * inner, 2 * length * length * inner
     layer = 2 * (projections + scores) + feed_forward(length, stack.width)
     return stack.layers * layer + 2 * length * stack.width * words
+
+
+def _linear(reads: int, writes: int) -> int:
+    return (reads + 1) * writes
+
+
+def _norm(width: int) -> int:
+    return 2 * width
+
+
+def _hidden(width: int) -> int:
+    return _linear(width, HIDDEN * width) + _linear(HIDDEN * width, width)
+
+
+def _attended(width: int, memory_width: int) -> int:
+    return 2 * _linear(width, width) + _linear(memory_width, 2 * width)
+
+
+def parameters(
+    encoder: Stack, decoder: Stack, source: tuple[int, int], target: tuple[int, int]
+) -> int:
+    """Count the parameters of a network; of each side, words and longest sequence."""
+    wide, width = encoder.width, decoder.width
+    reading = _attended(wide, wide) + _hidden(wide) + 2 * _norm(wide)
+    writing = _attended(width, width) + _attended(width, wide) + _hidden(width)
+    tables = sum(source) * wide + sum(target) * width + _norm(wide) + _norm(width)
+    layers = encoder.layers * reading + decoder.layers * (writing + 3 * _norm(width))
+    return layers + tables + target[0]  # the output layer is tied, but for its bias
+
+
+def decoder_parameters(stack: DecoderStack, length: int, words: int) -> int:
+    """Count the parameters of a decoder."""
+    width, inner = stack.width, stack.heads * stack.head_width
+    attended = _linear(width, 3 * inner) + _linear(inner, width)
+    layer = attended + _hidden(width) + 2 * _norm(width)
+    tables = (words + length) * width + _norm(width) + _linear(width, words)
+    return stack.layers * layer + tables
 
 
 def _seconds(work: Callable[[], object]) -> float:

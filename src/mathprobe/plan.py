@@ -1,4 +1,4 @@
-"""What a scale's paper costs, by table: models, examples, operations and hours."""
+"""What a scale's paper costs, by table: examples, operations, hours, memory, disk."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from mathprobe.paper.views import Row
 from mathprobe.spec import ArithModel, Model, Side
 
 PDF = "paper.pdf"
+TRAINED = 4 * 4  # bytes a parameter while it trains: weight, gradient, two moments
+STORED = 4  # bytes a parameter of a model that is done
+STATE = 3 * 4  # bytes a parameter of a state, of which a training keeps two
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,23 @@ class Cost:
     model: str
     examples: int
     operations: int
+    parameters: int
     done: float  # share
 
     @property
     def left(self) -> float:
         """Give the operations that are still to be made."""
         return self.operations * (1.0 - self.done)
+
+    @property
+    def memory(self) -> int:
+        """Give the bytes of a device that training takes besides activations."""
+        return TRAINED * self.parameters
+
+    @property
+    def disk(self) -> int:
+        """Give the bytes on disk when it is done."""
+        return STORED * self.parameters
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,25 @@ def per_example(model: Model) -> int:
     )
 
 
+def parameters(model: Model) -> int:
+    """Count the parameters of a model, all seeds together."""
+    task = TASKS[model.data.task]
+    shape = model.data.n, model.data.columns
+    sides = (model.input, task.input_shape(*shape)), (model.output, task.shape(*shape))
+    source, target = (
+        (len(codec.vocabulary(_encoding(side))), codec.longest(_encoding(side), *size))
+        for side, size in sides
+    )
+    one = flops.parameters(model.encoder, model.decoder, source, target)
+    return model.seeds * one
+
+
+def arith_parameters(model: ArithModel) -> int:
+    """Count the parameters of a decoder of the second study."""
+    length = Layout(model.questions.digits).length
+    return flops.decoder_parameters(model.network, length, len(VOCABULARY))
+
+
 def operations(model: Model) -> int:
     """Count the operations of a training, all seeds together."""
     return model.seeds * model.schedule.examples * per_example(model)
@@ -84,7 +117,8 @@ def cost(books: Catalog, results: Path, name: Row) -> Cost:
     model = books.model(results.name, **name)
     path, total = status.PATH.format(**name), model.schedule.examples
     there = status.standing(results / "linalg" / path, path, total, 0.0)
-    return Cost(path, model.seeds * total, operations(model), there.share)
+    examples = model.seeds * total
+    return Cost(path, examples, operations(model), parameters(model), there.share)
 
 
 def arith_costs(books: Catalog, results: Path) -> list[Cost]:
@@ -94,7 +128,8 @@ def arith_costs(books: Catalog, results: Path) -> list[Cost]:
         model = books.arith_model(results.name, name)
         total = model.schedule.examples
         there = status.standing(results / "arith" / name, name, total, 0.0)
-        costs.append(Cost(name, total, arith_operations(model), there.share))
+        counts = total, arith_operations(model), arith_parameters(model)
+        costs.append(Cost(name, *counts, there.share))
     return costs
 
 
@@ -156,9 +191,15 @@ def measured(books: Catalog, scale: str, reached: float) -> Rate:
     return Rate(reached * rate, said)
 
 
+HEAD = (
+    *("table", "models", "done", "examples", "FLOP", "hours", "hours left"),
+    *("memory, GB", "disk, GB"),
+)
+
+
 def text(costs: dict[str, list[Cost]], rate: Rate) -> str:
     """Write costs as a table; the last line counts every model once."""
-    rows = [("table", "models", "done", "examples", "FLOP", "hours", "hours left")]
+    rows = [HEAD]
     rows += [_row(title, models, rate) for title, models in costs.items()]
     rows.append(_row("all, each model once", once(costs), rate))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -170,6 +211,9 @@ def text(costs: dict[str, list[Cost]], rate: Rate) -> str:
         f"{rate.operations:.2e} FLOP/s, {rate.origin}",
         "Hours of one device, for training alone; examples of all seeds; a recipe that "
         "stops early costs less.",
+        "Memory of the largest model's weights, gradients and moments, without "
+        "activations; disk for weights when all is done.  While it trains, a model "
+        f"takes {2 * STATE // STORED} times its weights besides, for two states.",
     )
     return "\n".join([*lines, "", *notes])
 
@@ -186,6 +230,8 @@ def _row(title: str, models: list[Cost], rate: Rate) -> tuple[str, ...]:
         f"{total:.2e}",
         _hours(rate.hours(total)),
         _hours(rate.hours(left)),
+        f"{max((one.memory for one in models), default=0) / 1e9:.2f}",
+        f"{sum(one.disk for one in models) / 1e9:.2f}",
     )
 
 

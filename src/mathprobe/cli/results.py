@@ -70,7 +70,7 @@ def _plan(parser: Parser) -> None:
 
 @command(_plan)
 def plan(args: Arguments) -> None:
-    """Say what a scale's paper costs: models, examples, FLOP, hours of a device."""
+    """Say what a scale's paper costs: examples, FLOP, hours, memory, disk."""
     from mathprobe import catalog, plan
 
     books, scale = catalog.load(args.config), args.target.parent.name
