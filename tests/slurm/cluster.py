@@ -148,13 +148,24 @@ class Cluster:
 
     def __exit__(self, *failure: object) -> None:
         """Cancel all jobs and end the daemons that were started here, no others."""
-        if "slurmd" in self.daemons:
-            self.call("scancel", "--user", pwd.getpwuid(os.getuid()).pw_name)
-            self._wait_for(lambda: not self.call("squeue", "--noheader"), "empty queue")
-        for name in reversed(self.daemons):
-            self.daemons[name].terminate()
-            self.daemons[name].wait(timeout=30)
-        self.daemons.clear()
+        try:
+            if "slurmd" in self.daemons:
+                self.call("scancel", "--user", pwd.getpwuid(os.getuid()).pw_name)
+                empty = "squeue", "--noheader"
+                self._wait_for(lambda: not self.call(*empty), "empty queue")
+        finally:
+            for name in reversed(self.daemons):
+                self._end(self.daemons[name])
+            self.daemons.clear()
+
+    @staticmethod
+    def _end(daemon: subprocess.Popen) -> None:
+        daemon.terminate()
+        try:
+            daemon.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
 
     def call(self, *command: object) -> str:
         """Run one of Slurm's commands and give what it prints."""
