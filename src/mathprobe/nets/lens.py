@@ -24,7 +24,7 @@ def to_transformer_lens(model: Decoder) -> HookedTransformer:
         from transformer_lens import HookedTransformer, HookedTransformerConfig
     except ImportError as error:
         raise InputError(
-            "TransformerLens is not installed: pip install 'mathprobe[lens]'"
+            f"no HookedTransformer ({error}): pip install 'mathprobe[lens]'"
         ) from error
     attention = model.blocks[0].attn
     length, width = model.positions.weight.shape
