@@ -163,9 +163,9 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tmp_path):
     command = [sys.executable, "-m", "mathprobe"]
     command += map(str, train_arguments(spec, parts))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    while not (parts / "state" / "lock").exists():
+    journal = parts / "state/progress.json"  # has a loss once updates are made
+    while not (journal.exists() and "loss" in journal.read_text()):
         time.sleep(0.05)
-    time.sleep(1.0)
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[0]
     assert process.returncode == cli.STOPPED

@@ -200,11 +200,16 @@ class Cluster:
         self._wait_for(self._is_up, "node that is up")
 
     def crash(self, processes: Iterable[int]) -> None:
-        """Kill the node's daemon, and processes of its jobs, as a failing node does."""
+        """Kill the node's daemon, and processes of its jobs, as a failing node does.
+
+        The controller would find out when the node has been silent for long enough.
+        """
         self.daemons["slurmd"].kill()
         for process in processes:
             os.kill(process, signal.SIGKILL)
         self.daemons.pop("slurmd").wait()
+        down = "State=DOWN", "Reason=crashed"
+        self.call("scontrol", "update", "NodeName=one", *down)
 
     def _is_up(self) -> bool:
         state = self.call("sinfo", "--noheader", "--Node", "--format=%t")

@@ -1,7 +1,8 @@
 """Whatever happens on the cluster, the results are those of a local run.
 
 A training is held in the middle by SIGSTOP, so that a fault finds it there however fast
-the machine is; Slurm wakes what it ends.  The faults run side by side on one cluster.
+the machine is; Slurm wakes what it ends.  The faults run side by side on one cluster,
+but for that of a node, which has a cluster of its own.
 """
 
 import os
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from cluster import Cluster
 from sites import (
     EXAMPLES,
     SECONDS,
@@ -65,11 +67,12 @@ TOGETHER = {
     nothing: ("uniform_coefficients/n2/base", 1),
     scancel: ("uniform_coefficients/n2/attended", 2),
     requeue: ("gaussian_coefficients/n2/base", 2),
-    node_failure: ("gaussian_coefficients/n2/p1000", 2),
 }
 LIMITED = {time_limit_twice: ("uniform_coefficients/n2/p1000", 3)}
+FAILED = {node_failure: ("gaussian_coefficients/n2/p1000", 2)}
 KILLED = ("gaussian_coefficients/n2/attended", 1)
-FAULTS = {fault.__name__: what for fault, what in (TOGETHER | LIMITED).items()}
+RUNS = {"day": TOGETHER, "minute": LIMITED, "node": FAILED}  # by site
+FAULTS = {f.__name__: what for run in RUNS.values() for f, what in run.items()}
 FAULTS["snakemake_killed"] = KILLED
 each_fault = pytest.mark.parametrize("fault", FAULTS)
 
@@ -110,25 +113,24 @@ def kill_snakemake(site):
 def sites(cluster, tmp_path_factory):
     """Sites on which everything has begun, and a place that waits for their ends."""
     root = tmp_path_factory.mktemp("faults")
-    made = {name: Site(root / name, cluster) for name in ("day", "minute", "killed")}
-    made["day"].edit("runtime: 1440", "runtime: 12")
-    made["minute"].edit("runtime: 1440", "runtime: 1")
-    with ThreadPoolExecutor() as pool:
-        yield {
-            "day": (made["day"], pool.submit(go_through, made["day"], TOGETHER)),
-            "minute": (
-                made["minute"],
-                pool.submit(go_through, made["minute"], LIMITED),
-            ),
-            "killed": (made["killed"], pool.submit(kill_snakemake, made["killed"])),
+    with Cluster(root / "other", gpus=1) as other, ThreadPoolExecutor() as pool:
+        on = dict.fromkeys(("day", "minute", "killed"), cluster) | {"node": other}
+        made = {name: Site(root / name, where) for name, where in on.items()}
+        made["day"].edit("runtime: 1440", "runtime: 12")
+        made["minute"].edit("runtime: 1440", "runtime: 1")
+        begun = {
+            name: (made[name], pool.submit(go_through, made[name], faults))
+            for name, faults in RUNS.items()
         }
+        killed = made["killed"]
+        yield begun | {"killed": (killed, pool.submit(kill_snakemake, killed))}
 
 
 @pytest.fixture(scope="module")
 def faulty(sites):
     """A function that waits for the end of a fault, and gives its training."""
-    homes = dict.fromkeys((fault.__name__ for fault in TOGETHER), "day")
-    homes |= {"time_limit_twice": "minute", "snakemake_killed": "killed"}
+    homes = {fault.__name__: home for home, run in RUNS.items() for fault in run}
+    homes["snakemake_killed"] = "killed"
 
     def wait(fault):
         site, run = sites[homes[fault]]
@@ -164,9 +166,11 @@ def test_nothing_that_was_saved_is_trained_again(fault, faulty):
     assert history[-1]["saved_at"] == EXAMPLES
 
 
-@pytest.mark.parametrize("fault", ["requeue", "node_failure"])
-def test_slurm_itself_starts_what_it_stopped(fault, sites):
-    site, run = sites["day"]
+@pytest.mark.parametrize(
+    ("fault", "home"), [("requeue", "day"), ("node_failure", "node")]
+)
+def test_slurm_itself_starts_what_it_stopped(fault, home, sites):
+    site, run = sites[home]
     shown = site.cluster.call("scontrol", "show", "job", run.result()[fault])
     assert "JobState=COMPLETED" in shown
     assert "Restarts=1" in shown
