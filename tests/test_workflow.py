@@ -349,8 +349,8 @@ def test_a_changed_tolerance_trains_nothing(changed):
 
 def test_what_changes_no_result_re_runs_nothing(changed):
     changed.configure(
-        "mem_mb: 2000, flops_per_second: 1.0e+10, margin: 1.5, save_every: 1",
-        "mem_mb: 9000, flops_per_second: 1.0e+10, margin: 2, save_every: 7",
+        "mem_mb: 2000, flops_per_second: 3.8e+10, margin: 6, save_every: 1",
+        "mem_mb: 9000, flops_per_second: 3.8e+10, margin: 7, save_every: 7",
     )
     assert changed.planned(*targets(changed)) == {}
 
