@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -150,7 +150,9 @@ def _peak_memory(side: Callable[[Model], Callable[[], None]], model: Model) -> f
         step()
     if DEVICE == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    # Not getrusage, whose maximum a process takes over from the one that started it.
+    status = Path("/proc/self/status").read_text()
+    return 1.024e-3 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
 
 def decoding(model: Model, examples: int = 256) -> dict[str, Any]:
