@@ -65,6 +65,15 @@ def test_updates_of_both_sides_are_counted_and_their_memory_measured(smoke_model
     assert made["share_of_floor"] == made["flops"] * made["ours"]["best"] / 1e9
 
 
+def idle(model):
+    return lambda: None
+
+
+def test_memory_is_not_that_of_the_process_that_measures(smoke_model):
+    mine = torch.ones(375_000_000)  # 1500 MB
+    assert 50.0 < run.peak_memory(idle, smoke_model) < mine.nbytes / 1e6 - 400.0
+
+
 def test_a_rate_counts_examples_per_second():
     made = run.rate(lambda: None, 10)
     assert made["best"] >= made["median"] > 0

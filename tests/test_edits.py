@@ -63,12 +63,13 @@ def test_free_answers_are_the_greedy_ones_of_the_changed_network(run, other):
     assert differ > 0
 
 
-def test_variants_do_not_mix(run, other, monkeypatch):
+@pytest.mark.parametrize("forced", [True, False])
+def test_variants_do_not_mix(forced, run, other, monkeypatch):
     nodes = [[put(node, other)] for node in run.nodes]
     both = [[*one, *two] for one, two in zip(nodes, reversed(nodes), strict=True)]
-    together = run.answers(nodes + both)
+    together = run.answers(nodes + both, forced)
     monkeypatch.setattr(edits, "ROWS", 1)
-    assert torch.equal(run.answers(nodes + both), together)
+    assert torch.equal(run.answers(nodes + both, forced), together)
 
 
 def test_a_position_is_replaced_after_every_layer(run, other):
