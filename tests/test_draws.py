@@ -32,9 +32,15 @@ def test_what_is_never_rejected_is_drawn_at_once(law):
     rng, plain = stream("once"), stream("once")
     matrix, answer, rejected = draw("eigenvalues", law, {}, rng, 40, 4, 4)
     assert torch.equal(matrix, LAWS[law](plain, 40, 4))
-    assert torch.equal(answer, TASKS["eigenvalues"].solve(matrix))
+    torch.testing.assert_close(answer, TASKS["eigenvalues"].solve(matrix))
     assert rejected == 0
     assert torch.equal(rng.get_state(), plain.get_state())
+
+
+@pytest.mark.parametrize("task", ["eigenvectors", "symmetric_inverse"])
+def test_eigenvalues_that_a_law_chose_answer_no_other_task(task):
+    matrix, answer, _ = draw(task, "uniform", {}, stream("other"), 40, 4, 4)
+    assert torch.equal(answer, TASKS[task].solve(matrix))
 
 
 def test_settings_are_those_of_the_law():
@@ -159,8 +165,9 @@ def test_a_new_task_and_a_new_law_are_one_entry_each(registries):
             return matrix.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
 
     @LAWS.add("cauchy")
+    @laws.of_eigenvalues
     def cauchy(rng, batch, n, base=laws.WIGNER):
-        return base.rotate(rng, torch.randn(batch, n, generator=rng).double() ** -1)
+        return torch.randn(batch, n, generator=rng).double() ** -1
 
     assert laws.in_comparison("cauchy")
     assert laws_for("eigenvalues")[-1] == "cauchy"

@@ -23,6 +23,7 @@ PAPER = [
 POSITIVE = {"abs_semicircle", "abs_laplace", "marchenko_pastur"}
 SYMMETRIC = [law for law in LAWS if laws.is_symmetric(law)]
 GENERAL = [law for law in LAWS if not laws.is_symmetric(law)]
+CHOSEN = {"uniform", "gaussian", "laplace", "abs_laplace"}  # the eigenvalues, not M
 COUNT, N = 20_000, 5
 
 
@@ -196,7 +197,7 @@ def test_a_mixture_has_the_properties_that_its_laws_share(name, positive, symmet
 
 @pytest.mark.parametrize("law", LAWS)
 def test_a_single_law_is_drawn_as_it_draws_itself(law):
-    drawn = laws.matrices(law, {}, stream("one"), 20, (3, 3))
+    drawn = laws.matrices(law, {}, stream("one"), 20, (3, 3)).matrix
     assert torch.equal(drawn, LAWS[law](stream("one"), 20, 3))
 
 
@@ -204,8 +205,30 @@ def test_matrices_are_drawn_one_after_another_and_laid_side_by_side():
     rng = stream("side")
     left, right = (LAWS["gaussian_coefficients"](rng, 5, 4, columns=c) for c in (2, 3))
     shapes = ((4, 2), (4, 3))
-    both = laws.matrices("gaussian_coefficients", {}, stream("side"), 5, *shapes)
+    both = laws.matrices("gaussian_coefficients", {}, stream("side"), 5, *shapes).matrix
     assert torch.equal(both, torch.cat([left, right], dim=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        *((law, law in CHOSEN) for law in LAWS),
+        ("laplace+uniform", True),
+        ("laplace+semicircle", False),
+    ],
+)
+def test_eigenvalues_that_a_law_chose_are_those_of_its_matrices(name, known):
+    matrix, chosen = laws.matrices(name, {}, stream("chosen"), 500, (N, N))
+    assert (chosen is not None) == known
+    if known:
+        found = torch.linalg.eigvalsh(matrix)
+        error = (found - chosen.sort().values).abs().amax(1)
+        assert (error <= 1e-13 * found.abs().amax(1)).all()
+
+
+def test_nobody_chose_the_eigenvalues_of_two_matrices_side_by_side():
+    shapes = ((3, 3), (3, 3))
+    assert laws.matrices("laplace", {}, stream("two"), 9, *shapes).eigenvalues is None
 
 
 @pytest.fixture
@@ -222,7 +245,7 @@ def marked(monkeypatch):
 
 
 def test_each_example_of_a_mixture_has_its_own_law(marked):
-    drawn = laws.matrices("a+b+c", {}, stream("mix"), 30_000, (2, 2), (2, 2))
+    drawn = laws.matrices("a+b+c", {}, stream("mix"), 30_000, (2, 2), (2, 2)).matrix
     assert drawn.shape == (30_000, 2, 4)
     assert (drawn == drawn[:, :1, :1]).all(), "both operands are of one law"
     law = (drawn[:, 0, 0] / 10).long()
@@ -237,14 +260,16 @@ def test_each_example_of_a_mixture_has_its_own_law(marked):
 
 def test_each_law_of_a_mixture_has_its_own_settings(marked):
     settings = {"b": {"bound": 500.0}, "marchenko_pastur": {"deviation": 1.0}}
-    drawn = laws.matrices("c+b", settings, stream("mix"), 100, (1, 1))
+    drawn = laws.matrices("c+b", settings, stream("mix"), 100, (1, 1)).matrix
     assert drawn.flatten().long().unique().tolist() == [20, 500]
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2, 50])
 def test_a_mixture_repeats_from_its_stream(batch):
     first, again, other = (
-        laws.matrices("laplace+marchenko_pastur", {}, stream("m", k), batch, (3, 3))
+        laws.matrices(
+            "laplace+marchenko_pastur", {}, stream("m", k), batch, (3, 3)
+        ).matrix
         for k in (1, 1, 2)
     )
     assert first.shape == (batch, 3, 3)
@@ -253,7 +278,9 @@ def test_a_mixture_repeats_from_its_stream(batch):
 
 
 def test_a_mixture_has_the_spectra_of_its_laws(spectra):
-    matrix = laws.matrices("semicircle+abs_laplace", {}, stream("m"), COUNT, (N, N))
+    matrix = laws.matrices(
+        "semicircle+abs_laplace", {}, stream("m"), COUNT, (N, N)
+    ).matrix
     values = torch.linalg.eigvalsh(matrix).ravel().numpy()
     halves = [
         spectra[law][: COUNT // 2].ravel() for law in ("semicircle", "abs_laplace")

@@ -71,8 +71,8 @@ def draw(
     shapes = question.operands(rows, columns)
 
     def ask(batch: int) -> tuple[Tensor, Tensor]:
-        matrix = laws.matrices(law, settings, rng, batch, *shapes)
-        return matrix, question.solve(matrix)
+        matrix, eigenvalues = laws.matrices(law, settings, rng, batch, *shapes)
+        return matrix, question.answer(matrix, eigenvalues)
 
     matrix, answer = ask(count)
     bad, rejected = (~question.accepts(matrix, answer)).nonzero()[:, 0], 0

@@ -319,17 +319,17 @@ class FP15(Encoding):
     def _spell(self, x: torch.Tensor) -> torch.Tensor:
         if x.isnan().any():
             raise ValueError("cannot encode nan: numbers must not be nan")
-        tens = _powers(x.device)[0]
         # Beyond 1e16 is the same as 1e16, which gets the last value, that of NaN.
         scaled = (x.abs() * 1e7).clamp(max=1e16)
-        steps = tens[1 - LOWEST_POWER : 17 - LOWEST_POWER]
-        e = torch.bucketize(scaled, steps, right=True)
-        power = tens[self.digits - 1 - e - LOWEST_POWER]
+        # A logarithm that misses a power of ten does no harm: 1000 of one e and 100 of
+        # the next are the same value.
+        e = scaled.clamp(min=1.0).log10().floor()
+        power = _powers(x.device)[0][self.digits - 1 - LOWEST_POWER - e.long()]
         # Ties away from zero, and the products' own errors, are the published code's.
-        mantissa = (scaled * power + 0.5).floor().long()
+        mantissa = (scaled * power + 0.5).floor()
         rank = mantissa + 9 * 10 ** (self.digits - 1) * e  # among values from zero on
         ids = self._tables(x.device).mantissa_ids
-        return ids[len(ids) // 2 + torch.where(x < 0, -rank, rank)][..., None]
+        return ids[len(ids) // 2 + rank.copysign(x).long()][..., None]
 
     def _read(self, numbers: torch.Tensor) -> torch.Tensor:
         return numbers[..., 0]

@@ -18,7 +18,8 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, NamedTuple
 
 from mathprobe.errors import InputError
 from mathprobe.lazy import torch
@@ -34,6 +35,25 @@ Settings = Mapping[str, float | str]
 
 BOUND = 10.0  # of the coefficients
 PLUS = "+"  # joins the names of a mixture
+
+
+class Drawn(NamedTuple):
+    """Matrices [B, r, c], and their eigenvalues [B, r] where the law chose them."""
+
+    matrix: Tensor
+    eigenvalues: Tensor | None = None
+
+
+def of_eigenvalues(eigenvalues: Law) -> Law:
+    """Make a law of one that draws eigenvalues [B, n]; the base gives the vectors."""
+    default = inspect.signature(eigenvalues).parameters["base"].default
+
+    @wraps(eigenvalues)
+    def law(rng: Generator, batch: int, n: int, base: Wigner = default) -> Tensor:
+        return base.rotate(rng, eigenvalues(rng, batch, n, base))
+
+    law.eigenvalues = eigenvalues
+    return law
 
 
 def positive(law: Law) -> Law:
@@ -99,16 +119,28 @@ def _uniform(rng: Generator, shape: tuple[int, ...], deviation: float) -> Tensor
 
 
 def _laplace(rng: Generator, shape: tuple[int, ...], deviation: float) -> Tensor:
-    # The difference of two exponentials is Laplace and, unlike the inverse of its
-    # distribution function, never infinite.
-    pair = torch.empty((2, *shape), device=rng.device, dtype=torch.float64)
-    pair.exponential_(generator=rng)
-    return deviation / math.sqrt(2.0) * (pair[0] - pair[1])
+    # The logarithm of a ratio of uniforms on (0, 1] is Laplace and never infinite.
+    pair = torch.rand(
+        (2, *shape), generator=rng, device=rng.device, dtype=torch.float64
+    )
+    above, below = 1.0 - pair
+    return deviation / math.sqrt(2.0) * (above / below).log()
 
 
 def _mirrored(square: Tensor) -> Tensor:
     """Mirror the lower triangles of [B, n, n] upward."""
-    return square.tril() + square.tril(-1).mT
+    lower = torch.ones(square.shape[1:], dtype=torch.bool, device=square.device).tril()
+    return torch.where(lower, square, square.mT)
+
+
+def _symmetric(
+    coefficients: Law, rng: Generator, batch: int, n: int, deviation: float
+) -> Tensor:
+    """Draw the lower triangles of [B, n, n] by a law of coefficients; mirror them."""
+    index = torch.arange(n, device=rng.device)
+    high, low = index.maximum(index[:, None]), index.minimum(index[:, None])
+    drawn = coefficients(rng, (batch, n * (n + 1) // 2), deviation)
+    return drawn[:, high * (high + 1) // 2 + low]
 
 
 @dataclass(frozen=True)
@@ -127,8 +159,8 @@ class Wigner:
 
     def draw(self, rng: Generator, batch: int, n: int) -> Tensor:
         """Draw matrices [B, n, n]."""
-        draw = COEFFICIENTS[self.coefficients]
-        return _mirrored(draw(rng, (batch, n, n), self.bound / math.sqrt(3.0)))
+        law, deviation = COEFFICIENTS[self.coefficients], self.bound / math.sqrt(3.0)
+        return _symmetric(law, rng, batch, n, deviation)
 
     def rotate(self, rng: Generator, values: Tensor) -> Tensor:
         """Give eigenvalues [B, n] to matrices, with eigenvectors of the base."""
@@ -183,7 +215,7 @@ def matrices(
     rng: Generator,
     batch: int,
     *shapes: tuple[int, int],
-) -> Tensor:
+) -> Drawn:
     """Draw a matrix of every shape and lay them side by side: [B, r, c + c' + ...].
 
     `settings` are those of the laws, by name; what they leave out is the paper's.
@@ -197,7 +229,11 @@ def matrices(
         _of_one_law(part, settings, rng, share, shapes)
         for part, share in zip(names, shares, strict=True)
     ]
-    return torch.cat(drawn)[law.argsort(stable=True).argsort()]
+    places = law.argsort(stable=True).argsort()
+    matrix = torch.cat([part.matrix for part in drawn])[places]
+    chosen = [part.eigenvalues for part in drawn if part.eigenvalues is not None]
+    known = len(chosen) == len(names)
+    return Drawn(matrix, torch.cat(chosen)[places] if known else None)
 
 
 def _of_one_law(
@@ -206,15 +242,18 @@ def _of_one_law(
     rng: Generator,
     batch: int,
     shapes: tuple[tuple[int, int], ...],
-) -> Tensor:
-    base = replace(base_of(name), **settings.get(name, {}))
+) -> Drawn:
+    law, base = LAWS[name], replace(base_of(name), **settings.get(name, {}))
     for shape in shapes:
         check_shape(name, *shape)
+    if len(shapes) == 1 and hasattr(law, "eigenvalues"):
+        values = law.eigenvalues(rng, batch, shapes[0][0], base)
+        return Drawn(base.rotate(rng, values), values)
     if is_symmetric(name):
-        drawn = [LAWS[name](rng, batch, rows, base) for rows, _ in shapes]
+        drawn = [law(rng, batch, rows, base) for rows, _ in shapes]
     else:
-        drawn = [LAWS[name](rng, batch, rows, base, columns=c) for rows, c in shapes]
-    return torch.cat(drawn, dim=2)
+        drawn = [law(rng, batch, rows, base, columns=c) for rows, c in shapes]
+    return Drawn(torch.cat(drawn, dim=2))
 
 
 def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
@@ -232,24 +271,24 @@ def semicircle(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Ten
 
 
 @LAWS.add("uniform")
+@of_eigenvalues
 def uniform(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
-    """Draw matrices with iid uniform eigenvalues."""
-    values = _uniform(rng, (batch, n), base.deviation(n))
-    return base.rotate(rng, values)
+    """Draw iid uniform eigenvalues."""
+    return _uniform(rng, (batch, n), base.deviation(n))
 
 
 @LAWS.add("gaussian")
+@of_eigenvalues
 def gaussian(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
-    """Draw matrices with iid Gaussian eigenvalues."""
-    values = _normal(rng, (batch, n), base.deviation(n))
-    return base.rotate(rng, values)
+    """Draw iid Gaussian eigenvalues."""
+    return _normal(rng, (batch, n), base.deviation(n))
 
 
 @LAWS.add("laplace")
+@of_eigenvalues
 def laplace(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
-    """Draw matrices with iid Laplace eigenvalues."""
-    values = _laplace(rng, (batch, n), base.deviation(n))
-    return base.rotate(rng, values)
+    """Draw iid Laplace eigenvalues."""
+    return _laplace(rng, (batch, n), base.deviation(n))
 
 
 @LAWS.add("abs_semicircle")
@@ -262,10 +301,10 @@ def abs_semicircle(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) ->
 
 @LAWS.add("abs_laplace")
 @positive
+@of_eigenvalues
 def abs_laplace(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
-    """Draw matrices whose eigenvalues are absolute values of iid Laplace variables."""
-    values = _laplace(rng, (batch, n), base.deviation(n))
-    return base.rotate(rng, values.abs())
+    """Draw absolute values of iid Laplace variables as eigenvalues."""
+    return _laplace(rng, (batch, n), base.deviation(n)).abs()
 
 
 @LAWS.add("marchenko_pastur")
@@ -282,7 +321,7 @@ def marchenko_pastur(
 @aside
 def uniform_wigner(rng: Generator, batch: int, n: int, base: Iid = IID) -> Tensor:
     """Draw symmetric matrices with iid uniform coefficients: sections 2 and 3."""
-    return _mirrored(_uniform(rng, (batch, n, n), base.deviation))
+    return _symmetric(_uniform, rng, batch, n, base.deviation)
 
 
 @LAWS.add("uniform_coefficients")

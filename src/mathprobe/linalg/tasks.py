@@ -45,6 +45,11 @@ class Task:
         """Give the input's rows and columns."""
         return rows, sum(width for _, width in cls.operands(rows, columns))
 
+    @classmethod
+    def answer(cls, matrix: Tensor, eigenvalues: Tensor | None) -> Tensor:
+        """Solve a matrix whose law may have chosen its eigenvalues [B, n]."""
+        return cls.solve(matrix)
+
     @staticmethod
     def residual(matrix: Tensor, target: Tensor, prediction: Tensor) -> Residual:
         """Compare the prediction with the target; the matrix is not needed."""
@@ -71,6 +76,13 @@ class Eigenvalues(Task):
     def solve(matrix: Tensor) -> Tensor:
         """Solve exactly: [B, n, n] to [B, n, 1]."""
         return torch.linalg.eigvalsh(matrix).flip(-1)[..., None]
+
+    @classmethod
+    def answer(cls, matrix: Tensor, eigenvalues: Tensor | None) -> Tensor:
+        """Give the eigenvalues that a law chose, or solve: [B, n, 1]."""
+        if eigenvalues is None:
+            return cls.solve(matrix)
+        return eigenvalues.sort(descending=True).values[..., None]
 
 
 @TASKS.add("eigenvectors")
