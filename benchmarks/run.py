@@ -70,7 +70,8 @@ def trainings(model: Model) -> dict[str, Model]:
     """Vary how a model is trained: what a processor has no use for is left out."""
     one = replace(model, seeds=1)
     if DEVICE == "cpu":
-        return {"float32": replace(one, precision="float32")}
+        single = replace(one, precision="float32")
+        return {"float32": single, "float32, 3 seeds": replace(single, seeds=3)}
     large = replace(model.schedule, batch=1024)
     return {
         "float32": replace(one, precision="float32"),
