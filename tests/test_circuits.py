@@ -53,6 +53,11 @@ def subtraction():
     return circuit("subtraction", 2)
 
 
+@pytest.fixture(scope="module")
+def signed():
+    return circuit("subtraction", 3, wired("signed", 3))
+
+
 def untrained(like):
     torch.manual_seed(1)
     return Decoder(like.spec.network, 15, like.layout.length).double()
@@ -96,6 +101,29 @@ def test_exactly_the_sub_tasks_of_subtraction_are_found_shared_by_two_heads(
     }
     shared = subtraction.facts.of(Node.of("P07L0H2"), "MB")
     assert [fact.partner for fact in shared if is_found(fact)] == [3]
+
+
+def test_exactly_the_sub_tasks_of_negative_answers_are_found_too(signed):
+    """The layer compares the top digits, where the sign is predicted, and subtracts
+    the last ones, to which nothing is carried."""
+    assert done(signed) == {
+        *((f"P07L0H{head}", "GT", 2 - head // 2) for head in range(6)),
+        ("P07L0MLP", "GT", 2),
+        *((f"P{9 + place:02}L0H6", "SGN", None) for place in range(3)),
+        *(
+            (f"P{9 + place:02}L0H{head}", name, 2 - place)
+            for place in range(3)
+            for head in range(2)
+            for name in ("MD", "ND")
+        ),
+        *(
+            (f"P{9 + place:02}L0H{head}", name, 1 - place)
+            for place in range(2)
+            for head in (2, 3)
+            for name in ("MB", "NB")
+        ),
+        *(("P11L0MLP", "MD", 0), ("P11L0MLP", "ND", 0)),
+    }
 
 
 def test_a_layer_that_looks_two_columns_back_hands_a_carry_on():

@@ -160,6 +160,14 @@ def test_the_other_answer_is_not_the_predicted_one_in_every_case(name, k):
     assert (min(rates) == 1.0) if same else (min(rates) < 0.3)
 
 
+@pytest.mark.parametrize("n", [1, 2, 15])
+@pytest.mark.parametrize("name", ["OPR", "SGN"])
+def test_every_single_digit_tells_what_was_exchanged(name, n):
+    found = pairs(name, None, n)
+    before = Layout(n).split(found.clean).answer
+    assert (before != found.predicted)[:, -n:].all()
+
+
 @pytest.mark.parametrize("column", range(N))
 def test_all_three_states_are_exchanged_in_both_directions(column):
     found = pairs("ST", column)

@@ -40,6 +40,7 @@ TRI_STATES = (
     *((HANDS_ON, STOPS, 1, 2), (STOPS, HANDS_ON, 1, 2)),
 )
 UNITS = 4  # nothing is carried to the units: the first of these pairs
+MANY = 4  # times as many numbers are drawn as are wanted, where some are not taken
 
 
 class Pairs(NamedTuple):
@@ -240,7 +241,8 @@ def greater(rng: Generator, n: int, k: int, count: int) -> Pairs:
 def operator(rng: Generator, n: int, k: None, count: int) -> Pairs:
     """Exchange the operators; numbers are such that both answers are positive: OPR."""
     case = _turns(count, 2)
-    plus, minus = zip(*(_both(rng, n, count) for _ in range(2)), strict=True)
+    drawn = [_apart(rng, n, count, _sum_and_difference) for _ in range(2)]
+    plus, minus = zip(*map(_sum_and_difference, drawn), strict=True)
     is_plus = (case == 0)[:, None]
     clean = torch.where(is_plus, plus[0], minus[0])
     other = torch.where(is_plus, minus[1], plus[1])
@@ -249,24 +251,45 @@ def operator(rng: Generator, n: int, k: None, count: int) -> Pairs:
     return Pairs(clean, other, asked.answer, claimed, case)
 
 
-def _both(rng: Generator, n: int, count: int) -> tuple[Tensor, Tensor]:
-    """Ask for the sum and the difference of the same numbers [B, T]."""
-    numbers = _numbers(rng, "M", _states(rng, "M", count, n))
+def _sum_and_difference(numbers: Numbers) -> tuple[Tensor, Tensor]:
+    """Ask for both [B, T]."""
     return numbers._replace(letter="S").ask(), numbers.ask()
 
 
 def sign(rng: Generator, n: int, k: None, count: int) -> Pairs:
     """Exchange the signs: digits are as if the other number were larger: SGN."""
     case = _turns(count, 2)
-    numbers, others = (
-        _numbers(rng, "M", _states(rng, "M", count, n)) for _ in range(2)
-    )
+    numbers, others = (_apart(rng, n, count, _both_signs) for _ in range(2))
     asked = [(x.ask(), x._replace(letter="N").ask()) for x in (numbers, others)]
     is_positive = (case == 0)[:, None]
     clean = torch.where(is_positive, *asked[0])
     other = torch.where(is_positive, *reversed(asked[1]))
-    swapped = numbers.second, numbers.first
     told = Layout(n).split(clean).answer[:, :1]
-    predicted = Subtraction.told(*swapped, Subtraction.state(*swapped), told)
+    predicted = torch.cat([told, _both_signs(numbers)[1][:, 1:]], dim=1)
     claimed = torch.ones(n + 2, dtype=torch.bool)
     return Pairs(clean, other, predicted, claimed, case)
+
+
+def _both_signs(numbers: Numbers) -> tuple[Tensor, Tensor]:
+    """Answer [B, A] as it is right, and as if the other number were larger."""
+    swapped = numbers.second, numbers.first
+    negative = torch.full_like(numbers.first[:, :1], MINUS)
+    told = Subtraction.told(*swapped, Subtraction.state(*swapped), negative)
+    return numbers.told(numbers.state), told
+
+
+def _apart(
+    rng: Generator, n: int, count: int, tell: Callable[[Numbers], tuple[Tensor, Tensor]]
+) -> Numbers:
+    """Draw numbers, D >= D', of which two answers differ in all columns [count, n].
+
+    A node may serve one digit alone; where that is the same, it would not show.
+    """
+    first, second = (torch.empty(0, n, dtype=torch.long) for _ in range(2))
+    while len(first) < count:
+        drawn = _numbers(rng, "M", _states(rng, "M", MANY * count, n))
+        one, other = tell(drawn)
+        apart = (one != other)[:, -n:].all(1)
+        first = torch.cat([first, drawn.first[apart]])[:count]
+        second = torch.cat([second, drawn.second[apart]])[:count]
+    return Numbers("M", first, second)
