@@ -7,7 +7,7 @@ import pytest
 from mathprobe import files
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper import circuit_views, circuits, finding_tables
+from mathprobe.paper import circuit_notebooks, circuit_views, circuits, finding_tables
 from mathprobe.paper.tables import read
 
 POSITIONS = ("position", "token", "questions", "fails", "value", "low", "high")
@@ -92,6 +92,30 @@ def test_a_map_is_read_with_its_name_and_digits(model):
     assert (told.name, told.digits) == ("child", 2)
     assert len(told.facts.nodes) == 2
     assert told.map("purpose").axes
+
+
+def test_a_page_says_what_it_read_and_keeps_the_figures_that_it_shows(
+    model, tmp_path, capsys
+):
+    page = circuit_notebooks.read(
+        str(model / "facts/nodes.csv"), str(tmp_path), "addition"
+    )
+    assert capsys.readouterr().out == "child: 2 digits, 1 heads and 1 MLPs matter\n"
+    page.blank("impact")
+    assert not list(tmp_path.glob("*.svg"))
+    page.figure(page.models[0], "purpose")
+    assert {path.name for path in tmp_path.glob("*.*")} == {
+        "addition_purpose.pdf",
+        "addition_purpose.svg",
+    }
+    said = capsys.readouterr().out
+    assert said.count("Markdown") == said.count("SVG") == 1
+
+
+def test_a_page_without_models_has_empty_figures(tmp_path):
+    circuit_notebooks.read("", str(tmp_path), "mixed").blank("coverage", "purpose")
+    made = {path.name for path in tmp_path.glob("*.svg")}
+    assert made == {"mixed_coverage.svg", "mixed_purpose.svg"}
 
 
 def test_random_sets_count_together(model):

@@ -30,30 +30,10 @@ nodes = "results/demo/arith/add_d3_l2_h3_t3K_s1/facts/nodes.csv"
 figures = "results/demo/figures"
 
 # %%
-from pathlib import Path
+from mathprobe.paper import circuit_figures, circuit_notebooks, circuits
 
-from IPython.display import SVG, Markdown, display
-
-from mathprobe.paper import circuit_figures, circuits
-from mathprobe.paper import figures as draw
-
-models = [circuits.read(Path(path)) for path in nodes.split()]
-for model in models:
-    heads = sum(node.kind == "head" for node in model.facts.nodes)
-    others = len(model.facts.nodes) - heads
-    print(f"{model.name}: {model.digits} digits, {heads} heads and {others} MLPs matter")
-
-
-def shown(figure, name):
-    """Draw a figure for the paper and show it here."""
-    stem = Path(figures) / f"addition_{name}"
-    draw.save(figure, stem)
-    return SVG(filename=f"{stem}.svg")
-
-
-if not models:
-    for name in ("positions", "impact", "attention", "purpose", "panels"):
-        shown(draw.nothing(), name)
+page = circuit_notebooks.read(nodes, figures, "addition")
+page.blank("positions", "impact", "attention", "purpose", "panels")
 
 # %% [markdown]
 # ## Where does it happen?
@@ -64,9 +44,8 @@ if not models:
 # work is done late, at the last digits of the question and at the answer itself.
 
 # %%
-for model in models:
-    display(Markdown(f"**{model.name}**"))
-    display(shown(circuit_figures.positions(model.positions), "positions"))
+for model in page.models:
+    page.figure(model, "positions", circuit_figures.positions(model.positions))
 
 # %% [markdown]
 # ## Which nodes matter, and to which digit?
@@ -76,8 +55,8 @@ for model in models:
 # to that one; before it, a node may matter to several.
 
 # %%
-for model in models:
-    display(Markdown(f"**{model.name}**"), shown(model.map("impact"), "impact"))
+for model in page.models:
+    page.figure(model, "impact")
 
 # %% [markdown]
 # ## Where do its heads look?
@@ -86,8 +65,8 @@ for model in models:
 # the first number, D' the second. A head that adds a column looks at both its digits.
 
 # %%
-for model in models:
-    display(Markdown(f"**{model.name}**"), shown(model.map("attention"), "attention"))
+for model in page.models:
+    page.figure(model, "attention")
 
 # %% [markdown]
 # ## What does each node do?
@@ -99,8 +78,8 @@ for model in models:
 # sub-task is known.
 
 # %%
-for model in models:
-    display(Markdown(f"**{model.name}**"), shown(model.map("purpose"), "purpose"))
+for model in page.models:
+    page.figure(model, "purpose")
 
 # %% [markdown]
 # ## Could chance have found these?
@@ -109,11 +88,8 @@ for model in models:
 # many nodes taken at random, and for the same nodes of a model before its training.
 
 # %%
-for model in models:
-    table = circuits.chance(model.controls)
-    shares = list(circuits.CHANCE.values())
-    styled = table.style.format("{:.0%}", subset=shares, na_rep="–")
-    display(Markdown(f"**{model.name}**"), styled.format("{:.0f}", subset=["found"]))
+for model in page.models:
+    circuit_notebooks.show_chance(model)
 
 # %% [markdown]
 # ## Three states of a column, to be seen?
@@ -124,9 +100,9 @@ for model in models:
 # index, agreement of clusters with states.
 
 # %%
-for model in models:
+for model in page.models:
     panels = circuit_figures.panels(model.panels, model.facts)
-    display(Markdown(f"**{model.name}**"), shown(panels, "panels"))
+    page.figure(model, "panels", panels)
 
 # %% [markdown]
 # ## Do the claims hold?
@@ -136,9 +112,9 @@ for model in models:
 # they hold.
 
 # %%
-for model in models:
-    display(Markdown(f"**{model.name}**"), circuits.held(model.claims))
-    display(model.claims.fillna("").style.hide(axis="index"))
+for model in page.models:
+    clauses = model.claims.fillna("").style.hide(axis="index")
+    circuit_notebooks.show(model, circuits.held(model.claims), clauses)
 
 # %% [markdown]
 # ## Is this the whole circuit?
@@ -149,7 +125,5 @@ for model in models:
 # many at random.
 
 # %%
-for model in models:
-    table = circuits.sufficiency(model.controls)
-    shares = [column for column in table if column != "nodes"]
-    display(Markdown(f"**{model.name}**"), table.style.format("{:.1%}", subset=shares))
+for model in page.models:
+    circuit_notebooks.show_sufficiency(model)

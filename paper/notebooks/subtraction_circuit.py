@@ -31,32 +31,13 @@ nodes = "results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/facts/nodes.csv"
 figures = "results/demo/figures"
 
 # %%
-from pathlib import Path
-
 import pandas as pd
-from IPython.display import SVG, Markdown, display
 
-from mathprobe.paper import circuit_figures, circuits
-from mathprobe.paper import figures as draw
+from mathprobe.paper import circuit_figures, circuit_notebooks, circuits
 from mathprobe.studies import comparisons
 
-models = [circuits.read(Path(path)) for path in nodes.split()]
-for model in models:
-    heads = sum(node.kind == "head" for node in model.facts.nodes)
-    others = len(model.facts.nodes) - heads
-    print(f"{model.name}: {model.digits} digits, {heads} heads and {others} MLPs matter")
-
-
-def shown(figure, name):
-    """Draw a figure for the paper and show it here."""
-    stem = Path(figures) / f"mixed_{name}"
-    draw.save(figure, stem)
-    return SVG(filename=f"{stem}.svg")
-
-
-if not models:
-    for name in ("coverage", "complexity_M", "complexity_N", "purpose", "panels"):
-        shown(draw.nothing(), name)
+page = circuit_notebooks.read(nodes, figures, "mixed")
+page.blank("coverage", "complexity_M", "complexity_N", "purpose", "panels")
 
 # %% [markdown]
 # ## Which questions need which node?
@@ -65,16 +46,16 @@ if not models:
 # letters serves several calculations.
 
 # %%
-for model in models:
-    display(Markdown(f"**{model.name}**"), shown(model.map("coverage"), "coverage"))
+for model in page.models:
+    page.figure(model, "coverage")
 
 # %%
-for model in models:
+for model in page.models:
     rows = list(comparisons.summary(model.name, model.facts, []))
     table = pd.DataFrame(rows).dropna(subset="total").drop(columns="model")
     table = table.assign(share=table["count"] / table["total"])
     styled = table.style.format({"share": "{:.0%}", "total": "{:.0f}"}, na_rep="–")
-    display(Markdown(f"**{model.name}**"), styled.hide(axis="index"))
+    circuit_notebooks.show(model, styled.hide(axis="index"))
 
 # %% [markdown]
 # ## How hard must a question be to need it?
@@ -83,16 +64,16 @@ for model in models:
 # one, in M2 and N2 a borrow is handed on, and so on.
 
 # %%
-for model in models:
+for model in page.models:
     for kind in ("complexity_M", "complexity_N"):
-        display(Markdown(f"**{model.name}**"), shown(model.map(kind), kind))
+        page.figure(model, kind)
 
 # %% [markdown]
 # ## What does each node do?
 
 # %%
-for model in models:
-    display(Markdown(f"**{model.name}**"), shown(model.map("purpose"), "purpose"))
+for model in page.models:
+    page.figure(model, "purpose")
 
 # %% [markdown]
 # Nodes that do the same thing for two operations at once: how many do both of two
@@ -114,33 +95,28 @@ def shared(model):
     )
 
 
-for model in models:
-    display(Markdown(f"**{model.name}**"), shared(model))
+for model in page.models:
+    circuit_notebooks.show(model, shared(model))
 
 # %% [markdown]
 # ## Three states of a column, to be seen?
 
 # %%
-for model in models:
+for model in page.models:
     panels = circuit_figures.panels(model.panels, model.facts)
-    display(Markdown(f"**{model.name}**"), shown(panels, "panels"))
+    page.figure(model, "panels", panels)
 
 # %% [markdown]
 # ## Could chance have found these?
 
 # %%
-for model in models:
-    table = circuits.chance(model.controls)
-    shares = list(circuits.CHANCE.values())
-    styled = table.style.format("{:.0%}", subset=shares, na_rep="–")
-    display(Markdown(f"**{model.name}**"), styled.format("{:.0f}", subset=["found"]))
+for model in page.models:
+    circuit_notebooks.show_chance(model)
 
 # %% [markdown]
 # ## Do the claims hold, and is this the whole circuit?
 
 # %%
-for model in models:
-    display(Markdown(f"**{model.name}**"), circuits.held(model.claims))
-    table = circuits.sufficiency(model.controls)
-    shares = [column for column in table if column != "nodes"]
-    display(table.style.format("{:.1%}", subset=shares))
+for model in page.models:
+    circuit_notebooks.show(model, circuits.held(model.claims))
+    circuit_notebooks.show_sufficiency(model)
