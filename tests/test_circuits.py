@@ -32,11 +32,13 @@ SETTINGS = CircuitSearch(
     random_sets=3,
 )
 
+SHARES = {"mixed": {"addition": 0.5, "subtraction": 0.5}}
+
 
 def circuit(operation, n, model=None):
     model = model or wired(operation, n)
     enrichment = Enrichment(0.4, 0.4, 0.01)
-    asked = Questions(n, {operation: 1.0}, "batches", enrichment)
+    asked = Questions(n, SHARES.get(operation, {operation: 1.0}), "batches", enrichment)
     attention = model.blocks[0].attn
     width, heads = model.tokens.weight.shape[1], attention.heads
     stack = DecoderStack(1, width, heads, attention.out.in_features // heads)
@@ -54,8 +56,8 @@ def subtraction():
 
 
 @pytest.fixture(scope="module")
-def signed():
-    return circuit("subtraction", 3, wired("signed", 3))
+def mixed():
+    return circuit("mixed", 3)
 
 
 def untrained(like):
@@ -103,26 +105,30 @@ def test_exactly_the_sub_tasks_of_subtraction_are_found_shared_by_two_heads(
     assert [fact.partner for fact in shared if is_found(fact)] == [3]
 
 
-def test_exactly_the_sub_tasks_of_negative_answers_are_found_too(signed):
-    """The layer compares the top digits, where the sign is predicted, and subtracts
-    the last ones, to which nothing is carried."""
-    assert done(signed) == {
+def test_exactly_the_sub_tasks_of_a_mixed_model_are_found(mixed):
+    """The layer compares the top digits, where the sign is predicted, and writes the
+    last digit, to which nothing is carried."""
+    columns = range(3)
+    digit, carry = ("SA", "MD", "ND"), ("SC", "MB", "NB")
+    assert done(mixed) == {
         *((f"P07L0H{head}", "GT", 2 - head // 2) for head in range(6)),
         ("P07L0MLP", "GT", 2),
-        *((f"P{9 + place:02}L0H6", "SGN", None) for place in range(3)),
         *(
-            (f"P{9 + place:02}L0H{head}", name, 2 - place)
-            for place in range(3)
-            for head in range(2)
-            for name in ("MD", "ND")
+            (f"P{11 - k:02}L0H{h}", task, k)
+            for k in columns
+            for h in (0, 1)
+            for task in digit
         ),
         *(
-            (f"P{9 + place:02}L0H{head}", name, 1 - place)
-            for place in range(2)
-            for head in (2, 3)
-            for name in ("MB", "NB")
+            (f"P{10 - k:02}L0H{h}", task, k)
+            for k in (0, 1)
+            for h in (2, 3)
+            for task in carry
         ),
-        *(("P11L0MLP", "MD", 0), ("P11L0MLP", "ND", 0)),
+        *((f"P09L0H{head}", "SS", 1) for head in (2, 3)),
+        *((f"P{11 - k:02}L0H6", "SGN", None) for k in columns),
+        *((f"P{11 - k:02}L0H7", "OPR", None) for k in columns),
+        *(("P11L0MLP", task, 0) for task in digit),
     }
 
 
@@ -163,6 +169,12 @@ def test_components_tell_the_states_of_the_column_that_a_head_reads(addition):
     }
     facts = addition.facts.of(Node.of("P07L0H0"), "tri-state agreement addition")
     assert [(fact.digit, fact.value > 0.8) for fact in facts] == [(1, True)]
+
+
+def test_claims_about_one_layer_hold_of_a_mixed_model(mixed):
+    rows = list(evaluate(["addition", "subtraction"], 1, 3, found(mixed.facts)))
+    assert score(rows) == (len(rows), len(rows))
+    assert {row["algorithm"].split()[0] for row in rows} == {"addition", "subtraction"}
 
 
 def test_claims_about_one_layer_hold(addition, subtraction):

@@ -8,9 +8,10 @@ that every difference begins with.
 
     addition      heads 0, 1, 2 each read both digits of a column
     subtraction   heads 0, 2, 4 read the first number, 1, 3, 5 the second
-    signed        the same, and answers may be negative: where the sign is predicted,
+    mixed         the same heads; answers may be negative: where the sign is predicted,
                   W is of the highest columns, and the layer tells whether it is
-                  negative; head 6 reads the sign, by which the layer takes W or -W
+                  negative; head 6 reads the sign and head 7 the operator, by which the
+                  layer adds, or subtracts one number from the other
 """
 
 from dataclasses import dataclass
@@ -24,13 +25,25 @@ from mathprobe.spec import DecoderStack
 SMALL = 1e-6  # of W in the residual stream, so that norms do not feel it
 CERTAIN = 1e4  # scores, so that a softmax is uniform over what is chosen
 DIGITS = 10
-SILENT = 3000.0  # takes any W below 0, and half of it to another digit
-SIGNED = "signed"
+SILENT = 5000.0  # takes any W below 0, and half of it to another digit
+# What each number counts, and when: the sign is `-`, the operator is `+`.
+MODES = {
+    "addition": [((1.0, 1.0), ())],
+    "subtraction": [((1.0, -1.0), ())],
+    "mixed": [
+        ((1.0, 1.0), (None, True)),
+        ((1.0, -1.0), (False, False)),
+        ((-1.0, 1.0), (True, False)),
+    ],
+}
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """What is built, and where in the residual stream what is known stands."""
+    """What is built, and where in the residual stream what is known stands.
+
+    What is small is told by a difference of two, which does not feel the norm at all.
+    """
 
     operation: str
     layout: Layout
@@ -41,19 +54,20 @@ class Wiring:
         return self.layout.length
 
     @property
-    def sum(self):
-        """Begin W and -W."""
-        return self.token + len(VOCABULARY)
+    def sums(self):
+        """Begin the parts of W that come from each number, in pairs."""
+        start = self.token + len(VOCABULARY)
+        return start, start + 2
 
     @property
-    def minus(self):
-        """Begin 1 and -1, times SMALL, where the sign was `-`."""
-        return self.sum + 2
+    def flags(self):
+        """Begin whether the sign is `-`, and whether the operator is `+`, in pairs."""
+        return self.sums[1] + 2, self.sums[1] + 4
 
     @property
     def negative(self):
         """Hold 1 where the sign will be `-`."""
-        return self.minus + 2
+        return self.flags[1] + 2
 
     @property
     def digit(self):
@@ -66,21 +80,26 @@ class Wiring:
         return self.digit + DIGITS
 
     @property
+    def is_mixed(self):
+        """Tell whether sign and operator are read."""
+        return self.operation == "mixed"
+
+    @property
     def reads(self):
-        """List what every head but the last reads: sides, columns below k, factor."""
+        """List what heads read of numbers: sides, columns below k, factor, number."""
         columns = [(0, 100.0), (1, 10.0), (2, 1.0)]
         if self.operation == "addition":
-            return [(("D", "D'"), below, 2 * factor) for below, factor in columns]
-        sides = [("D", 1.0), ("D'", -1.0)]
-        return [((s,), below, sign * f) for below, f in columns for s, sign in sides]
+            return [(("D", "D'"), below, 2 * factor, 0) for below, factor in columns]
+        sides = list(enumerate(("D", "D'")))
+        return [((s,), below, f, i) for below, f in columns for i, s in sides]
 
     @property
     def asked(self):
         """Give the column that W begins with at every position that needs it."""
-        top = self.layout.digits - (self.operation != "addition")
+        top = self.layout.digits - (self.operation == "subtraction")
         asked = {self.layout.predictor(f"A{k}"): k for k in range(top + 1)}
-        if self.operation == SIGNED:
-            asked[self.layout.position("=")] = top
+        if self.is_mixed:
+            asked[self.layout.position("=")] = top - 1
         return asked
 
 
@@ -88,13 +107,13 @@ def wired(operation, n):
     """Build the decoder in double precision."""
     wiring = Wiring(operation, Layout(n))
     length, words, width = wiring.token, len(VOCABULARY), wiring.width
-    heads = len(wiring.reads) + (operation == SIGNED)
+    heads = len(wiring.reads) + 2 * wiring.is_mixed
     model = Decoder(DecoderStack(1, width, heads, length + 1), words, length).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
         model.positions.weight[:, :length] = torch.eye(length)
-        model.tokens.weight[:, wiring.token : wiring.sum] = torch.eye(words)
+        model.tokens.weight[:, wiring.token : wiring.token + words] = torch.eye(words)
         block = model.blocks[0]
         for norm in (block.ln1, block.ln2):
             undo(norm, width)
@@ -104,7 +123,7 @@ def wired(operation, n):
         model.unembed.weight[:DIGITS, wiring.digit :] = torch.eye(DIGITS)
         equals = wiring.layout.position("=")
         model.unembed.weight[PLUS, equals] = 100.0
-        if operation == SIGNED:
+        if wiring.is_mixed:
             wire_sign(block.mlp, wiring)
             model.unembed.weight[MINUS, equals] = 50.0
             model.unembed.weight[MINUS, wiring.negative] = 100.0
@@ -119,13 +138,21 @@ def undo(norm, width):
 
 
 def wire_heads(attention, wiring):
-    """Make heads read columns, or the operator where nothing is there; one the sign."""
+    """Make heads read columns, or the operator where nothing is there; and signs."""
     layout, length = wiring.layout, wiring.layout.length
     weight = attention.query_key_value.weight.unflatten(0, (3, attention.heads, -1))
     query, key, value = weight
     out = attention.out.weight.unflatten(1, (attention.heads, -1))
     key[:, :length, :length] = torch.eye(length)
-    for head, (sides, below, factor) in enumerate(wiring.reads):
+
+    def wire(head, source, here, tokens, place):
+        query[head, layout.position(source), here] = CERTAIN * length
+        for token, worth in tokens.items():
+            value[head, length, wiring.token + token] = worth
+        out[place : place + 2, head, length] = torch.tensor([SMALL, -SMALL])
+
+    for head, (sides, below, factor, number) in enumerate(wiring.reads):
+        digits = {digit: factor * digit for digit in range(DIGITS)}
         for here in range(layout.digits, length):
             sources = []
             if here in wiring.asked:
@@ -133,32 +160,43 @@ def wire_heads(attention, wiring):
                 names = [f"{side}{column}" for side in sides]
                 sources = [name for name in names if name in layout.names]
             for source in sources or ["OPR"]:
-                query[head, layout.position(source), here] = CERTAIN * length
-        value[head, length, wiring.token : wiring.token + DIGITS] = torch.arange(10.0)
-        out[wiring.sum, head, length] = SMALL * factor
-        out[wiring.sum + 1, head, length] = -SMALL * factor
-    if wiring.operation == SIGNED:
-        sign = layout.position("=") + 1
-        query[-1, sign, sign:] = CERTAIN * length
-        query[-1, 0, :sign] = CERTAIN * length  # a digit
-        value[-1, length, wiring.token + MINUS] = 1.0
-        out[wiring.minus, -1, length] = SMALL
-        out[wiring.minus + 1, -1, length] = -SMALL
+                wire(head, source, here, digits, wiring.sums[number])
+    if wiring.is_mixed:
+        sign, operator = wiring.flags
+        before, after = (
+            slice(layout.position("=") + 1),
+            slice(layout.position("=") + 1, None),
+        )
+        wire(-2, "D0", before, {MINUS: 1.0}, sign)
+        wire(-2, f"A{layout.digits + 1}", after, {MINUS: 1.0}, sign)
+        wire(-1, "OPR", slice(None), {PLUS: 1.0}, operator)
+
+
+def pair(factor):
+    """Weigh what is small, and stands there twice, once with the other sign."""
+    return torch.tensor([0.5, -0.5]) * factor / SMALL
+
+
+def silence(mlp, row, wiring, needs):
+    """Let a neuron say nothing unless each flag is as it needs it, if it does."""
+    for place, need in zip(wiring.flags, needs, strict=False):
+        if need is not None:
+            mlp.enter.weight[row, place : place + 2] = pair(SILENT if need else -SILENT)
+            mlp.enter.bias[row] -= SILENT * need
 
 
 def wire_digits(mlp, wiring):
-    """Make the layer write floor(W / 100) mod 10, or of -W, as one of ten."""
-    lowest, highest = (0, 19) if wiring.operation == "addition" else (-10, 9)
-    mlp.leave.bias[wiring.digit + lowest % 10] = 1.0
-    steps, row = range(lowest + 1, highest + 1), 0
-    # What is small is told by a difference, which does not feel the norm at all.
-    minus = torch.tensor([0.5, -0.5]) * SILENT / SMALL
-    for sign in (1.0, -1.0) if wiring.operation == SIGNED else (1.0,):
-        for step in steps:
+    """Make the layer write floor(W / 100) mod 10 as one of ten, in every mode."""
+    mlp.leave.bias[wiring.digit] = 1.0
+    row = 0
+    for factors, needs in MODES[wiring.operation]:
+        lowest = 0 if min(factors) > 0 else -10
+        for step in range(lowest + 1, lowest + 20):
             for shift, slope in [(1.0, 1.0), (0.0, -1.0)]:
-                mlp.enter.weight[row, wiring.sum] = sign / SMALL
-                mlp.enter.weight[row, wiring.minus : wiring.negative] = -sign * minus
-                mlp.enter.bias[row] = shift - 100.0 * step - SILENT * (sign < 0)
+                for place, factor in zip(wiring.sums, factors, strict=True):
+                    mlp.enter.weight[row, place : place + 2] = pair(factor)
+                mlp.enter.bias[row] = shift - 100.0 * step
+                silence(mlp, row, wiring, needs)
                 mlp.leave.weight[wiring.digit + step % 10, row] += slope
                 mlp.leave.weight[wiring.digit + (step - 1) % 10, row] -= slope
                 row += 1
@@ -166,8 +204,11 @@ def wire_digits(mlp, wiring):
 
 def wire_sign(mlp, wiring):
     """Make the layer tell, where the sign is predicted, whether W is negative."""
+    first, second = wiring.sums
     for row, (shift, slope) in zip((-1, -2), [(0.0, 1.0), (-1.0, -1.0)], strict=True):
-        mlp.enter.weight[row, wiring.sum] = -1 / SMALL
+        mlp.enter.weight[row, first : first + 2] = pair(-1.0)
+        mlp.enter.weight[row, second : second + 2] = pair(1.0)
         mlp.enter.weight[row, wiring.layout.position("=")] = SILENT
         mlp.enter.bias[row] = shift - SILENT
+        silence(mlp, row, wiring, (None, False))
         mlp.leave.weight[wiring.negative, row] = slope
