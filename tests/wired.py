@@ -163,12 +163,9 @@ def wire_heads(attention, wiring):
                 wire(head, source, here, digits, wiring.sums[number])
     if wiring.is_mixed:
         sign, operator = wiring.flags
-        before, after = (
-            slice(layout.position("=") + 1),
-            slice(layout.position("=") + 1, None),
-        )
-        wire(-2, "D0", before, {MINUS: 1.0}, sign)
-        wire(-2, f"A{layout.digits + 1}", after, {MINUS: 1.0}, sign)
+        written = layout.position("=") + 1
+        wire(-2, "D0", slice(written), {MINUS: 1.0}, sign)
+        wire(-2, f"A{layout.digits + 1}", slice(written, None), {MINUS: 1.0}, sign)
         wire(-1, "OPR", slice(None), {PLUS: 1.0}, operator)
 
 
