@@ -173,12 +173,13 @@ def _beside(path: Path) -> Iterator[Path]:
 def _compressed(path: Path, mode: str) -> Iterator[tarfile.TarFile]:
     import zstandard
 
-    with (
-        zstandard.open(path, f"{mode}b") as stream,
+    checked = zstandard.ZstdCompressor(write_checksum=True)
+    with zstandard.open(path, f"{mode}b", cctx=checked) as stream:
         # Files, not links to files: these are refused when they come back.
-        tarfile.open(fileobj=stream, mode=f"{mode}|", dereference=True) as archive,
-    ):
-        yield archive
+        with tarfile.open(fileobj=stream, mode=f"{mode}|", dereference=True) as archive:
+            yield archive
+        while mode == "r" and stream.read(BLOCK):
+            pass  # the checksum is at the very end, which tarfile does not read
 
 
 def unpack(archive: Path, folder: Path) -> Manifest:
