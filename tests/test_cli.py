@@ -155,7 +155,7 @@ def test_stale_lists_what_other_code_made(trained, tmp_path, capsys):
 
 
 def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tmp_path):
-    longer = {"examples": 320 * 320, "curve_every": 160 * 320}
+    longer = {"examples": 80 * 320, "curve_every": 40 * 320}
     schedule = dataclasses.replace(smoke_model.schedule, **longer)
     spec = dataclasses.replace(smoke_model, schedule=schedule)
     whole, parts = tmp_path / "whole", tmp_path / "parts"

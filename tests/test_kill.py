@@ -22,8 +22,8 @@ OUTPUTS = ("model.safetensors", "curve.csv")
 
 @pytest.fixture(scope="module")
 def spec(smoke_model):
-    """A training of some hundred updates, with a curve."""
-    longer = {"examples": 64 * 500, "curve_every": 64 * 200}
+    """A training of a few hundred updates, with a curve."""
+    longer = {"examples": 64 * 300, "curve_every": 64 * 120}
     return dataclasses.replace(
         smoke_model, schedule=dataclasses.replace(smoke_model.schedule, **longer)
     )
