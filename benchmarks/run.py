@@ -11,7 +11,7 @@ import multiprocessing
 import re
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,18 +188,29 @@ def encodings(numbers: int = 200_000) -> dict[str, Any]:
     return rates
 
 
-def measure(sizes: list[int]) -> dict[str, Any]:
-    """Measure everything at the paper's shapes."""
+def measurements(
+    sizes: list[int], floors: dict[str, float]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Measure one thing after the other at the paper's shapes, each with its name."""
     books = catalog.load("config/config.yaml")
-    floors = {precision: matrix_rate(precision) for precision in PRECISIONS}
-    results = {f"numbers, {key}": value for key, value in encodings().items()}
+    for key, value in encodings().items():
+        yield f"numbers, {key}", value
     for n in sizes:
         model = books.model("paper", TASK, LAW, n, "base")
-        results[f"generation, n={n}"] = generation(model)
+        yield f"generation, n={n}", generation(model)
         for name, varied in trainings(model).items():
             made = training(varied, floors[varied.precision])
-            results[f"training, n={n}, {name}"] = made
-        results[f"decoding, n={n}"] = decoding(model)
+            yield f"training, n={n}, {name}", made
+        yield f"decoding, n={n}", decoding(model)
+
+
+def measure(sizes: list[int]) -> dict[str, Any]:
+    """Measure everything, and say of each thing when it is done."""
+    floors = {precision: matrix_rate(precision) for precision in PRECISIONS}
+    results = {}
+    for name, row in measurements(sizes, floors):
+        results[name] = row
+        print(f"{name}: {row['ours']['best']:,.0f}/s", flush=True)
     return {
         "machine": {
             **provenance.stamp("linalg"),

@@ -162,7 +162,7 @@ def test_an_archive_that_is_damaged_anywhere_is_refused_and_nothing_is_left(
 ):
     whole = packed.read_bytes()
     content = decompressed(whole)
-    for at in range(len(whole)):
+    for at in range(0, len(whole), 5):
         damaged = bytearray(whole)
         damaged[at] ^= 1 << at % 8
         if decompressed(damaged) != content:  # some bits do not matter
@@ -176,8 +176,14 @@ def decompressed(compressed):
         return zstandard.ZstdDecompressor().stream_reader(bytes(compressed)).read()
 
 
-def test_half_an_archive_is_refused(packed, tmp_path):
-    packed.write_bytes(packed.read_bytes()[:200])
+@pytest.mark.parametrize("end", [0, 200, -4, -1])
+def test_an_archive_that_is_cut_is_refused(packed, tmp_path, end):
+    packed.write_bytes(packed.read_bytes()[:end])
+    refused(packed, tmp_path)
+
+
+def test_an_archive_that_goes_on_is_refused(packed, tmp_path):
+    packed.write_bytes(packed.read_bytes() + b"x")
     refused(packed, tmp_path)
 
 
@@ -207,6 +213,12 @@ def test_a_path_that_points_outside_is_refused(tmp_path, name):
     assert "is no plain file below the archive" in said
 
 
+def test_a_name_that_no_disk_can_have_is_refused(tmp_path):
+    name = tarfile.TarInfo("a")
+    name.pax_headers = {"path": "a\0b"}
+    assert "damaged" in refused(written(tmp_path / "bad", {"a": name}), tmp_path)
+
+
 def test_a_link_is_refused(tmp_path):
     link = tarfile.TarInfo("linalg")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc"
@@ -220,7 +232,16 @@ def test_a_link_is_refused(tmp_path):
         (None, "no manifest.json"),
         ({"format": 99}, "format 99; known is 1"),
         (["x"], "format None; known is 1"),
-        ({"format": 1, "files": {"linalg/a/run.json": "0"}}, "run.json is missing"),
+        ({"format": 1, "scale": "demo"}, "it has no config, no files"),
+        (
+            {
+                "format": 1,
+                "scale": "",
+                "config": {},
+                "files": {"linalg/a/run.json": "0"},
+            },
+            "run.json is missing",
+        ),
     ],
 )
 def test_a_foreign_archive_is_refused(tmp_path, told, said):

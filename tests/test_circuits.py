@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from wired import wired
+from wired import cascade, wired
 
 from mathprobe.arith.claims import evaluate, score
 from mathprobe.arith.subtasks import SUBTASKS
@@ -41,7 +41,8 @@ def circuit(operation, n, model=None):
     asked = Questions(n, SHARES.get(operation, {operation: 1.0}), "batches", enrichment)
     attention = model.blocks[0].attn
     width, heads = model.tokens.weight.shape[1], attention.heads
-    stack = DecoderStack(1, width, heads, attention.out.in_features // heads)
+    layers, head_width = len(model.blocks), attention.out.in_features // heads
+    stack = DecoderStack(layers, width, heads, head_width)
     return Circuit(ArithModel("wired", asked, stack, None, 1, 1, None), model, SETTINGS)
 
 
@@ -58,6 +59,12 @@ def subtraction():
 @pytest.fixture(scope="module")
 def mixed():
     return circuit("mixed", 3)
+
+
+@pytest.fixture(scope="module")
+def cascades():
+    operations = ("addition", "subtraction")
+    return {name: circuit(name, 3, cascade(name, 3)) for name in operations}
 
 
 def untrained(like):
@@ -107,7 +114,8 @@ def test_exactly_the_sub_tasks_of_subtraction_are_found_shared_by_two_heads(
 
 def test_exactly_the_sub_tasks_of_a_mixed_model_are_found(mixed):
     """The layer compares the top digits, where the sign is predicted, and writes the
-    last digit, to which nothing is carried."""
+    last digit, to which nothing is carried.  Head 7 reads the operator before the first
+    columns too, where it is asked about no pair: for the sign, and for a carry."""
     columns = range(3)
     digit, carry = ("SA", "MD", "ND"), ("SC", "MB", "NB")
     assert done(mixed) == {
@@ -130,6 +138,31 @@ def test_exactly_the_sub_tasks_of_a_mixed_model_are_found(mixed):
         *((f"P{11 - k:02}L0H7", "OPR", None) for k in columns),
         *(("P11L0MLP", task, 0) for task in digit),
     }
+
+
+def test_exactly_the_sub_tasks_of_cascades_are_found(cascades):
+    """The first layer tells states early, the second whether the top column carries."""
+    columns = range(3)
+    assert done(cascades["addition"]) == {
+        *((f"P{6 - k:02}L0H0", "ST", k) for k in columns),
+        *((f"P{6 - k:02}L0MLP", "ST", k) for k in columns),
+        ("P08L1MLP", "SV", 2),
+        *((f"P{11 - k:02}L1H0", "SA", k) for k in columns),
+        ("P11L1MLP", "SA", 0),
+    }
+    assert done(cascades["subtraction"]) == {
+        *((f"P{6 - k:02}L0H{head}", "MT", k) for k in (0, 1) for head in range(2)),
+        *((f"P{6 - k:02}L0MLP", "MT", k) for k in (0, 1)),
+        *((f"P{11 - k:02}L1H{head}", "MD", k) for k in columns for head in range(2)),
+        ("P11L1MLP", "MD", 0),
+    }
+
+
+def test_claims_about_two_layers_hold(cascades):
+    for operation, clauses in (("addition", 5), ("subtraction", 6)):
+        rows = evaluate([operation], 2, 3, found(cascades[operation].facts))
+        told = [row for row in rows if row["algorithm"] == operation]
+        assert score(told) == (clauses, clauses)
 
 
 def test_a_layer_that_looks_two_columns_back_hands_a_carry_on():

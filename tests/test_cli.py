@@ -165,6 +165,7 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tmp_path):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     journal = parts / "state/progress.json"  # has a loss once updates are made
     while not (journal.exists() and "loss" in journal.read_text()):
+        assert process.poll() is None, "it ended before it could be stopped"
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[0]

@@ -9,6 +9,7 @@ from mathprobe import checkpoint
 from mathprobe.arith import questions
 from mathprobe.arith.difficulty import classes
 from mathprobe.arith.tokens import Layout
+from mathprobe.linalg import laws
 from mathprobe.linalg.codec import MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.scores import relative_error
@@ -39,6 +40,14 @@ def test_tokens_and_their_values_are_those_of_a_processor(name):
     values, ok = codec.decode(there, 4, 4)
     assert ok.all()
     assert torch.equal(values.cpu(), codec.decode(here, 4, 4)[0])
+
+
+def test_eigenvalues_that_laws_chose_are_those_of_their_matrices():
+    rng = stream("cuda", "mixture", device="cuda")
+    matrix, chosen = laws.matrices("laplace+uniform", {}, rng, 500, (5, 5))
+    assert matrix.is_cuda
+    found = torch.linalg.eigvalsh(matrix)
+    torch.testing.assert_close(chosen.sort().values, found, rtol=0.0, atol=1e-10)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -24,6 +24,7 @@ MANIFEST = "manifest.json"
 CONFIG = "config.json"  # of an unpacked archive: what typesets it
 TABLES = "arith_models"  # folder of the tables of decoders, one for each scale
 FORMAT = 1
+NEEDED = ("scale", "config", "files")  # of what a manifest says
 KEPT = (".json", ".csv", "home.npz", "panels.npz")  # ends of names, of what is kept
 WEIGHTS = "model.safetensors"
 TESTED = ("scores.csv", "accuracy.csv")  # one of them is there once a model is tested
@@ -127,6 +128,8 @@ def _manifest(path: Path) -> Manifest:
     form = told.get("format") if isinstance(told, dict) else None
     if form != FORMAT:
         raise InputError(f"{path}: format {form!r}; known is {FORMAT}")
+    if missing := [key for key in NEEDED if key not in told]:
+        raise InputError(f"{path}: it has no {', no '.join(missing)}")
     return told
 
 
@@ -174,12 +177,24 @@ def _compressed(path: Path, mode: str) -> Iterator[tarfile.TarFile]:
     import zstandard
 
     checked = zstandard.ZstdCompressor(write_checksum=True)
-    with zstandard.open(path, f"{mode}b", cctx=checked) as stream:
+    with (
+        zstandard.open(path, f"{mode}b", cctx=checked) as stream,
         # Files, not links to files: these are refused when they come back.
-        with tarfile.open(fileobj=stream, mode=f"{mode}|", dereference=True) as archive:
-            yield archive
-        while mode == "r" and stream.read(BLOCK):
-            pass  # the checksum is at the very end, which tarfile does not read
+        tarfile.open(fileobj=stream, mode=f"{mode}|", dereference=True) as archive,
+    ):
+        yield archive
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse what is cut, or longer than it was; tar does not read to the end."""
+    import zstandard
+
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            frame.decompress(block)
+    if not frame.eof or frame.unused_data:
+        raise EOFError("it does not end where it should")
 
 
 def unpack(archive: Path, folder: Path) -> Manifest:
@@ -218,11 +233,12 @@ def _extract(archive: Path, folder: Path) -> None:
     import zstandard
 
     try:
+        _check_whole(archive)
         with _compressed(archive, "r") as members:
             for member in members:
                 _check(archive, member)
                 _write(members.extractfile(member), folder / member.name)
-    except (zstandard.ZstdError, tarfile.TarError, EOFError) as error:
+    except (zstandard.ZstdError, tarfile.TarError, EOFError, ValueError) as error:
         raise files.DamagedFile(
             f"{archive}: damaged, or no archive ({error})"
         ) from None

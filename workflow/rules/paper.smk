@@ -109,7 +109,8 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
                 *("linalg/verifiers", "paper/arith_figures", "paper/circuit_figures"),
                 *("paper/circuit_notebooks", "paper/circuits", "paper/failure_figures"),
                 *("paper/figures", "paper/notebooks", "paper/naming"),
-                *("paper/quanta", "paper/views"),
+                *("paper/quanta", "paper/views", "studies/comparisons"),
+                "studies/findings",
             ),
         output:
             notebook=f"results/{scale}/notebooks/{notebook}.ipynb",

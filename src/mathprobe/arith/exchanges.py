@@ -40,7 +40,7 @@ TRI_STATES = (
     *((HANDS_ON, STOPS, 1, 2), (STOPS, HANDS_ON, 1, 2)),
 )
 UNITS = 4  # nothing is carried to the units: the first of these pairs
-MANY = 4  # times as many numbers are drawn as are wanted, where some are not taken
+SPARE = 4  # times as many numbers are drawn as are wanted, where not all are taken
 
 
 class Pairs(NamedTuple):
@@ -239,9 +239,13 @@ def greater(rng: Generator, n: int, k: int, count: int) -> Pairs:
 
 
 def operator(rng: Generator, n: int, k: None, count: int) -> Pairs:
-    """Exchange the operators; numbers are such that both answers are positive: OPR."""
+    """Exchange the operators, where both answers are positive: OPR.
+
+    Sum and difference differ in all columns.  The digit above them is a carry, which
+    a node that tells it alone would know without the operator.
+    """
     case = _turns(count, 2)
-    drawn = [_apart(rng, n, count, _sum_and_difference) for _ in range(2)]
+    drawn = _apart(rng, n, count, _sum_and_difference), _larger_first(rng, n, count)
     plus, minus = zip(*map(_sum_and_difference, drawn), strict=True)
     is_plus = (case == 0)[:, None]
     clean = torch.where(is_plus, plus[0], minus[0])
@@ -252,14 +256,18 @@ def operator(rng: Generator, n: int, k: None, count: int) -> Pairs:
 
 
 def _sum_and_difference(numbers: Numbers) -> tuple[Tensor, Tensor]:
-    """Ask for both [B, T]."""
+    """Ask for both, with answers [B, T]."""
     return numbers._replace(letter="S").ask(), numbers.ask()
 
 
 def sign(rng: Generator, n: int, k: None, count: int) -> Pairs:
-    """Exchange the signs: digits are as if the other number were larger: SGN."""
+    """Exchange the signs: digits are as if the other number were larger: SGN.
+
+    That changes the digits of all columns.
+    """
     case = _turns(count, 2)
-    numbers, others = (_apart(rng, n, count, _both_signs) for _ in range(2))
+    numbers = _apart(rng, n, count, _both_signs)
+    others = _larger_first(rng, n, count)
     asked = [(x.ask(), x._replace(letter="N").ask()) for x in (numbers, others)]
     is_positive = (case == 0)[:, None]
     clean = torch.where(is_positive, *asked[0])
@@ -278,16 +286,21 @@ def _both_signs(numbers: Numbers) -> tuple[Tensor, Tensor]:
     return numbers.told(numbers.state), told
 
 
+def _larger_first(rng: Generator, n: int, count: int) -> Numbers:
+    """Draw numbers, D > D'."""
+    return _numbers(rng, "M", _states(rng, "M", count, n))
+
+
 def _apart(
     rng: Generator, n: int, count: int, tell: Callable[[Numbers], tuple[Tensor, Tensor]]
 ) -> Numbers:
-    """Draw numbers, D >= D', of which two answers differ in all columns [count, n].
+    """Draw numbers, D > D', of which two things that are told end in different columns.
 
     A node may serve one digit alone; where that is the same, it would not show.
     """
     first, second = (torch.empty(0, n, dtype=torch.long) for _ in range(2))
     while len(first) < count:
-        drawn = _numbers(rng, "M", _states(rng, "M", MANY * count, n))
+        drawn = _larger_first(rng, n, SPARE * count)
         one, other = tell(drawn)
         apart = (one != other)[:, -n:].all(1)
         first = torch.cat([first, drawn.first[apart]])[:count]

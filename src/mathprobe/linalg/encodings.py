@@ -321,8 +321,8 @@ class FP15(Encoding):
             raise ValueError("cannot encode nan: numbers must not be nan")
         # Beyond 1e16 is the same as 1e16, which gets the last value, that of NaN.
         scaled = (x.abs() * 1e7).clamp(max=1e16)
-        # A logarithm that misses a power of ten does no harm: 1000 of one e and 100 of
-        # the next are the same value.
+        # A logarithm that misses a power of ten does no harm: 10^d of one e and
+        # 10^(d-1) of the next have one rank.
         e = scaled.clamp(min=1.0).log10().floor()
         power = _powers(x.device)[0][self.digits - 1 - LOWEST_POWER - e.long()]
         # Ties away from zero, and the products' own errors, are the published code's.
