@@ -12,7 +12,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all run env tex from-archive test test-modules test-workflow test-slurm lint bench lock clean
+.PHONY: all run env tex from-archive preview test test-modules test-workflow test-slurm lint bench lock clean
 
 all:
 	@mkdir -p .cache
@@ -52,6 +52,12 @@ from-archive: env tex
 	snakemake --cores $(CORES) --show-failed-logs --quiet rules host \
 	    --configfile .cache/archive/config.json
 	@echo "  results/record/paper.pdf"
+
+# The README's picture: the demo's own figure.
+preview: run
+	pypdfium2 render results/demo/figures/ood_eigenvalues_n2.pdf --output .cache \
+	    --prefix preview --format png --scale 3 2> .cache/preview.log
+	mv .cache/preview1.png paper/preview.png
 
 test: env tex lint
 	$(MAKE) -s -j3 --output-sync=target $(PARTS)
