@@ -107,12 +107,8 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
             notebook=local(f"paper/notebooks/{notebook}.py"),
             code=code(
                 *("linalg/verifiers", "paper/arith_figures", "paper/circuit_figures"),
-                *(
-                    "paper/circuit_notebooks",
-                    "paper/circuits",
-                    "paper/failure_figures",
-                ),
-                *("paper/figures", "paper/notebooks", "paper/naming"),
+                *("paper/circuit_notebooks", "paper/circuits", "paper/figures"),
+                *("paper/failure_figures", "paper/naming", "paper/notebooks"),
                 *("paper/quanta", "paper/views", "studies/comparisons"),
                 "studies/findings",
             ),
