@@ -226,6 +226,17 @@ def test_eigenvalues_that_a_law_chose_are_those_of_its_matrices(name, known):
         assert (error <= 1e-13 * found.abs().amax(1)).all()
 
 
+@pytest.mark.parametrize(
+    "law", [lambda rng, batch, n: 0, lambda rng, batch, n, base: 0]
+)
+def test_a_law_without_a_base_is_refused_with_what_it_needs(law, monkeypatch):
+    with pytest.raises(InputError, match="takes no `base` that has a default"):
+        laws.of_eigenvalues(law)
+    monkeypatch.setattr(LAWS, "_entries", {**LAWS._entries, "bare": law})
+    with pytest.raises(InputError, match="allowed are WIGNER, FACTOR, IID"):
+        laws.base_of("bare")
+
+
 def test_nobody_chose_the_eigenvalues_of_two_matrices_side_by_side():
     shapes = ((3, 3), (3, 3))
     assert laws.matrices("laplace", {}, stream("two"), 9, *shapes).eigenvalues is None

@@ -46,7 +46,7 @@ class Drawn(NamedTuple):
 
 def of_eigenvalues(eigenvalues: Law) -> Law:
     """Make a law of one that draws eigenvalues [B, n]; the base gives the vectors."""
-    default = inspect.signature(eigenvalues).parameters["base"].default
+    default = _base(eigenvalues)
 
     @wraps(eigenvalues)
     def law(rng: Generator, batch: int, n: int, base: Wigner = default) -> Tensor:
@@ -193,7 +193,17 @@ WIGNER, FACTOR, IID = Wigner(), Factor(), Iid()
 
 def base_of(name: str) -> Wigner | Factor | Iid:
     """Give the base that a law draws from, with its settings as the paper has them."""
-    return _parameters(name)["base"].default
+    return _base(LAWS[name])
+
+
+def _base(law: Law) -> Wigner | Factor | Iid:
+    base = inspect.signature(law).parameters.get("base")
+    if base is None or base.default is inspect.Parameter.empty:
+        raise InputError(
+            f"law {law.__name__!r}: it takes no `base` that has a default; allowed are "
+            "WIGNER, FACTOR, IID, or others of their kind"
+        )
+    return base.default
 
 
 def check_shape(name: str, rows: int, columns: int) -> None:
