@@ -56,7 +56,8 @@ from-archive: env tex
 # The README's picture: the demo's own figure.
 preview: run
 	pypdfium2 render results/demo/figures/ood_eigenvalues_n2.pdf --output .cache \
-	    --prefix preview --format png --scale 3 2> .cache/preview.log
+	    --prefix preview --format png --scale 3 2> .cache/preview.log \
+	    || { cat .cache/preview.log >&2; exit 1; }
 	mv .cache/preview1.png paper/preview.png
 
 test: env tex lint

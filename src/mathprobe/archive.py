@@ -129,7 +129,8 @@ def _manifest(path: Path) -> Manifest:
     if form != FORMAT:
         raise InputError(f"{path}: format {form!r}; known is {FORMAT}")
     if missing := [key for key in NEEDED if key not in told]:
-        raise InputError(f"{path}: it has no {', no '.join(missing)}")
+        lost = ", no ".join(missing)
+        raise InputError(f"{path}: it has no {lost}; pack or record the results anew")
     return told
 
 

@@ -294,9 +294,10 @@ def _larger_first(rng: Generator, n: int, count: int) -> Numbers:
 def _apart(
     rng: Generator, n: int, count: int, tell: Callable[[Numbers], tuple[Tensor, Tensor]]
 ) -> Numbers:
-    """Draw numbers, D > D', of which two things that are told end in different columns.
+    """Draw numbers, D > D', of which both things that are told differ in all columns.
 
-    A node may serve one digit alone; where that is the same, it would not show.
+    Columns stand last in those.  A node may serve one digit alone; where that is the
+    same, it would not show.
     """
     first, second = (torch.empty(0, n, dtype=torch.long) for _ in range(2))
     while len(first) < count:

@@ -48,11 +48,15 @@ def of_eigenvalues(eigenvalues: Law) -> Law:
     """Make a law of one that draws eigenvalues [B, n]; the base gives the vectors."""
     default = _base(eigenvalues)
 
+    def draw(rng: Generator, batch: int, n: int, base: Wigner) -> Drawn:
+        values = eigenvalues(rng, batch, n, base)
+        return Drawn(base.rotate(rng, values), values)
+
     @wraps(eigenvalues)
     def law(rng: Generator, batch: int, n: int, base: Wigner = default) -> Tensor:
-        return base.rotate(rng, eigenvalues(rng, batch, n, base))
+        return draw(rng, batch, n, base).matrix
 
-    law.eigenvalues = eigenvalues
+    law.draw = draw
     return law
 
 
@@ -256,9 +260,8 @@ def _of_one_law(
     law, base = LAWS[name], replace(base_of(name), **settings.get(name, {}))
     for shape in shapes:
         check_shape(name, *shape)
-    if len(shapes) == 1 and hasattr(law, "eigenvalues"):
-        values = law.eigenvalues(rng, batch, shapes[0][0], base)
-        return Drawn(base.rotate(rng, values), values)
+    if len(shapes) == 1 and hasattr(law, "draw"):
+        return law.draw(rng, batch, shapes[0][0], base)
     if is_symmetric(name):
         drawn = [law(rng, batch, rows, base) for rows, _ in shapes]
     else:
