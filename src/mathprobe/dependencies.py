@@ -1,0 +1,103 @@
+"""The source files that the result of a command depends on.
+
+A command is a public function of a module in `mathprobe.cli`.  Its result depends on
+that module, on the modules that it imports, and on what these import in turn.  grimp
+reads the imports from the source, including those inside functions, and runs nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mathprobe.registry import UnknownName
+
+if TYPE_CHECKING:
+    from grimp import ImportGraph
+
+PACKAGE = Path(__file__).parent
+CLI = f"{PACKAGE.name}.cli"
+
+
+@cache
+def import_graph() -> ImportGraph:
+    """Return the imports of this package, without those for type checking only."""
+    import grimp
+
+    return grimp.build_graph(
+        PACKAGE.name, exclude_type_checking_imports=True, cache_dir=None
+    )
+
+
+def source(module: str) -> Path:
+    """Return the path of a module, relative to the folder of the package."""
+    path = Path(*module.split(".")[1:])
+    file = path.with_suffix(".py")
+    return file if (PACKAGE / file).exists() else path / "__init__.py"
+
+
+@cache
+def commands() -> dict[str, tuple[str, range]]:
+    """Return the module and the lines of every command, by its name."""
+    found = {}
+    for path in sorted((PACKAGE / "cli").glob("*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and _is_command(node):
+                lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+                found[node.name] = f"{CLI}.{path.stem}", lines
+    return found
+
+
+def _is_command(node: ast.FunctionDef) -> bool:
+    """Return whether a function is registered by the decorator `command`."""
+    names = (ast.unparse(decorator) for decorator in node.decorator_list)
+    return any(name.split("(")[0] == "command" for name in names)
+
+
+@cache
+def modules(command: str) -> tuple[str, ...]:
+    """Return the modules that a command depends on, sorted.
+
+    Imports inside the other commands of its module do not count.  Raises UnknownName.
+    """
+    if command not in commands():
+        known = ", ".join(commands())
+        raise UnknownName(f"unknown command {command!r}; known names are {known}")
+    module, _ = commands()[command]
+    graph, found = import_graph(), {module}
+    for imported in _imported(command):
+        found |= {imported, *graph.find_upstream_modules(imported)}
+    return tuple(sorted(found))
+
+
+def _imported(command: str) -> Iterator[str]:
+    """Yield what a command's module imports, but not inside other commands."""
+    module, _ = commands()[command]
+    others = [
+        lines
+        for name, (where, lines) in commands().items()
+        if where == module and name != command
+    ]
+    graph = import_graph()
+    for imported in graph.find_modules_directly_imported_by(module):
+        details = graph.get_import_details(importer=module, imported=imported)
+        lines = [detail["line_number"] for detail in details]
+        if any(not any(line in other for other in others) for line in lines):
+            yield imported
+
+
+def files(command: str) -> list[Path]:
+    """Return the source files that a command depends on, relative to the package."""
+    return [source(module) for module in modules(command)]
+
+
+def digest(command: str) -> str:
+    """Return the SHA-256 of the names and contents of these files."""
+    total = hashlib.sha256()
+    for path in files(command):
+        total.update(f"{path.as_posix()}\n".encode() + (PACKAGE / path).read_bytes())
+    return total.hexdigest()
