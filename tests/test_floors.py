@@ -9,10 +9,9 @@ import pytest
 
 SOURCE = Path("src/mathprobe")
 FLOORS = (
-    {"errors", "registry", "lazy", "seeds", "files", "provenance", "energy", "cards"}
-    | {"intervals"},
+    {"errors", "registry", "lazy", "seeds", "files", "provenance", "gpus", "intervals"},
     {"spec", "linalg", "arith"},
-    {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"}
+    {"nets", "learner", "training", "decoding", "checkpoint", "catalog"}
     | {"flops", "objectives"},
     {"progress", "interp"},
     {"studies", "paper", "status", "plan", "costs", "archive"},

@@ -12,7 +12,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).parent
 _ENGINE = ("seeds.py", "spec.py", "decoding.py", "objectives.py", "learner.py")
-_ENGINE += ("team.py", "training.py", "nets/layers.py")
+_ENGINE += ("training.py", "nets/layers.py")
 DECIDING = {  # the modules that decide a training's result, by study
     "linalg": (
         *_ENGINE,

@@ -21,7 +21,7 @@ rule arith_train:
         "../../envs/python.yaml"
     threads: needs("train", "threads")
     resources:
-        gpu=at_most_one_gpu,
+        gpu=needs("train", "gpus"),
         mem_mb=needs("train", "mem_mb"),
         runtime=arith_minutes,
         slurm_extra=arith_nice,

@@ -41,7 +41,6 @@ rule linalg_train:
     threads: needs("train", "threads")
     resources:
         gpu=needs("train", "gpus"),
-        processes=processes,
         mem_mb=needs("train", "mem_mb"),
         runtime=linalg_minutes,
         slurm_extra=linalg_nice,
@@ -54,7 +53,6 @@ rule linalg_train:
         "python -m mathprobe train {params.spec:q}"
         " --model {output.model} --curve {output.curve} --run {output.run}"
         " --state {params.state} --threads {threads}"
-        " --processes {resources.processes}"
         " --save-every {resources.save_every} 2>&1"
         " | (trap '' INT TERM USR1; exec tee {log})"
 

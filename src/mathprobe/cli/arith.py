@@ -28,7 +28,7 @@ def arith_train(args: Arguments) -> None:
     from mathprobe.studies import arith
 
     spec = ArithModel.parse(args.spec)
-    origin = training.origin(arith.STUDY, args, device, processes=1)
+    origin = training.origin(arith.STUDY, args, device)
     if args.parent:  # it decides the bits as well
         origin["parent"] = files.checksum(args.parent)
     with training.alone(args, spec, origin) as made:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mathprobe import files
 from mathprobe.cli import training
@@ -16,9 +16,6 @@ from mathprobe.cli.commands import (
 )
 from mathprobe.errors import InputError
 from mathprobe.spec import Ceilings, Conditions, Evidence, Model, TestSet
-
-if TYPE_CHECKING:
-    from mathprobe.team import Team
 
 
 def _spec_and_out(parser: Parser) -> None:
@@ -92,41 +89,21 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
     return tests
 
 
-def _train(parser: Parser) -> None:
-    training.options(parser)
-    parser.add_argument("--processes", type=int, default=1, help="one for every GPU")
-
-
-@command(_train)
+@command(training.options)
 def train(args: Arguments) -> None:
     """Train a model, or go on where its training was stopped."""
-    device = set_up_torch(args.threads, args.processes)
-    from mathprobe import checkpoint, team
+    device = set_up_torch(args.threads)
     from mathprobe.studies import linalg
 
     spec = Model.parse(args.spec)
-    origin = training.origin(linalg.STUDY, args, device, args.processes)
+    origin = training.origin(linalg.STUDY, args, device)
     label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
     with training.alone(args, spec, origin) as made:
         if made:
             return
-        if args.processes > 1:  # before several read it at once
-            checkpoint.load_state(args.state)  # sets a damaged one aside
-        together = args.spec, args.state, args.threads
-        with team.lead(args.processes, _help_to_train, *together) as led:
-            trainer = linalg.trainer(spec, device, led)
-            training.to_the_end(trainer, args, label, origin)
+        trainer = linalg.trainer(spec, device)
+        training.to_the_end(trainer, args, label, origin)
         training.keep(trainer, args, origin)
-
-
-def _help_to_train(team: Team, spec: str, state: Path, threads: int) -> None:
-    """Train along with the process that leads the team."""
-    device = set_up_torch(threads)
-    from mathprobe.studies import linalg
-
-    trainer = linalg.trainer(Model.parse(spec), device, team)
-    trainer.resume(state)
-    trainer.follow()
 
 
 def _predict(parser: Parser) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mathprobe import gpus
 from mathprobe.arith import questions
 from mathprobe.arith.difficulty import CLASSES, classes
 from mathprobe.arith.tokens import VOCABULARY, Layout, well_formed
 from mathprobe.decoding import complete
-from mathprobe.energy import device_joules
 from mathprobe.errors import InputError
 from mathprobe.intervals import clopper_pearson
 from mathprobe.learner import BATCHES_PER_BLOCK, Descent, Learner
@@ -33,7 +33,6 @@ from mathprobe.spec import (
     Insertion,
     Questions,
 )
-from mathprobe.team import ALONE, Team
 from mathprobe.training import Trainer
 
 STUDY = "arith"
@@ -52,9 +51,7 @@ def build(spec: ArithModel) -> Decoder:
         return Decoder(spec.network, len(VOCABULARY), length)
 
 
-def trainer(
-    spec: ArithModel, device: str, parent: Decoder | None = None, team: Team = ALONE
-) -> Trainer:
+def trainer(spec: ArithModel, device: str, parent: Decoder | None = None) -> Trainer:
     """Prepare a training; a model that is inserted into needs its trained parent."""
     network, layout = build(spec).to(device), Layout(spec.questions.digits)
     before = _inserted(spec, network, parent)
@@ -77,11 +74,10 @@ def trainer(
             weight_decay=schedule.weight_decay,
             grokfast=schedule.grokfast,
         ),
-        team,
         before,
     )
     learners, parts = {spec.seed: learner}, layout.names[-layout.answer_length :]
-    return Trainer(learners, spec, measure, team, partial(device_joules, device), parts)
+    return Trainer(learners, spec, measure, partial(gpus.joules, device), parts)
 
 
 def _inserted(

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mathprobe import gpus
 from mathprobe.decoding import greedy
-from mathprobe.energy import device_joules
 from mathprobe.intervals import quantile_ranks
 from mathprobe.learner import BATCHES_PER_BLOCK, Descent, Learner
 from mathprobe.linalg import draws, scores
@@ -30,7 +30,6 @@ from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
 from mathprobe.objectives import Translation
 from mathprobe.seeds import seed, stream
 from mathprobe.spec import Conditions, Draw, Model, Question, Side, TestSet
-from mathprobe.team import ALONE, Team
 from mathprobe.training import Trainer
 
 STUDY = "linalg"
@@ -158,7 +157,7 @@ def networks(spec: Model) -> dict[int, Seq2Seq]:
     return {number: codecs.build(number) for number in range(1, spec.seeds + 1)}
 
 
-def trainer(spec: Model, device: str, team: Team = ALONE) -> Trainer:
+def trainer(spec: Model, device: str) -> Trainer:
     """Prepare a training; its data come from its specification alone."""
     codecs, shown = Codecs(spec), curve_sets(spec)
 
@@ -175,11 +174,10 @@ def trainer(spec: Model, device: str, team: Team = ALONE) -> Trainer:
             spec.schedule,
             Translation(PADDING, spec.precision),
             Descent(spec.schedule.clip_norm),
-            team,
         )
         for number, network in networks(spec).items()
     }
-    return Trainer(learners, spec, measure, team, partial(device_joules, device))
+    return Trainer(learners, spec, measure, partial(gpus.joules, device))
 
 
 def _block(
