@@ -105,12 +105,6 @@ def test_the_plan_marks_what_is_done_and_says_what_the_hours_rest_on(target, cap
     assert lines[-3] == "1.00e+06 FLOP/s, as given"
 
 
-def test_examples_a_second_are_those_of_the_first_table(books, target):
-    rate = plan.from_examples(books, "smoke", 10.0)
-    one = plan.cost(books, target.parent, NAME)
-    assert rate.hours(one.operations) == pytest.approx(one.examples / 10.0 / 3600)
-
-
 def test_a_measured_rate_is_told_from_the_share_that_is_assumed(books, monkeypatch):
     monkeypatch.setattr(plan.flops, "measured_rate", lambda precision: (2e9, precision))
     rate = plan.measured(books, "paper", 0.5)
