@@ -13,7 +13,7 @@ from mathprobe.cli import circuits as commands
 from mathprobe.interp.facts import Facts
 from mathprobe.nets.decoder import Decoder
 from mathprobe.spec import CircuitSearch
-from mathprobe.studies import arith
+from mathprobe.studies.arith import models
 
 PUBLISHED = "paper/published/quirke2024.yaml"
 TEMPLATE = "paper/templates/circuit.html.j2"
@@ -36,7 +36,7 @@ def mapped(known, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(commands, "load", lambda path: (known.spec, known.model))
         patch.setattr(commands, "set_up_torch", lambda threads: "cpu")
-        patch.setattr("mathprobe.studies.arith.build", bare)
+        patch.setattr("mathprobe.studies.arith.models.build", bare)
         run("arith_map", folder / "model", SETTINGS.json(), folder / "facts")
     named = "--name", "wired", "--digits", 2, "--template", TEMPLATE
     run("arith_draw", folder / "facts", folder / "circuit.html", *named)
@@ -90,7 +90,7 @@ def test_a_trained_model_of_the_smoke_scale_is_mapped(books, tmp_path, capsys):
     small = books.arith("smoke")
     name = next(iter(small.rows))
     spec = small.model(name)
-    network = arith.build(spec)
+    network = models.build(spec)
     path = tmp_path / "model.safetensors"
     checkpoint.save_model(path, {spec.seed: network}, {"spec": spec.plain()})
     run("arith_map", path, small.circuits().json(), tmp_path / "facts")

@@ -92,7 +92,7 @@ def test_every_room_is_on_a_floor():
 def test_training_needs_nothing_of_the_workflow():
     """`train`, `predict` and `score` run where only torch, numpy and scipy are."""
     allowed = {"mathprobe", "torch", "numpy", "scipy", "safetensors", "tqdm", "yaml"}
-    names = ("studies.linalg", "training", "checkpoint", "decoding", "progress", "cli")
+    names = ("studies.linalg.training", "studies.linalg.scoring", "progress", "cli")
     code = f"""
 import sys
 import {", ".join(f"mathprobe.{name}" for name in names)}

@@ -19,12 +19,14 @@ DECIDING = {  # the modules that decide a training's result, by study
         *("linalg/laws.py", "linalg/encodings.py", "linalg/codec.py"),
         *("linalg/tasks.py", "linalg/draws.py", "linalg/scores.py"),
         "nets/seq2seq.py",
-        "studies/linalg.py",
+        *(f"studies/linalg/{name}.py" for name in ("__init__", "data", "codecs")),
+        *(f"studies/linalg/{name}.py" for name in ("models", "training")),
     ),
     "arith": (
         *_ENGINE,
         *("arith/tokens.py", "arith/questions.py", "nets/decoder.py"),
-        *("nets/taps.py", "nets/insertion.py", "studies/arith.py"),
+        *("nets/taps.py", "nets/insertion.py"),
+        *(f"studies/arith/{name}.py" for name in ("__init__", "models", "training")),
     ),
 }
 VERSIONS = ("mathprobe", "torch", "numpy", "scipy")

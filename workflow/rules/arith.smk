@@ -44,7 +44,7 @@ rule arith_accuracy:
         model=f"{ARITH}/model.safetensors",
         code=code(
             *("intervals", "decoding", "arith/difficulty", "arith/questions"),
-            *("arith/tokens", "studies/arith"),
+            *("arith/tokens", "studies/arith/accuracy", "studies/arith/models"),
         ),
     output:
         f"{ARITH}/accuracy.csv",

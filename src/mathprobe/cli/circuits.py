@@ -24,7 +24,8 @@ def arith_map(args: Arguments) -> None:
     """Find what every node of a decoder does, and hold claims against it."""
     device = set_up_torch(args.threads)
     from mathprobe.arith import claims
-    from mathprobe.studies import arith, circuits, controls, findings, published_maps
+    from mathprobe.studies import circuits, controls, findings, published_maps
+    from mathprobe.studies.arith import models
 
     spec, network = load(args.model)
     settings = CircuitSearch.parse(args.spec)
@@ -34,7 +35,7 @@ def arith_map(args: Arguments) -> None:
     facts, layers = circuit.facts, spec.network.layers
     found = findings.found(facts)
     held = claims.evaluate(circuit.operations, layers, circuit.digits, found)
-    untrained = arith.build(spec).to(device).eval()
+    untrained = models.build(spec).to(device).eval()
     tables = {
         "positions": (circuit.positions, circuits.POSITION_COLUMNS),
         "controls": (controls.table(circuit, untrained), controls.COLUMNS),

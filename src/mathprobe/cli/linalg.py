@@ -26,10 +26,10 @@ def _spec_and_out(parser: Parser) -> None:
 @command(_spec_and_out)
 def testset(args: Arguments) -> None:
     """Make a test set."""
-    from mathprobe.studies import linalg
+    from mathprobe.studies.linalg import data
 
     spec = TestSet.parse(args.spec)
-    _save_with_spec(args.out, linalg.make_testset(spec), spec)
+    _save_with_spec(args.out, data.make_testset(spec), spec)
 
 
 def _conditions(parser: Parser) -> None:
@@ -42,9 +42,9 @@ def conditions(args: Arguments) -> None:
     """Sample matrices of every law and write quantiles of their condition numbers."""
     from mathprobe import catalog
     from mathprobe.paper import tables
-    from mathprobe.studies import linalg
+    from mathprobe.studies.linalg.conditions import condition_numbers
 
-    rows = linalg.condition_numbers(Conditions.parse(args.spec))
+    rows = condition_numbers(Conditions.parse(args.spec))
     beside = tables.condition_numbers(rows, catalog.read(args.published))
     files.write_csv(args.out, beside, tables.COLUMNS["condition_numbers"])
 
@@ -93,15 +93,16 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
 def train(args: Arguments) -> None:
     """Train a model, or go on where its training was stopped."""
     device = set_up_torch(args.threads)
-    from mathprobe.studies import linalg
+    from mathprobe.studies.linalg import STUDY
+    from mathprobe.studies.linalg.training import trainer as prepare
 
     spec = Model.parse(args.spec)
-    origin = training.origin(linalg.STUDY, args, device)
+    origin = training.origin(STUDY, args, device)
     label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
     with training.alone(args, spec, origin) as made:
         if made:
             return
-        trainer = linalg.trainer(spec, device)
+        trainer = prepare(spec, device)
         training.to_the_end(trainer, args, label, origin)
         training.keep(trainer, args, origin)
 
@@ -118,13 +119,13 @@ def predict(args: Arguments) -> None:
     """Have a trained model, and the oracle, answer test sets."""
     device = set_up_torch(args.threads)
     from mathprobe import checkpoint
-    from mathprobe.studies import linalg
+    from mathprobe.studies.linalg import models
 
     spec = Model.of(checkpoint.model_facts(args.model)["spec"])
-    seeds = linalg.networks(spec)
+    seeds = models.networks(spec)
     checkpoint.load_model(args.model, seeds)
     seeds = {number: network.to(device) for number, network in seeds.items()}
-    arrays = linalg.predictions(spec, seeds, _read_tests(args.tests, spec))
+    arrays = models.predictions(spec, seeds, _read_tests(args.tests, spec))
     _save_with_spec(args.out, arrays, spec)
 
 
@@ -140,13 +141,13 @@ def _score(parser: Parser) -> None:
 def score(args: Arguments) -> None:
     """Score predictions: a row per test law and tolerance."""
     from mathprobe.linalg import scores
-    from mathprobe.studies import linalg
+    from mathprobe.studies.linalg import scoring
 
     answers = files.load_arrays(args.predictions)
     spec = Model.parse(str(answers.pop("spec")))
-    measured = linalg.examples(spec, _read_tests(args.tests, spec), answers)
+    measured = scoring.examples(spec, _read_tests(args.tests, spec), answers)
     _save_with_spec(args.examples, measured, spec)
-    rows = linalg.score(measured, args.tolerances)
+    rows = scoring.score(measured, args.tolerances)
     files.write_csv(args.out, rows, scores.COLUMNS)
 
 
@@ -163,12 +164,13 @@ def _failures(parser: Parser) -> None:
 @command(_failures)
 def failures(args: Arguments) -> None:
     """Say what wrong answers keep, and how well condition numbers predict them."""
-    from mathprobe.studies import failures, linalg
+    from mathprobe.linalg.properties import PROPERTIES
+    from mathprobe.studies import failures
 
     measured = files.load_arrays(args.examples)
     spec = Model.parse(str(measured.pop("spec")))
-    if spec.data.task not in linalg.PROPERTIES:
-        known = ", ".join(linalg.PROPERTIES)
+    if spec.data.task not in PROPERTIES:
+        known = ", ".join(PROPERTIES)
         raise InputError(
             f"{args.examples}: task {spec.data.task!r} has no properties; {known} have"
         )
