@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mathprobe import catalog, files
 from mathprobe.interp.edits import Run
-from mathprobe.studies import arith
+from mathprobe.studies.arith import models
 from mathprobe.studies.circuits import Circuit, Trial
 
 CONFIG = Path(__file__).parent.parent / "config/config.yaml"
@@ -47,7 +47,7 @@ def main() -> None:
     args = parser.parse_args()
     books = catalog.load(CONFIG).arith("paper")
     spec = books.model(args.model)
-    circuit = Untrained(spec, arith.build(spec).eval(), books.circuits())
+    circuit = Untrained(spec, models.build(spec).eval(), books.circuits())
     stages: dict[str, Callable[[], object]] = {
         "questions": lambda: circuit.sample,
         "replacements": lambda: circuit.replacements,

@@ -26,7 +26,10 @@ from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.objectives import PRECISIONS
 from mathprobe.seeds import stream
 from mathprobe.spec import Model
-from mathprobe.studies import linalg
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.data import draw
+from mathprobe.studies.linalg.models import build, predict
+from mathprobe.studies.linalg.training import trainer
 
 REPEATS = 3
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -58,7 +61,7 @@ def generation(model: Model) -> dict[str, Any]:
     """Draw, solve and tokenise, on one thread where that is a processor."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    blocks = linalg.trainer(model, DEVICE).learners[1].blocks
+    blocks = trainer(model, DEVICE).learners[1].blocks
     ours = rate(lambda: blocks(1), BATCHES_PER_BLOCK * model.schedule.batch, 10)
     data = baseline.Data(model.data.n)
     plain = rate(lambda: data.batch(256), 256)
@@ -90,7 +93,7 @@ def peer(model: Model) -> baseline.Model:
 
 def ours(model: Model) -> Callable[[], None]:
     """Give an update of a model, data included."""
-    return linalg.trainer(model, DEVICE).step
+    return trainer(model, DEVICE).step
 
 
 def plain(model: Model) -> Callable[[], None]:
@@ -135,7 +138,7 @@ def example_flops(model: Model, batch: int = 8) -> float:
     """Count the floating-point operations of training on an example."""
     small = replace(model, seeds=1, schedule=replace(model.schedule, batch=batch))
     with FlopCounterMode(display=False) as counter:
-        linalg.trainer(small, "cpu").step()
+        trainer(small, "cpu").step()
     return counter.get_total_flops() / batch
 
 
@@ -158,10 +161,10 @@ def _peak_memory(side: Callable[[Model], Callable[[], None]], model: Model) -> f
 
 def decoding(model: Model, examples: int = 256) -> dict[str, Any]:
     """Answer test examples greedily."""
-    codecs = linalg.Codecs(model)
-    network = codecs.build(1).to(DEVICE)
-    matrix = linalg.draw(model.data, stream("benchmark", model.data.n), examples).matrix
-    made = rate(lambda: codecs.predict(network, matrix), examples)
+    codecs = Codecs(model)
+    network = build(codecs, 1).to(DEVICE)
+    matrix = draw(model.data, stream("benchmark", model.data.n), examples).matrix
+    made = rate(lambda: predict(codecs, network, matrix), examples)
     other = peer(model)
     source = baseline.Data(model.data.n).batch(examples)[0].to(DEVICE)
     length = codecs.target.length(*codecs.shape)

@@ -182,7 +182,7 @@ def circuits(scale: str) -> dict[str, list[dict]]:
 def runs(models: list[dict]) -> list[dict]:
     made = {
         **{"machine": "a_b", "cpu": "Cores & Co", "device": "cpu", "threads": 1},
-        **{"processes": 1, "precision": "float32", "seeds": 1, "attempts": 1},
+        **{"precision": "float32", "seeds": 1, "attempts": 1},
         **{"parameters": 301442, "examples": 400000, "seconds": 200.5},
         **{"examples_per_second": 1995.0, "finished": "2026-01-01"},
         **{"python": "3.11.7", "torch": "2.13.0", "revision": None, "clean": None},

@@ -25,7 +25,8 @@ from mathprobe.spec import (
     Questions,
     Steps,
 )
-from mathprobe.studies import arith
+from mathprobe.studies.arith import models, training
+from mathprobe.studies.arith.accuracy import ALL, accuracy, nines
 from mathprobe.training import Interrupted
 
 LAYOUT = Layout(2)
@@ -55,7 +56,9 @@ def child(mode, every=3, **changes):
 
 
 def prepared(spec):
-    return arith.trainer(spec, "cpu", arith.build(PARENT) if spec.insertion else None)
+    return training.trainer(
+        spec, "cpu", models.build(PARENT) if spec.insertion else None
+    )
 
 
 SPECS = [PARENT, described(shares=MIXED, grokfast=GROKFAST), child(1), child(3)]
@@ -125,7 +128,7 @@ def test_an_update_is_that_of_plain_torch(keeps):
     """Cross-entropy of the answer, AdamW; GrokFast adds twice a mean of gradients."""
     grokfast = None if keeps is None else GrokFast(0.9, 2.0, keeps)
     spec = described(grokfast=grokfast)
-    ours, network = prepared(spec).learners[7], arith.build(spec)
+    ours, network = prepared(spec).learners[7], models.build(spec)
     adam = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.1)
     means = {}
     for update in range(4):
@@ -153,7 +156,7 @@ def test_an_update_is_that_of_plain_torch(keeps):
 @pytest.mark.parametrize("mode", INSERTIONS)
 def test_a_parent_is_written_again_where_the_mode_says(mode):
     trainer = prepared(child(mode, every=3))
-    learner, parent = trainer.learners[7], arith.build(PARENT).blocks[0]
+    learner, parent = trainer.learners[7], models.build(PARENT).blocks[0]
     block = learner.network.blocks[0]
     _, parts = INSERTIONS[mode]
     held = {}
@@ -182,7 +185,7 @@ def test_a_parent_is_written_again_where_the_mode_says(mode):
 )
 def test_a_parent_that_is_missing_or_not_wanted_is_refused(spec, parent, told):
     with pytest.raises(InputError, match=told):
-        arith.trainer(spec, "cpu", parent and arith.build(parent))
+        training.trainer(spec, "cpu", parent and models.build(parent))
 
 
 def test_stored_weights_are_those_of_the_training(tmp_path):
@@ -191,7 +194,7 @@ def test_stored_weights_are_those_of_the_training(tmp_path):
     learner = trainer.learners[7]
     path = tmp_path / "model.safetensors"
     checkpoint.save_model(path, {7: learner.network}, {"spec": child(1).plain()})
-    again = arith.build(child(1))
+    again = models.build(child(1))
     facts = checkpoint.load_model(path, {7: again})
     assert ArithModel.of(facts["spec"]) == child(1)
     assert equal(again.state_dict(), learner.network.state_dict())
@@ -205,23 +208,23 @@ def wrong_where_units_are_nine(model, ids, length):
 
 
 def test_fails_are_counted_class_by_class(monkeypatch):
-    monkeypatch.setattr(arith, "complete", wrong_where_units_are_nine)
+    monkeypatch.setattr(models, "complete", wrong_where_units_are_nine)
     spec, test = described(shares=MIXED), Accuracy(1000, 8, ENRICHMENT)
-    rows = list(arith.accuracy(spec, arith.build(spec), test))
-    one = arith.of_one("addition", 2, ENRICHMENT)
+    rows = list(accuracy(spec, models.build(spec), test))
+    one = questions.of_one("addition", 2, ENRICHMENT)
     streams = [stream("arith", "accuracy", "addition", 2, block) for block in range(2)]
     ids = torch.cat([questions.draw(one, rng, 64, 8) for rng in streams])[:1000]
     parts = LAYOUT.split(ids)
     level = classes("addition", parts.first, parts.second)
     for row in (row for row in rows if row["operation"] == "addition"):
         mine = torch.ones(1000, dtype=torch.bool)
-        if row["class"] != arith.ALL:
+        if row["class"] != ALL:
             mine = level == CLASSES.index(row["class"])
         fails = int((parts.first[mine][:, 1] == 9).sum())
         found = row["questions"], row["fails"], row["malformed"]
         assert found == (int(mine.sum()), fails, fails)
         assert row["low"] <= row["per_million"] <= row["high"]
-    every = [row for row in rows if row["class"] == arith.ALL]
+    every = [row for row in rows if row["class"] == ALL]
     assert [row["operation"] for row in every] == list(MIXED)
     assert all(row["questions"] == 1000 and row["fails"] > 0 for row in every)
 
@@ -235,7 +238,7 @@ def test_fails_are_counted_class_by_class(monkeypatch):
     ],
 )
 def test_nines_are_counted_as_the_paper_names_them(fails, asked, expected):
-    assert arith.nines(fails, asked) == expected
+    assert nines(fails, asked) == expected
 
 
 def test_training_learns(tmp_path):

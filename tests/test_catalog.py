@@ -205,6 +205,7 @@ BAD = {
     "scales.demo.threads": (1, "scales.demo: .*'threads' was unexpected"),
     "scales.Big": ({}, "'Big' does not match"),
     "scales.large": ({}, "config.compute: .*large is in one of them only"),
+    "compute.paper.train.gpus": (2, "train.gpus: 2 is greater than the maximum of 1"),
     "compute.demo.train.threads": (0, r"compute\.\w+\.train.threads: 0 is less than"),
     "nonsense": (1, "'nonsense' was unexpected"),
 }

@@ -5,8 +5,11 @@ import dataclasses
 import pytest
 import torch
 
+from mathprobe.linalg.scores import relative_error
 from mathprobe.spec import Ceilings, Draw, Question, Side, TestSet
-from mathprobe.studies import ceilings, linalg
+from mathprobe.studies import ceilings
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.data import make_testset
 
 THREE = Side("fp15", 3), Side("p1000", 3)
 
@@ -41,19 +44,19 @@ def test_to_answer_what_the_tokens_say_is_never_worse_than_the_label():
         assert row["low"] > row["label_high"]
 
 
-def test_errors_are_those_of_the_judge_and_the_oracle():
+def test_errors_are_those_of_the_oracle_and_of_the_label():
     asked = question("eigenvectors", "laplace", n=3, examples=200)
-    codecs, (matrix, answer) = linalg.Codecs(asked), ceilings.drawn(asked)
+    codecs, (matrix, answer) = Codecs(asked), ceilings.drawn(asked)
+    seen, label = codecs.rounded(matrix, answer)
     found = ceilings.errors(asked)
-    best = linalg.oracle(codecs, matrix)
-    assert torch.equal(found["oracle"], linalg.judge(codecs, matrix, answer, best))
-    label = codecs.target.rounded(answer)
-    assert torch.equal(found["label"], linalg.judge(codecs, matrix, answer, label))
+    for who, made in (("oracle", codecs.oracle(matrix)), ("label", label)):
+        expected = relative_error("eigenvectors", seen, label, made)
+        assert torch.equal(found[who], expected)
 
 
 def test_what_is_drawn_is_the_test_set_of_the_files():
     asked = question("inverse", "uniform_coefficients", examples=50)
-    stored = linalg.make_testset(TestSet(asked.data, 50))
+    stored = make_testset(TestSet(asked.data, 50))
     matrix, answer = ceilings.drawn(asked)
     assert (matrix.numpy() == stored["matrix"]).all()
     assert (answer.numpy() == stored["answer"]).all()

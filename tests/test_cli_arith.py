@@ -11,7 +11,7 @@ from test_cli import refused, run
 from mathprobe import cli, files
 from mathprobe.cli import arith as commands
 from mathprobe.cli import kept
-from mathprobe.studies import arith
+from mathprobe.studies.arith import accuracy as counted
 
 
 def train_arguments(spec, folder, parent=None):
@@ -73,11 +73,11 @@ def test_a_stored_model_is_read_back(trained, child):
 
 def test_accuracy_has_all_operations_and_their_classes(accuracy, books):
     asked = books.arith("smoke").accuracy().questions
-    assert tuple(accuracy[0]) == arith.COLUMNS
+    assert tuple(accuracy[0]) == counted.COLUMNS
     for operation in ("addition", "subtraction"):
         rows = [row for row in accuracy if row["operation"] == operation]
         total, *classes = rows
-        assert total["class"] == arith.ALL
+        assert total["class"] == counted.ALL
         assert int(total["questions"]) == asked
         for count in ("questions", "fails", "malformed"):
             assert int(total[count]) == sum(int(row[count]) for row in classes)

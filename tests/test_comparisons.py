@@ -1,6 +1,6 @@
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.studies.comparisons import compare, reuse, summary
+from mathprobe.studies.comparisons import reuse, summary
 
 A, B, C, D = (Node.of(f"P12{part}") for part in ("L0H0", "L0H1", "L0MLP", "L1H3"))
 
@@ -54,21 +54,6 @@ def test_a_map_is_summed_up():
         "nodes for 2 of 3 classes": (0, 3),
         "nodes for 3 of 3 classes": (1, 3),
         "clauses of addition": (1, 2),
-    }
-
-
-def test_two_maps_are_set_side_by_side():
-    rows = {
-        (row["quantity"], row["of"]): (row["first"], row["second"], row["both"])
-        for row in compare(PARENT, CHILD)
-    }
-    assert rows == {
-        ("useful", "head"): (2, 2, 1),
-        ("useful", "mlp"): (1, 1, 1),
-        ("does", "MD"): (0, 1, 0),
-        ("does", "ND"): (0, 1, 0),
-        ("does", "SA"): (1, 1, 1),
-        ("does", "ST"): (1, 0, 0),
     }
 
 

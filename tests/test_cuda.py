@@ -16,7 +16,9 @@ from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.seeds import stream
 from mathprobe.spec import Enrichment, Questions
-from mathprobe.studies import arith, linalg
+from mathprobe.studies.arith import models, training
+from mathprobe.studies.linalg.data import draw
+from mathprobe.studies.linalg.training import trainer as prepare
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="there is no CUDA device"
@@ -54,7 +56,7 @@ def test_eigenvalues_that_laws_chose_are_those_of_their_matrices():
 def test_scores_are_those_of_a_processor(task, books):
     law = "laplace" if TASKS[task].symmetric else "uniform_coefficients"
     data = books.testset("smoke", task, law, 4).data
-    matrix, answer, _ = linalg.draw(data, stream("cuda", task), 200)
+    matrix, answer, _ = draw(data, stream("cuda", task), 200)
     guess = answer * (1.0 + 0.05 * torch.randn(answer.shape, generator=stream("cuda")))
     here = relative_error(task, matrix, answer, guess)
     there = relative_error(task, *(x.cuda() for x in (matrix, answer, guess)))
@@ -75,7 +77,7 @@ def test_questions_are_answered_and_classed_as_by_a_processor(operation, mixing)
 
 
 def trainer(spec, **changes):
-    return linalg.trainer(dataclasses.replace(spec, **changes), "cuda")
+    return prepare(dataclasses.replace(spec, **changes), "cuda")
 
 
 def same(one, other):
@@ -108,9 +110,9 @@ def test_a_captured_update_is_the_plain_one(smoke_model, precision, recwarn):
 def test_a_captured_update_of_a_decoder_is_the_plain_one(books, place, recwarn):
     small = books.arith("smoke")
     spec = small.model(list(small.rows)[place])
-    parent = spec.insertion and arith.build(spec.insertion.parent)
+    parent = spec.insertion and models.build(spec.insertion.parent)
     captured, plain = (
-        arith.trainer(spec, "cuda", parent).learners[spec.seed] for _ in range(2)
+        training.trainer(spec, "cuda", parent).learners[spec.seed] for _ in range(2)
     )
     check_updates(captured, plain, recwarn)
 

@@ -9,7 +9,10 @@ from made_up import CATALOG, PROJECT, PUBLISHED
 
 from mathprobe import files
 from mathprobe.paper import notebooks, tables
-from mathprobe.studies import failures, linalg
+from mathprobe.studies import failures
+from mathprobe.studies.linalg import scoring
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.data import make_testset
 
 NOTEBOOKS = PROJECT / "paper" / "notebooks"
 HOME = {"eigenvectors": "uniform_wigner", "inverse": "uniform_coefficients"}
@@ -29,13 +32,13 @@ def written(folder, task, answers):
     """Write what a run leaves of a model; give the notebooks' parameters."""
     law = HOME[task]
     spec = CATALOG.model("demo", task, law, 2, "base")
-    test = linalg.make_testset(CATALOG.testset("demo", task, law, 2))
+    test = make_testset(CATALOG.testset("demo", task, law, 2))
     test = {
         name: values[:60] if values.ndim else values for name, values in test.items()
     }
-    best = linalg.oracle(linalg.Codecs(spec), torch.from_numpy(test["matrix"])).numpy()
+    best = Codecs(spec).oracle(torch.from_numpy(test["matrix"])).numpy()
     made = {f"{law}.prediction": spoiled(best, answers), f"{law}.oracle": best}
-    measured = linalg.examples(spec, {law: test}, made)
+    measured = scoring.examples(spec, {law: test}, made)
     told = failures.tables(spec, measured, [0.05, 0.01])
     home = failures.home(spec, measured, {law: test}, made)
     parameters = {"homes": folder / task / "base" / "home.npz"}

@@ -3,7 +3,10 @@ import torch
 
 from mathprobe.linalg import scores
 from mathprobe.spec import TestSet
-from mathprobe.studies import failures, linalg
+from mathprobe.studies import failures
+from mathprobe.studies.linalg import scoring
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.data import make_testset
 
 
 @pytest.fixture(scope="module")
@@ -13,21 +16,21 @@ def spec(books):
 
 @pytest.fixture(scope="module")
 def tests(spec):
-    return {"uniform_wigner": linalg.make_testset(TestSet(spec.data, 40))}
+    return {"uniform_wigner": make_testset(TestSet(spec.data, 40))}
 
 
 @pytest.fixture(scope="module")
 def answers(spec, tests):
     """A seed that is the oracle, one whose answers are malformed, and the oracle."""
     test = tests["uniform_wigner"]
-    best = linalg.oracle(linalg.Codecs(spec), torch.from_numpy(test["matrix"]))
+    best = Codecs(spec).oracle(torch.from_numpy(test["matrix"]))
     made = torch.stack([best, torch.full_like(best, torch.nan)]).numpy()
     return {"uniform_wigner.prediction": made, "uniform_wigner.oracle": best.numpy()}
 
 
 @pytest.fixture(scope="module")
 def judged(spec, tests, answers):
-    return linalg.examples(spec, tests, answers)
+    return scoring.examples(spec, tests, answers)
 
 
 def test_the_oracle_is_measured_as_the_seeds_are(judged):

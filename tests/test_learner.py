@@ -4,11 +4,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mathprobe.studies import linalg
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.models import build
+from mathprobe.studies.linalg.training import trainer
 
 
 def learner(spec, seed=1):
-    return linalg.trainer(spec, "cpu").learners[seed]
+    return trainer(spec, "cpu").learners[seed]
 
 
 def changed(spec, **changes):
@@ -16,14 +18,14 @@ def changed(spec, **changes):
 
 
 def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
-    alone = linalg.trainer(changed(smoke_model, seeds=1), "cpu")
-    together = linalg.trainer(changed(smoke_model, seeds=3), "cpu")
+    alone = trainer(changed(smoke_model, seeds=1), "cpu")
+    together = trainer(changed(smoke_model, seeds=3), "cpu")
     for _ in range(3):
         alone.step()
         together.step()
     mine, same, other = (
-        trainer.learners[seed].tensors()
-        for trainer, seed in ((alone, 1), (together, 1), (together, 2))
+        one.learners[seed].tensors()
+        for one, seed in ((alone, 1), (together, 1), (together, 2))
     )
     assert all(torch.equal(mine[name], same[name]) for name in mine)
     assert not torch.equal(mine["loss_sum"], other["loss_sum"])
@@ -32,7 +34,7 @@ def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
 def test_an_update_is_that_of_plain_torch(smoke_model):
     """Mean cross-entropy, gradients clipped in norm, Adam with the schedule's rate."""
     ours = learner(smoke_model)
-    network = linalg.Codecs(smoke_model).build(1)
+    network = build(Codecs(smoke_model), 1)
     adam = torch.optim.Adam(network.parameters())
     for update in range(3):
         batch = smoke_model.schedule.batch

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from mathprobe import catalog, cli, files, plan
-from mathprobe.studies import arith
-from mathprobe.studies.linalg import Codecs
+from mathprobe.studies.arith.models import build as build_decoder
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.models import build
 
 PUBLISHED = catalog.read("paper/published/charton2022.yaml")
 NAME = {"task": "eigenvalues", "law": "laplace", "n": 2, "recipe": "base"}
@@ -75,11 +76,11 @@ def test_seeds_and_examples_multiply(books, target):
 @pytest.mark.parametrize("scale", ["paper", "smoke"])
 def test_parameters_are_those_of_the_networks(books, scale):
     model = books.model(scale, **NAME)
-    network = Codecs(model).build(1)
+    network = build(Codecs(model), 1)
     counted = sum(parameter.numel() for parameter in network.parameters())
     assert plan.parameters(model) == model.seeds * counted
     one = books.arith_model(scale, next(iter(books.arith(scale).rows)))
-    counted = sum(parameter.numel() for parameter in arith.build(one).parameters())
+    counted = sum(parameter.numel() for parameter in build_decoder(one).parameters())
     assert plan.arith_parameters(one) == counted
 
 
@@ -103,12 +104,6 @@ def test_the_plan_marks_what_is_done_and_says_what_the_hours_rest_on(target, cap
     assert row.split()[-7:-5] == ["1", "8,960"]
     assert left == pytest.approx(whole * 6 / 7, rel=1e-2)
     assert lines[-3] == "1.00e+06 FLOP/s, as given"
-
-
-def test_examples_a_second_are_those_of_the_first_table(books, target):
-    rate = plan.from_examples(books, "smoke", 10.0)
-    one = plan.cost(books, target.parent, NAME)
-    assert rate.hours(one.operations) == pytest.approx(one.examples / 10.0 / 3600)
 
 
 def test_a_measured_rate_is_told_from_the_share_that_is_assumed(books, monkeypatch):

@@ -1,14 +1,18 @@
 import dataclasses
 
+import grimp
 import pytest
 import torch
 
 from mathprobe.intervals import quantile_ranks
 from mathprobe.linalg.encodings import ENCODINGS, Positional
 from mathprobe.linalg.laws import IID, LAWS
+from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS, Task
 from mathprobe.spec import Conditions, Draw, Side, TestSet
-from mathprobe.studies import linalg
+from mathprobe.studies.linalg import conditions, models, scoring, training
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.data import make_testset
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +21,17 @@ def demo(books):
 
 
 def drawn(law, n=2, examples=4000):
-    return linalg.make_testset(TestSet(Draw("eigenvalues", law, n, n, {}), examples))
+    return make_testset(TestSet(Draw("eigenvalues", law, n, n, {}), examples))
 
 
 def pair(test):
     return (torch.from_numpy(test[name]) for name in ("matrix", "answer"))
+
+
+def errors(codecs, matrix, answer, prediction):
+    """Measure predictions as the tokens show them."""
+    task = codecs.model.data.task
+    return relative_error(task, *codecs.rounded(matrix, answer), prediction)
 
 
 def accuracy(error):
@@ -33,9 +43,9 @@ def test_test_sets_do_not_depend_on_models_and_repeat():
 
 
 def test_training_data_are_not_the_test_set(demo):
-    trainer = linalg.trainer(demo, "cpu")
+    trainer = training.trainer(demo, "cpu")
     source, target = trainer.learners[1].blocks(0)
-    codecs = linalg.Codecs(demo)
+    codecs = Codecs(demo)
     tested = codecs.source.encode(torch.from_numpy(drawn("laplace")["matrix"]))
     both = torch.cat([source, tested]).unique(dim=0)
     assert len(both) > 0.99 * (len(source) + len(tested))
@@ -43,7 +53,7 @@ def test_training_data_are_not_the_test_set(demo):
 
 
 def test_curves_are_measured_on_sets_of_their_own(demo):
-    shown = linalg.curve_sets(demo)
+    shown = training.curve_sets(demo)
     assert list(shown) == demo.curve.tests
     matrix, answer = shown["semicircle"]
     assert len(matrix) == len(answer) == demo.curve.examples
@@ -54,41 +64,44 @@ def test_curves_are_measured_on_sets_of_their_own(demo):
 def test_curve_sets_follow_the_settings_of_their_laws(demo):
     settings = {**demo.curve.law_settings, "semicircle": {"bound": 5.0}}
     curve = dataclasses.replace(demo.curve, law_settings=settings)
-    changed = linalg.curve_sets(dataclasses.replace(demo, curve=curve))["semicircle"][0]
-    torch.testing.assert_close(2 * changed, linalg.curve_sets(demo)["semicircle"][0])
+    changed, plain = (
+        training.curve_sets(one)["semicircle"][0]
+        for one in (dataclasses.replace(demo, curve=curve), demo)
+    )
+    torch.testing.assert_close(2 * changed, plain)
 
 
 def test_blocks_repeat_and_differ(demo):
-    blocks = linalg.trainer(demo, "cpu").learners[1].blocks
+    blocks = training.trainer(demo, "cpu").learners[1].blocks
     assert torch.equal(blocks(3)[0], blocks(3)[0])
     assert not torch.equal(blocks(3)[0], blocks(4)[0])
 
 
 def test_the_exact_answer_through_the_encoding_is_always_right(demo):
-    codecs = linalg.Codecs(demo)
+    codecs = Codecs(demo)
     matrix, answer = pair(drawn("laplace"))
     rounded = codecs.target.decode(codecs.target.encode(answer), 2, 1)[0]
-    assert linalg.judge(codecs, matrix, answer, rounded).abs().max() == 0.0
+    assert errors(codecs, matrix, answer, rounded).abs().max() == 0.0
 
 
 def test_the_demo_ceiling_is_about_96_percent(demo):
-    codecs = linalg.Codecs(demo)
+    codecs = Codecs(demo)
     matrix, answer = pair(drawn("laplace"))
-    error = linalg.judge(codecs, matrix, answer, linalg.oracle(codecs, matrix))
+    error = errors(codecs, matrix, answer, codecs.oracle(matrix))
     assert 0.95 < accuracy(error) < 0.98
 
 
 def test_three_digits_hardly_bind(demo):
     side = Side("p1000", 3)
-    codecs = linalg.Codecs(dataclasses.replace(demo, input=side, output=side))
+    codecs = Codecs(dataclasses.replace(demo, input=side, output=side))
     matrix, answer = pair(drawn("laplace"))
-    error = linalg.judge(codecs, matrix, answer, linalg.oracle(codecs, matrix))
+    error = errors(codecs, matrix, answer, codecs.oracle(matrix))
     assert accuracy(error) > 0.99
 
 
 def test_a_network_repeats_from_its_seed(demo):
     seeds = 1, 1, 2
-    first, again, other = (linalg.Codecs(demo).build(s).state_dict() for s in seeds)
+    first, again, other = (models.build(Codecs(demo), s).state_dict() for s in seeds)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["output_bias"], other["output_bias"])
 
@@ -97,18 +110,18 @@ def test_building_leaves_the_global_stream_alone(demo):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    linalg.Codecs(demo).build(1)
+    models.build(Codecs(demo), 1)
     assert torch.equal(torch.rand(1), expected)
 
 
 def test_what_is_malformed_is_counted(demo):
-    codecs = linalg.Codecs(demo)
-    network = codecs.build(1)
+    codecs = Codecs(demo)
+    network = models.build(codecs, 1)
     with torch.no_grad():
         network.output_bias[0] = 1e6  # nothing but end tokens
     test = {"laplace": drawn("laplace", examples=20)}
-    answers = linalg.predictions(demo, {1: network}, test)
-    rows = list(linalg.score(linalg.examples(demo, test, answers), [0.05]))
+    answers = models.predictions(demo, {1: network}, test)
+    rows = list(scoring.score(scoring.examples(demo, test, answers), [0.05]))
     assert rows[0]["malformed"] == 1.0
     assert rows[0]["correct"] == 0
     assert rows[0]["oracle"] > 0.5
@@ -137,20 +150,20 @@ def test_a_new_task_law_and_encoding_are_trained_and_scored(smoke_model, monkeyp
     data = Draw("diagonal", "signs", 3, 2, {})
     schedule = dataclasses.replace(spec.schedule, examples=64 * 60, learning_rate=1e-2)
     spec = dataclasses.replace(spec, data=data, schedule=schedule)
-    trainer = linalg.trainer(spec, "cpu")
+    trainer = training.trainer(spec, "cpu")
     for _ in range(spec.schedule.updates):
         trainer.step()
     seeds = {number: one.network for number, one in trainer.learners.items()}
-    test = {"signs": linalg.make_testset(TestSet(data, 200))}
-    answers = linalg.predictions(spec, seeds, test)
-    rows = list(linalg.score(linalg.examples(spec, test, answers), [0.05]))
+    test = {"signs": make_testset(TestSet(data, 200))}
+    answers = models.predictions(spec, seeds, test)
+    rows = list(scoring.score(scoring.examples(spec, test, answers), [0.05]))
     assert [row["oracle"] for row in rows] == [1.0, 1.0]
     assert all(row["accuracy"] > 0.2 for row in rows)  # a quarter by guessing the signs
 
 
 @pytest.fixture(scope="module")
 def measured():
-    rows = linalg.condition_numbers(Conditions(5, 10_000, {}))
+    rows = conditions.condition_numbers(Conditions(5, 10_000, {}))
     return {(row["law"], row["quantile"]): row for row in rows}
 
 
@@ -169,14 +182,14 @@ PRINTED = {  # Charton 2022, table 4
 @pytest.mark.parametrize("place", range(3))
 def test_table_4_is_met_within_sampling_error(measured, law, place):
     """Two samples of 10 000: their difference has sqrt 2 times the error of one."""
-    row = measured[law, linalg.QUANTILES[place]]
+    row = measured[law, conditions.QUANTILES[place]]
     error = (row["high"] - row["low"]) / (2 * 1.96)
     assert abs(row["value"] - PRINTED[law][place]) < 3.5 * 2**0.5 * error
 
 
 def test_uniform_coefficients_miss_table_4():
     settings = {"semicircle": {"coefficients": "uniform"}}
-    rows = linalg.condition_numbers(Conditions(5, 10_000, settings))
+    rows = conditions.condition_numbers(Conditions(5, 10_000, settings))
     median = rows[0]
     assert (median["law"], median["quantile"]) == ("semicircle", 0.5)
     assert median["high"] < 9.2 < PRINTED["semicircle"][0]
@@ -186,6 +199,35 @@ def test_only_marchenko_pastur_is_ever_rejected(measured):
     rejected = {law: row["rejected"] for (law, _), row in measured.items()}
     assert 0 < rejected.pop("marchenko_pastur") < 300
     assert set(rejected.values()) == {0}
+
+
+UNRELATED = {  # what a module must not depend on, at any depth
+    "linalg.data": ("nets", "linalg.encodings", "linalg.scores", "training", "learner"),
+    "linalg.codecs": ("nets", "linalg.scores", "training", "learner"),
+    "linalg.models": ("linalg.scores", "linalg.laws", "training", "learner"),
+    "linalg.scoring": ("nets", "linalg.laws", "training", "learner"),
+    "linalg.training": ("linalg.properties", "linalg.verifiers"),
+    "linalg.conditions": ("nets", "linalg.encodings", "training", "learner"),
+    "ceilings": ("nets", "training", "learner"),
+    "evidence": ("nets", "training", "learner"),
+    "failures": ("nets", "training", "learner"),
+    "arith.models": ("training", "learner", "arith.questions"),
+    "arith.accuracy": ("training", "learner", "objectives"),
+    "arith_evidence": ("nets", "training", "learner", "paper"),
+    "circuits": ("training", "learner", "paper"),
+    "comparisons": ("nets", "paper"),
+}
+
+
+@pytest.mark.parametrize("module", UNRELATED)
+def test_a_job_depends_only_on_what_decides_its_result(module):
+    graph = grimp.build_graph("mathprobe", cache_dir=None)
+    known = graph.find_upstream_modules(f"mathprobe.studies.{module}")
+    for other in UNRELATED[module]:
+        name = f"mathprobe.{other}"
+        found = {one for one in known if one == name or one.startswith(f"{name}.")}
+        assert name in graph.modules
+        assert not found
 
 
 def test_scores_agree_with_the_ranks_of_their_module():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mathprobe.errors import InputError
-from mathprobe.studies import linalg
+from mathprobe.studies.linalg import training
 from mathprobe.training import Interrupted
 
 NEVER = 1e9  # seconds
@@ -16,7 +16,7 @@ NEVER = 1e9  # seconds
 @pytest.fixture
 def fresh(smoke_model):
     def make(**changes):
-        return linalg.trainer(dataclasses.replace(smoke_model, **changes), "cpu")
+        return training.trainer(dataclasses.replace(smoke_model, **changes), "cpu")
 
     return make
 

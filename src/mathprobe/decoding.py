@@ -47,15 +47,14 @@ def _greedy_chunk(model: Seq2Seq, source: Tensor, start: int, length: int) -> Te
 
 def _empty(attention: Attention, memory: Tensor, length: int) -> KeysValues:
     width = attention.out.in_features // attention.heads
-    shape = len(memory), attention.heads, length, width
+    shape = len(memory), length, attention.heads, width
     return KeysValues(memory.new_zeros(shape), memory.new_zeros(shape))
 
 
 def _extend(cache: KeysValues, new: KeysValues, step: int) -> KeysValues:
     """Write one position into the cache and give what is filled by now."""
-    cache.keys[:, :, step : step + 1] = new.keys
-    cache.values[:, :, step : step + 1] = new.values
-    return KeysValues(cache.keys[:, :, : step + 1], cache.values[:, :, : step + 1])
+    cache.keys[:, step], cache.values[:, step] = new.keys[:, 0], new.values[:, 0]
+    return KeysValues(cache.keys[:, : step + 1], cache.values[:, : step + 1])
 
 
 @torch.inference_mode()

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from mathprobe.objectives import Batch, Objective
 from mathprobe.spec import GrokFast, Schedule, Steps
-from mathprobe.team import ALONE, Team
 
 BATCHES_PER_BLOCK = 64  # data is drawn in blocks; part of what fixes the result
 MEAN = "gradient_mean"  # in the state of a parameter
@@ -47,17 +46,14 @@ class Learner:
         schedule: Schedule | Steps,
         objective: Objective,
         descent: Descent,
-        team: Team = ALONE,
         before: Callable[[int], None] = lambda update: None,
     ) -> None:
         """Prepare; `before` is called before each update and may write weights."""
         self.network, self.blocks, self.schedule = network, blocks, schedule
-        self.objective, self.descent, self.team = objective, descent, team
-        self.before = before
+        self.objective, self.descent, self.before = objective, descent, before
         self.device = next(network.parameters()).device
-        self._reached = team.share(network)
         self._rate = torch.zeros((), device=self.device)
-        self._captures = self.device.type == "cuda" and team.size == 1
+        self._captures = self.device.type == "cuda"
         self.optimiser = _adam(network, self._rate, descent, self._captures)
         self.loss_sum = torch.zeros(
             objective.shape, dtype=torch.float64, device=self.device
@@ -121,16 +117,14 @@ class Learner:
 
     def _update(self, batch: Batch) -> None:
         self.optimiser.zero_grad()
-        part = tuple(self.team.part(ids) for ids in batch)
-        losses = self.objective(self.network, self._reached, part, batch)
-        # DDP takes the mean over processes of what is a sum.
-        (losses.mean() * self.team.size).backward()
+        losses = self.objective(self.network, batch)
+        losses.mean().backward()
         if self.descent.grokfast:
             self._amplify(self.descent.grokfast)
         if self.descent.clip_norm:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.descent.clip_norm)
         self.optimiser.step()
-        self.loss_sum += self.team.total(losses.detach())
+        self.loss_sum += losses.detach()
 
     def _amplify(self, grokfast: GrokFast) -> None:
         """Add the mean of the gradients so far, which the first one begins."""

@@ -14,17 +14,12 @@ Batch = tuple[Tensor, ...]
 
 
 class Objective(Protocol):
-    """Losses of a batch, or of one process's part of it; their mean is made smaller."""
+    """Losses of a batch; training minimises their mean."""
 
     shape: tuple[int, ...]  # of the losses
 
-    def __call__(
-        self, network: nn.Module, reached: nn.Module, part: Batch, whole: Batch
-    ) -> Tensor:
-        """Give the part's share of the mean losses of the whole batch.
-
-        `reached` is the network as it is called where several processes share it.
-        """
+    def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return the mean losses of a batch, of the shape above."""
         ...
 
 
@@ -36,16 +31,14 @@ class Translation:
     precision: str  # of the network's matrix products
     shape: ClassVar[tuple[int, ...]] = ()
 
-    def __call__(
-        self, network: nn.Module, reached: nn.Module, part: Batch, whole: Batch
-    ) -> Tensor:
-        """Give the mean over all words but padding."""
-        words = (whole[1][:, 1:] != self.padding).sum()
-        source, target = part
+    def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return the mean over all words but padding."""
+        source, target = batch
+        words = (target[:, 1:] != self.padding).sum()
         dtype = PRECISIONS[self.precision]
         with torch.autocast(source.device.type, dtype, enabled=dtype != torch.float32):
             mask = network.source_mask(source)
-            logits = reached(source, target[:, :-1], mask)
+            logits = network(source, target[:, :-1], mask)
         loss = functional.cross_entropy(
             logits.flatten(0, 1).float(),
             target[:, 1:].flatten(),
@@ -70,14 +63,12 @@ class Answers:
         """Give a loss for every answer token."""
         return (self.length,)
 
-    def __call__(
-        self, network: nn.Module, reached: nn.Module, part: Batch, whole: Batch
-    ) -> Tensor:
-        """Give the mean over questions of each token's loss [length]."""
-        (ids,) = part
+    def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return the mean over questions of each token's loss [length]."""
+        (ids,) = batch
         answer = ids[:, -self.length :]
-        logits = reached(ids[:, :-1])[:, -self.length :]
+        logits = network(ids[:, :-1])[:, -self.length :]
         losses = functional.cross_entropy(
             logits.double().flatten(0, 1), answer.flatten(), reduction="none"
         )
-        return losses.view_as(answer).sum(0) / len(whole[0])
+        return losses.view_as(answer).sum(0) / len(ids)

@@ -170,23 +170,11 @@ def once(costs: dict[str, list[Cost]]) -> list[Cost]:
     return list(dict.fromkeys(one for table in costs.values() for one in table))
 
 
-def _first(books: Catalog, scale: str) -> tuple[str, Model]:
-    """Give the first model of a scale's first table, and its question."""
-    entry = books.entries(scale, "ood")[0]
-    model = books.model(scale, **books.models(entry)[0])
-    return Entry("", entry["task"], entry["n"]).question, model
-
-
-def from_examples(books: Catalog, scale: str, examples: float) -> Rate:
-    """Turn the first table's examples a second into a rate for all tables."""
-    question, model = _first(books, scale)
-    said = f"from {examples:,.0f} examples/s of {question}, all seeds together"
-    return Rate(examples * per_example(model), said)
-
-
 def measured(books: Catalog, scale: str, reached: float) -> Rate:
     """Measure matrix products here, of which training reaches an assumed share."""
-    rate, how = flops.measured_rate(_first(books, scale)[1].precision)
+    entry = books.entries(scale, "ood")[0]
+    model = books.model(scale, **books.models(entry)[0])
+    rate, how = flops.measured_rate(model.precision)
     said = f"{reached:.0%} (--share, an assumption) of {rate:.2e} FLOP/s: {how}"
     return Rate(reached * rate, said)
 

@@ -12,19 +12,21 @@ from typing import Any
 
 PACKAGE = Path(__file__).parent
 _ENGINE = ("seeds.py", "spec.py", "decoding.py", "objectives.py", "learner.py")
-_ENGINE += ("team.py", "training.py", "nets/layers.py")
+_ENGINE += ("training.py", "nets/layers.py")
 DECIDING = {  # the modules that decide a training's result, by study
     "linalg": (
         *_ENGINE,
         *("linalg/laws.py", "linalg/encodings.py", "linalg/codec.py"),
         *("linalg/tasks.py", "linalg/draws.py", "linalg/scores.py"),
         "nets/seq2seq.py",
-        "studies/linalg.py",
+        *(f"studies/linalg/{name}.py" for name in ("__init__", "data", "codecs")),
+        *(f"studies/linalg/{name}.py" for name in ("models", "training")),
     ),
     "arith": (
         *_ENGINE,
         *("arith/tokens.py", "arith/questions.py", "nets/decoder.py"),
-        *("nets/taps.py", "nets/insertion.py", "studies/arith.py"),
+        *("nets/taps.py", "nets/insertion.py"),
+        *(f"studies/arith/{name}.py" for name in ("__init__", "models", "training")),
     ),
 }
 VERSIONS = ("mathprobe", "torch", "numpy", "scipy")

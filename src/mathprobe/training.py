@@ -23,9 +23,8 @@ from torch import nn
 
 from mathprobe import checkpoint
 from mathprobe.errors import InputError
-from mathprobe.learner import BATCHES_PER_BLOCK, Learner
+from mathprobe.learner import Learner
 from mathprobe.spec import ArithModel, Model
-from mathprobe.team import ALONE, Team
 
 WATCH_SECONDS = 1.0
 CURVE_COLUMNS = ("seed", "examples", "test", "accuracy", "malformed", "loss")
@@ -53,12 +52,11 @@ class Trainer:
         learners: dict[int, Learner],
         spec: Model | ArithModel,
         measure: Measure,
-        team: Team = ALONE,
         joules: Callable[[], float | None] = lambda: None,
         parts: Sequence[str] = (),
     ) -> None:
         """Prepare; a loss that has parts has them in columns of the curve."""
-        self.learners, self.spec, self.team = learners, spec, team
+        self.learners, self.spec = learners, spec
         self.schedule, self.measure = spec.schedule, measure
         self._parts = [f"loss_{part}" for part in parts]
         self.columns = (*CURVE_COLUMNS, *self._parts)
@@ -179,8 +177,7 @@ class Trainer:
                     self._check_finite(folder)
                     self.point()
                 done, now = self._is_done(), time.monotonic()
-                stops = self._stops(bool(stopped) or done)
-                stops = stops and not done
+                stops = bool(stopped) and not done
                 if stops or now - saved > save_every:
                     self._check_finite(folder)
                     checkpoint.save_state(folder, self.state())
@@ -190,13 +187,6 @@ class Trainer:
                 if now - watched > WATCH_SECONDS:
                     watch(self._progress())
                     watched = now
-
-    def follow(self) -> None:
-        """Make the updates that the leader of the team makes, and nothing else."""
-        while self.updates < self.schedule.updates:
-            self.step()
-            if self._stops(False):
-                break
 
     def _is_point(self) -> bool:
         last = self.updates == self.schedule.updates
@@ -209,13 +199,6 @@ class Trainer:
 
     def _last_point(self) -> list[dict[str, Any]]:
         return [p for p in self.curve if p["examples"] == self.curve[-1]["examples"]]
-
-    def _stops(self, told: bool) -> bool:
-        """Tell whether to stop here; a team asks its leader now and then."""
-        asks = self._is_point() or self.updates % BATCHES_PER_BLOCK == 0
-        if self.team.size > 1 and not asks:
-            return False
-        return self.team.agree(told)
 
     def _check_finite(self, folder: Path) -> None:
         if not all(learner.is_finite() for learner in self.learners.values()):

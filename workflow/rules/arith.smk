@@ -21,7 +21,7 @@ rule arith_train:
         "../../envs/python.yaml"
     threads: needs("train", "threads")
     resources:
-        gpu=at_most_one_gpu,
+        gpu=needs("train", "gpus"),
         mem_mb=needs("train", "mem_mb"),
         runtime=arith_minutes,
         slurm_extra=arith_nice,
@@ -44,7 +44,7 @@ rule arith_accuracy:
         model=f"{ARITH}/model.safetensors",
         code=code(
             *("intervals", "decoding", "arith/difficulty", "arith/questions"),
-            *("arith/tokens", "studies/arith"),
+            *("arith/tokens", "studies/arith/accuracy", "studies/arith/models"),
         ),
     output:
         f"{ARITH}/accuracy.csv",
@@ -151,16 +151,10 @@ rule arith_draw:
         map=[f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
         template=local("paper/templates/circuit.html.j2"),
         code=code(
-            *("paper/circuit_figures", "paper/circuit_page"),
-            *("paper/figures", "paper/quanta"),
+            *("paper/circuit_page", "paper/quanta"),
         ),
     output:
-        page=f"{ARITH}/circuit/circuit.html",
-        figures=[
-            f"{ARITH}/circuit/{name}.{kind}"
-            for name in catalog.arith.DRAWN
-            for kind in ["pdf", "svg"]
-        ],
+        f"{ARITH}/circuit/circuit.html",
     log:
         f"logs/{ARITH}/draw.log",
     benchmark:
@@ -169,10 +163,9 @@ rule arith_draw:
         "../../envs/python.yaml"
     params:
         facts=facts_folder,
-        folder=first_folder,
         digits=arith_digits,
     shell:
-        "python -m mathprobe arith_draw {params.facts} {params.folder}"
+        "python -m mathprobe arith_draw {params.facts} {output}"
         " --name {wildcards.model} --digits {params.digits}"
         " --template {input.template} > {log} 2>&1"
 
@@ -194,8 +187,8 @@ rule arith_reuse:
     conda:
         "../../envs/python.yaml"
     shell:
-        "python -m mathprobe arith_compare {input.child} {input.parent} {output}"
-        " --reuse > {log} 2>&1"
+        "python -m mathprobe arith_reuse {input.child} {input.parent} {output}"
+        " > {log} 2>&1"
 
 
 rule arith_findings:

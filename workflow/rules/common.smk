@@ -136,16 +136,10 @@ def assumed_rate(wildcards):
     return CATALOG.compute(wildcards.scale, "train")["flops_per_second"]
 
 
-def processes(wildcards):
-    """Give the processes of a training: one for every GPU, and one without any."""
-    return max(1, CATALOG.compute(wildcards.scale, "train")["gpus"])
-
-
 @cache
 def hours(scale, **name):
     """Guess how long a training takes, all seeds, at the rate that is assumed."""
-    train = CATALOG.compute(scale, "train")
-    rate = train["flops_per_second"] * max(1, train["gpus"])
+    rate = CATALOG.compute(scale, "train")["flops_per_second"]
     return plan.operations(CATALOG.model(scale, **name)) / rate / 3600
 
 

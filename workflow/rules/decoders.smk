@@ -47,11 +47,6 @@ def arith_files(wildcards):
     return files_in(wildcards.scale, folders, ["curve.csv", "accuracy.csv"])
 
 
-def at_most_one_gpu(wildcards):
-    """A decoder of arithmetic is too small for more."""
-    return min(1, CATALOG.compute(wildcards.scale, "train")["gpus"])
-
-
 def arith_search(wildcards):
     return CATALOG.arith(wildcards.scale).circuits().json()
 

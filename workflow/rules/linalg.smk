@@ -2,7 +2,7 @@
 WITHOUT_NETWORK = [  # what decides how exact answers score
     *("intervals", "linalg/codec", "linalg/draws", "linalg/encodings"),
     *("linalg/laws", "linalg/scores", "linalg/tasks"),
-    *("studies/linalg", "studies/ceilings"),
+    *("studies/linalg/codecs", "studies/linalg/data", "studies/ceilings"),
 ]
 
 
@@ -41,7 +41,6 @@ rule linalg_train:
     threads: needs("train", "threads")
     resources:
         gpu=needs("train", "gpus"),
-        processes=processes,
         mem_mb=needs("train", "mem_mb"),
         runtime=linalg_minutes,
         slurm_extra=linalg_nice,
@@ -54,7 +53,6 @@ rule linalg_train:
         "python -m mathprobe train {params.spec:q}"
         " --model {output.model} --curve {output.curve} --run {output.run}"
         " --state {params.state} --threads {threads}"
-        " --processes {resources.processes}"
         " --save-every {resources.save_every} 2>&1"
         " | (trap '' INT TERM USR1; exec tee {log})"
 
@@ -90,7 +88,8 @@ rule linalg_score:
         tests=testsets,
         code=code(
             *("intervals", "linalg/codec", "linalg/encodings", "linalg/properties"),
-            *("linalg/scores", "linalg/tasks", "linalg/verifiers", "studies/linalg"),
+            *("linalg/scores", "linalg/tasks", "linalg/verifiers"),
+            *("studies/linalg/codecs", "studies/linalg/scoring"),
         ),
     output:
         scores=f"{MODEL}/scores.csv",
@@ -117,7 +116,7 @@ rule linalg_failures:
         tests=testsets_at_home,
         code=code(
             *("intervals", "linalg/properties"),
-            *("linalg/verifiers", "studies/failures"),
+            *("linalg/verifiers", "studies/failures", "studies/linalg/scoring"),
         ),
     output:
         home=f"{MODEL}/home.npz",
@@ -146,7 +145,9 @@ rule linalg_failures:
 rule linalg_conditions:
     input:
         published=PUBLISHED,
-        code=code("linalg/laws", "studies/linalg"),
+        code=code(
+            *("linalg/laws", "studies/linalg/conditions", "studies/linalg/data"),
+        ),
     output:
         f"{TABLES}/condition_numbers.csv",
     log:
@@ -182,7 +183,10 @@ rule linalg_ceilings:
 rule linalg_evidence:
     input:
         published=PUBLISHED,
-        code=code(*WITHOUT_NETWORK, "linalg/verifiers", "studies/evidence"),
+        code=code(
+            *(*WITHOUT_NETWORK, "linalg/verifiers", "studies/evidence"),
+            "studies/linalg/conditions",
+        ),
     output:
         f"{TABLES}/evidence.csv",
     log:

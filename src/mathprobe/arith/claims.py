@@ -18,6 +18,7 @@ from mathprobe.registry import Registry
 
 ALGORITHMS = Registry("algorithm")
 COLUMNS = ("algorithm", "clause", "optional", "holds", "positions")
+PASSED_BELOW = 10.0  # wrong answers in a million: the paper calls that 99.999 %
 
 Found = Mapping[tuple[str, int], Sequence[int]]  # positions, by sub-task and column
 

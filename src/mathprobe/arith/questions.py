@@ -179,6 +179,11 @@ def pose(operation: str, first: Tensor, second: Tensor) -> Tensor:
     return layout.write(first, TOKENS[asked.symbol], second, answer)
 
 
+def of_one(operation: str, digits: int, enrichment: Enrichment) -> Questions:
+    """Ask for one operation only."""
+    return Questions(digits, {operation: 1.0}, "batches", enrichment)
+
+
 def draw(settings: Questions, rng: Generator, batches: int, batch: int) -> Tensor:
     """Draw batches of questions with their answers: ids [N * B, T].
 

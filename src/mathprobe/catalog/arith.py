@@ -29,10 +29,6 @@ MAP = (  # the files of a model's map
     *("nodes.csv", "positions.csv", "controls.csv", "claims.csv"),
     *("panels.npz", "behaviors.json", "features.json"),
 )
-DRAWN = (  # the figures of a model's map
-    *("fails", "impact", "attention", "coverage", "complexity_S", "complexity_M"),
-    *("complexity_N", "purpose", "positions", "panels"),
-)
 
 
 @dataclass(frozen=True)

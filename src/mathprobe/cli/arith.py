@@ -25,17 +25,18 @@ def _train(parser: Parser) -> None:
 def arith_train(args: Arguments) -> None:
     """Train a decoder of arithmetic, or go on where its training was stopped."""
     device = set_up_torch(args.threads)
-    from mathprobe.studies import arith
+    from mathprobe.studies.arith import STUDY
+    from mathprobe.studies.arith.training import trainer as prepare
 
     spec = ArithModel.parse(args.spec)
-    origin = training.origin(arith.STUDY, args, device, processes=1)
+    origin = training.origin(STUDY, args, device)
     if args.parent:  # it decides the bits as well
         origin["parent"] = files.checksum(args.parent)
     with training.alone(args, spec, origin) as made:
         if made:
             return
         parent = args.parent and _parent(args.parent, spec)
-        trainer = arith.trainer(spec, device, parent)
+        trainer = prepare(spec, device, parent)
         training.to_the_end(trainer, args, spec.name, origin)
         training.keep(trainer, args, origin)
 
@@ -43,10 +44,10 @@ def arith_train(args: Arguments) -> None:
 def load(path: Path) -> tuple[ArithModel, Decoder]:
     """Read a trained decoder and what it is."""
     from mathprobe import checkpoint
-    from mathprobe.studies import arith
+    from mathprobe.studies.arith import models
 
     spec = ArithModel.of(checkpoint.model_facts(path)["spec"])
-    network = arith.build(spec)
+    network = models.build(spec)
     checkpoint.load_model(path, {spec.seed: network})
     return spec, network
 
@@ -70,12 +71,12 @@ def _accuracy(parser: Parser) -> None:
 def arith_accuracy(args: Arguments) -> None:
     """Count how often a decoder is wrong, by class of difficulty."""
     device = set_up_torch(args.threads)
-    from mathprobe.studies import arith
+    from mathprobe.studies.arith import accuracy
 
     spec, network = load(args.model)
     test = Accuracy.parse(args.spec)
-    rows = arith.accuracy(spec, network.to(device), test)
-    files.write_csv(args.out, rows, arith.COLUMNS)
+    rows = accuracy.accuracy(spec, network.to(device), test)
+    files.write_csv(args.out, rows, accuracy.COLUMNS)
 
 
 def _evidence(parser: Parser) -> None:

@@ -24,9 +24,8 @@ def arith_map(args: Arguments) -> None:
     """Find what every node of a decoder does, and hold claims against it."""
     device = set_up_torch(args.threads)
     from mathprobe.arith import claims
-    from mathprobe.interp.pca import Panel
-    from mathprobe.paper.circuit_figures import panel_name
-    from mathprobe.studies import arith, circuits, controls, findings, published_maps
+    from mathprobe.studies import circuits, controls, findings, published_maps
+    from mathprobe.studies.arith import models
 
     spec, network = load(args.model)
     settings = CircuitSearch.parse(args.spec)
@@ -36,7 +35,7 @@ def arith_map(args: Arguments) -> None:
     facts, layers = circuit.facts, spec.network.layers
     found = findings.found(facts)
     held = claims.evaluate(circuit.operations, layers, circuit.digits, found)
-    untrained = arith.build(spec).to(device).eval()
+    untrained = models.build(spec).to(device).eval()
     tables = {
         "positions": (circuit.positions, circuits.POSITION_COLUMNS),
         "controls": (controls.table(circuit, untrained), controls.COLUMNS),
@@ -45,10 +44,10 @@ def arith_map(args: Arguments) -> None:
     for name, (rows, columns) in tables.items():
         files.write_csv(args.out / f"{name}.csv", rows, columns)
     facts.save(args.out / "nodes.csv")
-    panels: dict[str, Panel] = {
-        panel_name(*key): panel for key, panel in circuit.panels.items()
+    arrays = {
+        findings.panel_name(*key): panel.scores.numpy()
+        for key, panel in circuit.panels.items()
     }
-    arrays = {name: panel.scores.numpy() for name, panel in panels.items()}
     files.save_arrays(args.out / "panels.npz", {**arrays, "case": circuit.cases})
     seen = published_maps.behaviors(facts, circuit.layout)
     files.write_json(args.out / "behaviors.json", seen)
@@ -57,7 +56,7 @@ def arith_map(args: Arguments) -> None:
 
 def _draw(parser: Parser) -> None:
     parser.add_argument("map", type=Path, help="folder that arith_map wrote")
-    parser.add_argument("out", type=Path, help="folder")
+    parser.add_argument("out", type=Path, help="HTML")
     parser.add_argument("--name", required=True)
     parser.add_argument("--digits", type=int, required=True)
     parser.add_argument("--template", type=Path, required=True)
@@ -65,45 +64,35 @@ def _draw(parser: Parser) -> None:
 
 @command(_draw)
 def arith_draw(args: Arguments) -> None:
-    """Draw the maps of a decoder, and write the page that tells its nodes."""
+    """Write the page on which a decoder's maps and the facts of each node are read."""
     import pandas as pd
 
     from mathprobe.interp.facts import Facts
-    from mathprobe.paper import circuit_figures, circuit_page, figures, quanta
+    from mathprobe.paper import circuit_page
 
     facts = Facts.load(args.map / "nodes.csv")
-    tables = {name: pd.read_csv(args.map / f"{name}.csv") for name in TABLES}
-    drawn = {kind: quanta.draw(kind, facts, args.digits) for kind in quanta.MAPS}
-    drawn["positions"] = circuit_figures.positions(tables["positions"])
-    arrays = files.load_arrays(args.map / "panels.npz")
-    drawn["panels"] = circuit_figures.panels(arrays, facts)
-    for name, figure in drawn.items():
-        figures.save(figure, args.out / name)
-    rows = {name: table.to_dict("records") for name, table in tables.items()}
+    rows = {
+        name: pd.read_csv(args.map / f"{name}.csv").to_dict("records")
+        for name in TABLES
+    }
     page = circuit_page.build(args.template, args.name, args.digits, facts, **rows)
-    files.write_text(args.out / "circuit.html", page)
+    files.write_text(args.out, page)
 
 
-def _compare(parser: Parser) -> None:
-    parser.add_argument("first", type=Path, help="nodes.csv; a child's, for reuse")
-    parser.add_argument("second", type=Path, help="nodes.csv; its parent's, for reuse")
+def _reuse(parser: Parser) -> None:
+    parser.add_argument("child", type=Path, help="its nodes.csv")
+    parser.add_argument("parent", type=Path, help="nodes.csv of its parent")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--reuse", action="store_true", help="of inserted nodes")
 
 
-@command(_compare)
-def arith_compare(args: Arguments) -> None:
-    """Set the maps of two decoders side by side."""
+@command(_reuse)
+def arith_reuse(args: Arguments) -> None:
+    """Count the nodes inserted from a parent that its child still uses."""
     from mathprobe.interp.facts import Facts
     from mathprobe.studies import comparisons
 
-    maps = Facts.load(args.first), Facts.load(args.second)
-    if args.reuse:
-        rows = comparisons.reuse(*maps)
-        files.write_csv(args.out, rows, comparisons.REUSE_COLUMNS)
-    else:
-        rows = comparisons.compare(*maps)
-        files.write_csv(args.out, rows, comparisons.COMPARISON_COLUMNS)
+    rows = comparisons.reuse(Facts.load(args.child), Facts.load(args.parent))
+    files.write_csv(args.out, rows, comparisons.REUSE_COLUMNS)
 
 
 def _findings(parser: Parser) -> None:

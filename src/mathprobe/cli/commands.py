@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Callable
 
-from mathprobe import cards
+from mathprobe import gpus
 
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
@@ -23,9 +23,9 @@ def command(prepare: Callable[[Parser], None]) -> Callable:
     return register
 
 
-def set_up_torch(threads: int, gpus: int = 1) -> str:
-    """Choose the device, or as many GPUs as there is work for, and the same bits."""
-    cards.take(gpus)
+def set_up_torch(threads: int) -> str:
+    """Return the device that torch uses, set up to give the same bits every time."""
+    gpus.choose()
     # cuBLAS reads this at its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch

@@ -20,7 +20,7 @@ from mathprobe.spec import ArithModel, Model
 OUTPUTS = ("model", "curve", "run")  # the last says that the others are there
 DONE, NEW = "done", "new"  # folders, beside the states
 SUMS = "sums.json"
-DECIDING = ("code", "device", "threads", "processes")  # of an attempt's bits
+DECIDING = ("code", "device", "threads")  # of an attempt's bits
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mathprobe import files
 from mathprobe.cli import training
@@ -17,9 +17,6 @@ from mathprobe.cli.commands import (
 from mathprobe.errors import InputError
 from mathprobe.spec import Ceilings, Conditions, Evidence, Model, TestSet
 
-if TYPE_CHECKING:
-    from mathprobe.team import Team
-
 
 def _spec_and_out(parser: Parser) -> None:
     parser.add_argument("spec", help="specification, as JSON")
@@ -29,10 +26,10 @@ def _spec_and_out(parser: Parser) -> None:
 @command(_spec_and_out)
 def testset(args: Arguments) -> None:
     """Make a test set."""
-    from mathprobe.studies import linalg
+    from mathprobe.studies.linalg import data
 
     spec = TestSet.parse(args.spec)
-    _save_with_spec(args.out, linalg.make_testset(spec), spec)
+    _save_with_spec(args.out, data.make_testset(spec), spec)
 
 
 def _conditions(parser: Parser) -> None:
@@ -45,9 +42,9 @@ def conditions(args: Arguments) -> None:
     """Sample matrices of every law and write quantiles of their condition numbers."""
     from mathprobe import catalog
     from mathprobe.paper import tables
-    from mathprobe.studies import linalg
+    from mathprobe.studies.linalg.conditions import condition_numbers
 
-    rows = linalg.condition_numbers(Conditions.parse(args.spec))
+    rows = condition_numbers(Conditions.parse(args.spec))
     beside = tables.condition_numbers(rows, catalog.read(args.published))
     files.write_csv(args.out, beside, tables.COLUMNS["condition_numbers"])
 
@@ -92,41 +89,22 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
     return tests
 
 
-def _train(parser: Parser) -> None:
-    training.options(parser)
-    parser.add_argument("--processes", type=int, default=1, help="one for every GPU")
-
-
-@command(_train)
+@command(training.options)
 def train(args: Arguments) -> None:
     """Train a model, or go on where its training was stopped."""
-    device = set_up_torch(args.threads, args.processes)
-    from mathprobe import checkpoint, team
-    from mathprobe.studies import linalg
+    device = set_up_torch(args.threads)
+    from mathprobe.studies.linalg import STUDY
+    from mathprobe.studies.linalg.training import trainer as prepare
 
     spec = Model.parse(args.spec)
-    origin = training.origin(linalg.STUDY, args, device, args.processes)
+    origin = training.origin(STUDY, args, device)
     label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
     with training.alone(args, spec, origin) as made:
         if made:
             return
-        if args.processes > 1:  # before several read it at once
-            checkpoint.load_state(args.state)  # sets a damaged one aside
-        together = args.spec, args.state, args.threads
-        with team.lead(args.processes, _help_to_train, *together) as led:
-            trainer = linalg.trainer(spec, device, led)
-            training.to_the_end(trainer, args, label, origin)
+        trainer = prepare(spec, device)
+        training.to_the_end(trainer, args, label, origin)
         training.keep(trainer, args, origin)
-
-
-def _help_to_train(team: Team, spec: str, state: Path, threads: int) -> None:
-    """Train along with the process that leads the team."""
-    device = set_up_torch(threads)
-    from mathprobe.studies import linalg
-
-    trainer = linalg.trainer(Model.parse(spec), device, team)
-    trainer.resume(state)
-    trainer.follow()
 
 
 def _predict(parser: Parser) -> None:
@@ -141,13 +119,13 @@ def predict(args: Arguments) -> None:
     """Have a trained model, and the oracle, answer test sets."""
     device = set_up_torch(args.threads)
     from mathprobe import checkpoint
-    from mathprobe.studies import linalg
+    from mathprobe.studies.linalg import models
 
     spec = Model.of(checkpoint.model_facts(args.model)["spec"])
-    seeds = linalg.networks(spec)
+    seeds = models.networks(spec)
     checkpoint.load_model(args.model, seeds)
     seeds = {number: network.to(device) for number, network in seeds.items()}
-    arrays = linalg.predictions(spec, seeds, _read_tests(args.tests, spec))
+    arrays = models.predictions(spec, seeds, _read_tests(args.tests, spec))
     _save_with_spec(args.out, arrays, spec)
 
 
@@ -163,13 +141,13 @@ def _score(parser: Parser) -> None:
 def score(args: Arguments) -> None:
     """Score predictions: a row per test law and tolerance."""
     from mathprobe.linalg import scores
-    from mathprobe.studies import linalg
+    from mathprobe.studies.linalg import scoring
 
     answers = files.load_arrays(args.predictions)
     spec = Model.parse(str(answers.pop("spec")))
-    measured = linalg.examples(spec, _read_tests(args.tests, spec), answers)
+    measured = scoring.examples(spec, _read_tests(args.tests, spec), answers)
     _save_with_spec(args.examples, measured, spec)
-    rows = linalg.score(measured, args.tolerances)
+    rows = scoring.score(measured, args.tolerances)
     files.write_csv(args.out, rows, scores.COLUMNS)
 
 
@@ -186,12 +164,13 @@ def _failures(parser: Parser) -> None:
 @command(_failures)
 def failures(args: Arguments) -> None:
     """Say what wrong answers keep, and how well condition numbers predict them."""
-    from mathprobe.studies import failures, linalg
+    from mathprobe.linalg.properties import PROPERTIES
+    from mathprobe.studies import failures
 
     measured = files.load_arrays(args.examples)
     spec = Model.parse(str(measured.pop("spec")))
-    if spec.data.task not in linalg.PROPERTIES:
-        known = ", ".join(linalg.PROPERTIES)
+    if spec.data.task not in PROPERTIES:
+        known = ", ".join(PROPERTIES)
         raise InputError(
             f"{args.examples}: task {spec.data.task!r} has no properties; {known} have"
         )

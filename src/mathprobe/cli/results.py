@@ -55,10 +55,8 @@ def _plan(parser: Parser) -> None:
     parser.add_argument("target", type=Path, help="results/{scale}/paper.pdf")
     _config(parser)
     parser.add_argument("--published", type=Path, default=PUBLISHED)
-    rate = parser.add_mutually_exclusive_group()
-    rate.add_argument("--flops-per-second", type=float, help="of one device, training")
-    first = "of the first table's models, all seeds together"
-    rate.add_argument("--examples-per-second", type=float, help=first)
+    of = "of one device, training"
+    parser.add_argument("--flops-per-second", type=float, help=of)
     parser.add_argument(
         "--share",
         type=float,
@@ -77,8 +75,6 @@ def plan(args: Arguments) -> None:
     costs = plan.survey(books, args.target, catalog.read(args.published))
     if args.flops_per_second:
         rate = plan.Rate(args.flops_per_second, "as given")
-    elif args.examples_per_second:
-        rate = plan.from_examples(books, scale, args.examples_per_second)
     else:
         rate = plan.measured(books, scale, args.share)
     print(plan.text(costs, rate))

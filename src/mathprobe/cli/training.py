@@ -28,10 +28,10 @@ def options(parser: Parser) -> None:
     parser.add_argument("--save-every", type=float, default=5.0, help="minutes")
 
 
-def origin(study: str, args: Arguments, device: str, processes: int) -> dict[str, Any]:
+def origin(study: str, args: Arguments, device: str) -> dict[str, Any]:
     """Say which code trains where, and with what."""
     place = {"device": device_name(device), "threads": args.threads}
-    return {**provenance.stamp(study), **place, "processes": processes}
+    return {**provenance.stamp(study), **place}
 
 
 @contextmanager

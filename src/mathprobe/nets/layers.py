@@ -16,7 +16,7 @@ NORM_EPSILON = 1e-12
 
 
 class KeysValues(NamedTuple):
-    """Keys and values [B, heads, S, D / heads], as one layer caches them."""
+    """Keys and values [B, S, heads, D / heads], as one layer caches them."""
 
     keys: Tensor
     values: Tensor
@@ -32,13 +32,10 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(memory_width or width, 2 * width)
         self.out = nn.Linear(width, width)
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
     def remember(self, memory: Tensor) -> KeysValues:
         """Project a memory [B, S, D'] to keys and values."""
-        keys, values = self.key_value(memory).chunk(2, dim=-1)
-        return KeysValues(self._split(keys), self._split(values))
+        projected = self.key_value(memory).unflatten(-1, (2, self.heads, -1))
+        return KeysValues(*projected.unbind(-3))
 
     def forward(
         self,
@@ -48,8 +45,10 @@ class Attention(nn.Module):
         causal: bool = False,
     ) -> Tensor:
         """Attend from x [B, T, D] where mask [B, 1, 1, S] is true."""
+        query = self.query(x).unflatten(-1, (self.heads, -1))
+        parts = (part.transpose(1, 2) for part in (query, *memory))  # [B, heads, ...]
         seen = functional.scaled_dot_product_attention(
-            self._split(self.query(x)), *memory, attn_mask=mask, is_causal=causal
+            *parts, attn_mask=mask, is_causal=causal
         )
         return self.out(seen.transpose(1, 2).flatten(2))
 

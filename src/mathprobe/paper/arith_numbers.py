@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mathprobe.paper.arith_tables import PASSED_BELOW, Row
+from mathprobe.arith.claims import PASSED_BELOW
+from mathprobe.paper.arith_tables import Row
 from mathprobe.paper.arith_views import families, measured
 from mathprobe.paper.latex import percent, tex, thousands
 

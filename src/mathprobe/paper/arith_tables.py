@@ -14,7 +14,6 @@ from mathprobe.intervals import clopper_pearson
 
 Row = dict[str, Any]
 ALL = "all"  # classes of difficulty
-PASSED_BELOW = 10.0  # wrong answers in a million: the paper calls that 99.999 %
 
 FAMILIES = {  # by what a model is asked, and whether it begins with a parent's weights
     ("add", False): "addition",

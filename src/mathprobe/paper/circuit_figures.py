@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
-from mathprobe.studies.findings import TRI_STATE
+from mathprobe.studies.findings import PANEL_KEY, TRI_STATE
 
 CASES = ("stops", "hands on", "carries")  # states of a column, in their order
 ACROSS = 4  # panels in a row
@@ -36,12 +36,6 @@ SHARES = {  # of the nodes of a model, that are compared across models
     "heads with a purpose": "heads with\na purpose",
     "mlps with a purpose": "MLPs with\na purpose",
 }
-KEY = "."  # between node, operation and column in the name of a panel
-
-
-def panel_name(node: Node, operation: str, k: int) -> str:
-    """Name a panel in a file."""
-    return KEY.join([node.name, operation, str(k)])
 
 
 def positions(rows: pd.DataFrame) -> Figure:
@@ -92,7 +86,7 @@ def panels(arrays: Mapping[str, np.ndarray], facts: Facts) -> Figure:
 
 def _title(name: str, facts: Facts) -> tuple[str, str]:
     """Name a panel, and give its measures as the paper does."""
-    place, operation, column = name.split(KEY)
+    place, operation, column = name.split(PANEL_KEY)
     measures = []
     for measure, scale in MEASURES.items():
         known = facts.of(Node.of(place), f"{TRI_STATE} {measure} {operation}")

@@ -55,7 +55,7 @@ COLUMNS = {
     ),
     "runs": (
         *("model", "law", "n", "recipe", "machine", "cpu", "device", "threads"),
-        *("processes", "precision", "seeds", "parameters", "examples", "seconds"),
+        *("precision", "seeds", "parameters", "examples", "seconds"),
         *("examples_per_second", "attempts"),
         *("finished", "python", "torch", "revision", "clean", "joules"),
     ),

@@ -373,7 +373,7 @@ def _by_bound(rows: list[Row], facts: Facts) -> Row:
 
 
 PLACE = (
-    *("cpu", "device", "threads", "processes", "precision"),
+    *("cpu", "device", "threads", "precision"),
     *("python", "torch", "revision", "clean"),
 )
 

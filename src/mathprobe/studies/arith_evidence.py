@@ -13,14 +13,14 @@ import torch
 from scipy.stats import binom
 
 from mathprobe.arith import questions
+from mathprobe.arith.claims import PASSED_BELOW
 from mathprobe.arith.difficulty import CLASSES, classes
 from mathprobe.arith.tokens import VOCABULARY, Layout
 from mathprobe.intervals import clopper_pearson
-from mathprobe.paper.arith_tables import PASSED_BELOW
 from mathprobe.registry import Registry
 from mathprobe.seeds import stream
 from mathprobe.spec import Enrichment
-from mathprobe.studies.arith import STUDY, of_one
+from mathprobe.studies.arith import STUDY
 from mathprobe.studies.evidence import PERCENT, row, share
 
 Row = dict[str, Any]
@@ -43,7 +43,7 @@ def table(published: Row) -> Iterator[Row]:
 
 def _drawn(use: str, operation: str, digits: int, enrichment: Enrichment) -> Any:
     """Draw questions, each a batch of its own, and take them apart."""
-    asked = of_one(operation, digits, enrichment)
+    asked = questions.of_one(operation, digits, enrichment)
     rng = stream(STUDY, "evidence", use)
     return Layout(digits).split(questions.draw(asked, rng, QUESTIONS, 1))
 

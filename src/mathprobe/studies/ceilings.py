@@ -18,7 +18,8 @@ from mathprobe.intervals import wilson
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import Ceilings, Question, TestSet
-from mathprobe.studies.linalg import Codecs, make_testset
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.data import make_testset
 
 COLUMNS = (
     *("task", "test", "n", "input", "input_digits", "output", "output_digits"),
@@ -37,8 +38,8 @@ def errors(question: Question) -> dict[str, Tensor]:
     """Give the relative errors [B] of both exact answers."""
     codecs, task = Codecs(question), question.data.task
     matrix, answer = drawn(question)
-    # As `judge` and `oracle` have it; to round everything once takes half the time.
-    seen, label = codecs.source.rounded(matrix), codecs.target.rounded(answer)
+    seen, label = codecs.rounded(matrix, answer)
+    # As `Codecs.oracle` has it; to round everything once takes half the time.
     answers = {
         "oracle": codecs.target.rounded(TASKS[task].solve(seen)),
         "label": label,

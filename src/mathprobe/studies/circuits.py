@@ -33,9 +33,9 @@ from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
 from mathprobe.seeds import stream
 from mathprobe.spec import ArithModel, CircuitSearch
+from mathprobe.studies.arith import STUDY
 from mathprobe.studies.findings import ATTENDS, FAILS, IMPACT, TRI_STATE, token_fact
 
-STUDY = "arith"
 POSITION_COLUMNS = ("position", "token", "questions", "fails", "value", "low", "high")
 
 

@@ -1,4 +1,4 @@
-"""Maps of several models beside each other.  Loads no torch.
+"""What a map sums up to, and what a child reuses of its parent.  Loads no torch.
 
 Source: Quirke, Neo, Barez 2024, for how many nodes a model uses, how many of them a
 sub-task explains, and what becomes of the nodes that were inserted from a parent.
@@ -16,7 +16,6 @@ from mathprobe.studies.findings import failing, is_found
 
 LETTERS = ("S", "M", "N")  # classes: additions, positive and negative differences
 SUMMARY_COLUMNS = ("model", "quantity", "count", "total")
-COMPARISON_COLUMNS = ("quantity", "of", "first", "second", "both")
 REUSE_COLUMNS = ("quantity", "count", "total")
 
 Row = dict[str, Any]
@@ -61,33 +60,6 @@ def _by_number_of_classes(facts: Facts, row: Callable[..., Row]) -> Iterator[Row
     for number in range(1, len(LETTERS) + 1):
         count = sum(len(one) == number for one in served)
         yield row(f"nodes for {number} of 3 classes", count, len(served))
-
-
-def compare(first: Facts, second: Facts) -> Iterator[Row]:
-    """Set two maps side by side: useful nodes, and nodes that do each sub-task."""
-    both = first, second
-    for kind in TAPS:
-        yield _beside("useful", kind, *(_of_kind(facts, kind) for facts in both))
-    done = [_by_task(facts) for facts in both]
-    for task in sorted(done[0].keys() | done[1].keys()):
-        yield _beside("does", task, *(one.get(task, set()) for one in done))
-
-
-def _beside(quantity: str, of: str, first: set[Any], second: set[Any]) -> Row:
-    counts = len(first), len(second), len(first & second)
-    return dict(zip(COMPARISON_COLUMNS, (quantity, of, *counts), strict=True))
-
-
-def _of_kind(facts: Facts, kind: str) -> set[Node]:
-    return {node for node in facts.nodes if node.kind == kind}
-
-
-def _by_task(facts: Facts) -> dict[str, set[tuple[Node, int | None]]]:
-    found: dict[str, set[tuple[Node, int | None]]] = {}
-    for node in facts.nodes:
-        for task, column in tasks(facts, node):
-            found.setdefault(task, set()).add((node, column))
-    return found
 
 
 def reuse(child: Facts, parent: Facts) -> Iterator[Row]:

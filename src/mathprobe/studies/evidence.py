@@ -24,7 +24,9 @@ from mathprobe.registry import Registry
 from mathprobe.seeds import stream
 from mathprobe.spec import Conditions, Evidence
 from mathprobe.studies import ceilings
-from mathprobe.studies.linalg import STUDY, Codecs, conditions, oracle
+from mathprobe.studies.linalg import STUDY
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.conditions import conditions
 
 Row = dict[str, Any]
 Source = Callable[[Row, Evidence], Iterator[Row]]
@@ -368,7 +370,7 @@ def _inversions(spec: Evidence) -> tuple[Tensor, Tensor, Tensor]:
     """Give rounded matrices, the labels and the exact answers: [B, n, n] each."""
     codecs, (matrix, answer) = Codecs(spec.inverse), ceilings.drawn(spec.inverse)
     seen, label = codecs.source.rounded(matrix), codecs.target.rounded(answer)
-    return seen, label, oracle(codecs, matrix)
+    return seen, label, codecs.oracle(matrix)
 
 
 @EVIDENCE.add("product_order")

@@ -16,7 +16,8 @@ from mathprobe.linalg.laws import parts
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.spec import Model
-from mathprobe.studies.linalg import Codecs, by_law
+from mathprobe.studies.linalg.codecs import Codecs
+from mathprobe.studies.linalg.scoring import by_law
 
 SHOWN = 500  # test examples that are kept whole: enough to apply a rule to
 
@@ -89,13 +90,13 @@ def home(
     """
     own = parts(spec.data.law)
     kept = {k: v for k, v in measured.items() if k.rsplit(".", 1)[0] in own}
-    codecs, law = Codecs(spec), own[0]
-    matrix, answer = (
-        torch.from_numpy(tests[law][name][:SHOWN]) for name in ("matrix", "answer")
+    law = own[0]
+    matrix, answer = Codecs(spec).rounded(
+        *(torch.from_numpy(tests[law][name][:SHOWN]) for name in ("matrix", "answer"))
     )
     return {
         **kept,
-        "shown.matrix": codecs.source.rounded(matrix).numpy(),
-        "shown.answer": codecs.target.rounded(answer).numpy(),
+        "shown.matrix": matrix.numpy(),
+        "shown.answer": answer.numpy(),
         "shown.prediction": answers[f"{law}.prediction"][0, :SHOWN],
     }

@@ -10,12 +10,20 @@ from collections.abc import Iterable
 
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Fact
+from mathprobe.interp.nodes import Node
 
 FAILS = "fails"  # share of questions; with a class, of questions of that class
 IMPACT = "impact"  # share of questions in which an answer digit is wrong
 ATTENDS = "attends"  # share of a head's attention that a token has
 ROUNDING = 1e-9  # 57 % is stored as slightly less
 TRI_STATE = "tri-state"  # a measure of how clearly components tell three states apart
+
+PANEL_KEY = "."  # between node, operation and column in the name of a panel
+
+
+def panel_name(node: Node, operation: str, k: int) -> str:
+    """Name the panel of a node and a column in a file."""
+    return PANEL_KEY.join([node.name, operation, str(k)])
 
 
 def token_fact(fact: str, name: str) -> tuple[str, int | None]:

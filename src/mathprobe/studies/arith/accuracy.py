@@ -1,0 +1,93 @@
+"""How often a trained decoder is wrong, by class of difficulty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mathprobe.arith import questions
+from mathprobe.arith.difficulty import CLASSES, classes
+from mathprobe.arith.tokens import Layout
+from mathprobe.intervals import clopper_pearson
+from mathprobe.nets.decoder import Decoder
+from mathprobe.seeds import stream
+from mathprobe.spec import Accuracy, ArithModel
+from mathprobe.studies.arith import STUDY
+from mathprobe.studies.arith.models import judge
+
+ALL = "all"  # classes of difficulty
+BATCHES_PER_BLOCK = 64  # questions are drawn in blocks; part of what fixes the result
+COLUMNS = (
+    *("operation", "class", "questions", "fails", "malformed"),
+    *("per_million", "low", "high", "nines"),
+)
+
+
+def accuracy(
+    spec: ArithModel, network: Decoder, test: Accuracy
+) -> Iterator[dict[str, Any]]:
+    """Count how often a model is wrong: a row per operation and class of difficulty.
+
+    The questions depend on the operation and the digits alone, so all models are asked
+    the same.  Rates are per million, with exact intervals; see `nines`.
+    """
+    for operation in spec.questions.shares:
+        counts = _counts(spec, network, test, operation)
+        yield _row(operation, ALL, counts.sum(0))
+        for name, row in zip(CLASSES, counts, strict=True):
+            if row[0]:
+                yield _row(operation, name, row)
+
+
+def _counts(
+    spec: ArithModel, network: Decoder, test: Accuracy, operation: str
+) -> Tensor:
+    """Count questions, fails and malformed answers of each class: [classes, 3]."""
+    device = next(network.parameters()).device
+    digits = spec.questions.digits
+    layout = Layout(digits)
+    asked = questions.of_one(operation, digits, test.enrichment)
+    counts = torch.zeros(len(CLASSES), 3, dtype=torch.int64, device=device)
+    for block, left in enumerate(_left(test)):
+        names = STUDY, "accuracy", operation, digits, block
+        rng = stream(*names, device=device.type)
+        ids = questions.draw(asked, rng, BATCHES_PER_BLOCK, test.batch)[:left]
+        right, malformed = judge(network, layout, ids)
+        parts = layout.split(ids)
+        place = classes(operation, parts.first, parts.second)
+        seen = torch.stack([torch.ones_like(right), ~right, malformed], -1)
+        counts.index_add_(0, place, seen.long())
+    return counts.cpu()
+
+
+def _left(test: Accuracy) -> range:
+    """Return the questions that are left before each block."""
+    return range(test.questions, 0, -BATCHES_PER_BLOCK * test.batch)
+
+
+def _row(operation: str, name: str, counts: Tensor) -> dict[str, Any]:
+    asked, fails, malformed = counts.tolist()
+    low, high = (1e6 * end for end in clopper_pearson(fails, asked))
+    return {
+        "operation": operation,
+        "class": name,
+        "questions": asked,
+        "fails": fails,
+        "malformed": malformed,
+        "per_million": 1e6 * fails / asked,
+        "low": low,
+        "high": high,
+        "nines": nines(fails, asked),
+    }
+
+
+def nines(fails: int, asked: int) -> int:
+    """Return the number of nines that a share of right answers begins with.
+
+    One fail in a million is six nines, as in the paper; no fail shows no more nines
+    than one would.
+    """
+    return len(str(asked // max(fails, 1))) - 1

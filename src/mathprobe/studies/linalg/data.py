@@ -1,0 +1,33 @@
+"""Matrices of the first study, and its test sets.  B: batch, n: size, [r, c]: answer.
+
+They depend on nothing but what is drawn: on no model, and on no encoding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Generator
+
+from mathprobe.linalg import draws
+from mathprobe.seeds import stream
+from mathprobe.spec import Draw, TestSet
+from mathprobe.studies.linalg import STUDY
+
+
+def draw(data: Draw, rng: Generator, count: int) -> draws.Examples:
+    """Draw matrices [B, n, columns] and exact answers [B, r, c]; count rejections."""
+    size = data.n, data.columns
+    return draws.draw(data.task, data.law, data.law_settings, rng, count, *size)
+
+
+def rng_for(use: str, data: Draw, *names: int, device: str = "cpu") -> Generator:
+    """Return the random generator of a use of these matrices."""
+    # A square has one number, as it had before there were other shapes.
+    size = dict.fromkeys((data.n, data.columns))
+    return stream(STUDY, use, data.task, data.law, *size, *names, device=device)
+
+
+def make_testset(spec: TestSet) -> dict[str, np.ndarray]:
+    """Return a test set: matrices, answers and the number of rejected draws."""
+    examples = draw(spec.data, rng_for("test", spec.data), spec.examples)
+    return {name: np.asarray(value) for name, value in examples._asdict().items()}
