@@ -84,16 +84,18 @@ def _umask() -> int:
 @contextmanager
 def only_one(folder: Path) -> Iterator[bool]:
     """Hold a folder against other processes; tell whether one had to be waited for."""
-    lock, waited = _lock(folder, fcntl.LOCK_NB), False
-    if lock is None:
+    waited = False
+    try:
+        lock = _lock(folder, fcntl.LOCK_NB)
+    except BlockingIOError:
         print(f"{folder}: another process works here; waiting for its end", flush=True)
         lock, waited = _lock(folder, 0), True
     with lock:
         yield waited
 
 
-def _lock(folder: Path, how: int) -> TextIO | None:
-    """Lock a folder's file; None if it is taken and `how` is not to wait."""
+def _lock(folder: Path, how: int) -> TextIO:
+    """Lock a folder's file; `how` may be not to wait (BlockingIOError if taken)."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")
@@ -104,7 +106,7 @@ def _lock(folder: Path, how: int) -> TextIO | None:
                 return lock
         except BlockingIOError:
             lock.close()
-            return None
+            raise
         except FileNotFoundError:
             pass
         lock.close()
@@ -163,7 +165,8 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 def save_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays with their checksum, no pickle; same arrays, same bytes."""
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays, **{DIGEST: np.array(digest(arrays))})
+    stored: dict[str, Any] = {**arrays, DIGEST: np.array(digest(arrays))}
+    np.savez_compressed(content, **stored)
     write_bytes(path, content.getvalue())
 
 

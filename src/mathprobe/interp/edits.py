@@ -56,9 +56,8 @@ class Edit:
 
 def put(node: Node, values: Mapping[str, Tensor]) -> Edit:
     """Take from values [Q or 1, T, ..., w], by tap, what replaces a node's."""
-    index = (node.index,) if node.kind == "head" else ()
     value = values[node.tap][node.place]
-    return Edit(node.tap, node.layer, node.position, index, value)
+    return Edit(node.tap, node.layer, node.position, node.own, value)
 
 
 def put_residual(

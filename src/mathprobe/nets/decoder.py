@@ -9,7 +9,7 @@ stand in a network of width 510.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 import torch
@@ -61,6 +61,9 @@ class CausalAttention(nn.Module):
 class FeedForward(nn.Sequential):
     """One hidden layer of four times the width, with ReLU."""
 
+    enter: nn.Linear
+    leave: nn.Linear
+
     def __init__(self, width: int) -> None:
         super().__init__(
             OrderedDict(
@@ -108,7 +111,8 @@ class Decoder(nn.Module):
         self.tokens = nn.Embedding(words, stack.width)
         self.positions = nn.Embedding(length, stack.width)
         self.hook_embed, self.hook_pos_embed = Tap(), Tap()
-        self.blocks = nn.ModuleList(Block(stack) for _ in range(stack.layers))
+        blocks = nn.ModuleList(Block(stack) for _ in range(stack.layers))
+        self.blocks: Sequence[Block] = blocks  # type: ignore[assignment] # it is one
         self.ln_final = norm(stack.width)
         self.unembed = nn.Linear(stack.width, words)
         self.apply(_initialise(INITIAL_SCALE * stack.width**-0.5))
@@ -138,7 +142,7 @@ class Decoder(nn.Module):
         return self.unembed(self.ln_final(x))
 
 
-def _initialise(deviation: float):
+def _initialise(deviation: float) -> Callable[[nn.Module], None]:
     """Draw every weight matrix from one normal law; biases are 0."""
 
     def fill(part: nn.Module) -> None:

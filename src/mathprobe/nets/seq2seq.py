@@ -8,6 +8,7 @@ table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -91,15 +92,15 @@ class Seq2Seq(nn.Module):
         self.source_embedding = Embedding(
             source.words, source.length, encoder.width, source.padding
         )
-        self.encoder = nn.ModuleList(
-            EncoderLayer(encoder) for _ in range(encoder.layers)
-        )
+        encoders = nn.ModuleList(EncoderLayer(encoder) for _ in range(encoder.layers))
+        self.encoder: Sequence[EncoderLayer] = encoders  # type: ignore[assignment] # it is one
         self.target_embedding = Embedding(
             target.words, target.length, decoder.width, target.padding
         )
-        self.decoder = nn.ModuleList(
+        decoders = nn.ModuleList(
             DecoderLayer(decoder, encoder.width, query) for _ in range(decoder.layers)
         )
+        self.decoder: Sequence[DecoderLayer] = decoders  # type: ignore[assignment] # it is one
         self.output_bias = nn.Parameter(zeros(target.words))
         bound = decoder.width**-0.5
         nn.init.uniform_(self.output_bias, -bound, bound)
