@@ -16,10 +16,12 @@ from typing import Any
 from mathprobe.arith.tokens import Layout
 from mathprobe.registry import Registry
 
-ALGORITHMS = Registry("algorithm")
+ALGORITHMS: Registry[Algorithm] = Registry("algorithm")
 COLUMNS = ("algorithm", "clause", "optional", "holds", "positions")
 
-Found = Mapping[tuple[str, int], Sequence[int]]  # positions, by sub-task and column
+Found = Mapping[
+    tuple[str, int | None], Sequence[int]
+]  # positions, by sub-task and column
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ carry: it is the binomial law of 5 columns that carry with chance 0.45.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mathprobe.arith.questions import Addition, Subtraction
@@ -25,7 +26,8 @@ CLASSES = (
     *("M0", "M1", "M2", "M3", "M4"),
     *("N1", "N2", "N3", "N4"),
 )
-LEVELS = Registry("operation")  # functions: numbers [.., n] to places in CLASSES [..]
+# Functions of numbers [.., n] that give places in CLASSES [..].
+LEVELS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry("operation")
 
 
 def cascades(state: Tensor) -> Tensor:

@@ -245,12 +245,12 @@ def operator(rng: Generator, n: int, k: None, count: int) -> Pairs:
     a node that tells it alone would know without the operator.
     """
     case = _turns(count, 2)
-    drawn = _apart(rng, n, count, _sum_and_difference), _larger_first(rng, n, count)
-    plus, minus = zip(*map(_sum_and_difference, drawn), strict=True)
+    plus, minus = _sum_and_difference(_apart(rng, n, count, _sum_and_difference))
+    other_plus, other_minus = _sum_and_difference(_larger_first(rng, n, count))
     is_plus = (case == 0)[:, None]
-    clean = torch.where(is_plus, plus[0], minus[0])
-    other = torch.where(is_plus, minus[1], plus[1])
-    asked = Layout(n).split(torch.where(is_plus, minus[0], plus[0]))
+    clean = torch.where(is_plus, plus, minus)
+    other = torch.where(is_plus, other_minus, other_plus)
+    asked = Layout(n).split(torch.where(is_plus, minus, plus))
     claimed = torch.ones(n + 2, dtype=torch.bool)
     return Pairs(clean, other, asked.answer, claimed, case)
 
@@ -268,10 +268,9 @@ def sign(rng: Generator, n: int, k: None, count: int) -> Pairs:
     case = _turns(count, 2)
     numbers = _apart(rng, n, count, _both_signs)
     others = _larger_first(rng, n, count)
-    asked = [(x.ask(), x._replace(letter="N").ask()) for x in (numbers, others)]
     is_positive = (case == 0)[:, None]
-    clean = torch.where(is_positive, *asked[0])
-    other = torch.where(is_positive, *reversed(asked[1]))
+    clean = torch.where(is_positive, numbers.ask(), numbers._replace(letter="N").ask())
+    other = torch.where(is_positive, others._replace(letter="N").ask(), others.ask())
     told = Layout(n).split(clean).answer[:, :1]
     predicted = torch.cat([told, _both_signs(numbers)[1][:, 1:]], dim=1)
     claimed = torch.ones(n + 2, dtype=torch.bool)

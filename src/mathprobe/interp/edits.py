@@ -51,7 +51,8 @@ class Edit:
         """
         one = self.value.ndim == 1 or len(self.value) == 1
         value = self.value if one else self.value[asked]
-        passing[(own, self.position - start, *self.index)] = value
+        place: tuple[Tensor | int, ...] = (own, self.position - start, *self.index)
+        passing[place] = value
 
 
 def put(node: Node, values: Mapping[str, Tensor]) -> Edit:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Measure = Callable[["Tensor", "Tensor"], "Tensor"]
 
-VERIFIERS = Registry("verifier")
+VERIFIERS: Registry[Verifier] = Registry("verifier")
 COLUMNS = {
     "table": (
         *("verifier", "chosen_by", "threshold", "statistic"),

@@ -15,7 +15,7 @@ from itertools import zip_longest
 import torch
 from torch import Tensor, nn
 
-from mathprobe.nets.layers import KeysValues
+from mathprobe.nets.layers import KeysValues, stacked
 from mathprobe.nets.taps import Tap
 from mathprobe.spec import DecoderStack
 
@@ -111,8 +111,7 @@ class Decoder(nn.Module):
         self.tokens = nn.Embedding(words, stack.width)
         self.positions = nn.Embedding(length, stack.width)
         self.hook_embed, self.hook_pos_embed = Tap(), Tap()
-        blocks = nn.ModuleList(Block(stack) for _ in range(stack.layers))
-        self.blocks: Sequence[Block] = blocks  # type: ignore[assignment] # it is one
+        self.blocks = stacked(Block(stack) for _ in range(stack.layers))
         self.ln_final = norm(stack.width)
         self.unembed = nn.Linear(stack.width, words)
         self.apply(_initialise(INITIAL_SCALE * stack.width**-0.5))

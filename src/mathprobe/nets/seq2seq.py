@@ -8,14 +8,20 @@ table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor, nn, zeros
 from torch.nn import functional
 
-from mathprobe.nets.layers import Attention, Embedding, FeedForward, KeysValues, norm
+from mathprobe.nets.layers import (
+    Attention,
+    Embedding,
+    FeedForward,
+    KeysValues,
+    norm,
+    stacked,
+)
 from mathprobe.spec import Stack
 
 QUERIES = ("input", "attended")
@@ -92,15 +98,13 @@ class Seq2Seq(nn.Module):
         self.source_embedding = Embedding(
             source.words, source.length, encoder.width, source.padding
         )
-        encoders = nn.ModuleList(EncoderLayer(encoder) for _ in range(encoder.layers))
-        self.encoder: Sequence[EncoderLayer] = encoders  # type: ignore[assignment] # it is one
+        self.encoder = stacked(EncoderLayer(encoder) for _ in range(encoder.layers))
         self.target_embedding = Embedding(
             target.words, target.length, decoder.width, target.padding
         )
-        decoders = nn.ModuleList(
+        self.decoder = stacked(
             DecoderLayer(decoder, encoder.width, query) for _ in range(decoder.layers)
         )
-        self.decoder: Sequence[DecoderLayer] = decoders  # type: ignore[assignment] # it is one
         self.output_bias = nn.Parameter(zeros(target.words))
         bound = decoder.width**-0.5
         nn.init.uniform_(self.output_bias, -bound, bound)

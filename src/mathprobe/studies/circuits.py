@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -280,7 +280,15 @@ class Circuit:
         return Facts([*self.known, *told])
 
 
-def share(count: int, total: int) -> dict[str, float | None]:
+class Share(TypedDict):
+    """A share and its 95 % interval."""
+
+    value: float | None
+    low: float
+    high: float
+
+
+def share(count: int, total: int) -> Share:
     """Give a share with its interval; of nothing, that nothing is known."""
     low, high = clopper_pearson(count, total) if total else (0.0, 1.0)
     return {"value": count / total if total else None, "low": low, "high": high}
