@@ -42,12 +42,6 @@ def cascades(state: Tensor) -> Tensor:
     return torch.where(state > 0, place - last_above, 0)
 
 
-def cascade_counts(state: Tensor) -> Tensor:
-    """Count the cascades of each length 1 .. n: [.., n]."""
-    lengths = torch.arange(1, state.shape[-1] + 1, device=state.device)
-    return (cascades(state)[..., None] == lengths).sum(-2)
-
-
 def classes(operation: str, first: Tensor, second: Tensor) -> Tensor:
     """Give the class of questions about numbers [.., n], a place in CLASSES [..]."""
     return LEVELS[operation](first, second)

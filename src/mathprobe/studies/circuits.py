@@ -210,10 +210,7 @@ class Circuit:
         impact = task.impacted(layout, k)
         if impact:
             kept &= known(*token_fact(IMPACT, impact))
-        classes = [begins(f"{FAILS} {letter}") for letter in task.classes]
-        for one in classes[1:]:
-            classes[0] |= one
-        return kept & classes[0]
+        return kept & begins(*(f"{FAILS} {letter}" for letter in task.classes))
 
     def attends(self, task: SubTask, k: int | None) -> Filter:
         """Keep heads that see what a sub-task needs; all others see what is written."""
