@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mathprobe.arith import exchanges
-from mathprobe.arith.exchanges import Pairs
+from mathprobe.arith.exchanges import OPERATION, Pairs
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
 from mathprobe.registry import Registry
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Generator
 
 SUBTASKS: Registry[SubTask] = Registry("sub-task")
-OPERATION = {"S": "addition", "M": "subtraction", "N": "subtraction"}  # by class
 Draw = Callable[["Generator", int, Any, int], Pairs]  # of n, k (or None) and B
 
 

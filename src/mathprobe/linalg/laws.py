@@ -101,18 +101,13 @@ def positive(law: Distribution[Base]) -> Distribution[Base]:
 def parts(name: str) -> list[str]:
     """Give the laws of a mixture, or the one law that this names."""
     names = name.split(PLUS)
-    if len(names) == 1:
-        return [LAWS.known(name)]
+    where = f"mixture {name!r}: " if len(names) > 1 else ""
     for part in names:
         if part not in LAWS:
             known = ", ".join(LAWS)
-            raise UnknownName(
-                f"mixture {name!r}: unknown law {part!r}; known names are {known}"
-            )
+            raise UnknownName(f"{where}unknown law {part!r}; known names are {known}")
         if names.count(part) > 1:
-            raise InputError(
-                f"mixture {name!r}: {part!r} is repeated; every law is named once"
-            )
+            raise InputError(f"{where}{part!r} is repeated; every law is named once")
     return names
 
 

@@ -5,8 +5,8 @@ Loads no torch, so that what draws facts reads them here too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from string import digits
 
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Fact
@@ -20,7 +20,7 @@ TRI_STATE = "tri-state"  # a measure of how clearly components tell three states
 
 def token_fact(fact: str, name: str) -> tuple[str, int | None]:
     """Name a fact about a token such as D'5: what it says, and of which digit."""
-    kind = name.rstrip(digits)
+    kind = re.sub(r"\d+$", "", name)
     digit = name.removeprefix(kind)
     said = fact if fact == IMPACT else f"{fact} {kind}"
     return said, int(digit) if digit else None
