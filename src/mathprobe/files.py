@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -98,18 +98,13 @@ def _lock(folder: Path, how: int) -> TextIO:
     """Lock a folder's file; `how` may be not to wait (BlockingIOError if taken)."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("w")
-        try:
+        # The one before may remove the folder, and this file, when it is done.
+        with suppress(FileNotFoundError), ExitStack() as opened:
+            lock = opened.enter_context((folder / LOCK).open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX | how)
-            # The one before may have removed the folder when it was done.
             if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / LOCK)):
+                opened.pop_all()
                 return lock
-        except BlockingIOError:
-            lock.close()
-            raise
-        except FileNotFoundError:
-            pass
-        lock.close()
 
 
 def write_text(path: Path | str, text: str) -> None:
