@@ -95,7 +95,7 @@ def test_csv_writes_none_as_nothing_and_refuses_unknown_columns(tmp_path):
     files.write_csv(tmp_path / "a", [{"a": 1, "b": None}], ("a", "b"))
     assert (tmp_path / "a").read_text() == "a,b\n1,\n"
     with pytest.raises(ValueError, match="c"):
-        files.csv_text([{"c": 1}], ("a",))
+        files.write_csv(tmp_path / "b", [{"c": 1}], ("a",))
 
 
 def test_json_is_sorted_and_bad_json_is_named(tmp_path):

@@ -125,20 +125,15 @@ def read_json(path: Path | str) -> Any:
         raise DamagedFile(f"{path}: not JSON ({error}); make it anew") from error
 
 
-def csv_text(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
-    """Format rows as CSV: exactly these columns, None as nothing."""
+def write_csv(
+    path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]
+) -> None:
+    """Write rows as CSV: exactly these columns, None as nothing."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue()
-
-
-def write_csv(
-    path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]
-) -> None:
-    """Write rows as CSV."""
-    write_text(path, csv_text(rows, columns))
+    write_text(path, text.getvalue())
 
 
 def checksum(path: Path) -> str:

@@ -53,9 +53,8 @@ class Task:
     square: bool = False  # whether only square matrices can be asked about
     symmetric: bool = False  # or, of those, only symmetric ones
     operands: Callable[[int, int], list[Shape]] = _alone  # side by side in the input
-    residual: Callable[[Tensor, Tensor, Tensor], Residual] = (
-        _from_target  # of matrix, target and prediction
-    )
+    # of matrix, target and prediction
+    residual: Callable[[Tensor, Tensor, Tensor], Residual] = _from_target
     accepts: Callable[[Tensor, Tensor], Tensor] = _all  # which draws are examples [B]
     of_eigenvalues: Callable[[Tensor], Tensor] | None = None  # [B, n] to the answer
 
