@@ -77,6 +77,7 @@ test-slurm: env
 lint: env
 	ruff check .
 	ruff format --check .
+	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 

@@ -22,7 +22,7 @@ def test_heads_that_compute_attend_to_their_column_and_nothing_else(n):
     layout, questions = Layout(n), run(n)
     for k in range(n + 1):
         for head in range(3):
-            node = Node(layout.predictor(f"A{k}"), 0, "head", head)
+            node = Node(layout.position(f"A{k}") - 1, 0, "head", head)
             shares = attention(questions, [node])[0]
             column = k - head
             expected = torch.zeros_like(shares)

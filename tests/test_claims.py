@@ -75,7 +75,7 @@ def test_addition_is_claimed_as_the_published_code_has_it():
 
 
 def test_optional_clauses_count_only_where_they_hold():
-    found = {("SA", k): [LAYOUT.predictor(f"A{k}")] for k in range(N)} | {
+    found = {("SA", k): [LAYOUT.position(f"A{k}") - 1] for k in range(N)} | {
         ("SC", 1): [19]
     }
     rows = list(evaluate(["addition"], 2, N, found))

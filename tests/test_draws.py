@@ -53,9 +53,10 @@ def test_settings_are_those_of_the_law():
 def coin(share):
     """Make a law of which a share of the matrices has no inverse."""
 
-    def law(rng, batch, n, base=laws.WIGNER):
-        matrix = base.draw(rng, batch, n)
-        return matrix * (torch.rand(batch, 1, 1, generator=rng) >= share)
+    @laws.of_matrices(laws.WIGNER)
+    def law(rng, shape, base):
+        matrix = base.draw(rng, *shape[:2])
+        return matrix * (torch.rand(shape[0], 1, 1, generator=rng) >= share)
 
     return law
 
@@ -152,28 +153,23 @@ def test_a_symmetric_law_fits_a_square_matrix_of_a_general_task():
 
 
 def test_a_new_task_and_a_new_law_are_one_entry_each(registries):
-    @TASKS.add("trace")
-    class Trace(Task):
-        square = True
-
-        @staticmethod
-        def shape(rows, columns):
-            return 1, 1
-
-        @staticmethod
-        def solve(matrix):
-            return matrix.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+    trace = Task(
+        shape=lambda rows, columns: (1, 1),
+        solve=lambda matrix: matrix.diagonal(dim1=1, dim2=2).sum(1)[:, None, None],
+        square=True,
+    )
+    TASKS.add("trace")(trace)
 
     @LAWS.add("cauchy")
     @laws.of_eigenvalues
-    def cauchy(rng, batch, n, base=laws.WIGNER):
+    def cauchy(rng, batch, n, base):
         return torch.randn(batch, n, generator=rng).double() ** -1
 
     assert laws.in_comparison("cauchy")
     assert laws_for("eigenvalues")[-1] == "cauchy"
     for law in ("cauchy", "cauchy+laplace", "uniform_coefficients"):
         matrix, answer, _ = draw("trace", law, {}, stream("new"), 20, 3, 3)
-        assert answer.shape == (20, *Trace.shape(3, 3))
+        assert answer.shape == (20, *trace.shape(3, 3))
         error = scores.relative_error("trace", matrix, answer, 1.1 * answer)
         torch.testing.assert_close(error, torch.full_like(error, 0.1))
 

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_csv_writes_none_as_nothing_and_refuses_unknown_columns(tmp_path):
     files.write_csv(tmp_path / "a", [{"a": 1, "b": None}], ("a", "b"))
     assert (tmp_path / "a").read_text() == "a,b\n1,\n"
     with pytest.raises(ValueError, match="c"):
-        files.csv_text([{"c": 1}], ("a",))
+        files.write_csv(tmp_path / "b", [{"c": 1}], ("a",))
 
 
 def test_json_is_sorted_and_bad_json_is_named(tmp_path):
@@ -132,6 +133,23 @@ def test_a_folder_is_held_by_one_process_and_the_next_one_waits(tmp_path):
                 assert "another process works here" in third.stdout.readline()
                 second.communicate("\n")
                 assert third.communicate("\n")[0] == "waited\n"
+
+
+def test_a_folder_that_is_removed_just_before_it_is_locked_is_made_again(
+    tmp_path, monkeypatch
+):
+    mkdir, left = Path.mkdir, [1]
+
+    def removed_once(folder, **how):
+        mkdir(folder, **how)
+        if left:
+            left.pop()
+            folder.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", removed_once)
+    with files.only_one(tmp_path / "a") as waited:
+        assert (tmp_path / "a" / files.LOCK).exists()
+    assert not waited
 
 
 def test_a_process_that_waits_for_a_folder_can_be_ended(tmp_path):

@@ -226,17 +226,6 @@ def test_eigenvalues_that_a_law_chose_are_those_of_its_matrices(name, known):
         assert (error <= 1e-13 * found.abs().amax(1)).all()
 
 
-@pytest.mark.parametrize(
-    "law", [lambda rng, batch, n: 0, lambda rng, batch, n, base: 0]
-)
-def test_a_law_without_a_base_is_refused_with_what_it_needs(law, monkeypatch):
-    with pytest.raises(InputError, match="takes no `base` that has a default"):
-        laws.of_eigenvalues(law)
-    monkeypatch.setattr(LAWS, "_entries", {**LAWS._entries, "bare": law})
-    with pytest.raises(InputError, match="allowed are WIGNER, FACTOR, IID"):
-        laws.base_of("bare")
-
-
 def test_nobody_chose_the_eigenvalues_of_two_matrices_side_by_side():
     shapes = ((3, 3), (3, 3))
     assert laws.matrices("laplace", {}, stream("two"), 9, *shapes).eigenvalues is None
@@ -249,10 +238,12 @@ def marked(monkeypatch):
     for number, name in enumerate("abc"):
 
         @LAWS.add(name)
-        def law(rng, batch, n, base=laws.WIGNER, number=number):
+        @laws.of_matrices(laws.WIGNER)
+        def law(rng, shape, base, number=number):
+            batch = shape[0]
             torch.rand(batch, generator=rng)
             first = base.bound * number + torch.arange(batch).double() / batch
-            return first[:, None, None].expand(batch, n, n)
+            return first[:, None, None].expand(shape)
 
 
 def test_each_example_of_a_mixture_has_its_own_law(marked):

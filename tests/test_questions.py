@@ -5,11 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notation import digits, text
 from scipy import stats
 
 from mathprobe.arith import questions
 from mathprobe.arith.questions import MIXINGS, OPERATIONS, draw, pose
-from mathprobe.arith.tokens import MINUS, PLUS, TOKENS, Layout, digits, text
+from mathprobe.arith.tokens import MINUS, PLUS, TOKENS, Layout
 from mathprobe.errors import InputError
 from mathprobe.seeds import stream
 from mathprobe.spec import Enrichment, Questions

@@ -6,7 +6,7 @@ import torch
 
 from mathprobe.intervals import quantile_ranks
 from mathprobe.linalg.encodings import ENCODINGS, Positional
-from mathprobe.linalg.laws import IID, LAWS
+from mathprobe.linalg.laws import IID, LAWS, of_matrices
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS, Task
 from mathprobe.spec import Conditions, Draw, Side, TestSet
@@ -131,14 +131,16 @@ def test_a_new_task_law_and_encoding_are_trained_and_scored(smoke_model, monkeyp
     for registry in (TASKS, LAWS, ENCODINGS):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
-    @TASKS.add("diagonal")
-    class Diagonal(Task):
-        shape = staticmethod(lambda rows, columns: (min(rows, columns), 1))
-        solve = staticmethod(lambda matrix: matrix.diagonal(dim1=1, dim2=2)[..., None])
+    diagonal = Task(
+        shape=lambda rows, columns: (min(rows, columns), 1),
+        solve=lambda matrix: matrix.diagonal(dim1=1, dim2=2)[..., None],
+    )
+    TASKS.add("diagonal")(diagonal)
 
     @LAWS.add("signs")
-    def signs(rng, batch, n, base=IID, columns=None):
-        return torch.randn(batch, n, columns, generator=rng).sign().double()
+    @of_matrices(IID, symmetric=False)
+    def signs(rng, shape, base):
+        return torch.randn(shape, generator=rng).sign().double()
 
     @ENCODINGS.add("p100")
     class P100(Positional):

@@ -101,14 +101,11 @@ def test_a_malformed_prediction_is_never_believed(name):
         assert verdict.tolist() == [False, True]
 
 
-def test_a_new_rule_is_one_registered_function(monkeypatch):
+def test_a_new_verifier_is_one_entry(monkeypatch):
     monkeypatch.setattr(VERIFIERS, "_entries", dict(VERIFIERS))
 
-    @verifiers.rule("largest", threshold=2.0)
-    def largest(matrix, prediction):
-        return prediction.abs().amax((1, 2))
-
-    assert VERIFIERS["largest"] == Verifier(largest, 2.0)
+    largest = Verifier(lambda matrix, prediction: prediction.abs().amax((1, 2)), 2.0)
+    VERIFIERS.add("largest")(largest)
     prediction = tensor([[[1.0]], [[2.0]], [[NAN]]])
     verdict = VERIFIERS["largest"].predict(None, prediction)
     assert verdict.tolist() == [True, False, False]

@@ -108,7 +108,7 @@ class Wiring:
     def asked(self):
         """Give the column that W begins with at every position that needs it."""
         top = self.layout.digits - (self.operation == "subtraction")
-        asked = {self.layout.predictor(f"A{k}"): k for k in range(top + 1)}
+        asked = {self.layout.position(f"A{k}") - 1: k for k in range(top + 1)}
         if self.is_mixed:
             asked[self.layout.position("=")] = top - 1
         return asked

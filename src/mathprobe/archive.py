@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from mathprobe import files, provenance
 from mathprobe.catalog.laying import merged
@@ -174,14 +174,16 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _compressed(path: Path, mode: str) -> Iterator[tarfile.TarFile]:
+def _compressed(path: Path, mode: Literal["r", "w"]) -> Iterator[tarfile.TarFile]:
     import zstandard
 
     checked = zstandard.ZstdCompressor(write_checksum=True)
     with (
         zstandard.open(path, f"{mode}b", cctx=checked) as stream,
         # Files, not links to files: these are refused when they come back.
-        tarfile.open(fileobj=stream, mode=f"{mode}|", dereference=True) as archive,
+        tarfile.open(
+            fileobj=stream, mode="r|" if mode == "r" else "w|", dereference=True
+        ) as archive,
     ):
         yield archive
 

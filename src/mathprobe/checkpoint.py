@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise files.DamagedFile(f"{path}: damaged ({error})") from error
 
 
-def save_model(path: Path, seeds: dict[int, nn.Module], facts: dict[str, Any]) -> None:
+def save_model(
+    path: Path, seeds: Mapping[int, nn.Module], facts: dict[str, Any]
+) -> None:
     """Write a model's weights, by seed, and the facts that say what it is."""
     tensors = {
         f"{seed}.{name}": tensor
@@ -71,7 +74,7 @@ def save_model(path: Path, seeds: dict[int, nn.Module], facts: dict[str, Any]) -
     _write(path, tensors, facts)
 
 
-def load_model(path: Path, seeds: dict[int, nn.Module]) -> dict[str, Any]:
+def load_model(path: Path, seeds: Mapping[int, nn.Module]) -> dict[str, Any]:
     """Read weights into networks of the same shapes and give the stored facts."""
     tensors, facts = _read(path)
     for seed, network in seeds.items():
@@ -98,7 +101,7 @@ def save_state(folder: Path, state: State) -> None:
         old.unlink()
 
 
-def load_state(folder: Path, say=print) -> State | None:
+def load_state(folder: Path, say: Callable[[str], None] = print) -> State | None:
     """Read the newest undamaged state of a folder, if there is one."""
     for path in reversed(_states(folder)):
         try:

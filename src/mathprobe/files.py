@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -84,30 +84,27 @@ def _umask() -> int:
 @contextmanager
 def only_one(folder: Path) -> Iterator[bool]:
     """Hold a folder against other processes; tell whether one had to be waited for."""
-    lock, waited = _lock(folder, fcntl.LOCK_NB), False
-    if lock is None:
+    waited = False
+    try:
+        lock = _lock(folder, fcntl.LOCK_NB)
+    except BlockingIOError:
         print(f"{folder}: another process works here; waiting for its end", flush=True)
         lock, waited = _lock(folder, 0), True
     with lock:
         yield waited
 
 
-def _lock(folder: Path, how: int) -> TextIO | None:
-    """Lock a folder's file; None if it is taken and `how` is not to wait."""
+def _lock(folder: Path, how: int) -> TextIO:
+    """Lock a folder's file; `how` may be not to wait (BlockingIOError if taken)."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("w")
-        try:
+        # The one before may remove the folder, and this file, when it is done.
+        with suppress(FileNotFoundError), ExitStack() as opened:
+            lock = opened.enter_context((folder / LOCK).open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX | how)
-            # The one before may have removed the folder when it was done.
             if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / LOCK)):
+                opened.pop_all()
                 return lock
-        except BlockingIOError:
-            lock.close()
-            return None
-        except FileNotFoundError:
-            pass
-        lock.close()
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -128,20 +125,15 @@ def read_json(path: Path | str) -> Any:
         raise DamagedFile(f"{path}: not JSON ({error}); make it anew") from error
 
 
-def csv_text(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
-    """Format rows as CSV: exactly these columns, None as nothing."""
+def write_csv(
+    path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]
+) -> None:
+    """Write rows as CSV: exactly these columns, None as nothing."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue()
-
-
-def write_csv(
-    path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]
-) -> None:
-    """Write rows as CSV."""
-    write_text(path, csv_text(rows, columns))
+    write_text(path, text.getvalue())
 
 
 def checksum(path: Path) -> str:
@@ -163,7 +155,8 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 def save_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays with their checksum, no pickle; same arrays, same bytes."""
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays, **{DIGEST: np.array(digest(arrays))})
+    stored: dict[str, Any] = {**arrays, DIGEST: np.array(digest(arrays))}
+    np.savez_compressed(content, **stored)
     write_bytes(path, content.getvalue())
 
 

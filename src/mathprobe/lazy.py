@@ -5,7 +5,7 @@ never computes; modules that only register things must not cost it seconds of im
 """
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 class _LazyTorch(ModuleType):
@@ -15,4 +15,7 @@ class _LazyTorch(ModuleType):
         return getattr(torch, name)
 
 
-torch = _LazyTorch("torch")
+if TYPE_CHECKING:
+    import torch as torch  # the type checker sees the real one
+else:
+    torch = _LazyTorch("torch")

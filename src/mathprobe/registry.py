@@ -1,9 +1,11 @@
 """Things with a name: laws, encodings, tasks.  Registered where they are written."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TypeVar
 
 from mathprobe.errors import InputError
+
+Entry = TypeVar("Entry")
 
 
 class UnknownName(InputError, KeyError):
@@ -13,19 +15,19 @@ class UnknownName(InputError, KeyError):
         return str(self.args[0])
 
 
-class Registry(Mapping[str, Any]):
+class Registry(Mapping[str, Entry]):
     """Map names to what was registered under them, in the order of registration."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self._entries: dict[str, Any] = {}
+        self._entries: dict[str, Entry] = {}
 
-    def add(self, name: str) -> Callable[[Any], Any]:
+    def add(self, name: str) -> Callable[[Entry], Entry]:
         """Register the decorated object under `name`; a name is given only once."""
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered already")
 
-        def register(entry: Any) -> Any:
+        def register(entry: Entry) -> Entry:
             self._entries[name] = entry
             return entry
 
@@ -36,7 +38,7 @@ class Registry(Mapping[str, Any]):
         self[name]
         return name
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Entry:
         if name not in self._entries:
             known = ", ".join(self._entries)
             raise UnknownName(f"unknown {self.kind} {name!r}; known names are {known}")

@@ -16,11 +16,13 @@ from typing import Any
 from mathprobe.arith.tokens import Layout
 from mathprobe.registry import Registry
 
-ALGORITHMS = Registry("algorithm")
+ALGORITHMS: Registry[Algorithm] = Registry("algorithm")
 COLUMNS = ("algorithm", "clause", "optional", "holds", "positions")
 PASSED_BELOW = 10.0  # wrong answers in a million: the paper calls that 99.999 %
 
-Found = Mapping[tuple[str, int], Sequence[int]]  # positions, by sub-task and column
+Found = Mapping[
+    tuple[str, int | None], Sequence[int]
+]  # positions, by sub-task and column
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ carry: it is the binomial law of 5 columns that carry with chance 0.45.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mathprobe.arith.questions import Addition, Subtraction
@@ -25,7 +26,8 @@ CLASSES = (
     *("M0", "M1", "M2", "M3", "M4"),
     *("N1", "N2", "N3", "N4"),
 )
-LEVELS = Registry("operation")  # functions: numbers [.., n] to places in CLASSES [..]
+# Functions of numbers [.., n] that give places in CLASSES [..].
+LEVELS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry("operation")
 
 
 def cascades(state: Tensor) -> Tensor:
@@ -38,12 +40,6 @@ def cascades(state: Tensor) -> Tensor:
     decides = torch.where(state == 0, 0, place).cummax(-1).values
     last_above = torch.cat([torch.zeros_like(decides[..., :1]), decides], -1)[..., :n]
     return torch.where(state > 0, place - last_above, 0)
-
-
-def cascade_counts(state: Tensor) -> Tensor:
-    """Count the cascades of each length 1 .. n: [.., n]."""
-    lengths = torch.arange(1, state.shape[-1] + 1, device=state.device)
-    return (cascades(state)[..., None] == lengths).sum(-2)
 
 
 def classes(operation: str, first: Tensor, second: Tensor) -> Tensor:

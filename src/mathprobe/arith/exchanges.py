@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mathprobe.arith import columns
 from mathprobe.arith.columns import CARRIES, HANDS_ON, STOPS, at, bring, put, whole
-from mathprobe.arith.questions import Addition, Subtraction, carried, pose
+from mathprobe.arith.questions import OPERATIONS, Addition, Subtraction, carried, pose
 from mathprobe.arith.tokens import MINUS, PLUS, Layout
 from mathprobe.lazy import torch
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 Draw = Callable[["Generator", int, int, int], "Pairs"]
+OPERATION = {"S": "addition", "M": "subtraction", "N": "subtraction"}  # by class
 SIGN = 0  # the place of the sign in an answer
 
 # Clean state, the other's, what is carried to the clean column, kind of pair: the
@@ -63,8 +64,7 @@ class Numbers(NamedTuple):
     @property
     def state(self) -> Tensor:
         """Give the states of the columns [B, n]."""
-        operation = Addition if self.letter == "S" else Subtraction
-        return operation.state(self.first, self.second)
+        return OPERATIONS[OPERATION[self.letter]].state(self.first, self.second)
 
     def ask(self) -> Tensor:
         """Write the question with its answer [B, T]."""
@@ -83,9 +83,8 @@ class Numbers(NamedTuple):
 
 def _states(rng: Generator, letter: str, count: int, n: int) -> Tensor:
     """Draw states [B, n]; the highest digits of M and N say which number is larger."""
-    if letter == "S":
-        return columns.states(rng, "addition", count, n)
-    return put(columns.states(rng, "subtraction", count, n), n - 1, STOPS)
+    state = columns.states(rng, OPERATION[letter], count, n)
+    return state if letter == "S" else put(state, n - 1, STOPS)
 
 
 def _two_states(rng: Generator, letter: str, count: int, n: int) -> list[Tensor]:
@@ -93,8 +92,7 @@ def _two_states(rng: Generator, letter: str, count: int, n: int) -> list[Tensor]
 
 
 def _numbers(rng: Generator, letter: str, state: Tensor) -> Numbers:
-    operation = "addition" if letter == "S" else "subtraction"
-    return Numbers(letter, *columns.digits(rng, operation, state))
+    return Numbers(letter, *columns.digits(rng, OPERATION[letter], state))
 
 
 def _turns(count: int, cases: int) -> Tensor:
@@ -245,12 +243,12 @@ def operator(rng: Generator, n: int, k: None, count: int) -> Pairs:
     a node that tells it alone would know without the operator.
     """
     case = _turns(count, 2)
-    drawn = _apart(rng, n, count, _sum_and_difference), _larger_first(rng, n, count)
-    plus, minus = zip(*map(_sum_and_difference, drawn), strict=True)
+    plus, minus = _sum_and_difference(_apart(rng, n, count, _sum_and_difference))
+    other_plus, other_minus = _sum_and_difference(_larger_first(rng, n, count))
     is_plus = (case == 0)[:, None]
-    clean = torch.where(is_plus, plus[0], minus[0])
-    other = torch.where(is_plus, minus[1], plus[1])
-    asked = Layout(n).split(torch.where(is_plus, minus[0], plus[0]))
+    clean = torch.where(is_plus, plus, minus)
+    other = torch.where(is_plus, other_minus, other_plus)
+    asked = Layout(n).split(torch.where(is_plus, minus, plus))
     claimed = torch.ones(n + 2, dtype=torch.bool)
     return Pairs(clean, other, asked.answer, claimed, case)
 
@@ -268,10 +266,9 @@ def sign(rng: Generator, n: int, k: None, count: int) -> Pairs:
     case = _turns(count, 2)
     numbers = _apart(rng, n, count, _both_signs)
     others = _larger_first(rng, n, count)
-    asked = [(x.ask(), x._replace(letter="N").ask()) for x in (numbers, others)]
     is_positive = (case == 0)[:, None]
-    clean = torch.where(is_positive, *asked[0])
-    other = torch.where(is_positive, *reversed(asked[1]))
+    clean = torch.where(is_positive, numbers.ask(), numbers._replace(letter="N").ask())
+    other = torch.where(is_positive, others._replace(letter="N").ask(), others.ask())
     told = Layout(n).split(clean).answer[:, :1]
     predicted = torch.cat([told, _both_signs(numbers)[1][:, 1:]], dim=1)
     claimed = torch.ones(n + 2, dtype=torch.bool)

@@ -10,6 +10,8 @@ subtraction it borrows, and the state is the paper's MT with the other sign.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -22,8 +24,10 @@ from mathprobe.spec import Enrichment, Questions
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-OPERATIONS = Registry("operation")
-MIXINGS = Registry("mixing")
+Mixing = Callable[["Generator", int, int], "Tensor"]
+
+OPERATIONS: Registry[type[Operation]] = Registry("operation")
+MIXINGS: Registry[Mixing] = Registry("mixing")
 
 
 def carried(state: Tensor) -> Tensor:
@@ -43,12 +47,27 @@ def _from_below(carry: Tensor) -> Tensor:
     return torch.cat([carry[..., 1:], nothing], dim=-1)
 
 
-class Operation:
-    """What is asked.  A subclass adds `symbol`, `answer` and `enrich`.
+class Operation(ABC):
+    """What is asked of two numbers [.., n]."""
 
-    `answer(first, second)` gives tokens [.., n + 2]: a sign and n + 1 digits;
-    `enrich(rng, first, second, enrichment)` makes numbers [N, B, n] harder.
-    """
+    symbol: str
+
+    @staticmethod
+    @abstractmethod
+    def state(first: Tensor, second: Tensor) -> Tensor:
+        """Return the states of columns [.., n]."""
+
+    @classmethod
+    @abstractmethod
+    def answer(cls, first: Tensor, second: Tensor) -> Tensor:
+        """Return answers [.., n + 2]: a sign and n + 1 digits."""
+
+    @staticmethod
+    @abstractmethod
+    def enrich(
+        rng: Generator, first: Tensor, second: Tensor, enrichment: Enrichment
+    ) -> tuple[Tensor, Tensor]:
+        """Make numbers [N, B, n] harder."""
 
 
 @OPERATIONS.add("addition")

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mathprobe.arith import exchanges
-from mathprobe.arith.exchanges import Pairs
+from mathprobe.arith.exchanges import OPERATION, Pairs
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
 from mathprobe.registry import Registry
@@ -21,9 +22,8 @@ from mathprobe.registry import Registry
 if TYPE_CHECKING:
     from torch import Generator
 
-SUBTASKS = Registry("sub-task")
-OPERATION = {"S": "addition", "M": "subtraction", "N": "subtraction"}  # by class
-Draw = Callable[["Generator", int, int, int], Pairs]  # of n, k and B
+SUBTASKS: Registry[SubTask] = Registry("sub-task")
+Draw = Callable[["Generator", int, Any, int], Pairs]  # of n, k (or None) and B
 
 
 @dataclass(frozen=True)
@@ -85,37 +85,29 @@ def _named(name: str, layout: Layout, k: int | None) -> str:
     return name.format(k=k, above=None if k is None else k + 1, n=n, sign=n + 1)
 
 
-def _add(name: str, classes: str, draw: Draw, **data: Any) -> None:
-    SUBTASKS.add(name)(SubTask(name, classes, draw, **data))
-
-
-_COLUMN = {"attends": ("D{k}", "D'{k}"), "paired": True}
-_EARLY = {"first": "OPR", "last": "A{sign}", **_COLUMN}
-_LATE = {"first": "A{n}", "last": "A1", **_COLUMN}
-_SELF = {**_LATE, "impact": "A{k}", "highest": 0}
-_ALL = {"lowest": None, "whole": False, "paired": False}
-_ABOVE = {**_LATE, "impact": "A{above}", "highest": -1}
-
-_add("SA", "S", exchanges.base("S"), **_SELF)
-_add("SC", "S", exchanges.carry("S"), **_ABOVE)
-_add("SS", "S", exchanges.handing_on, **_ABOVE | {"lowest": 1})
-_add("ST", "S", exchanges.tri_state("S"), **_EARLY, whole=False)
-_add(
-    *("SV", "S", exchanges.resolved),
-    **_EARLY | {"attends": (), "paired": False, "lowest": 1},
+_early = partial(
+    SubTask, first="OPR", last="A{sign}", attends=("D{k}", "D'{k}"), paired=True
 )
-_add("MD", "M", exchanges.base("M"), **_SELF)
-_add("MB", "M", exchanges.carry("M"), **_ABOVE)
-# The top column of D >= D' hands nothing on: its state matters to the sign only (GT).
-_add("MT", "M", exchanges.tri_state("M"), **_EARLY, highest=-1, whole=False)
-_add("ND", "N", exchanges.base("N"), **_SELF)
-_add("NB", "N", exchanges.carry("N"), **_ABOVE)
-_add("GT", "MN", exchanges.greater, **_EARLY, impact="A{sign}")
-_add(
-    *("OPR", "SM", exchanges.operator),
-    **_EARLY | {"last": "A1", "attends": ("OPR",), **_ALL},
+_late = partial(
+    SubTask, first="A{n}", last="A1", attends=("D{k}", "D'{k}"), paired=True
 )
-_add(
-    *("SGN", "MN", exchanges.sign),
-    **_LATE | {"attends": ("A{sign}",), **_ALL},
-)
+_above = partial(_late, impact="A{above}", highest=-1)
+_of_all = partial(SubTask, last="A1", lowest=None, whole=False)
+
+for _task in (
+    _late("SA", "S", exchanges.base("S"), impact="A{k}"),
+    _above("SC", "S", exchanges.carry("S")),
+    _above("SS", "S", exchanges.handing_on, lowest=1),
+    _early("ST", "S", exchanges.tri_state("S"), whole=False),
+    _early("SV", "S", exchanges.resolved, attends=(), paired=False, lowest=1),
+    _late("MD", "M", exchanges.base("M"), impact="A{k}"),
+    _above("MB", "M", exchanges.carry("M")),
+    # The top column of D >= D' hands nothing on: its state matters to the sign (GT).
+    _early("MT", "M", exchanges.tri_state("M"), highest=-1, whole=False),
+    _late("ND", "N", exchanges.base("N"), impact="A{k}"),
+    _above("NB", "N", exchanges.carry("N")),
+    _early("GT", "MN", exchanges.greater, impact="A{sign}"),
+    _of_all("OPR", "SM", exchanges.operator, first="OPR", attends=("OPR",)),
+    _of_all("SGN", "MN", exchanges.sign, first="A{n}", attends=("A{sign}",)),
+):
+    SUBTASKS.add(_task.name)(_task)

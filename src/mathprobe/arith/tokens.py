@@ -10,8 +10,6 @@ of which the signs of multiplication and division are not used.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -81,10 +79,6 @@ class Layout:
             )
         return self.names.index(name)
 
-    def predictor(self, name: str) -> int:
-        """Give the position that predicts the token of this name."""
-        return self.position(name) - 1
-
     def write(
         self, first: Tensor, operator: int, second: Tensor, answer: Tensor
     ) -> Tensor:
@@ -99,38 +93,8 @@ class Layout:
         first, operator, second, _, answer = ids.split(lengths, dim=-1)
         return Parts(first, operator[..., 0], second, answer)
 
-    def parse(self, texts: Iterable[str]) -> Tensor:
-        """Read texts, all with answers (ids [B, T]) or all without (ids [B, 2n+2])."""
-        texts = list(texts)
-        n = self.digits
-        form = rf"[0-9]{{{n}}}[-+*\\][0-9]{{{n}}}=([-+][0-9]{{{n + 1}}})?"
-        for text in texts:
-            if not re.fullmatch(form, text):
-                zeros = "0" * n
-                raise InputError(
-                    f"{text!r}: not a question about {n}-digit numbers; "
-                    f"they look like {zeros}+{zeros}= or {zeros}+{zeros}=+0{zeros}"
-                )
-        if len({len(text) for text in texts}) > 1:
-            raise InputError("some questions have an answer, others have none")
-        return torch.tensor([[TOKENS[symbol] for symbol in text] for text in texts])
-
-
-def text(ids: Tensor) -> list[str]:
-    """Write ids [B, any length] as texts."""
-    return ["".join(VOCABULARY[token] for token in row) for row in ids.tolist()]
-
 
 def well_formed(answer: Tensor) -> Tensor:
     """Tell which answers [.., n + 2] are a sign and digits [..]."""
     sign, number = answer[..., 0], answer[..., 1:]
     return ((sign == PLUS) | (sign == MINUS)) & (number < 10).all(-1)
-
-
-def digits(numbers: Iterable[int], n: int) -> Tensor:
-    """Write whole numbers as digits [B, n], the most significant one first."""
-    numbers = list(numbers)
-    for number in numbers:
-        if not 0 <= number < 10**n:
-            raise InputError(f"{number}: not a number of at most {n} digits")
-    return torch.tensor([[int(k) for k in f"{number:0{n}}"] for number in numbers])

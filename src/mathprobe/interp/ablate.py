@@ -18,7 +18,9 @@ from mathprobe.interp.edits import RESIDUAL, Run, put, put_residual
 from mathprobe.interp.nodes import TAPS, Node
 from mathprobe.registry import Registry
 
-ABLATIONS = Registry("ablation")  # functions: what passes [Q, T, ..] to [Q or 1, T, ..]
+Ablation = Callable[[Tensor, Generator], Tensor]  # [Q, T, ..] to [Q or 1, T, ..]
+
+ABLATIONS: Registry[Ablation] = Registry("ablation")
 
 
 @ABLATIONS.add("mean")
@@ -48,7 +50,7 @@ def replacements(
     With first_layer, that of the first layer stands for all layers', as in the
     published code.
     """
-    make: Callable[[Tensor, Generator], Tensor] = ABLATIONS[ablation]
+    make = ABLATIONS[ablation]
     names = [*TAPS.values(), RESIDUAL]
     layers = range(1 if first_layer else run.layers)
     seen = run.seen(*(f"blocks.{layer}.{name}" for layer in layers for name in names))

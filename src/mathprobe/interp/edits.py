@@ -33,32 +33,19 @@ KEYS_VALUES = ("blocks.{}.attn.hook_k", "blocks.{}.attn.hook_v")
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """Put a value [w], or one per question [Q, w], in the place of what passes.
-
-    The place is an index into what passes at the tap from the position on.
-    """
+    """Replace what passes at a tap and a position by a value."""
 
     tap: str
     layer: int
     position: int
     index: tuple[int, ...]  # of the head, where the tap has heads
-    value: Tensor
-
-    def write(self, passing: Tensor, start: int, own: Tensor, asked: Tensor) -> None:
-        """Write into what passes [.., T - start, ..., w] from position start on.
-
-        Own [..] tells what is changed, asked which of the questions each of these is.
-        """
-        one = self.value.ndim == 1 or len(self.value) == 1
-        value = self.value if one else self.value[asked]
-        passing[(own, self.position - start, *self.index)] = value
+    value: Tensor  # [Q or 1, w]
 
 
 def put(node: Node, values: Mapping[str, Tensor]) -> Edit:
     """Take from values [Q or 1, T, ..., w], by tap, what replaces a node's."""
-    index = (node.index,) if node.kind == "head" else ()
     value = values[node.tap][node.place]
-    return Edit(node.tap, node.layer, node.position, index, value)
+    return Edit(node.tap, node.layer, node.position, node.own, value)
 
 
 def put_residual(
@@ -209,7 +196,7 @@ class Run:
         Rows tell the variant, and the question of it, of each of the ids that are read.
         """
         with ExitStack() as opened:
-            for tap, changes in _by_tap(variants):
+            for tap, changes in _by_tap(variants).items():
                 function = partial(_write, changes, start, rows, len(self.ids))
                 opened.enter_context(patch(self.model, tap, function))
             yield opened.enter_context(capture(self.model, *self._kept))
@@ -222,13 +209,13 @@ def _repeat(x: Tensor, count: int) -> Tensor:
 
 def _by_tap(
     variants: Sequence[Sequence[Edit]],
-) -> Iterator[tuple[str, list[tuple[int, Edit]]]]:
-    """Sort edits by tap; each keeps the number of its variant."""
+) -> dict[str, list[tuple[int, Edit]]]:
+    """Group edits by tap; each keeps the number of its variant."""
     found: dict[str, list[tuple[int, Edit]]] = {}
     for number, edits in enumerate(variants):
         for edit in edits:
             found.setdefault(edit.tap, []).append((number, edit))
-    yield from found.items()
+    return found
 
 
 def _write(
@@ -238,8 +225,13 @@ def _write(
     questions: int,
     passing: Tensor,
 ) -> Tensor:
+    """Write edits into what passes [rows, T - start, ..., w] from a position on."""
     for number, edit in changes:
         if edit.position >= start:
             own = rows // questions == number
-            edit.write(passing, start, own, rows[own] % questions)
+            value = edit.value
+            if len(value) > 1:
+                value = value[rows[own] % questions]
+            place: tuple[Tensor | int, ...] = (own, edit.position - start, *edit.index)
+            passing[place] = value
     return passing

@@ -7,14 +7,16 @@ with its 95 % interval.  The table says which version of these columns it has.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from mathprobe import files
 from mathprobe.errors import InputError
 from mathprobe.interp.nodes import TAPS, Node
+
+Number = TypeVar("Number", int, float)
 
 VERSION = "1"
 # The lower end of a share's interval from which it is nearly always so; ours, and set
@@ -53,19 +55,21 @@ class Fact:
     @classmethod
     def of(cls, row: dict[str, str]) -> Self:
         """Read a row of texts."""
-        if row["kind"] not in TAPS:
-            raise ValueError(f"kind {row['kind']!r} is none of {', '.join(TAPS)}")
-        place = int(row["position"]), int(row["layer"]), row["kind"], int(row["index"])
+        kind = row["kind"]
+        if kind not in TAPS:
+            raise ValueError(f"kind {kind!r} is none of {', '.join(TAPS)}")
         return cls(
-            Node(*place),
+            Node(int(row["position"]), int(row["layer"]), kind, int(row["index"])),
             row["fact"],
-            _number(int, row["digit"]),
-            *(_number(float, row[name]) for name in ("value", "low", "high")),
-            _number(int, row["partner"]),
+            digit=_number(int, row["digit"]),
+            value=_number(float, row["value"]),
+            low=_number(float, row["low"]),
+            high=_number(float, row["high"]),
+            partner=_number(int, row["partner"]),
         )
 
 
-def _number(kind: type, text: str) -> Any:
+def _number(kind: Callable[[str], Number], text: str) -> Number | None:
     return kind(text) if text else None
 
 

@@ -1,4 +1,4 @@
-"""Filters of nodes, to be combined with & (and), | (or) and ~ (not)."""
+"""Filters of nodes, to be combined with & (and) and | (or)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,11 @@ class Filter:
     def __or__(self, other: Filter) -> Filter:
         return Filter(lambda *given: self.keeps(*given) or other.keeps(*given))
 
-    def __invert__(self) -> Filter:
-        return Filter(lambda *given: not self.keeps(*given))
-
     def nodes(self, facts: Facts) -> list[Node]:
         """List the nodes that are kept, in order."""
         return [node for node in facts.nodes if self.keeps(node, facts.of(node))]
 
 
-EVERYTHING = Filter(lambda node, facts: True)
 HEADS = Filter(lambda node, facts: node.kind == HEAD)
 MLPS = Filter(lambda node, facts: node.kind == MLP)
 
@@ -37,11 +33,6 @@ MLPS = Filter(lambda node, facts: node.kind == MLP)
 def positions(first: int, last: int) -> Filter:
     """Keep positions from the first to the last."""
     return Filter(lambda node, facts: first <= node.position <= last)
-
-
-def layer(number: int) -> Filter:
-    """Keep a layer."""
-    return Filter(lambda node, facts: node.layer == number)
 
 
 def known(name: str, digit: int | None = None, least: float = 0.0) -> Filter:
@@ -60,6 +51,6 @@ def known(name: str, digit: int | None = None, least: float = 0.0) -> Filter:
     return Filter(keeps)
 
 
-def begins(prefix: str) -> Filter:
-    """Keep nodes with a fact whose name begins so."""
-    return Filter(lambda node, facts: any(f.name.startswith(prefix) for f in facts))
+def begins(*prefixes: str) -> Filter:
+    """Keep nodes with a fact whose name begins in one of these ways."""
+    return Filter(lambda node, facts: any(f.name.startswith(prefixes) for f in facts))

@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from types import EllipsisType
+from typing import Final, Literal, Self
 
 from mathprobe.errors import InputError
 
-HEAD, MLP = "head", "mlp"
-TAPS = {HEAD: "attn.hook_z", MLP: "mlp.hook_post"}
+Kind = Literal["head", "mlp"]
+Index = tuple[EllipsisType | int | slice, ...]
+
+HEAD: Final = "head"
+MLP: Final = "mlp"
+TAPS: dict[Kind, str] = {HEAD: "attn.hook_z", MLP: "mlp.hook_post"}
 _NAME = re.compile(r"P(\d+)L(\d+)(?:H(\d+)|MLP)", re.ASCII)
 
 
@@ -24,7 +29,7 @@ class Node:
 
     position: int
     layer: int
-    kind: Literal["head", "mlp"]
+    kind: Kind
     index: int = 0  # of the head
 
     @property
@@ -56,19 +61,22 @@ class Node:
         return f"blocks.{self.layer}.{TAPS[self.kind]}"
 
     @property
-    def place(self) -> tuple[Any, ...]:
+    def place(self) -> Index:
         """Index what it computes in what passes at its tap [.., T, ...]: [.., w]."""
-        mlp = (..., self.position, slice(None))
-        return (
-            mlp if self.kind == MLP else (..., self.position, self.index, slice(None))
-        )
+        return (..., self.position, *self.own, slice(None))
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """Index a head among the heads of its layer; an MLP has no such index."""
+        return (self.index,) if self.kind == HEAD else ()
 
 
 def every(positions: Iterable[int], layers: int, heads: int) -> list[Node]:
     """List all nodes of a decoder at these positions, in their order."""
+    parts: list[tuple[Kind, int]] = [*((HEAD, head) for head in range(heads)), (MLP, 0)]
     return sorted(
-        Node(position, layer, *part)
+        Node(position, layer, kind, index)
         for position in positions
         for layer in range(layers)
-        for part in [*((HEAD, head) for head in range(heads)), (MLP, 0)]
+        for kind, index in parts
     )

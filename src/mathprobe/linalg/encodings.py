@@ -18,6 +18,8 @@ three significant digits, the rules here take any number d of them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
 from types import SimpleNamespace
@@ -28,7 +30,7 @@ import numpy as np
 from mathprobe.lazy import torch
 from mathprobe.registry import Registry
 
-ENCODINGS = Registry("encoding")
+ENCODINGS: Registry[type[Encoding]] = Registry("encoding")
 FILLER = -1  # the id at the right of a number that takes fewer than W tokens
 
 NOTHING, SIGN, MANTISSA, EXPONENT = range(4)  # kinds of tokens
@@ -137,16 +139,28 @@ def _integers(ids: Any) -> torch.Tensor:
     return ids.long()
 
 
-class Encoding:
-    """Numbers to ids and back.  A subclass adds `_words`, `_spell` and `_read`.
-
-    `_words()` gives kind and number of every token, in the order of the ids;
-    `_spell(x)` gives ids; `_read(numbers)` the value of W tokens, from their numbers.
-    """
+class Encoding(ABC):
+    """Numbers to ids and back."""
 
     most_digits: int
-    form: tuple[int, ...]  # kinds of the W tokens of a number
-    zero: tuple[str, ...]  # tokens of zero, which may be fewer
+    zero: tuple[str, ...]  # tokens of zero, which may be fewer than W
+
+    @property
+    @abstractmethod
+    def form(self) -> tuple[int, ...]:
+        """Return the kinds of the W tokens of a number."""
+
+    @abstractmethod
+    def _words(self) -> Mapping[str, tuple[int, float]]:
+        """Return kind and number of every token, in the order of the ids."""
+
+    @abstractmethod
+    def _spell(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the ids [..., W] of numbers [...]."""
+
+    @abstractmethod
+    def _read(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Return the values [...] of tokens with these numbers [..., W]."""
 
     def __init__(self, digits: int) -> None:
         if type(digits) is not int or not 1 <= digits <= self.most_digits:
@@ -201,10 +215,10 @@ class Encoding:
         tables = self._tables(ids.device)
         return tables.kind[self._places(ids)] == tables.form[0]
 
-    def tokens(self, x: Any) -> list:
+    def tokens(self, x: Any) -> list[Any]:
         """Return the tokens of the numbers as strings, nested like x."""
 
-        def spell(ids: list) -> list:
+        def spell(ids: list[Any]) -> list[Any]:
             if ids and isinstance(ids[0], list):
                 return [spell(row) for row in ids]
             return [self.vocabulary[i] for i in ids if i != FILLER]
@@ -231,7 +245,7 @@ class Positional(Encoding):
     zero = ("+", "0", "E0")
     group: int
 
-    def _words(self) -> dict[str, tuple[int, int]]:
+    def _words(self) -> Mapping[str, tuple[int, float]]:
         numbers = {str(i): (MANTISSA, i) for i in range(10**self.group)}
         signs = {"+": (SIGN, 1), "-": (SIGN, -1)}
         return signs | dict(sorted((numbers | EXPONENTS).items()))
@@ -245,12 +259,12 @@ class Positional(Encoding):
         mantissa, exponent = _scientific(x, self.digits)
         size, base = mantissa.abs(), 10**self.group
         places = reversed(range(self.width - 2))
-        ids = [
+        parts = [
             (mantissa < 0).long(),
             *[tables.mantissa_ids[size // base**place % base] for place in places],
             tables.exponent_ids[exponent + LARGEST_EXPONENT],
         ]
-        ids = torch.stack(ids, dim=-1)
+        ids = torch.stack(parts, dim=-1)
         return torch.where(mantissa[..., None] == 0, tables.zero, ids)
 
     def _read(self, numbers: torch.Tensor) -> torch.Tensor:
@@ -282,7 +296,7 @@ class B1999(Encoding):
     form = (MANTISSA, EXPONENT)
     zero = ("N0", "E0")
 
-    def _words(self) -> dict[str, tuple[int, int]]:
+    def _words(self) -> Mapping[str, tuple[int, float]]:
         top = 10**self.digits  # never written, but in the published vocabulary
         numbers = {f"N{m}": (MANTISSA, m) for m in range(-top, top + 1)}
         return dict(sorted((numbers | EXPONENTS).items()))
@@ -306,7 +320,7 @@ class FP15(Encoding):
     form = (MANTISSA,)
     zero = ("N0e0",)
 
-    def _words(self) -> dict[str, tuple[int, float]]:
+    def _words(self) -> Mapping[str, tuple[int, float]]:
         top, first = 10**self.digits, 10 ** (self.digits - 1)
         words = {"NaN": (MANTISSA, 1e9), "-NaN": (MANTISSA, -1e9)}
         for e in range(16):

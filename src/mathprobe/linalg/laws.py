@@ -8,18 +8,15 @@ Coefficients are Gaussian, or uniform of the same variance (the code's other rea
 Every symmetric law but Marchenko-Pastur has the second moment of the Wigner matrix, so
 they differ in shape alone: eigenvalues of root mean square sqrt(n) * BOUND / sqrt(3).
 
-A law that takes `columns` gives matrices of any shape; every other law gives symmetric
-ones.  Names joined by + are a mixture: the law of each example is drawn uniformly.
+Names joined by + are a mixture: the law of each example is drawn uniformly.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import wraps
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from mathprobe.errors import InputError
 from mathprobe.lazy import torch
@@ -28,10 +25,13 @@ from mathprobe.registry import Registry, UnknownName
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-LAWS = Registry("law")
-COEFFICIENTS = Registry("law of coefficients")
-Law = Callable[..., "Tensor"]
+Coefficients = Callable[["Generator", tuple[int, ...], float], "Tensor"]
 Settings = Mapping[str, float | str]
+Shape = tuple[int, int, int]  # B, r, c
+Base = TypeVar("Base")  # settings: Wigner, Factor, Iid, or others of their kind
+
+LAWS: Registry[Distribution[Any]] = Registry("law")
+COEFFICIENTS: Registry[Coefficients] = Registry("law of coefficients")
 
 BOUND = 10.0  # of the coefficients
 PLUS = "+"  # joins the names of a mixture
@@ -44,70 +44,87 @@ class Drawn(NamedTuple):
     eigenvalues: Tensor | None = None
 
 
-def of_eigenvalues(eigenvalues: Law) -> Law:
-    """Make a law of one that draws eigenvalues [B, n]; the base gives the vectors."""
-    default = _base(eigenvalues)
+@dataclass(frozen=True)
+class Distribution(Generic[Base]):
+    """A law of matrices [B, r, c], and what it is known by."""
 
-    def draw(rng: Generator, batch: int, n: int, base: Wigner) -> Drawn:
-        values = eigenvalues(rng, batch, n, base)
+    base: Base  # its settings, as the paper has them
+    draw: Callable[[Generator, Shape, Base], Drawn]
+    symmetric: bool = True
+    positive: bool = False  # eigenvalues are never negative
+    compared: bool = True  # it is a row of the tables
+
+    def __call__(
+        self,
+        rng: Generator,
+        batch: int,
+        rows: int,
+        base: Base | None = None,
+        columns: int | None = None,
+    ) -> Tensor:
+        """Draw matrices [B, r, c], square unless told the columns."""
+        shape = batch, rows, columns or rows
+        return self.draw(rng, shape, base or self.base).matrix
+
+
+def of_eigenvalues(
+    eigenvalues: Callable[[Generator, int, int, Wigner], Tensor],
+) -> Distribution[Wigner]:
+    """Make a law of one that draws eigenvalues [B, n]; the base gives the vectors."""
+
+    def draw(rng: Generator, shape: Shape, base: Wigner) -> Drawn:
+        values = eigenvalues(rng, *shape[:2], base)
         return Drawn(base.rotate(rng, values), values)
 
-    @wraps(eigenvalues)
-    def law(rng: Generator, batch: int, n: int, base: Wigner = default) -> Tensor:
-        return draw(rng, batch, n, base).matrix
+    return Distribution(WIGNER, draw)
 
-    law.draw = draw
+
+def of_matrices(
+    base: Base, symmetric: bool = True, compared: bool = True
+) -> Callable[[Callable[[Generator, Shape, Base], Tensor]], Distribution[Base]]:
+    """Make a law, with these settings, of a function that draws matrices [B, r, c]."""
+
+    def law(draw: Callable[[Generator, Shape, Base], Tensor]) -> Distribution[Base]:
+        def drawn(rng: Generator, shape: Shape, base: Base) -> Drawn:
+            return Drawn(draw(rng, shape, base))
+
+        return Distribution(base, drawn, symmetric, compared=compared)
+
     return law
 
 
-def positive(law: Law) -> Law:
+def positive(law: Distribution[Base]) -> Distribution[Base]:
     """Mark a law whose eigenvalues are never negative."""
-    law.positive = True
-    return law
-
-
-def aside(law: Law) -> Law:
-    """Mark a law that is no row of the tables."""
-    law.aside = True
-    return law
+    return replace(law, positive=True)
 
 
 def parts(name: str) -> list[str]:
     """Give the laws of a mixture, or the one law that this names."""
     names = name.split(PLUS)
-    if len(names) == 1:
-        return [LAWS.known(name)]
+    where = f"mixture {name!r}: " if len(names) > 1 else ""
     for part in names:
         if part not in LAWS:
             known = ", ".join(LAWS)
-            raise UnknownName(
-                f"mixture {name!r}: unknown law {part!r}; known names are {known}"
-            )
+            raise UnknownName(f"{where}unknown law {part!r}; known names are {known}")
         if names.count(part) > 1:
-            raise InputError(
-                f"mixture {name!r}: {part!r} is repeated; every law is named once"
-            )
+            raise InputError(f"{where}{part!r} is repeated; every law is named once")
     return names
 
 
 def is_positive(name: str) -> bool:
     """Tell whether eigenvalues of a law or mixture are never negative."""
-    return all(getattr(LAWS[part], "positive", False) for part in parts(name))
+    return all(LAWS[part].positive for part in parts(name))
 
 
 def is_symmetric(name: str) -> bool:
     """Tell whether all matrices of a law or mixture are symmetric."""
-    return not any("columns" in _parameters(part) for part in parts(name))
+    return all(LAWS[part].symmetric for part in parts(name))
 
 
 def in_comparison(name: str) -> bool:
     """Tell whether a law is a row of the tables: symmetric, and not set aside."""
     names = parts(name)
-    return len(names) == 1 and is_symmetric(name) and not hasattr(LAWS[name], "aside")
-
-
-def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(LAWS[name]).parameters
+    return len(names) == 1 and LAWS[name].compared
 
 
 @COEFFICIENTS.add("gaussian")
@@ -138,7 +155,7 @@ def _mirrored(square: Tensor) -> Tensor:
 
 
 def _symmetric(
-    coefficients: Law, rng: Generator, batch: int, n: int, deviation: float
+    coefficients: Coefficients, rng: Generator, batch: int, n: int, deviation: float
 ) -> Tensor:
     """Draw the lower triangles of [B, n, n] by a law of coefficients; mirror them."""
     index = torch.arange(n, device=rng.device)
@@ -196,18 +213,8 @@ WIGNER, FACTOR, IID = Wigner(), Factor(), Iid()
 
 
 def base_of(name: str) -> Wigner | Factor | Iid:
-    """Give the base that a law draws from, with its settings as the paper has them."""
-    return _base(LAWS[name])
-
-
-def _base(law: Law) -> Wigner | Factor | Iid:
-    base = inspect.signature(law).parameters.get("base")
-    if base is None or base.default is inspect.Parameter.empty:
-        raise InputError(
-            f"law {law.__name__!r}: it takes no `base` that has a default; allowed are "
-            "WIGNER, FACTOR, IID, or others of their kind"
-        )
-    return base.default
+    """Return the settings of a law, as the paper has them."""
+    return LAWS[name].base
 
 
 def check_shape(name: str, rows: int, columns: int) -> None:
@@ -257,16 +264,14 @@ def _of_one_law(
     batch: int,
     shapes: tuple[tuple[int, int], ...],
 ) -> Drawn:
-    law, base = LAWS[name], replace(base_of(name), **settings.get(name, {}))
+    law = LAWS[name]
+    base = replace(law.base, **settings.get(name, {}))
     for shape in shapes:
         check_shape(name, *shape)
-    if len(shapes) == 1 and hasattr(law, "draw"):
-        return law.draw(rng, batch, shapes[0][0], base)
-    if is_symmetric(name):
-        drawn = [law(rng, batch, rows, base) for rows, _ in shapes]
-    else:
-        drawn = [law(rng, batch, rows, base, columns=c) for rows, c in shapes]
-    return Drawn(torch.cat(drawn, dim=2))
+    drawn = [law.draw(rng, (batch, *shape), base) for shape in shapes]
+    if len(drawn) == 1:
+        return drawn[0]
+    return Drawn(torch.cat([one.matrix for one in drawn], dim=2))
 
 
 def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
@@ -278,76 +283,75 @@ def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
 
 
 @LAWS.add("semicircle")
-def semicircle(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
+@of_matrices(WIGNER)
+def semicircle(rng: Generator, shape: Shape, base: Wigner) -> Tensor:
     """Draw Wigner matrices; their spectrum tends to the semicircle."""
-    return base.draw(rng, batch, n)
+    return base.draw(rng, *shape[:2])
 
 
 @LAWS.add("uniform")
 @of_eigenvalues
-def uniform(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
+def uniform(rng: Generator, batch: int, n: int, base: Wigner) -> Tensor:
     """Draw iid uniform eigenvalues."""
     return _uniform(rng, (batch, n), base.deviation(n))
 
 
 @LAWS.add("gaussian")
 @of_eigenvalues
-def gaussian(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
+def gaussian(rng: Generator, batch: int, n: int, base: Wigner) -> Tensor:
     """Draw iid Gaussian eigenvalues."""
     return _normal(rng, (batch, n), base.deviation(n))
 
 
 @LAWS.add("laplace")
 @of_eigenvalues
-def laplace(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
+def laplace(rng: Generator, batch: int, n: int, base: Wigner) -> Tensor:
     """Draw iid Laplace eigenvalues."""
     return _laplace(rng, (batch, n), base.deviation(n))
 
 
 @LAWS.add("abs_semicircle")
 @positive
-def abs_semicircle(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
+@of_matrices(WIGNER)
+def abs_semicircle(rng: Generator, shape: Shape, base: Wigner) -> Tensor:
     """Draw Wigner matrices and make their eigenvalues positive."""
-    values, vectors = torch.linalg.eigh(base.draw(rng, batch, n))
+    values, vectors = torch.linalg.eigh(base.draw(rng, *shape[:2]))
     return with_spectrum(vectors, values.abs())
 
 
 @LAWS.add("abs_laplace")
 @positive
 @of_eigenvalues
-def abs_laplace(rng: Generator, batch: int, n: int, base: Wigner = WIGNER) -> Tensor:
+def abs_laplace(rng: Generator, batch: int, n: int, base: Wigner) -> Tensor:
     """Draw absolute values of iid Laplace variables as eigenvalues."""
     return _laplace(rng, (batch, n), base.deviation(n)).abs()
 
 
 @LAWS.add("marchenko_pastur")
 @positive
-def marchenko_pastur(
-    rng: Generator, batch: int, n: int, base: Factor = FACTOR
-) -> Tensor:
+@of_matrices(FACTOR)
+def marchenko_pastur(rng: Generator, shape: Shape, base: Factor) -> Tensor:
     """Draw N^T N, where N has iid coefficients."""
-    factor = COEFFICIENTS[base.coefficients](rng, (batch, n, n), base.deviation)
+    factor = COEFFICIENTS[base.coefficients](rng, shape, base.deviation)
     return _mirrored(factor.mT @ factor)
 
 
 @LAWS.add("uniform_wigner")
-@aside
-def uniform_wigner(rng: Generator, batch: int, n: int, base: Iid = IID) -> Tensor:
+@of_matrices(IID, compared=False)
+def uniform_wigner(rng: Generator, shape: Shape, base: Iid) -> Tensor:
     """Draw symmetric matrices with iid uniform coefficients: sections 2 and 3."""
-    return _symmetric(_uniform, rng, batch, n, base.deviation)
+    return _symmetric(_uniform, rng, *shape[:2], base.deviation)
 
 
 @LAWS.add("uniform_coefficients")
-def uniform_coefficients(
-    rng: Generator, batch: int, rows: int, base: Iid = IID, columns: int | None = None
-) -> Tensor:
-    """Draw matrices with iid uniform coefficients, square unless told the columns."""
-    return _uniform(rng, (batch, rows, columns or rows), base.deviation)
+@of_matrices(IID, symmetric=False, compared=False)
+def uniform_coefficients(rng: Generator, shape: Shape, base: Iid) -> Tensor:
+    """Draw matrices with iid uniform coefficients."""
+    return _uniform(rng, shape, base.deviation)
 
 
 @LAWS.add("gaussian_coefficients")
-def gaussian_coefficients(
-    rng: Generator, batch: int, rows: int, base: Iid = IID, columns: int | None = None
-) -> Tensor:
-    """Draw matrices with iid Gaussian coefficients, square unless told the columns."""
-    return _normal(rng, (batch, rows, columns or rows), base.deviation)
+@of_matrices(IID, symmetric=False, compared=False)
+def gaussian_coefficients(rng: Generator, shape: Shape, base: Iid) -> Tensor:
+    """Draw matrices with iid Gaussian coefficients."""
+    return _normal(rng, shape, base.deviation)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-PROPERTIES = Registry("task with properties")
+Measure = Callable[["Tensor", "Tensor", "Tensor"], dict[str, "Tensor"]]
+
+PROPERTIES: Registry[Measure] = Registry("task with properties")
 ANGLES = (0.1, 0.05, 0.03)  # radians
 NOTEBOOK = (0.005, 0.01, 0.02, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25)
 THRESHOLDS = {  # as printed: section 2, its published notebook and, for inverses, 3

@@ -18,16 +18,8 @@ if TYPE_CHECKING:
 
 ORACLE = "oracle"  # who answers exactly, within what the tokens show
 COLUMNS = (
-    "seed",
-    "test",
-    "tolerance",
-    "examples",
-    "correct",
-    "malformed",
-    "accuracy",
-    "low",
-    "high",
-    "oracle",
+    *("seed", "test", "tolerance", "examples", "correct"),
+    *("malformed", "accuracy", "low", "high", "oracle"),
 )
 
 

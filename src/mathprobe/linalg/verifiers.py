@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Measure = Callable[["Tensor", "Tensor"], "Tensor"]
 
-VERIFIERS = Registry("verifier")
+VERIFIERS: Registry[Verifier] = Registry("verifier")
 COLUMNS = {
     "table": (
         *("verifier", "chosen_by", "threshold", "statistic"),
@@ -39,7 +39,7 @@ class Verifier:
     """Believe a prediction whose quantity is below a threshold."""
 
     measure: Measure
-    threshold: float
+    threshold: float  # the paper's
 
     def quantity(self, matrix: Tensor, prediction: Tensor) -> Tensor:
         """Measure [B] matrices [B, n, n] and predictions [B, r, c]; malformed: NaN."""
@@ -51,26 +51,13 @@ class Verifier:
         return self.quantity(matrix, prediction) < self.threshold
 
 
-def rule(name: str, threshold: float) -> Callable[[Measure], Measure]:
-    """Register the decorated measure [B] as a verifier with the paper's threshold."""
-
-    def register(measure: Measure) -> Measure:
-        VERIFIERS.add(name)(Verifier(measure, threshold))
-        return measure
-
-    return register
-
-
-@rule("vectors_condition", threshold=1.045)
-def vectors_condition(matrix: Tensor, prediction: Tensor) -> Tensor:
-    """Give c(H) [B] of predicted eigenvectors, below the row of eigenvalues."""
-    return condition_number(prediction[:, 1:])
-
-
-@rule("matrix_condition", threshold=62.0)
-def matrix_condition(matrix: Tensor, prediction: Tensor) -> Tensor:
-    """Give c(M) [B] of the matrices to invert."""
-    return condition_number(matrix)
+# Of predicted eigenvectors, below the row of eigenvalues; of the matrices to invert.
+VERIFIERS.add("vectors_condition")(
+    Verifier(lambda matrix, prediction: condition_number(prediction[:, 1:]), 1.045)
+)
+VERIFIERS.add("matrix_condition")(
+    Verifier(lambda matrix, prediction: condition_number(matrix), 62.0)
+)
 
 
 def _comparable(quantity: Tensor) -> Tensor:

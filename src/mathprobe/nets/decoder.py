@@ -9,13 +9,13 @@ stand in a network of width 510.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
 
-from mathprobe.nets.layers import KeysValues
+from mathprobe.nets.layers import KeysValues, stacked
 from mathprobe.nets.taps import Tap
 from mathprobe.spec import DecoderStack
 
@@ -60,6 +60,9 @@ class CausalAttention(nn.Module):
 
 class FeedForward(nn.Sequential):
     """One hidden layer of four times the width, with ReLU."""
+
+    enter: nn.Linear
+    leave: nn.Linear
 
     def __init__(self, width: int) -> None:
         super().__init__(
@@ -108,7 +111,7 @@ class Decoder(nn.Module):
         self.tokens = nn.Embedding(words, stack.width)
         self.positions = nn.Embedding(length, stack.width)
         self.hook_embed, self.hook_pos_embed = Tap(), Tap()
-        self.blocks = nn.ModuleList(Block(stack) for _ in range(stack.layers))
+        self.blocks = stacked(Block(stack) for _ in range(stack.layers))
         self.ln_final = norm(stack.width)
         self.unembed = nn.Linear(stack.width, words)
         self.apply(_initialise(INITIAL_SCALE * stack.width**-0.5))
@@ -138,7 +141,7 @@ class Decoder(nn.Module):
         return self.unembed(self.ln_final(x))
 
 
-def _initialise(deviation: float):
+def _initialise(deviation: float) -> Callable[[nn.Module], None]:
     """Draw every weight matrix from one normal law; biases are 0."""
 
     def fill(part: nn.Module) -> None:

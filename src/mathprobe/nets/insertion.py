@@ -39,7 +39,9 @@ def insert(parent: Decoder, child: Decoder, complete: bool) -> None:
 
 
 @torch.no_grad()
-def hold(parent: Decoder, child: Decoder, parts: tuple[str, ...], complete: bool):
+def hold(
+    parent: Decoder, child: Decoder, parts: tuple[str, ...], complete: bool
+) -> None:
     """Write a parent's `heads`, `mlps` or both again, and nothing else."""
     for mine, its in zip(parent.blocks, child.blocks, strict=False):
         if "heads" in parts:

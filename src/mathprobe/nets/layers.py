@@ -6,13 +6,15 @@ post-norm layers, ReLU, biases everywhere, learned positions, no scaling of embe
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 NORM_EPSILON = 1e-12
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class KeysValues(NamedTuple):
@@ -65,6 +67,11 @@ class FeedForward(nn.Sequential):
 def norm(width: int) -> nn.LayerNorm:
     """Build the layer norm of all layers."""
     return nn.LayerNorm(width, eps=NORM_EPSILON)
+
+
+def stacked(layers: Iterable[Layer]) -> Sequence[Layer]:
+    """Return a ModuleList, with the type of its layers."""
+    return nn.ModuleList(layers)  # type: ignore[return-value] # torch has no such type
 
 
 class Embedding(nn.Module):

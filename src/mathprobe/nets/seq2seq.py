@@ -14,7 +14,14 @@ from typing import NamedTuple
 from torch import Tensor, nn, zeros
 from torch.nn import functional
 
-from mathprobe.nets.layers import Attention, Embedding, FeedForward, KeysValues, norm
+from mathprobe.nets.layers import (
+    Attention,
+    Embedding,
+    FeedForward,
+    KeysValues,
+    norm,
+    stacked,
+)
 from mathprobe.spec import Stack
 
 QUERIES = ("input", "attended")
@@ -91,13 +98,11 @@ class Seq2Seq(nn.Module):
         self.source_embedding = Embedding(
             source.words, source.length, encoder.width, source.padding
         )
-        self.encoder = nn.ModuleList(
-            EncoderLayer(encoder) for _ in range(encoder.layers)
-        )
+        self.encoder = stacked(EncoderLayer(encoder) for _ in range(encoder.layers))
         self.target_embedding = Embedding(
             target.words, target.length, decoder.width, target.padding
         )
-        self.decoder = nn.ModuleList(
+        self.decoder = stacked(
             DecoderLayer(decoder, encoder.width, query) for _ in range(decoder.layers)
         )
         self.output_bias = nn.Parameter(zeros(target.words))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -30,7 +31,7 @@ def capture(model: nn.Module, *taps: str) -> Iterator[dict[str, Tensor]]:
     seen: dict[str, Tensor] = {}
     with ExitStack() as opened:
         for name in taps:
-            _hook(opened, model, name, lambda x, name=name: seen.update({name: x}))
+            _hook(opened, model, name, partial(seen.__setitem__, name))
         yield seen
 
 

@@ -69,7 +69,7 @@ def _name(question: Question) -> dict[str, Any]:
 
 def _shares(errors: dict[str, Tensor], tolerance: float) -> dict[str, float]:
     """Give the share of each answer within a tolerance, with its Wilson interval."""
-    row = {}
+    row: dict[str, float] = {}
     for who, error in errors.items():
         correct, prefix = int((error < tolerance).sum()), "label_" * (who == "label")
         low, high = wilson(correct, len(error))

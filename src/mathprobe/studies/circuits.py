@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -210,10 +210,7 @@ class Circuit:
         impact = task.impacted(layout, k)
         if impact:
             kept &= known(*token_fact(IMPACT, impact))
-        classes = [begins(f"{FAILS} {letter}") for letter in task.classes]
-        for one in classes[1:]:
-            classes[0] |= one
-        return kept & classes[0]
+        return kept & begins(*(f"{FAILS} {letter}" for letter in task.classes))
 
     def attends(self, task: SubTask, k: int | None) -> Filter:
         """Keep heads that see what a sub-task needs; all others see what is written."""
@@ -280,7 +277,15 @@ class Circuit:
         return Facts([*self.known, *told])
 
 
-def share(count: int, total: int) -> dict[str, float | None]:
+class Share(TypedDict):
+    """A share and its 95 % interval."""
+
+    value: float | None
+    low: float
+    high: float
+
+
+def share(count: int, total: int) -> Share:
     """Give a share with its interval; of nothing, that nothing is known."""
     low, high = clopper_pearson(count, total) if total else (0.0, 1.0)
     return {"value": count / total if total else None, "low": low, "high": high}

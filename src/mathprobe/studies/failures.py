@@ -40,11 +40,7 @@ def tables(
     their ROC curves are long: only that of the training law is drawn.  In the place
     of a seed the oracle has its name.
     """
-    rows: dict[str, list[dict[str, Any]]] = {
-        "properties": [],
-        "verifiers": [],
-        "roc": [],
-    }
+    rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in COLUMNS}
     for law, quantities in by_law(measured).items():
         for who, own in _by_seed(quantities).items():
             correct = {bound: own["error"] < bound for bound in tolerances}

@@ -28,7 +28,8 @@ def panel_name(node: Node, operation: str, k: int) -> str:
 
 def token_fact(fact: str, name: str) -> tuple[str, int | None]:
     """Name a fact about a token such as D'5: what it says, and of which digit."""
-    kind, digit = re.fullmatch(r"(\D+)(\d*)", name).groups()
+    kind = re.sub(r"\d+$", "", name)
+    digit = name.removeprefix(kind)
     said = fact if fact == IMPACT else f"{fact} {kind}"
     return said, int(digit) if digit else None
 

@@ -18,7 +18,7 @@ from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
 from mathprobe.interp.facts import Fact, Facts
-from mathprobe.interp.nodes import HEAD, MLP, Node
+from mathprobe.interp.nodes import HEAD, MLP, Kind, Node
 from mathprobe.studies.findings import (
     ATTENDS,
     FAILS,
@@ -67,9 +67,9 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
         named.setdefault(fact.name, []).append(fact)
     for fact in named.get(FAILS, []):
         yield f"Fail%:{percent(fact.value or 0.0)}"
-    digits = sorted((fact.digit for fact in named.get(IMPACT, [])), reverse=True)
-    if digits:
-        yield f"Impact:A{''.join(map(str, digits))}"
+    failed = [fact.digit for fact in named.get(IMPACT, []) if fact.digit is not None]
+    if failed:
+        yield f"Impact:A{''.join(map(str, sorted(failed, reverse=True)))}"
     for letter, major in MATH.items():
         levels = sorted(name[1:] for name in failing(facts) if name[0] == letter)
         if levels:
@@ -101,7 +101,7 @@ def read(items: Iterable[dict[str, Any]], layout: Layout) -> Facts:
 
 def _node(item: dict[str, Any]) -> Node:
     try:
-        kind = HEAD if item["is_head"] else MLP
+        kind: Kind = HEAD if item["is_head"] else MLP
         return Node(item["position"], item["layer"], kind, item["num"])
     except KeyError as missing:
         raise InputError(f"{item}: a node has no {missing}") from missing
