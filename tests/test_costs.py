@@ -1,6 +1,5 @@
-import dataclasses
-
 import pytest
+from msgspec import structs
 
 from mathprobe import cli, costs, files, plan
 from mathprobe.paper import tables
@@ -38,7 +37,7 @@ def trained(folder, spec, **run):
 
 
 def test_a_training_stands_beside_what_was_foreseen(books, tmp_path):
-    spec = dataclasses.replace(books.model("smoke", **NAME), seeds=3)
+    spec = structs.replace(books.model("smoke", **NAME), seeds=3)
     folder = trained(tmp_path / "linalg/eigenvalues/laplace/n2/base", spec)
     operations = plan.operations(spec)
     (row,) = costs.trainings([folder], operations / 1000)

@@ -1,13 +1,12 @@
-import dataclasses
-
 import pytest
 import torch
+from msgspec import structs
 
 from mathprobe.intervals import quantile_ranks
 from mathprobe.linalg.encodings import ENCODINGS, Positional
 from mathprobe.linalg.laws import IID, LAWS
 from mathprobe.linalg.tasks import TASKS, Task
-from mathprobe.spec import Conditions, Draw, Side, TestSet
+from mathprobe.spec import Conditions, EncodingSpec, MatrixSpec, TestSet
 from mathprobe.studies import linalg
 
 
@@ -17,7 +16,9 @@ def demo(books):
 
 
 def drawn(law, n=2, examples=4000):
-    return linalg.make_testset(TestSet(Draw("eigenvalues", law, n, n, {}), examples))
+    return linalg.make_testset(
+        TestSet(MatrixSpec("eigenvalues", law, n, n, {}), examples)
+    )
 
 
 def pair(test):
@@ -53,8 +54,8 @@ def test_curves_are_measured_on_sets_of_their_own(demo):
 
 def test_curve_sets_follow_the_settings_of_their_laws(demo):
     settings = {**demo.curve.law_settings, "semicircle": {"bound": 5.0}}
-    curve = dataclasses.replace(demo.curve, law_settings=settings)
-    changed = linalg.curve_sets(dataclasses.replace(demo, curve=curve))["semicircle"][0]
+    curve = structs.replace(demo.curve, law_settings=settings)
+    changed = linalg.curve_sets(structs.replace(demo, curve=curve))["semicircle"][0]
     torch.testing.assert_close(2 * changed, linalg.curve_sets(demo)["semicircle"][0])
 
 
@@ -79,8 +80,8 @@ def test_the_demo_ceiling_is_about_96_percent(demo):
 
 
 def test_three_digits_hardly_bind(demo):
-    side = Side("p1000", 3)
-    codecs = linalg.Codecs(dataclasses.replace(demo, input=side, output=side))
+    side = EncodingSpec("p1000", 3)
+    codecs = linalg.Codecs(structs.replace(demo, input=side, output=side))
     matrix, answer = pair(drawn("laplace"))
     error = linalg.judge(codecs, matrix, answer, linalg.oracle(codecs, matrix))
     assert accuracy(error) > 0.99
@@ -131,12 +132,12 @@ def test_a_new_task_law_and_encoding_are_trained_and_scored(smoke_model, monkeyp
     class P100(Positional):
         group = 2
 
-    side = Side("p100", 2)
-    curve = dataclasses.replace(smoke_model.curve, tests=["signs"])
-    spec = dataclasses.replace(smoke_model, input=side, output=side, curve=curve)
-    data = Draw("diagonal", "signs", 3, 2, {})
-    schedule = dataclasses.replace(spec.schedule, examples=64 * 60, learning_rate=1e-2)
-    spec = dataclasses.replace(spec, data=data, schedule=schedule)
+    side = EncodingSpec("p100", 2)
+    curve = structs.replace(smoke_model.curve, tests=["signs"])
+    spec = structs.replace(smoke_model, input=side, output=side, curve=curve)
+    data = MatrixSpec("diagonal", "signs", 3, 2, {})
+    schedule = structs.replace(spec.schedule, examples=64 * 60, learning_rate=1e-2)
+    spec = structs.replace(spec, data=data, schedule=schedule)
     trainer = linalg.trainer(spec, "cpu")
     for _ in range(spec.schedule.updates):
         trainer.step()

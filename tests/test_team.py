@@ -1,7 +1,6 @@
 """Data-parallel training in two processes, on the processor (gloo)."""
 
 import csv
-import dataclasses
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ import time
 
 import pytest
 import torch
+from msgspec import structs
 from safetensors.torch import load_file
 
 from mathprobe import cli
@@ -19,8 +19,8 @@ from mathprobe.team import ALONE, Team
 
 @pytest.fixture(scope="module")
 def spec(smoke_model):
-    schedule = dataclasses.replace(smoke_model.schedule, examples=64 * 130)
-    return dataclasses.replace(smoke_model, schedule=schedule)
+    schedule = structs.replace(smoke_model.schedule, examples=64 * 130)
+    return structs.replace(smoke_model, schedule=schedule)
 
 
 def command(spec, folder, processes, minutes=5.0):

@@ -7,17 +7,20 @@ class InputError(Exception):
     """Bad input; the message names the value, the place and what is allowed."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return the message for a name that is not among the known ones.
-
-    A misspelt name is answered with those that look like it.
-    """
+def similar(name: str, known: Iterable[str]) -> str:
+    """Return a question for the known names that look like a misspelt one, if any."""
     from difflib import get_close_matches
 
+    close = get_close_matches(name, list(known), n=2)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message for a name that is not among the known ones, with all."""
     names = list(known)
-    close = " or ".join(map(repr, get_close_matches(name, names)))
-    hint = f"did you mean {close}? " if close else ""
-    return f"unknown {kind} {name!r}; {hint}known names are {', '.join(names)}"
+    listed = f"known names are {', '.join(names)}"
+    hint = similar(name, names)
+    return f"unknown {kind} {name!r}; {f'{hint} {listed}' if hint else listed}"
 
 
 def check_choice(name: str, known: Iterable[str], place: str, kind: str) -> None:

@@ -15,7 +15,7 @@ from mathprobe.linalg.encodings import ENCODINGS, Encoding
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.paper.naming import Entry, number_in_paper
 from mathprobe.paper.views import Row
-from mathprobe.spec import ArithModel, Model, Side
+from mathprobe.spec import ArithModel, EncodingSpec, Model
 
 PDF = "paper.pdf"
 TRAINED = 4 * 4  # bytes a parameter while it trains: weight, gradient, two moments
@@ -62,7 +62,7 @@ class Rate:
 
 
 @cache
-def _encoding(side: Side) -> Encoding:
+def _encoding(side: EncodingSpec) -> Encoding:
     """Make an encoding once: its words are many."""
     return ENCODINGS[side.encoding](digits=side.digits)
 

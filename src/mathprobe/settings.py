@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from msgspec import Meta, inspect
+from msgspec import Meta, field, inspect
 
 from mathprobe.errors import InputError
 from mathprobe.spec import (
@@ -37,7 +37,8 @@ from mathprobe.spec import (
 from mathprobe.structs import Spec
 
 SHOWN_TOLERANCE = 0.05  # of the paper's tables
-Mapping = dict[str, Any]  # a part of a struct, to be laid over another
+Changes = dict[str, Any]  # a part of a struct, to be laid over another
+Laws = Annotated[list[str], Meta(min_length=1)]
 Tolerances = Annotated[list[Share], Meta(min_length=1)]
 Gpus = Annotated[int, Meta(ge=0, le=1), about("of each job")]
 Threads = Annotated[Positive, about("of each job")]
@@ -56,17 +57,10 @@ class TestSettings(Spec):
 
     __test__ = False  # not a test class, whatever its name begins with
 
-    examples: Annotated[
-        Positive, about("size of every test set; test sets belong to no model")
-    ]
-    tolerances: Annotated[
-        Tolerances, about("of the relative L1 error; tables show the 5 % column")
-    ]
+    examples: Annotated[Positive, about("of every test set; it belongs to no model")]
+    tolerances: Annotated[Tolerances, about("of the relative L1 error")]
     failure_tolerances: Annotated[
-        Tolerances,
-        about(
-            "beyond which an answer is a failure; verifiers are judged at the first"
-        ),
+        Tolerances, about("beyond which an answer fails; the first is the verifiers'")
     ]
 
     def __post_init__(self) -> None:
@@ -74,10 +68,7 @@ class TestSettings(Spec):
         for tolerances in (self.tolerances, self.failure_tolerances):
             check_unique(tolerances)
             if SHOWN_TOLERANCE not in tolerances:
-                raise ValueError(
-                    f"{tolerances} does not contain {SHOWN_TOLERANCE}, which the "
-                    "tables show"
-                )
+                raise ValueError(f"{tolerances} lacks {SHOWN_TOLERANCE} of the tables")
 
 
 class TableEntry(Spec, kw_only=True, omit_defaults=True):
@@ -86,16 +77,11 @@ class TableEntry(Spec, kw_only=True, omit_defaults=True):
     task: Annotated[str, about("of the models")]
     n: Annotated[Positive, about("size of the matrices")]
     recipe: Annotated[str, about("of the models")]
-    laws: Annotated[
-        list[str] | None, about("of the training; without them all of the task")
-    ] = None
+    laws: Annotated[Laws | None, about("of the trainings; left out: the task's")] = None
 
     def __post_init__(self) -> None:
-        """Check that there are laws, and each once."""
-        if self.laws is not None:
-            check_unique(self.laws)
-            if not self.laws:
-                raise ValueError("laws: [] names no law")
+        """Check that every law is there once."""
+        check_unique(self.laws or [])
 
 
 class SpeedEntry(TableEntry, kw_only=True):
@@ -107,7 +93,7 @@ class SpeedEntry(TableEntry, kw_only=True):
 class FailureEntry(TableEntry, kw_only=True):
     """Models whose failures are looked at, on the law of their training."""
 
-    laws: Annotated[list[str], about("of the training")]
+    laws: Annotated[Laws, about("of the trainings")]
 
 
 class TableSettings(Spec):
@@ -122,31 +108,17 @@ class TableSettings(Spec):
 class LinalgSettings(Spec):
     """The first study, Charton 2022, at a scale."""
 
-    laws: Annotated[
-        LawSettings,
-        about(
-            "by law: its `coefficients` (`gaussian` or `uniform`), their `bound` (10), "
-            "the `deviation` of the Marchenko-Pastur factor"
-        ),
-    ]
+    laws: Annotated[LawSettings, about("by law: `coefficients`, `bound`, `deviation`")]
     tests: TestSettings
-    recipes: Annotated[
-        dict[str, Mapping],
-        about("networks and trainings; each lies over the recipe `base` (below)"),
-    ]
-    tasks: Annotated[
-        dict[str, Mapping],
-        about("by task: what it changes of the recipe `base`, under all recipes"),
-    ]
+    recipes: Annotated[dict[str, Changes], about("by name: laid over `base` (below)")]
+    tasks: Annotated[dict[str, Changes], about("by task: laid over the recipe `base`")]
     tables: TableSettings
 
 
 class GrokFastSettings(GrokFast):
     """GrokFast, for the decoders whose row asks for it."""
 
-    mixing: Annotated[
-        str, about("of the operations in a batch: `rows` has all, `batches` one")
-    ]
+    mixing: Annotated[str, about("`rows`: a batch has all operations; `batches`: one")]
 
 
 class ShownDecoders(Spec):
@@ -164,18 +136,13 @@ class ArithSettings(Spec):
     operations: Annotated[
         dict[str, Annotated[dict[str, Chance], Meta(min_length=1)]],
         Meta(min_length=1),
-        about(
-            "shares of the questions, by the operation of a row; `inserted_mix` of "
-            "those with a parent"
-        ),
+        about("shares of the questions, by a row's; `inserted_`: with a parent"),
     ]
     enrichment: Enrichment
     schedule: DecoderScheduleSettings
     grokfast: GrokFastSettings
     insert: InsertionSettings
-    curve_questions: Annotated[
-        Positive, about("of each operation, at a point of the learning curve")
-    ]
+    curve_questions: Annotated[Positive, about("of each operation, at a point")]
     accuracy: AccuracySettings
     shown: ShownDecoders
     circuits: CircuitSearch
@@ -184,28 +151,17 @@ class ArithSettings(Spec):
 class DecoderRow(Spec, kw_only=True):
     """A model of the second study: a row of its table."""
 
-    operation: Annotated[
-        str, Meta(pattern="^[a-z]+$"), about("`add`, `sub` or `mix`")
-    ]
+    operation: Annotated[str, Meta(pattern="^[a-z]+$"), about("`add`, `sub`, `mix`")]
     digits: Annotated[Positive, about("of each number")]
     layers: Annotated[Positive, about("of the decoder")]
     heads: Annotated[Positive, about("of each layer")]
     steps: Annotated[int, Meta(ge=2), about("updates of the training")]
     seed: Annotated[Count, about("of weights and questions")]
-    parent: Annotated[
-        str | None, about("name of the row whose weights come first, or nothing")
-    ] = None
-    insert: Annotated[
-        InsertionMode | None,
-        about(
-            "1: first weights from the parent; 2: its heads are written again on the "
-            "way; 3: its heads and hidden layers"
-        ),
-    ] = None
+    parent: Annotated[str | None, about("row whose weights it begins with")] = None
+    insert: Annotated[InsertionMode | None, about("mode, with a parent")] = None
     grokfast: Annotated[bool, about("`yes` or `no`")]
     membership: Annotated[
-        Literal["stated", "inferred", "ours"],
-        about("whether the paper states it, it is inferred to be meant, or is ours"),
+        Literal["stated", "inferred", "ours"], about("of the paper's 44 models")
     ]
 
     @property
@@ -221,8 +177,10 @@ class DecoderRow(Spec, kw_only=True):
 class ScaleSettings(Spec):
     """What a scale changes."""
 
-    linalg: Annotated[Mapping, about("what it changes of `linalg`")] = {}
-    arith: Annotated[Mapping, about("what it changes of `arith`")] = {}
+    linalg: Annotated[Changes, about("laid over `linalg`")] = field(
+        default_factory=dict
+    )
+    arith: Annotated[Changes, about("laid over `arith`")] = field(default_factory=dict)
 
 
 class TrainResources(Spec):
@@ -231,9 +189,7 @@ class TrainResources(Spec):
     gpus: Gpus
     threads: Threads
     mem_mb: Memory
-    flops_per_second: Annotated[
-        Rate, about("that a device is assumed to reach: gives the time limit")
-    ]
+    flops_per_second: Annotated[Rate, about("assumed; it gives the time limit")]
     margin: Annotated[float, Meta(ge=1), about("factor of the time limit")]
     save_every: Annotated[Count, about("minutes; 0: after every update")]
 
@@ -310,8 +266,8 @@ def _leaves(place: str, kind: Any, text: str = "") -> Iterator[tuple[str, str, s
         case inspect.Metadata(type=inner, extra_json_schema={"description": told}):
             yield from _leaves(place, inner, told)
         case inspect.StructType(fields=fields):
-            for field in fields:
-                yield from _leaves(f"{place}.{field.name}", field.type)
+            for one in fields:
+                yield from _leaves(f"{place}.{one.name}", one.type)
         case inspect.DictType(value_type=inspect.StructType() as inner):
             yield from _leaves(f"{place}.*", inner)
         case inspect.ListType(item_type=inspect.StructType() as inner):

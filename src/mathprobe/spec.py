@@ -75,16 +75,10 @@ class Schedule(Spec):
     learning_rate: Annotated[Rate, about("at the end of the warm-up")]
     final_learning_rate: Annotated[Rate, about("at the end of the cosine")]
     warmup_updates: Annotated[Count, about("in which the rate grows from 1e-7")]
-    cosine_updates: Annotated[
-        Positive | None, about("half a period; null: it ends with the training")
-    ]
-    stop_accuracy: Annotated[
-        Share | None, about("on the training law: ends the training early; or null")
-    ]
+    cosine_updates: Annotated[Positive | None, about("half a period; null: to the end")]
+    stop_accuracy: Annotated[Share | None, about("on the training law, ends it early")]
     clip_norm: Annotated[Rate, about("of the gradient")]
-    curve_every: Annotated[
-        Positive, about("examples between two points of the learning curve")
-    ]
+    curve_every: Annotated[Positive, about("examples between points of the curve")]
 
     @property
     def updates(self) -> int:
@@ -109,9 +103,7 @@ class Schedule(Spec):
 class CurveSettings(Spec):
     """Laws that a learning curve is measured on, and how many examples of each."""
 
-    tests: Annotated[
-        list[str], Meta(min_length=1), about("laws that the learning curve shows")
-    ]
+    tests: Annotated[list[str], Meta(min_length=1), about("laws that it shows")]
     examples: Annotated[Positive, about("of each law, at a point of the curve")]
     tolerance: Annotated[Share, about("of the relative L1 error")]
 
@@ -133,26 +125,13 @@ class Recipe(Spec):
     output: EncodingSpec
     encoder: LayerConfig
     decoder: LayerConfig
-    query: Annotated[
-        Literal["input", "attended"],
-        about("of the cross-attention: `input` of the layer, or `attended`"),
-    ]
+    query: Annotated[Literal["input", "attended"], about("of the cross-attention")]
     precision: Annotated[
-        Literal["float32", "bfloat16"],
-        about(
-            "of the network's matrix products: `float32` or `bfloat16`; weights and "
-            "optimiser are float32"
-        ),
+        Literal["float32", "bfloat16"], about("of matrix products; weights are float32")
     ]
     schedule: Schedule
     curve: CurveSettings
-    seeds: Annotated[
-        Positive,
-        about(
-            "how many (1, 2, …) are trained, each with weights and data of its own; "
-            "tables show their mean and spread"
-        ),
-    ]
+    seeds: Annotated[Positive, about("trained, each with own weights and data")]
 
 
 class Model(Recipe, kw_only=True):
@@ -217,15 +196,9 @@ class Evidence(Spec):
 class Enrichment(Spec):
     """How questions are made harder: Quirke, Neo, Barez 2024, and their code."""
 
-    batches: Annotated[
-        Chance, about("share that is made harder; 0.6 in the text, 0.4 in the code")
-    ]
-    nines: Annotated[
-        Chance, about("share of an addition's columns that are made to sum to 9")
-    ]
-    equal: Annotated[
-        Chance, about("share of a subtraction's enriched batches with answers of 0")
-    ]
+    batches: Annotated[Chance, about("share of the batches that is made harder")]
+    nines: Annotated[Chance, about("share of an addition's columns that then sum to 9")]
+    equal: Annotated[Chance, about("share of a subtraction's then with answers of 0")]
 
 
 class Questions(Spec):
@@ -255,12 +228,8 @@ class GrokFast(Spec):
     """Gradients are amplified by the mean of past ones: Lee and others 2024."""
 
     decay: Annotated[Share, about("of the mean of past gradients, at each update")]
-    strength: Annotated[
-        float, Meta(ge=0), about("of that mean, beside the gradient itself")
-    ]
-    keeps: Annotated[
-        bool, about("false: the mean is the gradient itself, as the code forgets it")
-    ]
+    strength: Annotated[float, Meta(ge=0), about("of that mean, beside the gradient")]
+    keeps: Annotated[bool, about("false: the mean is forgotten, as in the code")]
 
 
 class DecoderScheduleSettings(Spec, kw_only=True):
@@ -269,14 +238,10 @@ class DecoderScheduleSettings(Spec, kw_only=True):
     batch: Annotated[Positive, about("questions of an update")]
     learning_rate: Annotated[Rate, about("at the end of the warm-up")]
     warmup: Annotated[Share, about("share of the updates")]
-    first_rate: Annotated[
-        Chance, about("share of the learning rate that the warm-up begins with")
-    ]
+    first_rate: Annotated[Chance, about("of the warm-up, as a share of the rate")]
     betas: Annotated[list[Share], Meta(min_length=2, max_length=2), about("of AdamW")]
     weight_decay: Annotated[float, Meta(ge=0), about("of AdamW, of every parameter")]
-    curve_every: Annotated[
-        Positive, about("questions between two points of the learning curve")
-    ]
+    curve_every: Annotated[Positive, about("questions between points of the curve")]
 
 
 class DecoderSchedule(DecoderScheduleSettings, kw_only=True):
@@ -316,13 +281,8 @@ INSERTIONS = {  # of a parent's weights, by mode: the paper's name, what is held
 class InsertionSettings(Spec, kw_only=True):
     """How a parent's weights come into a model."""
 
-    complete: Annotated[
-        bool, about("false: without what the published code leaves out")
-    ]
-    every: Annotated[
-        Positive,
-        about("updates after which modes 2 and 3 write the parent's weights again"),
-    ]
+    complete: Annotated[bool, about("false: without what the code leaves out")]
+    every: Annotated[Positive, about("updates until modes 2 and 3 write them again")]
 
 
 class Insertion(InsertionSettings, kw_only=True):
@@ -364,23 +324,12 @@ class Accuracy(AccuracySettings):
 class CircuitSearch(Spec):
     """How thoroughly a model of arithmetic is taken apart."""
 
-    per_class: Annotated[
-        Positive, about("questions that nodes are ablated at, of every class")
-    ]
+    per_class: Annotated[Positive, about("questions of every class, for ablation")]
     ablation: Annotated[
-        Literal["mean", "zero", "resample"],
-        about("what replaces the output of a node: its `mean`, `zero` or `resample`"),
+        Literal["mean", "zero", "resample"], about("what replaces a node's output")
     ]
-    first_layer: Annotated[
-        bool, about("true: that of the first layer, as in the published code")
-    ]
+    first_layer: Annotated[bool, about("true: that of the first layer, as in the code")]
     attends: Annotated[Chance, about("least share of a head's attention that is noted")]
-    pairs: Annotated[
-        int, Meta(ge=8), about("of questions, for every sub-task and column")
-    ]
-    per_case: Annotated[
-        int,
-        Meta(ge=2),
-        about("questions of each state of a column, for principal components"),
-    ]
+    pairs: Annotated[int, Meta(ge=8), about("of questions, by sub-task and column")]
+    per_case: Annotated[int, Meta(ge=2), about("questions for principal components")]
     random_sets: Annotated[Positive, about("of nodes, that a map is held against")]

@@ -141,6 +141,18 @@ class Catalog:
         """Return the tasks whose failures can be looked into."""
         return [task for task in TASKS if task in PROPERTIES]
 
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the names that parts of a path may have, by the part."""
+        return {
+            "scale": self.shown_scales,
+            "task": list(TASKS),
+            "law": list(LAWS),
+            "recipe": self.recipes,
+            "model": self.arith_models,
+            "kind": list(TABLES),
+        }
+
     def tests(self, task: str, law: str) -> list[str]:
         """Return the laws that a model is tested on: its task's and its own."""
         return list(dict.fromkeys([*laws_for(TASKS.known(task)), *parts(law)]))
@@ -224,15 +236,14 @@ def load(config: Path | str) -> Catalog:
 
 
 def _check_names(settings: Config) -> None:
-    """Check the names of scales and recipes, and that scales are the same all over."""
+    """Check the names of scales and recipes."""
     scales = list(settings.scales)
-    for place, names in (("scales", scales), ("linalg.recipes", settings.linalg.recipes)):
-        for name in names:
-            if not NAME.fullmatch(name) or name == RECORD:
-                raise InputError(
-                    f"config.{place}: {name!r} is no name: lower-case letters, digits "
-                    f"and _, and not {RECORD!r}"
-                )
+    for name in [*scales, *settings.linalg.recipes]:
+        if not NAME.fullmatch(name) or name == RECORD:
+            raise InputError(
+                f"config: {name!r} is no name of a scale or recipe: these are lower case "
+                f"letters, digits and _, but not {RECORD!r}"
+            )
     check_choice(REFERENCE, scales, "config.scales", "scale")
     shown = [*scales, RECORD]
     check_choice(settings.default_scale, shown, "config.default_scale", "scale")

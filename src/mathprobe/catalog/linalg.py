@@ -1,4 +1,4 @@
-"""The first study at a scale: recipes laid over each other, tables, and their models."""
+"""The first study at a scale: recipes laid over each other, tables, models."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class LinalgCatalog:
                 check(key["task"], key["law"], *size(key["n"]))
 
     def recipe(self, task: str, name: str) -> Recipe:
-        """Return a recipe for a task: `base`, under what the task and the name change."""
+        """Return a recipe for a task, which changes `base` under the recipe."""
         place = f"{self.place}.recipes"
         check_choice(name, self.settings.recipes, place, "recipe")
         return self._recipes[TASKS.known(task), name]

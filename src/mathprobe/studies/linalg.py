@@ -7,12 +7,13 @@ model, and the samples that need no model.  B: batch, n: size, [r, c]: answer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
+from msgspec import structs
 from torch import Tensor
 
 from mathprobe.decoding import greedy
@@ -29,7 +30,14 @@ from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
 from mathprobe.objectives import Translation
 from mathprobe.seeds import seed, stream
-from mathprobe.spec import Conditions, Draw, Model, Question, Side, TestSet
+from mathprobe.spec import (
+    Conditions,
+    EncodedTest,
+    EncodingSpec,
+    MatrixSpec,
+    Model,
+    TestSet,
+)
 from mathprobe.team import ALONE, Team
 from mathprobe.training import Trainer
 
@@ -37,13 +45,15 @@ STUDY = "linalg"
 QUANTILES = (0.5, 0.75, 0.9)
 
 
-def draw(data: Draw, rng: torch.Generator, count: int) -> draws.Examples:
+def draw(data: MatrixSpec, rng: torch.Generator, count: int) -> draws.Examples:
     """Draw matrices [B, n, columns] and exact answers [B, r, c]; count rejections."""
     size = data.n, data.columns
     return draws.draw(data.task, data.law, data.law_settings, rng, count, *size)
 
 
-def _stream(use: str, data: Draw, *names: int, device: str = "cpu") -> torch.Generator:
+def _stream(
+    use: str, data: MatrixSpec, *names: int, device: str = "cpu"
+) -> torch.Generator:
     """Open the stream of a use of these matrices."""
     # A square has one number, as it had before there were other shapes.
     size = dict.fromkeys((data.n, data.columns))
@@ -70,7 +80,7 @@ def curve_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
     shown = {}
     for law in spec.curve.tests:
         settings = spec.curve.law_settings
-        data = replace(spec.data, law=law, law_settings=settings)
+        data = structs.replace(spec.data, law=law, law_settings=settings)
         examples = draw(data, _stream("curve", data), spec.curve.examples)
         shown[law] = examples.matrix, examples.answer
     return shown
@@ -80,7 +90,7 @@ def curve_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
 class Codecs:
     """How a model reads matrices and writes answers, or how a question does."""
 
-    model: Model | Question
+    model: Model | EncodedTest
 
     @cached_property
     def source(self) -> MatrixCodec:
@@ -126,7 +136,7 @@ class Codecs:
         return values.cpu(), ok.cpu()
 
 
-def _codec(side: Side) -> MatrixCodec:
+def _codec(side: EncodingSpec) -> MatrixCodec:
     return MatrixCodec(ENCODINGS[side.encoding](digits=side.digits))
 
 
@@ -301,7 +311,7 @@ def condition_numbers(spec: Conditions) -> list[dict[str, Any]]:
 def conditions(spec: Conditions, law: str) -> tuple[Tensor, int]:
     """Give condition numbers [matrices] of a law, sorted, and how many were redrawn."""
     rng = stream(STUDY, "conditions", law, spec.n)
-    data = Draw("symmetric_inverse", law, spec.n, spec.n, spec.law_settings)
+    data = MatrixSpec("symmetric_inverse", law, spec.n, spec.n, spec.law_settings)
     matrix, _, rejected = draw(data, rng, spec.matrices)
     size = torch.linalg.eigvalsh(matrix).abs()
     return (size.amax(1) / size.amin(1)).sort().values, rejected
