@@ -303,6 +303,11 @@ class ArithModel(Spec):
     seed: Count
     insertion: Insertion | None
 
+    @property
+    def seeds(self) -> int:
+        """Return the number of seeds that are trained: the one of the name."""
+        return 1
+
     def is_reached(self, point: list[dict[str, Any]]) -> bool:
         """Return that a training never ends early: its updates are stated."""
         return False

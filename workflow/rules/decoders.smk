@@ -1,5 +1,4 @@
 # What the rules of the second study share: paths, and functions from wildcards.
-ARITH = "results/{scale}/arith/{model}"
 PUBLISHED_ARITH = local("paper/published/quirke2024.yaml")
 
 
@@ -22,21 +21,6 @@ def arith_test(wildcards):
     return CATALOG.arith(wildcards.scale).accuracy().json()
 
 
-def arith_hours(wildcards):
-    """Guess how long a training takes, at the rate that is assumed."""
-    model = CATALOG.arith_model(wildcards.scale, wildcards.model)
-    rate = CATALOG.compute(wildcards.scale, "train")["flops_per_second"]
-    return plan.arith_operations(model) / rate / 3600
-
-
-def arith_minutes(wildcards, attempt):
-    return minutes(wildcards.scale, arith_hours(wildcards), attempt)
-
-
-def arith_nice(wildcards):
-    return nice(wildcards.scale, arith_hours(wildcards))
-
-
 def arith_rows(wildcards):
     return json.dumps(CATALOG.arith(wildcards.scale).facts()["models"])
 
@@ -49,7 +33,7 @@ def arith_files(wildcards):
 
 def at_most_one_gpu(wildcards):
     """A decoder of arithmetic is too small for more."""
-    return min(1, CATALOG.compute(wildcards.scale, "train")["gpus"])
+    return min(1, CATALOG.compute(wildcards.scale).train.gpus)
 
 
 def arith_search(wildcards):

@@ -30,7 +30,7 @@ from mathprobe.settings import Compute, Config, TableEntry, overlay, read
 from mathprobe.spec import ArithModel, Ceilings, EncodedTest, Evidence, Model, TestSet
 from mathprobe.structs import flat
 
-__all__ = ["BASE", "MEASURED", "TABLES", "read", "size"]
+__all__ = ["BASE", "ENTRIES", "MEASURED", "TABLES", "read", "size"]
 
 REFERENCE = "paper"  # the scale that is the paper itself
 RECORD = "record"  # shows what is kept of another scale's trainings, and trains nothing
@@ -241,7 +241,7 @@ def _check_names(settings: Config) -> None:
     for name in [*scales, *settings.linalg.recipes]:
         if not NAME.fullmatch(name) or name == RECORD:
             raise InputError(
-                f"config: {name!r} is no name of a scale or recipe: these are lower case "
+                f"config: {name!r} is no name of a scale or recipe: they have small "
                 f"letters, digits and _, but not {RECORD!r}"
             )
     check_choice(REFERENCE, scales, "config.scales", "scale")
