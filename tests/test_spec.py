@@ -20,11 +20,9 @@ def test_json_comes_back_and_is_one_text_for_equal_values():
     [
         ("{", "not JSON"),
         ("[]", "not a mapping"),
-        (
-            '{"data": {}, "examples": 1}',
-            "TestSet.data: columns, law, .*keys are task, law",
-        ),
-        ('{"examples": 1}', "TestSet: data missing or unknown; keys are"),
+        ('{"data": {}, "examples": 1}', "TestSet.data: task is missing; keys are task"),
+        ('{"examples": 1}', "TestSet: data is missing; keys are data, examples"),
+        ('{"example": 1}', "TestSet: unknown key 'example'; did you mean 'examples'"),
     ],
 )
 def test_a_bad_specification_is_named(text, message):
@@ -67,5 +65,5 @@ def test_questions_come_back_from_json():
     shares = {"addition": 0.34, "subtraction": 0.66}
     questions = Questions(6, shares, "batches", Enrichment(0.4, 0.4, 0.01))
     assert Questions.parse(questions.json()) == questions
-    with pytest.raises(InputError, match="enrichment: equal missing or unknown"):
+    with pytest.raises(InputError, match="Questions.enrichment: equal is missing"):
         Questions.of(questions.plain() | {"enrichment": {"batches": 1, "nines": 1}})

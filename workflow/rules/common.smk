@@ -204,12 +204,8 @@ def table_targets(wildcards):
     """Ask for the accuracies that a table of learning speeds counts to, by model."""
     if wildcards.kind != "learning_speed":
         return ""
-    targets = [
-        f"{paths.LINALG_NAME.format(**name)}={entry.accuracy}"
-        for entry in shown(wildcards)
-        for name in CATALOG.models(entry)
-    ]
-    return " ".join(["--targets", *dict.fromkeys(targets)])
+    targets = CATALOG.linalg(wildcards.scale).targets(wildcards.task, wildcards.n)
+    return f"--targets {' '.join(targets)}"
 
 
 def all_folders(wildcards):

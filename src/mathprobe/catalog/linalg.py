@@ -16,6 +16,7 @@ from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, parts
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.linalg.tasks import TASKS
+from mathprobe.paths import LINALG_NAME
 from mathprobe.settings import LinalgSettings, TableEntry, overlay
 from mathprobe.spec import (
     Conditions,
@@ -150,6 +151,15 @@ class LinalgCatalog:
         named = [e for e in entries if (e.task, str(e.n)) == (task, str(n))]
         other = {"task": task, "n": n, "laws": laws_for(task)}
         return named or [structs.replace(entries[0], **other)]
+
+    def targets(self, task: str, n: int | str) -> list[str]:
+        """Return MODEL=ACCURACY for every model of a table of learning speeds."""
+        found = [
+            f"{LINALG_NAME.format(**name)}={entry.accuracy}"
+            for entry in self.shown("learning_speed", task, n)
+            for name in models(entry)
+        ]
+        return list(dict.fromkeys(found))
 
 
 def models(entry: TableEntry) -> list[dict[str, Any]]:
