@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mathprobe.catalog import SCHEMA, Catalog, read
+from mathprobe.catalog import load, read
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import arith_tables, tables
@@ -13,6 +13,7 @@ from mathprobe.paper.ceiling_numbers import ON_ERRATA
 from mathprobe.paper.circuit_numbers import REUSED
 from mathprobe.paper.finding_tables import COLUMNS
 from mathprobe.paper.naming import Labels
+from mathprobe.settings import TableEntry
 
 PROJECT = Path(__file__).parent.parent
 PAPER = PROJECT / "paper"
@@ -21,7 +22,7 @@ ERRATA = {
     **read(PAPER / "published" / "arith_errata.yaml"),
 }
 PUBLISHED = read(PAPER / "published" / "charton2022.yaml")
-CATALOG = Catalog(read(PROJECT / "config" / "config.yaml"), read(PROJECT / SCHEMA))
+CATALOG = load(PROJECT / "config" / "config.yaml")
 LAWS = CATALOG.laws
 SCALES = ["smoke", "demo", "paper"]
 
@@ -235,28 +236,28 @@ def of_failures(scale: str, kind: str) -> dict[str, list[dict]]:
     """Tables of failures or verifiers, of every model that a scale shows."""
     made: dict[str, list[dict]] = {}
     for entry in CATALOG.entries(scale, kind):
-        task, n = entry["task"], entry["n"]
-        for law in entry["laws"]:
+        task, n = entry.task, entry.n
+        for law in entry.laws:
             measured = {
                 "failures": measured_properties(task, law, n),
                 "verifiers": measured_rates(task, law),
             }
-            model = told(task, law, n, entry["recipe"], measured[kind])
+            model = told(task, law, n, entry.recipe, measured[kind])
             rows = getattr(tables, kind)([model], PUBLISHED)
             made.setdefault(f"{kind}_{task}_n{n}", []).extend(rows)
     return made
 
 
-def named(scale: str, kind: str) -> dict[str, list[dict]]:
+def named(scale: str, kind: str) -> dict[str, list[TableEntry]]:
     """Give the entries of a kind of table at a scale, by the table's name."""
-    found: dict[str, list[dict]] = {}
+    found: dict[str, list[TableEntry]] = {}
     for entry in CATALOG.entries(scale, kind):
-        name = "{task}_n{n}".format_map(entry)
+        name = f"{entry.task}_n{entry.n}"
         found.setdefault(f"{kind}_{name}", []).append(entry)
     return found
 
 
-def models(entries: list[dict]) -> list[dict]:
+def models(entries: list[TableEntry]) -> list[dict]:
     return [name for entry in entries for name in CATALOG.models(entry)]
 
 
@@ -273,7 +274,7 @@ def mock(scale: str, **others: list[dict]) -> dict[str, list[dict]]:
             for name, entries in named(scale, "tolerances").items()
         },
         **{
-            name: speed(models(entries), entries[0]["accuracy"])
+            name: speed(models(entries), entries[0].accuracy)
             for name, entries in named(scale, "learning_speed").items()
         },
         **of_failures(scale, "failures"),

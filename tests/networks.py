@@ -4,7 +4,7 @@ import torch
 
 from mathprobe.nets.decoder import Decoder
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
-from mathprobe.spec import DecoderStack, Stack
+from mathprobe.spec import DecoderConfig, LayerConfig
 
 PAD = 1
 SOURCE, TARGET = Vocabulary(23, 9, PAD, ragged=True), Vocabulary(17, 7, PAD)
@@ -12,13 +12,19 @@ SOURCE, TARGET = Vocabulary(23, 9, PAD, ragged=True), Vocabulary(17, 7, PAD)
 
 def network(query="input", encoder=(2, 24, 4), decoder=(2, 16, 2)):
     torch.manual_seed(0)
-    return Seq2Seq(SOURCE, TARGET, Stack(*encoder), Stack(*decoder), query).double()
+    return Seq2Seq(
+        SOURCE, TARGET, LayerConfig(*encoder), LayerConfig(*decoder), query
+    ).double()
+
+
+def stack(layers, width, heads, head_width):
+    return DecoderConfig(layers=layers, width=width, heads=heads, head_width=head_width)
 
 
 def decoder(layers=2, width=12, heads=4, head_width=5):
     """Make a decoder whose biases and scales are not those of an untrained one."""
     torch.manual_seed(0)
-    model = Decoder(DecoderStack(layers, width, heads, head_width), 15, 9).double()
+    model = Decoder(stack(layers, width, heads, head_width), 15, 9).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.3 * torch.randn_like(parameter)

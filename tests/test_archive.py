@@ -127,7 +127,7 @@ def test_where_the_tables_differ_an_archive_shows_its_own(results, books, tmp_pa
             tmp_path / f"config/arith_models{table}.tsv", "of another clone"
         )
     config = files.read_json(there / archive.CONFIG)
-    unpacked = catalog.Catalog(config, catalog.read(catalog.SCHEMA), tmp_path)
+    unpacked = catalog.Catalog(config, tmp_path)
     for scale in books.scales:
         assert unpacked.arith(scale).rows == books.arith(scale).rows
     assert unpacked.arith(catalog.RECORD).rows == books.arith("paper").rows

@@ -1,9 +1,8 @@
 """The second study: trainings of decoders, and how often they are wrong."""
 
-import dataclasses
-
 import pytest
 import torch
+from msgspec import structs
 from test_training import NEVER, equal, same, stop_after
 from torch.nn import functional
 from torch.optim import lr_scheduler
@@ -18,12 +17,12 @@ from mathprobe.spec import (
     INSERTIONS,
     Accuracy,
     ArithModel,
-    DecoderStack,
+    DecoderConfig,
+    DecoderSchedule,
     Enrichment,
     GrokFast,
     Insertion,
     Questions,
-    Steps,
 )
 from mathprobe.studies.arith import models, training
 from mathprobe.studies.arith.accuracy import ALL, accuracy, nines
@@ -39,8 +38,12 @@ def described(layers=1, heads=2, shares=None, grokfast=None, insertion=None):
     return ArithModel(
         "small",
         Questions(2, shares or {"addition": 1.0}, "batches", ENRICHMENT),
-        DecoderStack(layers, 16, heads, 6),
-        Steps(10, 8, 1e-2, 0.2, 0.01, [0.9, 0.98], 0.1, grokfast, 40),
+        DecoderConfig(layers=layers, width=16, heads=heads, head_width=6),
+        DecoderSchedule(
+            **{"updates": 10, "batch": 8, "learning_rate": 1e-2, "warmup": 0.2},
+            **{"first_rate": 0.01, "betas": [0.9, 0.98], "weight_decay": 0.1},
+            **{"grokfast": grokfast, "curve_every": 40},
+        ),
         20,
         7,
         insertion,
@@ -51,7 +54,7 @@ PARENT = described()
 
 
 def child(mode, every=3, **changes):
-    wanted = Insertion(PARENT, mode, True, every)
+    wanted = Insertion(parent=PARENT, mode=mode, complete=True, every=every)
     return described(2, 3, MIXED, insertion=wanted, **changes)
 
 
@@ -78,7 +81,7 @@ def test_a_stopped_training_resumes_to_the_same_bits(spec, tmp_path):
 
 
 def test_another_seed_trains_to_other_bits(tmp_path):
-    one, other = prepared(PARENT), prepared(dataclasses.replace(PARENT, seed=8))
+    one, other = prepared(PARENT), prepared(structs.replace(PARENT, seed=8))
     for trainer in (one, other):
         trainer.run(tmp_path, NEVER)
     assert not equal(one.learners[7].tensors(), other.learners[8].tensors())
@@ -105,7 +108,7 @@ def test_a_specification_is_read_as_it_is_written(spec):
 
 def test_learning_rates_are_those_of_torch():
     """Linear from a hundredth over a fifth of the updates, then a cosine to 0."""
-    steps = dataclasses.replace(PARENT.schedule, updates=23)
+    steps = structs.replace(PARENT.schedule, updates=23)
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([parameter], lr=steps.learning_rate)
     expected = lr_scheduler.SequentialLR(
@@ -242,10 +245,8 @@ def test_nines_are_counted_as_the_paper_names_them(fails, asked, expected):
 
 
 def test_training_learns(tmp_path):
-    steps = dataclasses.replace(
-        PARENT.schedule, updates=200, batch=64, curve_every=1280
-    )
-    trainer = prepared(dataclasses.replace(PARENT, schedule=steps))
+    steps = structs.replace(PARENT.schedule, updates=200, batch=64, curve_every=1280)
+    trainer = prepared(structs.replace(PARENT, schedule=steps))
     trainer.run(tmp_path, NEVER)
     first, last = trainer.curve[0], trainer.curve[-1]
     assert last["loss"] < 0.7 * first["loss"]

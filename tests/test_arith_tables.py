@@ -19,7 +19,7 @@ GROKFAST = "add_d10_l2_h3_t40K_gf_s572091"  # of which no fails are printed
 
 def decoder(name, curve=(), rows=()):
     """A model of the paper of which this is there."""
-    described = {"name": name, **vars(CATALOG.arith("paper").rows[name])}
+    described = {"name": name, **CATALOG.arith("paper").rows[name].plain()}
     return arith_tables.Decoder(described, list(curve), list(rows))
 
 

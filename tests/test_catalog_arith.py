@@ -109,13 +109,15 @@ def test_a_row_that_stands_twice_is_refused(load):
 @pytest.mark.parametrize(
     ("place", "column", "text", "told"),
     [
-        (FIRST, "digits", "five", "arith_models.tsv:2.digits: 'five' is not of type"),
-        (FIRST, "layers", "0", "arith_models.tsv:2.layers: 0 is less than the minimum"),
-        (FIRST, "grokfast", "", "arith_models.tsv:2.grokfast: None is not one of"),
+        (FIRST, "digits", "five", "arith_models.tsv:2.digits: 'five' is not a whole"),
+        (FIRST, "layers", "0", "tsv:2.layers: '0' is not a whole number >= 1"),
+        (FIRST, "grokfast", "", "tsv:2: grokfast is missing; keys are operation"),
+        (FIRST, "grokfast", "maybe", "tsv:2.grokfast: 'maybe' is not yes or no"),
+        (FIRST, "membership", "stated\tx", "tsv:2: unknown key 'more cells'"),
         (FIRST, "operation", "mul", "mul_d5.*unknown operation 'mul'; known names are"),
         (FIRST, "membership", "sure", "2.membership: 'sure' is not one of"),
         (FIRST, "insert", "1", "parent and insert stand together or not at all"),
-        (INSERTED, "insert", "4", "insert: 4 is not one of"),
+        (INSERTED, "insert", "4", "insert: '4' is not one of 1, 2, 3"),
         (INSERTED, "parent", "add_d6", "unknown parent 'add_d6'; known names are"),
         (INSERTED, "digits", "7", "7 digits, but its parent add_d6.* has 6"),
         (INSERTED, "layers", "1", "1 layers, but its parent add_d6.* has 2"),
@@ -141,11 +143,19 @@ def test_a_model_that_is_not_there_is_named_with_those_that_are(paper):
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [
-        (("arith", "schedule", "batch"), 0, "arith.schedule.batch: 0 is less than"),
+        (
+            ("arith", "schedule", "batch"),
+            0,
+            "arith.schedule.batch: 0 is not a whole",
+        ),
         (("arith", "operations", "mix"), {"addition": 0.5}, "together they are not 1"),
         (("arith", "operations", "add"), {"sum": 1.0}, "unknown operation 'sum'"),
         (("arith", "grokfast", "mixing"), "columns", "unknown mixing 'columns'"),
-        (("scales", "demo", "arith"), {"network": {"deep": 1}}, "demo.arith.network"),
+        (
+            ("scales", "demo", "arith"),
+            {"network": {"deep": 1}},
+            "demo.arith.network: unknown key",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_named(path, value, told):
@@ -156,4 +166,4 @@ def test_settings_that_cannot_be_are_named(path, value, told):
         place = place[key]
     place[last] = value
     with pytest.raises(InputError, match=told):
-        catalog.Catalog(config, catalog.read(catalog.SCHEMA))
+        catalog.Catalog(config)

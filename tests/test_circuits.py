@@ -14,7 +14,7 @@ from mathprobe.nets.decoder import Decoder
 from mathprobe.spec import (
     ArithModel,
     CircuitSearch,
-    DecoderStack,
+    DecoderConfig,
     Enrichment,
     Questions,
 )
@@ -42,7 +42,9 @@ def circuit(operation, n, model=None):
     attention = model.blocks[0].attn
     width, heads = model.tokens.weight.shape[1], attention.heads
     layers, head_width = len(model.blocks), attention.out.in_features // heads
-    stack = DecoderStack(layers, width, heads, head_width)
+    stack = DecoderConfig(
+        layers=layers, width=width, heads=heads, head_width=head_width
+    )
     return Circuit(ArithModel("wired", asked, stack, None, 1, 1, None), model, SETTINGS)
 
 

@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 import json
 import signal
@@ -7,9 +6,10 @@ import sys
 import time
 
 import pytest
+from msgspec import structs
 
 from mathprobe import cli, files
-from mathprobe.spec import Conditions, Draw, TestSet
+from mathprobe.spec import Conditions, MatrixSpec, TestSet
 
 PUBLISHED = "paper/published/charton2022.yaml"
 ERRATA = "paper/published/errata.yaml", "paper/published/arith_errata.yaml"
@@ -33,7 +33,7 @@ def tests(smoke_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tests")
     paths = []
     for law in smoke_model.curve.tests:
-        data = dataclasses.replace(smoke_model.data, law=law)
+        data = structs.replace(smoke_model.data, law=law)
         paths.append(folder / f"{law}.npz")
         run("testset", TestSet(data, 30).json(), paths[-1])
     return paths
@@ -112,7 +112,7 @@ def test_failures_are_asked_of_tasks_that_have_properties_only(
 
 
 def test_a_test_set_of_another_size_is_refused(trained, smoke_model, tmp_path):
-    data = dataclasses.replace(smoke_model.data, n=3, columns=3)
+    data = structs.replace(smoke_model.data, n=3, columns=3)
     run("testset", TestSet(data, 5).json(), tmp_path / "other.npz")
     arguments = trained / "model.safetensors", tmp_path / "p", "--tests"
     said = refused("predict", *arguments, tmp_path / "other.npz")
@@ -156,8 +156,8 @@ def test_stale_lists_what_other_code_made(trained, tmp_path, capsys):
 
 def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tmp_path):
     longer = {"examples": 80 * 320, "curve_every": 40 * 320}
-    schedule = dataclasses.replace(smoke_model.schedule, **longer)
-    spec = dataclasses.replace(smoke_model, schedule=schedule)
+    schedule = structs.replace(smoke_model.schedule, **longer)
+    spec = structs.replace(smoke_model, schedule=schedule)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run(*train_arguments(spec, whole))
     command = [sys.executable, "-m", "mathprobe"]
@@ -196,12 +196,12 @@ def test_a_damaged_test_set_is_named_with_the_remedy(trained, tests, tmp_path):
 
 
 def test_an_unwritable_place_is_named():
-    spec = TestSet(Draw("eigenvalues", "laplace", 2, 2, {}), 5)
+    spec = TestSet(MatrixSpec("eigenvalues", "laplace", 2, 2, {}), 5)
     assert "/proc/nowhere" in refused("testset", spec.json(), "/proc/nowhere/t.npz")
 
 
 def test_an_unknown_law_is_named_with_the_known_ones(tmp_path):
-    spec = TestSet(Draw("eigenvalues", "cauchy", 2, 2, {}), 5)
+    spec = TestSet(MatrixSpec("eigenvalues", "cauchy", 2, 2, {}), 5)
     said = refused("testset", spec.json(), tmp_path / "t.npz")
     assert "unknown law 'cauchy'; known names are semicircle, uniform" in said
     assert list(tmp_path.iterdir()) == []

@@ -1,11 +1,11 @@
 """Commands of the second study: a parent, its child, and their accuracy."""
 
 import csv
-import dataclasses
 import json
 import shutil
 
 import pytest
+from msgspec import structs
 from test_cli import refused, run
 
 from mathprobe import cli, files
@@ -95,10 +95,10 @@ def test_a_child_needs_its_parent(child, tmp_path):
 
 
 def test_a_parent_that_was_trained_otherwise_is_refused(trained, child, tmp_path):
-    schedule = dataclasses.replace(child.schedule, learning_rate=1.0)
-    other = dataclasses.replace(child.insertion.parent, schedule=schedule)
-    wanted = dataclasses.replace(child.insertion, parent=other)
-    spec = dataclasses.replace(child, insertion=wanted)
+    schedule = structs.replace(child.schedule, learning_rate=1.0)
+    other = structs.replace(child.insertion.parent, schedule=schedule)
+    wanted = structs.replace(child.insertion, parent=other)
+    spec = structs.replace(child, insertion=wanted)
     said = refused(*train_arguments(spec, tmp_path, trained[0]))
     assert "is not the parent of" in said
     assert "schedule.learning_rate: 0.003 there, 1.0 here" in said

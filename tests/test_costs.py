@@ -1,8 +1,7 @@
-import dataclasses
-
 import pytest
+from msgspec import structs
 
-from mathprobe import cli, costs, files, plan
+from mathprobe import cli, costs, estimates, files
 from mathprobe.paper import tables
 
 HEAD = "s\th:m:s\tmax_rss\tcpu_time\n"
@@ -38,12 +37,12 @@ def trained(folder, spec, **run):
 
 
 def test_a_training_stands_beside_what_was_foreseen(books, tmp_path):
-    spec = dataclasses.replace(books.model("smoke", **NAME), seeds=3)
+    spec = structs.replace(books.model("smoke", **NAME), seeds=3)
     folder = trained(tmp_path / "linalg/eigenvalues/laplace/n2/base", spec)
-    operations = plan.operations(spec)
+    operations = estimates.operations(spec)
     (row,) = costs.trainings([folder], operations / 1000)
     assert row["model"] == "eigenvalues/laplace/n2/base"
-    assert row["operations"] == 3 * 640 * plan.per_example(spec) == operations
+    assert row["operations"] == 3 * 640 * estimates.per_example(spec) == operations
     assert row["foreseen"] == pytest.approx(500.0)  # on two devices
     assert row["gpu_hours"] == 4.0
     assert row["flops_per_second"] == pytest.approx(operations / 7200)
@@ -74,4 +73,4 @@ def test_trainings_of_both_studies_are_told(books, tmp_path):
     folder = trained(tmp_path / "arith" / name, spec, device="cpu", processes=1)
     (row,) = costs.trainings([folder], 1e9)
     assert row["model"] == name
-    assert row["operations"] == plan.arith_operations(spec) > 0
+    assert row["operations"] == estimates.operations(spec) > 0

@@ -1,9 +1,8 @@
 """On a CUDA device: tokens and scores of a processor, and the same bits twice."""
 
-import dataclasses
-
 import pytest
 import torch
+from msgspec import structs
 
 from mathprobe import checkpoint
 from mathprobe.arith import questions
@@ -77,7 +76,7 @@ def test_questions_are_answered_and_classed_as_by_a_processor(operation, mixing)
 
 
 def trainer(spec, **changes):
-    return prepare(dataclasses.replace(spec, **changes), "cuda")
+    return prepare(structs.replace(spec, **changes), "cuda")
 
 
 def same(one, other):

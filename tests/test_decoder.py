@@ -3,14 +3,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from networks import decoder, ids
+from networks import decoder, ids, stack
 from torch.nn import functional
 
 from mathprobe.decoding import complete
 from mathprobe.nets.decoder import Decoder, FeedForward
 from mathprobe.nets.layers import KeysValues
 from mathprobe.nets.taps import capture, names
-from mathprobe.spec import DecoderStack
 
 WORDS, LENGTH = 15, 9
 
@@ -108,13 +107,13 @@ def test_the_same_token_is_another_elsewhere(model):
 )
 def test_networks_have_the_published_number_of_parameters(n, layers, heads, parameters):
     with torch.device("meta"):
-        model = Decoder(DecoderStack(layers, 510, heads, 170), 15, 3 * n + 4)
+        model = Decoder(stack(layers, 510, heads, 170), 15, 3 * n + 4)
     assert sum(p.numel() for p in model.parameters()) == parameters
 
 
 def test_weights_start_as_published():
     torch.manual_seed(0)
-    model = Decoder(DecoderStack(1, 510, 3, 170), 15, 22)
+    model = Decoder(stack(1, 510, 3, 170), 15, 22)
     for name, parameter in model.state_dict().items():
         if parameter.ndim == 2:
             standard = parameter * math.sqrt(510) / 0.8
@@ -190,7 +189,7 @@ def test_taps_see_what_their_names_say(model, tokens):
 
 def test_a_decoder_overfits_eight_sequences():
     torch.manual_seed(0)
-    model = Decoder(DecoderStack(2, 12, 4, 5), WORDS, LENGTH)
+    model = Decoder(stack(2, 12, 4, 5), WORDS, LENGTH)
     tokens = ids(WORDS, 8, LENGTH)
     adam = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(300):

@@ -46,8 +46,8 @@ def test_table_4_and_the_lower_part_of_table_2_are_whole():
 
 @pytest.mark.parametrize("kind", ["out_of_distribution", "learning_speed"])
 def test_every_published_table_is_reproduced_and_the_reverse(kind):
-    entries = CATALOG.linalg(REFERENCE)["tables"][kind]
-    made = {(entry["task"], f"n{entry['n']}") for entry in entries}
+    entries = getattr(CATALOG.linalg(REFERENCE).settings.tables, kind)
+    made = {(entry.task, f"n{entry.n}") for entry in entries}
     printed = {(task, n) for task, sizes in PUBLISHED[kind].items() for n in sizes}
     assert made == printed
 

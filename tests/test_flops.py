@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mathprobe import flops
 from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
-from mathprobe.spec import Stack
+from mathprobe.spec import LayerConfig
 
 BATCH = 3
 SOURCE = Vocabulary(words=11, length=9, padding=1)
@@ -28,8 +28,14 @@ def counted(encoder, decoder, query="input"):
 @pytest.mark.parametrize(
     ("encoder", "decoder"),
     [
-        (Stack(layers=1, width=8, heads=2), Stack(layers=1, width=8, heads=2)),
-        (Stack(layers=3, width=12, heads=3), Stack(layers=2, width=8, heads=4)),
+        (
+            LayerConfig(layers=1, width=8, heads=2),
+            LayerConfig(layers=1, width=8, heads=2),
+        ),
+        (
+            LayerConfig(layers=3, width=12, heads=3),
+            LayerConfig(layers=2, width=8, heads=4),
+        ),
     ],
 )
 def test_the_formula_counts_what_torch_counts(encoder, decoder, query):
@@ -40,8 +46,14 @@ def test_the_formula_counts_what_torch_counts(encoder, decoder, query):
 @pytest.mark.parametrize(
     ("encoder", "decoder"),
     [
-        (Stack(layers=1, width=8, heads=2), Stack(layers=1, width=8, heads=2)),
-        (Stack(layers=3, width=12, heads=3), Stack(layers=2, width=8, heads=4)),
+        (
+            LayerConfig(layers=1, width=8, heads=2),
+            LayerConfig(layers=1, width=8, heads=2),
+        ),
+        (
+            LayerConfig(layers=3, width=12, heads=3),
+            LayerConfig(layers=2, width=8, heads=4),
+        ),
     ],
 )
 def test_the_formula_counts_the_parameters_of_a_network(encoder, decoder):

@@ -1,11 +1,11 @@
 """A finished training is found again when its outputs are lost, whole or not at all."""
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from test_cli import run, train_arguments
 
 from mathprobe import files, provenance
@@ -139,7 +139,7 @@ def test_without_the_folder_of_states_it_is_trained_anew(
 
 
 def test_other_settings_are_trained(smoke_model, late, trained, capsys):
-    other = dataclasses.replace(smoke_model, seeds=1)
+    other = structs.replace(smoke_model, seeds=1)
     run(*train_arguments(other, late))
     assert len(trained) == 1
     assert json.loads((late / "run.json").read_text())["spec"]["seeds"] == 1
@@ -244,7 +244,7 @@ def test_what_is_half_dropped_is_trained_anew_and_no_state_stays(
     smoke_model, late, trained, monkeypatch
 ):
     (late / "state/000000000001.safetensors").write_text("of another training")
-    other = dataclasses.replace(smoke_model, seeds=1)
+    other = structs.replace(smoke_model, seeds=1)
     with monkeypatch.context() as patched:
         killed_at(patched, kept.shutil, "rmtree", 1)
         with pytest.raises(Killed):

@@ -4,7 +4,6 @@ Real training processes are killed at random moments, most of them while they wr
 state, and what they leave in the end is compared with an uninterrupted run.
 """
 
-import dataclasses
 import json
 import random
 import resource
@@ -14,6 +13,7 @@ import sys
 import time
 
 import pytest
+from msgspec import structs
 
 from mathprobe import checkpoint, cli
 
@@ -24,8 +24,8 @@ OUTPUTS = ("model.safetensors", "curve.csv")
 def spec(smoke_model):
     """A training of a few hundred updates, with a curve."""
     longer = {"examples": 64 * 300, "curve_every": 64 * 120}
-    return dataclasses.replace(
-        smoke_model, schedule=dataclasses.replace(smoke_model.schedule, **longer)
+    return structs.replace(
+        smoke_model, schedule=structs.replace(smoke_model.schedule, **longer)
     )
 
 
@@ -165,7 +165,7 @@ def test_a_changed_specification_is_refused_with_its_difference(spec, tmp_path):
     time.sleep(0.3)
     process.kill()
     process.communicate()
-    other = dataclasses.replace(spec, seeds=3)
+    other = structs.replace(spec, seeds=3)
     done = subprocess.run(command(other, tmp_path), capture_output=True, text=True)
     assert done.returncode == 1
     assert "seeds: 2 there, 3 here" in done.stderr

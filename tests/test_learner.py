@@ -1,6 +1,5 @@
-import dataclasses
-
 import torch
+from msgspec import structs
 from torch import nn
 from torch.nn import functional
 
@@ -14,7 +13,7 @@ def learner(spec, seed=1):
 
 
 def changed(spec, **changes):
-    return dataclasses.replace(spec, **changes)
+    return structs.replace(spec, **changes)
 
 
 def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
@@ -80,7 +79,7 @@ def test_what_is_restored_goes_on_in_the_same_bits(smoke_model):
 
 
 def test_blocks_are_drawn_once_and_none_after_the_end(smoke_model):
-    schedule = dataclasses.replace(smoke_model.schedule, examples=64 * 128)
+    schedule = structs.replace(smoke_model.schedule, examples=64 * 128)
     ours, drawn = learner(changed(smoke_model, schedule=schedule)), []
     blocks = ours.blocks
     ours.blocks = lambda number: drawn.append(number) or blocks(number)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mathprobe import catalog, cli, files, plan
+from mathprobe import catalog, cli, estimates, files, plan
 from mathprobe.studies.arith.models import build as build_decoder
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.models import build
@@ -54,8 +54,8 @@ def test_an_example_is_counted_at_the_shapes_of_its_codecs(books, name, monkeypa
     model = books.model(*name)
     codecs = Codecs(model)
     seen = []
-    monkeypatch.setattr(plan.flops, "training", lambda *shape: seen.append(shape))
-    plan.per_example(model)
+    monkeypatch.setattr(estimates.flops, "training", lambda *shape: seen.append(shape))
+    estimates.per_example(model)
     source, target = codecs.source, codecs.target
     assert seen == [
         (
@@ -69,7 +69,7 @@ def test_seeds_and_examples_multiply(books, target):
     model = books.model("smoke", **NAME)
     one = plan.cost(books, target.parent, NAME)
     assert one.examples == model.seeds * model.schedule.examples
-    assert one.operations == one.examples * plan.per_example(model)
+    assert one.operations == one.examples * estimates.per_example(model)
     assert one.left == one.operations
 
 
@@ -78,10 +78,10 @@ def test_parameters_are_those_of_the_networks(books, scale):
     model = books.model(scale, **NAME)
     network = build(Codecs(model), 1)
     counted = sum(parameter.numel() for parameter in network.parameters())
-    assert plan.parameters(model) == model.seeds * counted
+    assert estimates.parameters(model) == model.seeds * counted
     one = books.arith_model(scale, next(iter(books.arith(scale).rows)))
     counted = sum(parameter.numel() for parameter in build_decoder(one).parameters())
-    assert plan.arith_parameters(one) == counted
+    assert estimates.parameters(one) == counted
 
 
 def test_what_is_done_or_half_done_is_left_out_of_what_is_left(books, target):
@@ -135,7 +135,7 @@ def test_a_decoder_is_counted_by_its_weights_and_attention(books):
     tokens, weights = 3 * 6 + 4 - 1, 3 * (4 * 510 * 680 + 2 * 510 * 2040) + 510 * 15
     attention = 3 * 4 * 680 * tokens
     one = 3 * tokens * (2 * weights + attention)
-    assert plan.arith_operations(model) == 40_000 * 64 * one
+    assert estimates.operations(model) == 40_000 * 64 * one
 
 
 def test_decoders_are_planned_and_what_is_done_is_marked(books, target):

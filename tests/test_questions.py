@@ -1,10 +1,10 @@
-import dataclasses
 from itertools import product
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from notation import digits, text
 from scipy import stats
 
@@ -17,8 +17,8 @@ from mathprobe.spec import Enrichment, Questions
 
 EXACT = {"addition": int.__add__, "subtraction": int.__sub__}
 AS_CODED = Enrichment(batches=0.4, nines=0.4, equal=0.01)
-AS_DOCUMENTED = dataclasses.replace(AS_CODED, batches=0.6)
-NEVER, ALWAYS = (dataclasses.replace(AS_CODED, batches=share) for share in (0.0, 1.0))
+AS_DOCUMENTED = structs.replace(AS_CODED, batches=0.6)
+NEVER, ALWAYS = (structs.replace(AS_CODED, batches=share) for share in (0.0, 1.0))
 
 
 def written(operation, first, second, n):
@@ -271,12 +271,12 @@ def test_a_new_operation_is_one_entry(registries):
         ({"shares": {}}, "shares: .*together they are not 1"),
         ({"shares": {"addition": 1.5, "subtraction": -0.5}}, "addition: 1.5: shares"),
         (
-            {"enrichment": dataclasses.replace(AS_CODED, nines=40.0)},
+            {"enrichment": structs.replace(AS_CODED, nines=40.0)},
             "enrichment.nines: 40.0: shares are between 0 and 1",
         ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, message):
-    settings = dataclasses.replace(mixed(0.66), **changes)
+    settings = structs.replace(mixed(0.66), **changes)
     with pytest.raises(InputError, match=message):
         draw(settings, stream("bad"), 1, 1)

@@ -349,10 +349,10 @@ def test_an_unknown_table_is_refused_with_the_known_ones(tmp_path):
 
 
 def test_settings_stand_beside_the_papers_and_differences_are_shaded():
-    books = catalog.load(PROJECT / "config/config.yaml", PROJECT / catalog.SCHEMA)
+    books = catalog.load(PROJECT / "config/config.yaml")
     page = report.build(TEMPLATE, {}, {}, {}, books.facts("demo"))
     cell = '<td class="shaded" style="--share: {}">{}</td>'
-    examples = books.linalg("demo")["recipes"]["base"]["schedule"]["examples"]
+    examples = books.linalg("demo").recipe("eigenvalues", "base").schedule.examples
     assert cell.format("1.000", f"{examples:,}") in page
     assert "<td>36,000,000</td>" in page
     assert cell.format("0.000", "64") in page

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from mathprobe.decoding import greedy
 from mathprobe.nets.seq2seq import QUERIES, Seq2Seq, Vocabulary
-from mathprobe.spec import Stack
+from mathprobe.spec import LayerConfig
 
 
 @pytest.fixture(params=QUERIES)
@@ -44,7 +44,7 @@ def test_padding_changes_nothing(model):
 
 
 def test_no_mask_is_made_where_no_sequence_is_padded():
-    even = Seq2Seq(TARGET, TARGET, Stack(1, 8, 2), Stack(1, 8, 2))
+    even = Seq2Seq(TARGET, TARGET, LayerConfig(1, 8, 2), LayerConfig(1, 8, 2))
     assert even.source_mask(ids(17, 2, 7)) is None
 
 
@@ -91,7 +91,9 @@ def test_layers_have_the_published_number_of_parameters(encoder, decoder, per_la
 
 
 def test_tables_start_as_published():
-    model = Seq2Seq(Vocabulary(4000, 9, PAD), TARGET, Stack(1, 64, 4), Stack(1, 64, 4))
+    model = Seq2Seq(
+        Vocabulary(4000, 9, PAD), TARGET, LayerConfig(1, 64, 4), LayerConfig(1, 64, 4)
+    )
     table = model.source_embedding.tokens.weight
     assert table[PAD].abs().max() == 0
     assert abs(table.std() - 64**-0.5) < 1e-3

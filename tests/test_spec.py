@@ -1,12 +1,13 @@
-import dataclasses
-
 import pytest
+from msgspec import structs
 
 from mathprobe.errors import InputError
-from mathprobe.spec import Draw, Enrichment, Questions, Schedule, TestSet
+from mathprobe.spec import Enrichment, MatrixSpec, Questions, Schedule, TestSet
 
 SCHEDULE = Schedule(1000, 64, 1e-3, 1e-5, 4, None, None, 5.0, 300)
-TEST = TestSet(Draw("eigenvalues", "laplace", 5, 5, {"laplace": {"bound": 10.0}}), 100)
+TEST = TestSet(
+    MatrixSpec("eigenvalues", "laplace", 5, 5, {"laplace": {"bound": 10.0}}), 100
+)
 
 
 def test_json_comes_back_and_is_one_text_for_equal_values():
@@ -19,11 +20,9 @@ def test_json_comes_back_and_is_one_text_for_equal_values():
     [
         ("{", "not JSON"),
         ("[]", "not a mapping"),
-        (
-            '{"data": {}, "examples": 1}',
-            "TestSet.data: columns, law, .*keys are task, law",
-        ),
-        ('{"examples": 1}', "TestSet: data missing or unknown; keys are"),
+        ('{"data": {}, "examples": 1}', "TestSet.data: task is missing; keys are task"),
+        ('{"examples": 1}', "TestSet: data is missing; keys are data, examples"),
+        ('{"example": 1}', "TestSet: unknown key 'example'; did you mean 'examples'"),
     ],
 )
 def test_a_bad_specification_is_named(text, message):
@@ -32,7 +31,7 @@ def test_a_bad_specification_is_named(text, message):
 
 
 def test_differences_name_the_place_and_both_values():
-    other = dataclasses.replace(TEST, data=Draw("eigenvalues", "uniform", 5, 5, {}))
+    other = structs.replace(TEST, data=MatrixSpec("eigenvalues", "uniform", 5, 5, {}))
     assert TEST.differences(other.plain()) == [
         "data.law: 'uniform' there, 'laplace' here",
         "data.law_settings: {} there, None here",
@@ -66,5 +65,5 @@ def test_questions_come_back_from_json():
     shares = {"addition": 0.34, "subtraction": 0.66}
     questions = Questions(6, shares, "batches", Enrichment(0.4, 0.4, 0.01))
     assert Questions.parse(questions.json()) == questions
-    with pytest.raises(InputError, match="enrichment: equal missing or unknown"):
+    with pytest.raises(InputError, match=r"Questions\.enrichment: equal is missing"):
         Questions.of(questions.plain() | {"enrichment": {"batches": 1, "nines": 1}})

@@ -1,15 +1,14 @@
-import dataclasses
-
 import grimp
 import pytest
 import torch
+from msgspec import structs
 
 from mathprobe.intervals import quantile_ranks
 from mathprobe.linalg.encodings import ENCODINGS, Positional
 from mathprobe.linalg.laws import IID, LAWS, of_matrices
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS, Task
-from mathprobe.spec import Conditions, Draw, Side, TestSet
+from mathprobe.spec import Conditions, EncodingSpec, MatrixSpec, TestSet
 from mathprobe.studies.linalg import conditions, models, scoring, training
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.data import make_testset
@@ -21,7 +20,7 @@ def demo(books):
 
 
 def drawn(law, n=2, examples=4000):
-    return make_testset(TestSet(Draw("eigenvalues", law, n, n, {}), examples))
+    return make_testset(TestSet(MatrixSpec("eigenvalues", law, n, n, {}), examples))
 
 
 def pair(test):
@@ -63,10 +62,10 @@ def test_curves_are_measured_on_sets_of_their_own(demo):
 
 def test_curve_sets_follow_the_settings_of_their_laws(demo):
     settings = {**demo.curve.law_settings, "semicircle": {"bound": 5.0}}
-    curve = dataclasses.replace(demo.curve, law_settings=settings)
+    curve = structs.replace(demo.curve, law_settings=settings)
     changed, plain = (
         training.curve_sets(one)["semicircle"][0]
-        for one in (dataclasses.replace(demo, curve=curve), demo)
+        for one in (structs.replace(demo, curve=curve), demo)
     )
     torch.testing.assert_close(2 * changed, plain)
 
@@ -92,8 +91,8 @@ def test_the_demo_ceiling_is_about_96_percent(demo):
 
 
 def test_three_digits_hardly_bind(demo):
-    side = Side("p1000", 3)
-    codecs = Codecs(dataclasses.replace(demo, input=side, output=side))
+    side = EncodingSpec("p1000", 3)
+    codecs = Codecs(structs.replace(demo, input=side, output=side))
     matrix, answer = pair(drawn("laplace"))
     error = errors(codecs, matrix, answer, codecs.oracle(matrix))
     assert accuracy(error) > 0.99
@@ -146,12 +145,12 @@ def test_a_new_task_law_and_encoding_are_trained_and_scored(smoke_model, monkeyp
     class P100(Positional):
         group = 2
 
-    side = Side("p100", 2)
-    curve = dataclasses.replace(smoke_model.curve, tests=["signs"])
-    spec = dataclasses.replace(smoke_model, input=side, output=side, curve=curve)
-    data = Draw("diagonal", "signs", 3, 2, {})
-    schedule = dataclasses.replace(spec.schedule, examples=64 * 60, learning_rate=1e-2)
-    spec = dataclasses.replace(spec, data=data, schedule=schedule)
+    side = EncodingSpec("p100", 2)
+    curve = structs.replace(smoke_model.curve, tests=["signs"])
+    spec = structs.replace(smoke_model, input=side, output=side, curve=curve)
+    data = MatrixSpec("diagonal", "signs", 3, 2, {})
+    schedule = structs.replace(spec.schedule, examples=64 * 60, learning_rate=1e-2)
+    spec = structs.replace(spec, data=data, schedule=schedule)
     trainer = training.trainer(spec, "cpu")
     for _ in range(spec.schedule.updates):
         trainer.step()

@@ -1,10 +1,10 @@
-import dataclasses
 import itertools
 import os
 import signal
 
 import pytest
 import torch
+from msgspec import structs
 
 from mathprobe.errors import InputError
 from mathprobe.studies.linalg import training
@@ -16,7 +16,7 @@ NEVER = 1e9  # seconds
 @pytest.fixture
 def fresh(smoke_model):
     def make(**changes):
-        return training.trainer(dataclasses.replace(smoke_model, **changes), "cpu")
+        return training.trainer(structs.replace(smoke_model, **changes), "cpu")
 
     return make
 
@@ -104,7 +104,7 @@ def test_a_training_ends_where_all_seeds_are_accurate_enough(fresh, tmp_path):
         return trainer.updates
 
     whole = fresh().schedule
-    halting = dataclasses.replace(whole, stop_accuracy=0.7, curve_every=128)
+    halting = structs.replace(whole, stop_accuracy=0.7, curve_every=128)
     assert accurate([0.6, 0.8, 0.7, 0.9]) == 4
     assert accurate([0.9, 0.6] * 5) == whole.updates
 
@@ -176,7 +176,7 @@ def test_signals_are_given_back(fresh, tmp_path):
 
 
 def test_training_learns(smoke_model, fresh, tmp_path):
-    longer = dataclasses.replace(smoke_model.schedule, examples=6400, curve_every=3200)
+    longer = structs.replace(smoke_model.schedule, examples=6400, curve_every=3200)
     trainer = fresh(schedule=longer)
     trainer.run(tmp_path, NEVER)
     first, last = trainer.curve[0], trainer.curve[-1]

@@ -26,7 +26,7 @@ import torch
 
 from mathprobe.arith.tokens import MINUS, PLUS, VOCABULARY, Layout
 from mathprobe.nets.decoder import NORM_EPSILON, Decoder
-from mathprobe.spec import DecoderStack
+from mathprobe.spec import DecoderConfig
 
 SMALL = 1e-6  # of W in the residual stream, so that norms do not feel it
 CERTAIN = 1e4  # scores, so that a softmax is uniform over what is chosen
@@ -151,7 +151,9 @@ def cascade(operation, n):
 def blank(wiring, layers, heads):
     """Build a decoder that knows where it is and what it reads, and nothing else."""
     length, words, width = wiring.token, len(VOCABULARY), wiring.width
-    stack = DecoderStack(layers, width, heads, length + 1)
+    stack = DecoderConfig(
+        layers=layers, width=width, heads=heads, head_width=length + 1
+    )
     model = Decoder(stack, words, length).double()
     with torch.no_grad():
         for parameter in model.parameters():

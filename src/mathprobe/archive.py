@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from mathprobe import files, provenance
-from mathprobe.catalog.laying import merged
 from mathprobe.errors import InputError
+from mathprobe.settings import overlay
 
 MANIFEST = "manifest.json"
 CONFIG = "config.json"  # of an unpacked archive: what typesets it
@@ -229,7 +229,7 @@ def _config(told: Manifest, folder: Path) -> Any:
             for name in tables
         },
     }
-    return merged(told["config"], shown)
+    return overlay(told["config"], shown)
 
 
 def _extract(archive: Path, folder: Path) -> None:

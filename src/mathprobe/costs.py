@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mathprobe import files, plan
+from mathprobe import estimates, files
 from mathprobe.spec import ArithModel, Model
 
 Row = dict[str, Any]
@@ -85,9 +85,8 @@ def trainings(folders: Iterable[Path], rate: float) -> Iterator[Row]:
 
 def _operations(spec: Row) -> int:
     """Count the operations of a training of either study."""
-    if "questions" in spec:
-        return plan.arith_operations(ArithModel.of(spec))
-    return plan.operations(Model.of(spec))
+    kind = ArithModel if "questions" in spec else Model
+    return estimates.operations(kind.of(spec))
 
 
 def _name(folder: Path) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from mathprobe.lazy import torch
-from mathprobe.spec import DecoderStack, Stack
+from mathprobe.spec import DecoderConfig, LayerConfig
 
 BACKWARD = 2  # products for each of the forward pass
 HIDDEN = 4  # widths of the hidden layer
@@ -31,7 +31,7 @@ def feed_forward(length: int, width: int) -> int:
 
 
 def forward(
-    encoder: Stack, decoder: Stack, source: int, target: int, words: int
+    encoder: LayerConfig, decoder: LayerConfig, source: int, target: int, words: int
 ) -> int:
     """Count one example: S tokens read, T predicted among V words."""
     wide, width = encoder.width, decoder.width
@@ -46,13 +46,13 @@ def forward(
 
 
 def training(
-    encoder: Stack, decoder: Stack, source: int, target: int, words: int
+    encoder: LayerConfig, decoder: LayerConfig, source: int, target: int, words: int
 ) -> int:
     """Count one example of a training, forward and backward."""
     return (1 + BACKWARD) * forward(encoder, decoder, source, target, words)
 
 
-def decoder(stack: DecoderStack, length: int, words: int) -> int:
+def decoder(stack: DecoderConfig, length: int, words: int) -> int:
     """Count one sequence of a decoder, forward; its heads have their own width."""
     inner = stack.heads * stack.head_width
     projections, scores = 4 * length * stack.width * inner, 2 * length * length * inner
@@ -77,7 +77,10 @@ def _attended(width: int, memory_width: int) -> int:
 
 
 def parameters(
-    encoder: Stack, decoder: Stack, source: tuple[int, int], target: tuple[int, int]
+    encoder: LayerConfig,
+    decoder: LayerConfig,
+    source: tuple[int, int],
+    target: tuple[int, int],
 ) -> int:
     """Count the parameters of a network; of each side, words and longest sequence."""
     wide, width = encoder.width, decoder.width
@@ -88,7 +91,7 @@ def parameters(
     return layers + tables + target[0]  # the output layer is tied, but for its bias
 
 
-def decoder_parameters(stack: DecoderStack, length: int, words: int) -> int:
+def decoder_parameters(stack: DecoderConfig, length: int, words: int) -> int:
     """Count the parameters of a decoder."""
     width, inner = stack.width, stack.heads * stack.head_width
     attended = _linear(width, 3 * inner) + _linear(inner, width)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mathprobe.objectives import Batch, Objective
-from mathprobe.spec import GrokFast, Schedule, Steps
+from mathprobe.spec import DecoderSchedule, GrokFast, Schedule
 
 BATCHES_PER_BLOCK = 64  # data is drawn in blocks; part of what fixes the result
 MEAN = "gradient_mean"  # in the state of a parameter
@@ -43,7 +43,7 @@ class Learner:
         self,
         network: nn.Module,
         blocks: Blocks,
-        schedule: Schedule | Steps,
+        schedule: Schedule | DecoderSchedule,
         objective: Objective,
         descent: Descent,
         before: Callable[[int], None] = lambda update: None,

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from mathprobe import flops, status
-from mathprobe.arith.tokens import VOCABULARY, Layout
-from mathprobe.catalog import TABLES, Catalog
+from mathprobe import estimates, flops, paths, status
+from mathprobe.catalog import ENTRIES, Catalog
 from mathprobe.errors import InputError
-from mathprobe.linalg import codec
-from mathprobe.linalg.encodings import ENCODINGS, Encoding
-from mathprobe.linalg.tasks import TASKS
 from mathprobe.paper.naming import Entry, number_in_paper
 from mathprobe.paper.views import Row
-from mathprobe.spec import ArithModel, Model, Side
+from mathprobe.settings import TableEntry
+from mathprobe.spec import ArithModel, Model
 
 PDF = "paper.pdf"
 TRAINED = 4 * 4  # bytes a parameter while it trains: weight, gradient, two moments
@@ -61,93 +57,45 @@ class Rate:
         return operations / self.operations / 3600
 
 
-@cache
-def _encoding(side: Side) -> Encoding:
-    """Make an encoding once: its words are many."""
-    return ENCODINGS[side.encoding](digits=side.digits)
-
-
-def per_example(model: Model) -> int:
-    """Count the operations of one training example of a seed."""
-    task = TASKS[model.data.task]
-    shape = model.data.n, model.data.columns
-    reads, writes = map(_encoding, (model.input, model.output))
-    return flops.training(
-        model.encoder,
-        model.decoder,
-        codec.longest(reads, *task.input_shape(*shape)),
-        codec.longest(writes, *task.shape(*shape)) - 1,  # the last word asks for none
-        len(codec.vocabulary(writes)),
-    )
-
-
-def parameters(model: Model) -> int:
-    """Count the parameters of a model, all seeds together."""
-    task = TASKS[model.data.task]
-    shape = model.data.n, model.data.columns
-    sides = (model.input, task.input_shape(*shape)), (model.output, task.shape(*shape))
-    source, target = (
-        (len(codec.vocabulary(_encoding(side))), codec.longest(_encoding(side), *size))
-        for side, size in sides
-    )
-    one = flops.parameters(model.encoder, model.decoder, source, target)
-    return model.seeds * one
-
-
-def arith_parameters(model: ArithModel) -> int:
-    """Count the parameters of a decoder of the second study."""
-    length = Layout(model.questions.digits).length
-    return flops.decoder_parameters(model.network, length, len(VOCABULARY))
-
-
-def operations(model: Model) -> int:
-    """Count the operations of a training, all seeds together."""
-    return model.seeds * model.schedule.examples * per_example(model)
-
-
-def arith_operations(model: ArithModel) -> int:
-    """Count the operations of a training of the second study."""
-    length = Layout(model.questions.digits).length - 1  # the last token asks for none
-    one = flops.decoder(model.network, length, len(VOCABULARY))
-    return model.schedule.examples * (1 + flops.BACKWARD) * one
-
-
 def cost(books: Catalog, results: Path, name: Row) -> Cost:
-    """Say what a model costs and how much of it is there in the results."""
+    """Return what a model of the first study costs, and how much is in the results."""
     model = books.model(results.name, **name)
-    path, total = status.PATH.format(**name), model.schedule.examples
-    there = status.standing(results / "linalg" / path, path, total, 0.0)
-    examples = model.seeds * total
-    return Cost(path, examples, operations(model), parameters(model), there.share)
+    return _cost(results / "linalg", paths.LINALG_NAME.format(**name), model)
 
 
 def arith_costs(books: Catalog, results: Path) -> list[Cost]:
-    """Say what every model of the second study costs."""
-    costs = []
-    for name in books.arith(results.name).rows:
-        model = books.arith_model(results.name, name)
-        total = model.schedule.examples
-        there = status.standing(results / "arith" / name, name, total, 0.0)
-        counts = total, arith_operations(model), arith_parameters(model)
-        costs.append(Cost(name, *counts, there.share))
-    return costs
+    """Return what every model of the second study costs."""
+    models = books.arith(results.name)
+    return [_cost(results / "arith", n, models.model(n)) for n in models.rows]
+
+
+def _cost(study: Path, name: str, model: Model | ArithModel) -> Cost:
+    total = model.schedule.examples
+    there = status.standing(study / name, name, total, 0.0)
+    return Cost(
+        name,
+        model.seeds * total,
+        estimates.operations(model),
+        estimates.parameters(model),
+        there.share,
+    )
 
 
 def tables(books: Catalog, scale: str, published: Row) -> dict[str, list[Row]]:
     """Name the models of every table, by the paper's number of it where it has one."""
     found: dict[str, list[Row]] = {}
-    for kind in dict.fromkeys(TABLES.values()):
-        for entry in books.linalg(scale)["tables"][kind]:
+    for kind in ENTRIES:
+        for entry in getattr(books.linalg(scale).settings.tables, kind):
             names = found.setdefault(_title(kind, entry, published), [])
             names += [name for name in books.models(entry) if name not in names]
     return found
 
 
-def _title(kind: str, entry: Row, published: Row) -> str:
+def _title(kind: str, entry: TableEntry, published: Row) -> str:
     number = None
     if kind in published["numbers_of_tables"]:
-        number = number_in_paper(published, kind, entry["task"], entry["n"])
-    words = Entry(kind, entry["task"], entry["n"]).question
+        number = number_in_paper(published, kind, entry.task, entry.n)
+    words = Entry(kind, entry.task, entry.n).question
     title = f"Table {number}" if number else kind.replace("_", " ")
     return f"{title}: {words}"
 

@@ -1,144 +1,97 @@
 """What decides a result, frozen: from configuration to command to the file's header.
 
 A specification holds nothing that only decides how fast or where a result is made.
+Every field is declared once: the configuration has the same structs, and those whose
+names end in `Settings` are the part of a specification that a person sets.
 This module imports no torch, so that the Snakefile can read it.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from mathprobe.errors import InputError
+from msgspec import Meta
 
+from mathprobe.structs import Spec
 
-class Record:
-    """A frozen dataclass that is read from and written to JSON, strictly."""
-
-    @classmethod
-    def of(cls, values: Any, place: str | None = None) -> Self:
-        """Build from nested plain values; a missing or unknown key is named."""
-        place = place or cls.__name__
-        if not isinstance(values, dict):
-            raise InputError(f"{place}: {values!r} is not a mapping")
-        known = get_type_hints(cls)
-        wrong = sorted(set(values) ^ set(known))
-        if wrong:
-            raise InputError(
-                f"{place}: {', '.join(wrong)} missing or unknown; "
-                f"keys are {', '.join(known)}"
-            )
-        return cls(
-            **{
-                name: _built(kind, values[name], f"{place}.{name}")
-                for name, kind in known.items()
-            }
-        )
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read from JSON text."""
-        try:
-            return cls.of(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise InputError(f"{cls.__name__}: not JSON ({error})") from error
-
-    def json(self) -> str:
-        """Write as JSON text; equal specifications give equal text."""
-        return json.dumps(self.plain(), sort_keys=True)
-
-    def plain(self) -> dict[str, Any]:
-        """Give nested plain values."""
-        return asdict(self)
-
-    def differences(self, other: dict[str, Any]) -> list[str]:
-        """Say in which values this differs from another's plain values."""
-        ours, theirs = _flat(self.plain()), _flat(other)
-        return [
-            f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} here"
-            for key in sorted(ours.keys() | theirs.keys())
-            if ours.get(key) != theirs.get(key)
-        ]
+Positive = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+Chance = Annotated[float, Meta(ge=0, le=1)]
+Rate = Annotated[float, Meta(gt=0)]
+LawSettings = dict[str, dict[str, Rate | str]]  # what is changed of a law, by its name
 
 
-def _built(kind: Any, value: Any, place: str) -> Any:
-    """Build a record, a list of records, or one that may be None; others stay."""
-    if is_dataclass(kind):
-        return kind.of(value, place)
-    of = next(filter(is_dataclass, get_args(kind)), None)
-    if of is None or value is None:
-        return value
-    if get_origin(kind) is list:
-        return [of.of(one, f"{place}[{i}]") for i, one in enumerate(value)]
-    return of.of(value, place)
+def about(text: str) -> Meta:
+    """Describe a setting, for the list of all settings."""
+    return Meta(description=text)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+def check_unique(values: Sequence[Any]) -> None:
+    """Raise ValueError for a list that has a value twice."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"{values} has a value twice")
 
 
-@dataclass(frozen=True)
-class Draw(Record):
+class MatrixSpec(Spec):
     """Matrices of a law or mixture at a size, and the question asked about them."""
 
     task: str
     law: str
-    n: int  # rows
-    columns: int
-    law_settings: dict[str, dict[str, float | str]]  # by law
+    n: Positive  # rows
+    columns: Positive
+    law_settings: LawSettings
 
 
-@dataclass(frozen=True)
-class Side(Record):
-    """How numbers are written on one side."""
+class EncodingSpec(Spec):
+    """How the numbers of one side are written as tokens."""
 
-    encoding: str
-    digits: int
-
-
-@dataclass(frozen=True)
-class Stack(Record):
-    """Layers of one side of a network: their number, width and heads."""
-
-    layers: int
-    width: int
-    heads: int
+    encoding: Annotated[str, about("`p10`, `p1000`, `b1999` or `fp15`")]
+    digits: Annotated[Positive, about("significant digits")]
 
 
-@dataclass(frozen=True)
-class Schedule(Record):
+class LayerConfig(Spec):
+    """Layers of one side of a network."""
+
+    layers: Annotated[Positive, about("number of layers")]
+    width: Annotated[Positive, about("of a layer; a multiple of the heads")]
+    heads: Annotated[Positive, about("of attention")]
+
+    def __post_init__(self) -> None:
+        """Check that the heads share the width."""
+        if self.width % self.heads:
+            raise ValueError(
+                f"width {self.width} is not a multiple of {self.heads} heads"
+            )
+
+
+class Schedule(Spec):
     """How a model is trained: Charton 2022, appendix."""
 
-    examples: int
-    batch: int
-    learning_rate: float
-    final_learning_rate: float
-    warmup_updates: int
-    cosine_updates: int | None  # None: the cosine ends with the training
-    stop_accuracy: float | None  # on the training law: ends the training early
-    clip_norm: float
-    curve_every: int  # examples between two points of the learning curve
+    examples: Annotated[Positive, about("of the training")]
+    batch: Annotated[Positive, about("examples of an update")]
+    learning_rate: Annotated[Rate, about("at the end of the warm-up")]
+    final_learning_rate: Annotated[Rate, about("at the end of the cosine")]
+    warmup_updates: Annotated[Count, about("in which the rate grows from 1e-7")]
+    cosine_updates: Annotated[Positive | None, about("half a period; null: to the end")]
+    stop_accuracy: Annotated[Share | None, about("on the training law, ends it early")]
+    clip_norm: Annotated[Rate, about("of the gradient")]
+    curve_every: Annotated[Positive, about("examples between points of the curve")]
 
     @property
     def updates(self) -> int:
-        """Give the number of updates; the last batch is a whole one."""
+        """Return the number of updates; the last batch is a whole one."""
         return math.ceil(self.examples / self.batch)
 
     @property
     def updates_per_point(self) -> int:
-        """Give the number of updates between two points of the curve."""
+        """Return the number of updates between two points of the curve."""
         return math.ceil(self.curve_every / self.batch)
 
     def rate(self, update: int) -> float:
-        """Give the learning rate of an update, counted from 0."""
+        """Return the learning rate of an update, counted from 0."""
         start, peak, floor = 1e-7, self.learning_rate, self.final_learning_rate
         if update < self.warmup_updates:
             return start + update * (peak - start) / self.warmup_updates
@@ -147,148 +100,168 @@ class Schedule(Record):
         return floor + 0.5 * (peak - floor) * (1.0 + math.cos(along))
 
 
-@dataclass(frozen=True)
-class Curve(Record):
+class CurveSettings(Spec):
     """Laws that a learning curve is measured on, and how many examples of each."""
 
-    tests: list[str]
-    law_settings: dict[str, dict[str, float | str]]
-    examples: int
-    tolerance: float
+    tests: Annotated[list[str], Meta(min_length=1), about("laws that it shows")]
+    examples: Annotated[Positive, about("of each law, at a point of the curve")]
+    tolerance: Annotated[Share, about("of the relative L1 error")]
+
+    def __post_init__(self) -> None:
+        """Check that every law is there once."""
+        check_unique(self.tests)
 
 
-@dataclass(frozen=True)
-class Model(Record):
-    """A network and its training."""
+class Curve(CurveSettings):
+    """A learning curve with the settings of its laws."""
 
-    data: Draw
-    input: Side
-    output: Side
-    encoder: Stack
-    decoder: Stack
-    query: str
-    precision: str  # of the network's matrix products; weights are float32
+    law_settings: LawSettings
+
+
+class Recipe(Spec):
+    """A network and its training, for any task and law."""
+
+    input: EncodingSpec
+    output: EncodingSpec
+    encoder: LayerConfig
+    decoder: LayerConfig
+    query: Annotated[Literal["input", "attended"], about("of the cross-attention")]
+    precision: Annotated[
+        Literal["float32", "bfloat16"], about("of matrix products; weights are float32")
+    ]
     schedule: Schedule
+    curve: CurveSettings
+    seeds: Annotated[Positive, about("trained, each with own weights and data")]
+
+
+class Model(Recipe, kw_only=True):
+    """A network and its training on matrices of a law."""
+
+    data: MatrixSpec
     curve: Curve
-    seeds: int  # trained: 1, 2, ...; each has weights and data of its own
 
     def is_reached(self, point: list[dict[str, Any]]) -> bool:
-        """Tell whether all seeds are accurate enough at a point of their curves."""
+        """Return whether all seeds are accurate enough at a point of their curves."""
         goal = self.schedule.stop_accuracy
         home = [row for row in point if row["test"] == self.data.law]
         return bool(goal and home) and all(row["accuracy"] >= goal for row in home)
 
 
-@dataclass(frozen=True)
-class TestSet(Record):
+class TestSet(Spec):
     """A test set, the same for every model."""
 
     __test__ = False  # not a test class, whatever its name begins with
 
-    data: Draw
-    examples: int
+    data: MatrixSpec
+    examples: Positive
 
 
-@dataclass(frozen=True)
-class Conditions(Record):
-    """A sample of matrices whose condition numbers are looked at."""
+class ConditionSettings(Spec):
+    """A sample of matrices of every law whose condition numbers are shown."""
 
-    n: int
-    matrices: int
-    law_settings: dict[str, dict[str, float | str]]
+    n: Annotated[Positive, about("size of the matrices")]
+    matrices: Annotated[int, Meta(ge=100), about("of each law")]
 
 
-@dataclass(frozen=True)
-class Question(Record):
+class Conditions(ConditionSettings):
+    """Such a sample with the settings of its laws."""
+
+    law_settings: LawSettings
+
+
+class EncodedTest(Spec):
     """A test set as the tokens of two encodings show it."""
 
-    data: Draw
-    examples: int
-    input: Side
-    output: Side
+    data: MatrixSpec
+    examples: Positive
+    input: EncodingSpec
+    output: EncodingSpec
 
 
-@dataclass(frozen=True)
-class Ceilings(Record):
-    """Questions whose exact answers are scored; no network takes part."""
+class Ceilings(Spec):
+    """Tests on which exact answers are scored; no network takes part."""
 
-    questions: list[Question]
-    tolerances: list[float]
+    questions: list[EncodedTest]
+    tolerances: list[Share]
 
 
-@dataclass(frozen=True)
-class Evidence(Record):
+class Evidence(Spec):
     """Samples, without a network, that the paper's statements are held against."""
 
     conditions: Conditions
-    inverse: Question  # of section 3
-    epoch: int  # examples between two measurements
+    inverse: EncodedTest  # of section 3
+    epoch: Positive  # examples between two measurements
 
 
-@dataclass(frozen=True)
-class Enrichment(Record):
+class Enrichment(Spec):
     """How questions are made harder: Quirke, Neo, Barez 2024, and their code."""
 
-    batches: float  # share of the batches; 0.6 in the text, 0.4 in the code
-    nines: float  # share of an addition's columns that are made to sum to 9
-    equal: float  # share of a subtraction's enriched batches with answers of 0
+    batches: Annotated[Chance, about("share of the batches that is made harder")]
+    nines: Annotated[Chance, about("share of an addition's columns that then sum to 9")]
+    equal: Annotated[Chance, about("share of a subtraction's then with answers of 0")]
 
 
-@dataclass(frozen=True)
-class Questions(Record):
+class Questions(Spec):
     """Random questions of arithmetic."""
 
-    digits: int
-    shares: dict[str, float]  # by operation
+    digits: Positive
+    shares: dict[str, Chance]  # by operation
     mixing: str  # "batches": each has one operation; "rows": each has all
     enrichment: Enrichment
 
 
-@dataclass(frozen=True)
-class DecoderStack(Record):
+class DecoderSettings(Spec, kw_only=True):
+    """Widths of a decoder; hidden layers are four times as wide."""
+
+    width: Annotated[Positive, about("of a layer; hidden layers are 4 times as wide")]
+    head_width: Annotated[Positive, about("of each head, whatever the width")]
+
+
+class DecoderConfig(DecoderSettings, kw_only=True):
     """Layers of a decoder; its heads have a width of their own."""
 
-    layers: int
-    width: int
-    heads: int
-    head_width: int
+    layers: Positive
+    heads: Positive
 
 
-@dataclass(frozen=True)
-class GrokFast(Record):
+class GrokFast(Spec):
     """Gradients are amplified by the mean of past ones: Lee and others 2024."""
 
-    decay: float  # of that mean, at each update
-    strength: float  # of that mean, beside the gradient
-    keeps: bool  # False: the mean is the gradient itself, as the code forgets it
+    decay: Annotated[Share, about("of the mean of past gradients, at each update")]
+    strength: Annotated[float, Meta(ge=0), about("of that mean, beside the gradient")]
+    keeps: Annotated[bool, about("false: the mean is forgotten, as in the code")]
 
 
-@dataclass(frozen=True)
-class Steps(Record):
+class DecoderScheduleSettings(Spec, kw_only=True):
+    """How a decoder is trained, whatever its number of updates."""
+
+    batch: Annotated[Positive, about("questions of an update")]
+    learning_rate: Annotated[Rate, about("at the end of the warm-up")]
+    warmup: Annotated[Share, about("share of the updates")]
+    first_rate: Annotated[Chance, about("of the warm-up, as a share of the rate")]
+    betas: Annotated[list[Share], Meta(min_length=2, max_length=2), about("of AdamW")]
+    weight_decay: Annotated[float, Meta(ge=0), about("of AdamW, of every parameter")]
+    curve_every: Annotated[Positive, about("questions between points of the curve")]
+
+
+class DecoderSchedule(DecoderScheduleSettings, kw_only=True):
     """How a decoder is trained: Quirke, Neo, Barez 2024, by a number of updates."""
 
-    updates: int
-    batch: int
-    learning_rate: float
-    warmup: float  # share of the updates
-    first_rate: float  # share of the learning rate that the warm-up begins with
-    betas: list[float]
-    weight_decay: float
+    updates: Positive
     grokfast: GrokFast | None
-    curve_every: int  # examples between two points of the learning curve
 
     @property
     def examples(self) -> int:
-        """Give the number of questions of the training."""
+        """Return the number of questions of the training."""
         return self.updates * self.batch
 
     @property
     def updates_per_point(self) -> int:
-        """Give the number of updates between two points of the curve."""
+        """Return the number of updates between two points of the curve."""
         return math.ceil(self.curve_every / self.batch)
 
     def rate(self, update: int) -> float:
-        """Give the learning rate of an update, counted from 0."""
+        """Return the learning rate of an update, counted from 0."""
         warmup = int(self.warmup * self.updates)
         if update < warmup:
             first = self.first_rate
@@ -297,6 +270,7 @@ class Steps(Record):
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * along))
 
 
+InsertionMode = Literal[1, 2, 3]
 INSERTIONS = {  # of a parent's weights, by mode: the paper's name, what is held to
     1: ("initialize only", ()),
     2: ("freeze attention", ("heads",)),
@@ -304,50 +278,63 @@ INSERTIONS = {  # of a parent's weights, by mode: the paper's name, what is held
 }
 
 
-@dataclass(frozen=True)
-class Insertion(Record):
+class InsertionSettings(Spec, kw_only=True):
+    """How a parent's weights come into a model."""
+
+    complete: Annotated[bool, about("false: without what the code leaves out")]
+    every: Annotated[Positive, about("updates until modes 2 and 3 write them again")]
+
+
+class Insertion(InsertionSettings, kw_only=True):
     """A model's first weights are those of a trained one, as far as that goes."""
 
     parent: ArithModel
-    mode: int  # of INSERTIONS
-    complete: bool  # False: without what the published code leaves out
-    every: int  # updates after which modes 2 and 3 write the parent's weights again
+    mode: InsertionMode
 
 
-@dataclass(frozen=True)
-class ArithModel(Record):
+class ArithModel(Spec):
     """A decoder that calculates, and its training."""
 
     name: str
     questions: Questions
-    network: DecoderStack
-    schedule: Steps
-    curve_questions: int  # of each operation, for a point of the learning curve
-    seed: int
+    network: DecoderConfig
+    schedule: DecoderSchedule
+    curve_questions: Positive  # of each operation, for a point of the learning curve
+    seed: Count
     insertion: Insertion | None
 
+    @property
+    def seeds(self) -> int:
+        """Return the number of seeds that are trained: the one of the name."""
+        return 1
+
     def is_reached(self, point: list[dict[str, Any]]) -> bool:
-        """Tell that a training never ends early: its updates are stated."""
+        """Return that a training never ends early: its updates are stated."""
         return False
 
 
-@dataclass(frozen=True)
-class Accuracy(Record):
+class AccuracySettings(Spec):
+    """How many questions tell how often a model is wrong."""
+
+    questions: Annotated[Positive, about("of each operation, for `accuracy.csv`")]
+
+
+class Accuracy(AccuracySettings):
     """Questions that tell how often a model is wrong."""
 
-    questions: int  # of each operation
-    batch: int  # enrichment is of a whole batch
+    batch: Positive  # enrichment is of a whole batch
     enrichment: Enrichment
 
 
-@dataclass(frozen=True)
-class CircuitSearch(Record):
+class CircuitSearch(Spec):
     """How thoroughly a model of arithmetic is taken apart."""
 
-    per_class: int  # questions that nodes are ablated at, of every class
-    ablation: str  # what stands for what a node says
-    first_layer: bool  # True: that of the first layer, as in the published code
-    attends: float  # share of a head's attention that is noted
-    pairs: int  # of questions, for every sub-task and column
-    per_case: int  # questions of each state of a column, for principal components
-    random_sets: int  # of nodes, that a map is held against
+    per_class: Annotated[Positive, about("questions of every class, for ablation")]
+    ablation: Annotated[
+        Literal["mean", "zero", "resample"], about("what replaces a node's output")
+    ]
+    first_layer: Annotated[bool, about("true: that of the first layer, as in the code")]
+    attends: Annotated[Chance, about("least share of a head's attention that is noted")]
+    pairs: Annotated[int, Meta(ge=8), about("of questions, by sub-task and column")]
+    per_case: Annotated[int, Meta(ge=2), about("questions for principal components")]
+    random_sets: Annotated[Positive, about("of nodes, that a map is held against")]

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mathprobe import files
+from mathprobe import files, paths
 from mathprobe.catalog import Catalog
 
-PATH = "{task}/{law}/n{n}/{recipe}"  # of a model, below its study
 JOURNAL = "state/progress.json"
 STALLED_AFTER = 300.0  # seconds without a word
 STATES = ("done", "running", "stalled", "failed", "waiting")
@@ -45,7 +44,8 @@ class Standing:
 def models(books: Catalog, scale: str) -> Iterator[tuple[str, int]]:
     """Name the first study's models of a scale by their paths, with examples."""
     for key in books.all_models(scale):
-        yield PATH.format(**key), books.model(scale, **key).schedule.examples
+        schedule = books.model(scale, **key).schedule
+        yield paths.LINALG_NAME.format(**key), schedule.examples
 
 
 def standing(folder: Path, model: str, total: int, now: float) -> Standing:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cluster import Cluster
 
-from mathprobe import catalog, plan
+from mathprobe import catalog, estimates
 from workflow import Workflow
 
 GPUS = 4
@@ -32,14 +32,14 @@ import json, os, subprocess, sys, time
 from datetime import datetime
 from pathlib import Path
 
-from mathprobe import plan
+from mathprobe import estimates
 from mathprobe.spec import Model
 
 job = os.environ.get("SLURM_JOB_ID")
 if sys.argv[1] == "train":
     asked = ["squeue", "--noheader", "--jobs", job, "--format=%S"]
     begun = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    seconds = plan.operations(Model.parse(sys.argv[2])) * {seconds_per_operation}
+    seconds = estimates.operations(Model.parse(sys.argv[2])) * {seconds_per_operation}
     end = datetime.fromisoformat(begun.strip()).timestamp() + seconds
     time.sleep(max(0.0, end - time.time()))
 facts = {{"job": job, "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}}
@@ -104,7 +104,7 @@ def simulate(folder: Path, cluster: Cluster) -> Run:
     workflow = Workflow(folder)
     books = catalog.load(folder / "config/config.yaml")
     models = [books.model("paper", **name) for name in books.all_models("paper")]
-    operations = [plan.operations(model) for model in models]
+    operations = [estimates.operations(model) for model in models]
     factor = GPUS * SECONDS / sum(operations)
     sleeper = SLEEPER.format(seconds_per_operation=factor)
     (folder / "src/mathprobe/__main__.py").write_text(sleeper)

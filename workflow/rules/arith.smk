@@ -1,6 +1,6 @@
 # The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
 wildcard_constraints:
-    model=catalog.either(CATALOG.arith_models),
+    model=catalog.alternation(CATALOG.arith_models),
 
 
 rule arith_train:
@@ -16,15 +16,15 @@ rule arith_train:
         local(f"logs/{ARITH}/arith_train.tsv")
     wildcard_constraints:
         scale=TRAINED,
-    priority: arith_hours
+    priority: hours
     conda:
         "../../envs/python.yaml"
     threads: needs("train", "threads")
     resources:
         gpu=needs("train", "gpus"),
         mem_mb=needs("train", "mem_mb"),
-        runtime=arith_minutes,
-        slurm_extra=arith_nice,
+        runtime=minutes,
+        slurm_extra=nice,
         save_every=needs("train", "save_every"),
     params:
         spec=arith_spec,
@@ -182,7 +182,7 @@ rule arith_reuse:
     benchmark:
         local(f"logs/{ARITH}/arith_reuse.tsv")
     wildcard_constraints:
-        model=catalog.either(CATALOG.arith_children),
+        model=catalog.alternation(CATALOG.arith_children),
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -203,7 +203,7 @@ rule arith_findings:
     benchmark:
         local(f"logs/{TABLES}/arith_{{finding}}.arith_findings.tsv")
     wildcard_constraints:
-        finding=catalog.either(FINDINGS),
+        finding=catalog.alternation(FINDINGS),
     localrule: True
     conda:
         "../../envs/python.yaml"

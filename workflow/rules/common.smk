@@ -2,10 +2,8 @@
 # and functions from wildcards to specifications and inputs.
 import itertools
 import json
-import math
 import shlex
 import sys
-from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -14,24 +12,22 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 shell.prefix(f'set -euo pipefail; export PYTHONPATH="{ROOT / "src"}"; ')
 
-from mathprobe import catalog, plan  # noqa: E402
+from mathprobe import catalog, estimates, paths  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.laws import parts  # noqa: E402
 from mathprobe.paper import tex  # noqa: E402
 
 try:
-    SCHEMA = catalog.read(ROOT / "workflow/schemas/config.schema.yaml")
-    CATALOG = catalog.Catalog(config, SCHEMA, ROOT)
+    CATALOG = catalog.Catalog(config, ROOT)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 PUBLISHED = local("paper/published/charton2022.yaml")
 ERRATA = local(["paper/published/errata.yaml", "paper/published/arith_errata.yaml"])
-TESTSETS = "results/{scale}/linalg/testsets/{task}"
-MODEL = "results/{scale}/linalg/{task}/{law}/n{n}/{recipe}"
-RECORDED = MODEL.replace("results/{scale}", str(CATALOG.record))
-TRAINED = catalog.either(CATALOG.scales)
-TABLES = "results/{scale}/tables"
+TESTSETS, TESTSET = paths.TESTSETS, paths.TESTSET
+MODEL, ARITH, TABLES = paths.MODEL, paths.ARITH, paths.TABLES
+TRAINED = catalog.alternation(CATALOG.scales)
+ESTIMATES = {scale: estimates.Estimates(CATALOG, scale) for scale in CATALOG.scales}
 
 FINDINGS = {  # of the maps of decoders, and the files of a model that tell them
     "circuits": ["facts/nodes.csv", "facts/claims.csv"],
@@ -59,7 +55,6 @@ ONCE = [
     *("condition_numbers", "ceilings", "arith_accuracy", "evidence"),
     *("arith_evidence", "runs", *CONTENTS["arith_circuits"]),
 ]
-START_MINUTES = 10  # of a job, until it trains, and from there to its end
 COSTS = ["trainings", "costs"]  # of no task and size, for the report alone
 ENGINE = tex.find(ROOT / tex.CACHE)
 PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
@@ -70,13 +65,13 @@ if ENGINE.kind == "none":
 
 
 wildcard_constraints:
-    scale=catalog.either(CATALOG.shown_scales),
-    task=catalog.either(CATALOG.tasks),
+    scale=catalog.alternation(CATALOG.shown_scales),
+    task=catalog.alternation(CATALOG.tasks),
     law=CATALOG.law_pattern,
-    recipe=catalog.either(CATALOG.recipes),
-    n=r"[1-9][0-9]?(x[1-9][0-9]?)?",
-    kind=catalog.either(catalog.TABLES),
-    content=catalog.either(CONTENTS),
+    recipe=catalog.alternation(CATALOG.recipes),
+    n=paths.SIZE,
+    kind=catalog.alternation(catalog.TABLES),
+    content=catalog.alternation(CONTENTS),
 
 
 def code(*modules):
@@ -93,7 +88,7 @@ def model_spec(wildcards):
 
 
 def conditions_spec(wildcards):
-    return CATALOG.conditions(wildcards.scale).json()
+    return CATALOG.linalg(wildcards.scale).conditions().json()
 
 
 def ceilings_spec(wildcards):
@@ -106,71 +101,53 @@ def evidence_spec(wildcards):
 
 def testsets(wildcards):
     laws = CATALOG.tests(wildcards.task, wildcards.law)
-    return expand(f"{TESTSETS}/{{law}}/n{{n}}.npz", **{**wildcards, "law": laws})
+    return expand(TESTSET, **{**wildcards, "law": laws})
 
 
 def testsets_at_home(wildcards):
     laws = parts(wildcards.law)
-    return expand(f"{TESTSETS}/{{law}}/n{{n}}.npz", **{**wildcards, "law": laws})
+    return expand(TESTSET, **{**wildcards, "law": laws})
 
 
 def tolerances(wildcards):
-    return CATALOG.linalg(wildcards.scale)["tests"]["tolerances"]
+    return CATALOG.linalg(wildcards.scale).settings.tests.tolerances
 
 
 def failure_tolerances(wildcards):
-    return CATALOG.linalg(wildcards.scale)["tests"]["failure_tolerances"]
+    return CATALOG.linalg(wildcards.scale).settings.tests.failure_tolerances
 
 
 def needs(kind, what):
     """Look up what a kind of job needs at the wildcards' scale."""
 
     def look_up(wildcards):
-        return CATALOG.compute(wildcards.scale, kind)[what]
+        return getattr(getattr(CATALOG.compute(wildcards.scale), kind), what)
 
     return look_up
 
 
 def assumed_rate(wildcards):
     """Give the operations a second that a scale's trainings are planned with."""
-    return CATALOG.compute(wildcards.scale, "train")["flops_per_second"]
+    return CATALOG.compute(wildcards.scale).train.flops_per_second
 
 
-@cache
-def hours(scale, **name):
-    """Guess how long a training takes, all seeds, at the rate that is assumed."""
-    rate = CATALOG.compute(scale, "train")["flops_per_second"]
-    return plan.operations(CATALOG.model(scale, **name)) / rate / 3600
+def training(wildcards):
+    """Describe a training of either study."""
+    if wildcards.get("model"):
+        return CATALOG.arith_model(wildcards.scale, wildcards.model)
+    return CATALOG.model(**wildcards)
 
 
-@cache
-def longest(scale):
-    """Guess the hours of the longest training that a scale's paper shows."""
-    return max(hours(scale, **name) for name in CATALOG.all_models(scale))
+def hours(wildcards):
+    return ESTIMATES[wildcards.scale].hours(training(wildcards))
 
 
-def long_first(wildcards):
-    """Give a training its hours as priority."""
-    return hours(**wildcards)
+def minutes(wildcards, attempt):
+    return ESTIMATES[wildcards.scale].minutes(training(wildcards), attempt)
 
 
-def minutes(scale, hours, attempt):
-    """Ask for a training's hours with a margin, and for as much more every time."""
-    margin = CATALOG.compute(scale, "train")["margin"]
-    return START_MINUTES + math.ceil(attempt * margin * 60 * hours)
-
-
-def nice(scale, hours):
-    """Have Slurm, to which Snakemake tells no priority, start long trainings first."""
-    return f"--nice={max(0, round(longest(scale) - hours))}"
-
-
-def linalg_minutes(wildcards, attempt):
-    return minutes(wildcards.scale, hours(**wildcards), attempt)
-
-
-def linalg_nice(wildcards):
-    return nice(wildcards.scale, hours(**wildcards))
+def nice(wildcards):
+    return ESTIMATES[wildcards.scale].nice(training(wildcards))
 
 
 def outcome(scale):
@@ -180,14 +157,21 @@ def outcome(scale):
 
 
 def shown(wildcards):
-    return CATALOG.shown(**wildcards)
+    names = {key: wildcards[key] for key in ("kind", "task", "n")}
+    return CATALOG.linalg(wildcards.scale).shown(**names)
 
 
-def folders_of(scale, models):
-    """Give the folders of models, each once; of a record those that are there."""
+def of_scale(pattern, scale):
+    """Return the pattern of a model's folder; that of a record is in this project."""
     recorded = scale == catalog.RECORD
-    stem = RECORDED if recorded else MODEL
-    folders = dict.fromkeys(stem.format(scale=scale, **name) for name in models)
+    return paths.recorded(pattern, str(CATALOG.record)) if recorded else pattern
+
+
+def folders_of(scale, names, pattern=MODEL):
+    """Return the folders of models, each once; of a record those that are there."""
+    stem = of_scale(pattern, scale)
+    folders = dict.fromkeys(stem.format(scale=scale, **name) for name in names)
+    recorded = scale == catalog.RECORD
     return [name for name in folders if not recorded or Path(name, "run.json").exists()]
 
 
@@ -203,18 +187,20 @@ def absent(wildcards):
     """Name the models of a table of which nothing is recorded."""
     models = table_models(wildcards)
     there = table_folders(wildcards)
+    stem = of_scale(MODEL, wildcards.scale)
     return [
-        "{task}/{law}/n{n}/{recipe}".format(**name)
+        paths.LINALG_NAME.format(**name)
         for name in models
-        if wildcards.scale == catalog.RECORD and RECORDED.format(**name) not in there
+        if stem.format(scale=wildcards.scale, **name) not in there
     ]
 
 
-def table_target(wildcards):
-    """Ask for the accuracy that the entries of a table of learning speeds name."""
+def table_targets(wildcards):
+    """Ask for the accuracies that a table of learning speeds counts to, by model."""
     if wildcards.kind != "learning_speed":
         return ""
-    return f"--target {shown(wildcards)[0]['accuracy']}"
+    targets = CATALOG.linalg(wildcards.scale).targets(wildcards.task, wildcards.n)
+    return f"--targets {' '.join(targets)}"
 
 
 def all_folders(wildcards):
@@ -264,8 +250,11 @@ def tables_of(scale, kind):
     """Give the tidy tables of one kind at a scale."""
     if kind in ONCE:
         return [f"results/{scale}/tables/{kind}.csv"]
-    names = [f"{kind}_{e['task']}_n{e['n']}" for e in CATALOG.entries(scale, kind)]
-    return [f"results/{scale}/tables/{name}.csv" for name in dict.fromkeys(names)]
+    entries = CATALOG.entries(scale, kind)
+    names = [
+        paths.TABLE.format(scale=scale, kind=kind, task=e.task, n=e.n) for e in entries
+    ]
+    return list(dict.fromkeys(names))
 
 
 def content_tables(wildcards):
@@ -325,17 +314,13 @@ ARITH_FIGURES = {  # that notebooks draw of all decoders, and of those that are 
 
 
 def decoder_folders(scale, names):
-    """Give the folders of decoders; of a record those that are there."""
-    recorded = scale == catalog.RECORD
-    root = str(CATALOG.record) if recorded else f"results/{scale}"
-    folders = [f"{root}/arith/{name}" for name in names]
-    return [name for name in folders if not recorded or Path(name, "run.json").exists()]
+    return folders_of(scale, [{"model": name} for name in names], ARITH)
 
 
 def arith_notebooks(scale):
     """Give what the notebooks of the second study read at a scale."""
     decoders = CATALOG.arith(scale)
-    shown = decoders.settings["shown"]
+    shown = decoders.settings.shown
 
     def of(names, *files):
         return files_in(scale, decoder_folders(scale, names), files)
@@ -344,17 +329,17 @@ def arith_notebooks(scale):
         beside = [f"facts/{file}" for file in catalog.arith.MAP]
         return {"nodes": of([name], "facts/nodes.csv"), "beside": of([name], *beside)}
 
-    children = [shown["mixed"]] if decoders.row(shown["mixed"]).parent else []
+    children = [shown.mixed] if decoders.row(shown.mixed).parent else []
     return {
         "decoders": {
             name: f"results/{scale}/tables/arith_{name}.csv"
             for name in ("accuracy", "curves", "circuits")
         },
-        "addition_circuit": map_of(shown["addition"]),
-        "subtraction_circuit": map_of(shown["mixed"]),
+        "addition_circuit": map_of(shown.addition),
+        "subtraction_circuit": map_of(shown.mixed),
         "parameter_transfer": {
             "accuracy": f"results/{scale}/tables/arith_accuracy.csv",
-            "curves": of(decoders.relatives(shown["mixed"]), "curve.csv"),
+            "curves": of(decoders.relatives(shown.mixed), "curve.csv"),
             "reuse": of(children, "reuse.csv"),
         },
     }

@@ -1,5 +1,4 @@
 # What the rules of the second study share: paths, and functions from wildcards.
-ARITH = "results/{scale}/arith/{model}"
 PUBLISHED_ARITH = local("paper/published/quirke2024.yaml")
 
 
@@ -20,21 +19,6 @@ def parent_option(wildcards, input):
 
 def arith_test(wildcards):
     return CATALOG.arith(wildcards.scale).accuracy().json()
-
-
-def arith_hours(wildcards):
-    """Guess how long a training takes, at the rate that is assumed."""
-    model = CATALOG.arith_model(wildcards.scale, wildcards.model)
-    rate = CATALOG.compute(wildcards.scale, "train")["flops_per_second"]
-    return plan.arith_operations(model) / rate / 3600
-
-
-def arith_minutes(wildcards, attempt):
-    return minutes(wildcards.scale, arith_hours(wildcards), attempt)
-
-
-def arith_nice(wildcards):
-    return nice(wildcards.scale, arith_hours(wildcards))
 
 
 def arith_rows(wildcards):

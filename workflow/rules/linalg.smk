@@ -8,7 +8,7 @@ WITHOUT_NETWORK = [  # what decides how exact answers score
 
 rule linalg_testset:
     output:
-        f"{TESTSETS}/{{law}}/n{{n}}.npz",
+        TESTSET,
     log:
         f"logs/{TESTSETS}/{{law}}/n{{n}}/testset.log",
     benchmark:
@@ -35,15 +35,15 @@ rule linalg_train:
         local(f"logs/{MODEL}/linalg_train.tsv")
     wildcard_constraints:
         scale=TRAINED,
-    priority: long_first
+    priority: hours
     conda:
         "../../envs/python.yaml"
     threads: needs("train", "threads")
     resources:
         gpu=needs("train", "gpus"),
         mem_mb=needs("train", "mem_mb"),
-        runtime=linalg_minutes,
-        slurm_extra=linalg_nice,
+        runtime=minutes,
+        slurm_extra=nice,
         save_every=needs("train", "save_every"),
     params:
         spec=model_spec,
@@ -129,7 +129,7 @@ rule linalg_failures:
         local(f"logs/{MODEL}/linalg_failures.tsv")
     wildcard_constraints:
         scale=TRAINED,
-        task=catalog.either(CATALOG.tasks_with_properties),
+        task=catalog.alternation(CATALOG.tasks_with_properties),
     conda:
         "../../envs/python.yaml"
     params:

@@ -7,7 +7,7 @@ rule paper_table:
         published=PUBLISHED,
         code=code("paper/tables", "paper/absent"),
     output:
-        f"{TABLES}/{{kind}}_{{task}}_n{{n}}.csv",
+        paths.TABLE,
     log:
         f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.log",
     benchmark:
@@ -18,9 +18,9 @@ rule paper_table:
     params:
         folders=folders_read,
         absent=absent,
-        target=table_target,
+        targets=table_targets,
     shell:
-        "python -m mathprobe table {wildcards.kind} {output} {params.target}"
+        "python -m mathprobe table {wildcards.kind} {output} {params.targets}"
         " --published {input.published} --models {params.folders}"
         " --absent {params.absent} > {log} 2>&1"
 

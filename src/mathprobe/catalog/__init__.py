@@ -6,380 +6,250 @@ The configuration is the paper's; a scale is laid over it, and a recipe over the
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import fields
-from itertools import product
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mathprobe.catalog.arith import ArithCatalog
-from mathprobe.catalog.laying import (
-    admit,
-    definition,
-    either,
-    hold,
-    merged,
-    of_scale,
-    read,
+from mathprobe.catalog.linalg import (
+    BASE,
+    ENTRIES,
+    MEASURED,
+    TABLES,
+    LinalgCatalog,
+    models,
+    size,
 )
-from mathprobe.errors import InputError
-from mathprobe.linalg.draws import check, laws_for
-from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, is_positive, parts
+from mathprobe.errors import InputError, check_choice
+from mathprobe.linalg.draws import laws_for
+from mathprobe.linalg.laws import LAWS, is_positive, parts
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.spec import (
-    ArithModel,
-    Ceilings,
-    Conditions,
-    Draw,
-    Evidence,
-    Model,
-    Question,
-    Side,
-    TestSet,
-)
+from mathprobe.settings import Compute, Config, TableEntry, overlay, read
+from mathprobe.spec import ArithModel, Ceilings, EncodedTest, Evidence, Model, TestSet
+from mathprobe.structs import flat
 
-SCHEMA = Path("workflow/schemas/config.schema.yaml")
-BASE = "base"
+__all__ = ["BASE", "ENTRIES", "MEASURED", "TABLES", "read", "size"]
+
 REFERENCE = "paper"  # the scale that is the paper itself
 RECORD = "record"  # shows what is kept of another scale's trainings, and trains nothing
+NAME = re.compile(r"[a-z][a-z0-9_]*")  # of a scale or recipe
 INVERSION = {"task": "inverse", "law": "uniform_coefficients", "n": 5}  # section 3
-TABLES = {  # kinds of tidy tables, and the entries in the configuration they are for
-    "ood": "out_of_distribution",
-    "tolerances": "out_of_distribution",
-    "curves": "learning_speed",
-    "learning_speed": "learning_speed",
-    "failures": "failures",
-    "verifiers": "failures",
-    "roc": "failures",
-}
-MEASURED = {  # what of a model, beside its scores and curve, a kind is made from
-    "failures": "properties.csv",
-    "verifiers": "verifiers.csv",
-    "roc": "roc.csv",
-}
+READINGS = (  # settings in which text and code differ: neither is a smaller study
+    "linalg.laws",
+    "arith.enrichment.batches",
+    "arith.grokfast.keeps",
+    "arith.insert.complete",
+    "arith.circuits.first_layer",
+)
 
 
 class Catalog:
     """Every experiment that the configuration describes, by name."""
 
-    def __init__(
-        self, config: dict[str, Any], schema: dict[str, Any], root: Path = Path()
-    ) -> None:
+    def __init__(self, config: dict[str, Any], root: Path = Path()) -> None:
         """Check a configuration; files that it names stand below `root`."""
-        self._schema = schema
-        hold(config, schema, "config")
+        settings = Config.of(config, "config")
+        _check_names(settings)
         self.config = config
-        self.default_scale: str = config["default_scale"]
-        self.scales: list[str] = list(config["scales"])  # at which models are trained
+        self.default_scale = settings.default_scale
+        self.scales = list(settings.scales)  # at which models are trained
         self.shown_scales = [*self.scales, RECORD]
-        self.recorded_scale: str = config["record"]["scale"]
-        self.record = Path(config["record"]["folder"])
-        admit(self.default_scale, self.shown_scales, "config.default_scale", "scale")
-        admit(self.recorded_scale, self.scales, "config.record.scale", "scale")
-        _same(config["compute"], self.scales)
-        self._linalg = {scale: self._study(scale) for scale in self.scales}
-        for scale in self.scales:
-            self._check(scale)
-        self._arith = {
-            scale: ArithCatalog(
-                of_scale(config, schema, scale, "arith"),
-                definition(schema, "arith_row"),
-                f"config.scales.{scale}.arith",
-                root,
-            )
-            for scale in self.scales
-        }
+        self.recipes = list(settings.linalg.recipes)  # every scale has the same
+        self.recorded_scale = settings.record.scale
+        self.record = Path(settings.record.folder)
+        self._compute = settings.compute
+        LinalgCatalog(config["linalg"], "config.linalg")  # names faults of all scales
+        self._linalg, self._arith = {}, {}
+        for scale, changes in settings.scales.items():
+            place = f"config.scales.{scale}"
+            study = overlay(config["linalg"], changes.linalg)
+            self._linalg[scale] = LinalgCatalog(study, f"{place}.linalg")
+            for name in self._linalg[scale].settings.recipes:
+                here = f"{place}.linalg.recipes"
+                check_choice(name, self.recipes, here, "recipe of config.linalg")
+            decoders = overlay(config["arith"], changes.arith)
+            self._arith[scale] = ArithCatalog(decoders, f"{place}.arith", root)
 
-    def _study(self, scale: str) -> dict[str, Any]:
-        place = f"config.scales.{scale}.linalg"
-        study = of_scale(self.config, self._schema, scale, "linalg")
-        base = study["recipes"][BASE]
-        recipe_schema = definition(self._schema, "recipe")
-        for name, recipe in study["recipes"].items():
-            here = f"{place}.recipes.{name}"
-            admit(name, self.recipes, f"{place}.recipes", "recipe of config.linalg")
-            hold(merged(base, recipe), recipe_schema, here)
-        for task, recipe in study["tasks"].items():
-            admit(task, TASKS, f"{place}.tasks", "task")
-            hold(merged(base, recipe), recipe_schema, f"{place}.tasks.{task}")
-        return study
+    def _shows(self, scale: str) -> str:
+        """Return the scale whose settings a scale has: a record has another's."""
+        check_choice(scale, self.shown_scales, "scale", "scale")
+        return self.recorded_scale if scale == RECORD else scale
 
-    def _check(self, scale: str) -> None:
-        study, place = self._linalg[scale], f"config.scales.{scale}.linalg"
-        _law_settings(study["laws"], f"{place}.laws")
-        for task, name in product(TASKS, study["recipes"]):
-            _recipe(self.recipe(scale, task, name), f"{place}.recipes.{name} of {task}")
-        for table in dict.fromkeys(TABLES.values()):
-            for entry in study["tables"][table]:
-                here = f"{place}.tables.{table}"
-                admit(entry["task"], TASKS, here, "task")
-                admit(entry["recipe"], study["recipes"], here, "recipe")
-                if table == "failures":
-                    admit(entry["task"], PROPERTIES, here, PROPERTIES.kind)
-                for key in self.models(entry):
-                    check(key["task"], key["law"], *size(key["n"]))
+    def _trains(self, scale: str) -> str:
+        """Return a scale at which models are trained."""
+        check_choice(scale, self.scales, "scale", "scale")
+        return scale
 
-    @property
-    def laws(self) -> list[str]:
-        """Give the laws, in the order of the tables."""
-        return laws_for("eigenvalues")
-
-    @property
-    def law_pattern(self) -> str:
-        """Give a wildcard constraint for laws and mixtures."""
-        law = either(LAWS)
-        return rf"({law})(\+({law}))*"
-
-    @property
-    def tasks(self) -> list[str]:
-        """Give the tasks."""
-        return list(TASKS)
-
-    @property
-    def tasks_with_properties(self) -> list[str]:
-        """Give the tasks whose failures can be looked into."""
-        return [task for task in TASKS if task in PROPERTIES]
-
-    @property
-    def recipes(self) -> list[str]:
-        """Give the recipes: every scale has the same."""
-        return list(self.config["linalg"]["recipes"])
-
-    def linalg(self, scale: str) -> dict[str, Any]:
-        """Give the settings of the first study at a scale; a record has another's."""
-        admit(scale, self.shown_scales, "scale", "scale")
-        return self._linalg[self.recorded_scale if scale == RECORD else scale]
+    def linalg(self, scale: str) -> LinalgCatalog:
+        """Return the first study at a scale."""
+        return self._linalg[self._shows(scale)]
 
     def arith(self, scale: str) -> ArithCatalog:
-        """Give the models of the second study at a scale."""
-        admit(scale, self.shown_scales, "scale", "scale")
-        return self._arith[self.recorded_scale if scale == RECORD else scale]
+        """Return the second study at a scale."""
+        return self._arith[self._shows(scale)]
 
-    def arith_model(self, scale: str, name: str) -> ArithModel:
-        """Describe a decoder of the second study and its training."""
-        admit(scale, self.scales, "scale", "scale")
-        return self._arith[scale].model(name)
+    def compute(self, scale: str) -> Compute:
+        """Return what jobs need at a scale; it changes no result."""
+        return self._compute[self._shows(scale)]
 
-    @property
-    def arith_models(self) -> list[str]:
-        """Name the models of the second study, of all scales."""
-        names = (name for scale in self.scales for name in self._arith[scale].rows)
-        return list(dict.fromkeys(names))
+    def entries(self, scale: str, kind: str) -> list[TableEntry]:
+        """Return what tables of a kind are made for at a scale."""
+        return self.linalg(scale).entries(kind)
 
-    @property
-    def arith_children(self) -> list[str]:
-        """Name those that begin with the weights of another."""
-        rows = (
-            row for scale in self.scales for row in self._arith[scale].rows.values()
-        )
-        return list(dict.fromkeys(row.name for row in rows if row.parent))
+    def models(self, entry: TableEntry) -> list[dict[str, Any]]:
+        """Return the names of an entry's models."""
+        return models(entry)
 
-    def recipe(self, scale: str, task: str, name: str) -> dict[str, Any]:
-        """Give a recipe for a task: `base`, under what the task and the name change."""
-        study = self.linalg(scale)
-        known = study["recipes"]
-        admit(name, known, f"config.scales.{scale}.linalg.recipes", "recipe")
-        over = {} if name == BASE else known[name]
-        return merged(merged(known[BASE], study["tasks"].get(task, {})), over)
-
-    def compute(self, scale: str, kind: str) -> dict[str, Any]:
-        """Give what a kind of job needs at a scale; it changes no result."""
-        scale = self.recorded_scale if scale == RECORD else scale
-        return self.config["compute"][scale][kind]
-
-    def facts(self, scale: str) -> dict[str, Any]:
-        """Give what a paper at a scale says about its settings, beside the paper's."""
-        study, reference = self._shown(scale), self._shown(REFERENCE)
-        return {
-            "scale": scale,
-            "recorded": scale == RECORD,
-            "settings_of": self.recorded_scale if scale == RECORD else scale,
-            "models": len(self.all_models(scale)),
-            # Another reading of the laws is no smaller one.
-            "full": {**study, "laws": {}} == {**reference, "laws": {}},
-            "laws": self.laws,
-            "positive": [law for law in self.laws if is_positive(law)],
-            "study": study,
-            "reference": reference,
-            "arith": self.arith(scale).facts(),
-        }
-
-    def tests(self, task: str, law: str) -> list[str]:
-        """Give the laws that a model is tested on: its task's and its own."""
-        return list(dict.fromkeys([*laws_for(TASKS.known(task)), *parts(law)]))
-
-    def _shown(self, scale: str) -> dict[str, Any]:
-        """Give a study with the recipes as the task of its first table has them."""
-        study = self.linalg(scale)
-        task = study["tables"]["out_of_distribution"][0]["task"]
-        recipes = {name: self.recipe(scale, task, name) for name in study["recipes"]}
-        return {**study, "recipes": recipes}
-
-    def _law_settings(self, scale: str, laws: Iterable[str]) -> dict[str, Any]:
-        """Give what the settings change of these laws and mixtures."""
-        known = self.linalg(scale)["laws"]
-        found = (part for law in laws for part in parts(law))
-        return {part: known[part] for part in found if part in known}
-
-    def _draw(self, scale: str, task: str, law: str, n: int | str) -> Draw:
-        rows, columns = size(n)
-        check(TASKS.known(task), law, rows, columns)
-        return Draw(task, law, rows, columns, self._law_settings(scale, [law]))
+    def all_models(self, scale: str) -> list[dict[str, Any]]:
+        """Return the names of all models that a scale's paper shows, once."""
+        return self.linalg(scale).all_models()
 
     def testset(self, scale: str, task: str, law: str, n: int | str) -> TestSet:
         """Describe a test set."""
-        admit(scale, self.scales, "scale", "scale")
-        count = self.linalg(scale)["tests"]["examples"]
-        return TestSet(self._draw(scale, task, law, n), count)
+        return self._linalg[self._trains(scale)].testset(task, law, n)
 
     def model(
         self, scale: str, task: str, law: str, n: int | str, recipe: str
     ) -> Model:
         """Describe a network and its training."""
-        admit(scale, self.scales, "scale", "scale")
-        draw = self._draw(scale, task, law, n).plain()
-        settings = self.recipe(scale, task, recipe)
-        curve = settings["curve"]
-        # Laws that do not fit are left out; where none fits, it is the own one.
-        tests = [test for test in curve["tests"] if test in laws_for(task)] or [law]
-        if settings["schedule"]["stop_accuracy"] and law not in tests:
-            tests = [*tests, law]
-        curve = {**curve, "tests": tests}
-        curve["law_settings"] = self._law_settings(scale, tests)
-        return Model.of({**settings, "data": draw, "curve": curve})
+        return self._linalg[self._trains(scale)].model(task, law, n, recipe)
 
-    def conditions(self, scale: str) -> Conditions:
-        """Describe the sample behind the table of condition numbers."""
-        study = self.linalg(scale)
-        return Conditions(
-            **study["tables"]["condition_numbers"], law_settings=study["laws"]
+    def arith_model(self, scale: str, name: str) -> ArithModel:
+        """Describe a decoder of the second study and its training."""
+        return self._arith[self._trains(scale)].model(name)
+
+    @property
+    def laws(self) -> list[str]:
+        """Return the laws, in the order of the tables."""
+        return laws_for("eigenvalues")
+
+    @property
+    def law_pattern(self) -> str:
+        """Return a wildcard constraint for laws and mixtures."""
+        law = alternation(LAWS)
+        return rf"({law})(\+({law}))*"
+
+    @property
+    def tasks(self) -> list[str]:
+        """Return the tasks."""
+        return list(TASKS)
+
+    @property
+    def tasks_with_properties(self) -> list[str]:
+        """Return the tasks whose failures can be looked into."""
+        return [task for task in TASKS if task in PROPERTIES]
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the names that parts of a path may have, by the part."""
+        return {
+            "scale": self.shown_scales,
+            "task": list(TASKS),
+            "law": list(LAWS),
+            "recipe": self.recipes,
+            "model": self.arith_models,
+            "kind": list(TABLES),
+        }
+
+    def tests(self, task: str, law: str) -> list[str]:
+        """Return the laws that a model is tested on: its task's and its own."""
+        return list(dict.fromkeys([*laws_for(TASKS.known(task)), *parts(law)]))
+
+    def _decoders(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the names of the second study's models, of all scales, with parents."""
+        for study in self._arith.values():
+            yield from ((name, row.parent) for name, row in study.rows.items())
+
+    @property
+    def arith_models(self) -> list[str]:
+        """Return the names of the second study's models, of all scales."""
+        return list(dict.fromkeys(name for name, _ in self._decoders()))
+
+    @property
+    def arith_children(self) -> list[str]:
+        """Return the names of those that begin with the weights of another."""
+        return list(dict.fromkeys(name for name, parent in self._decoders() if parent))
+
+    def facts(self, scale: str) -> dict[str, Any]:
+        """Return what a paper at a scale says about its settings, as plain values."""
+        return {
+            "scale": scale,
+            "recorded": scale == RECORD,
+            "settings_of": self._shows(scale),
+            "models": len(self.linalg(scale).all_models()),
+            "full": self._is_full(scale),
+            "laws": self.laws,
+            "positive": [law for law in self.laws if is_positive(law)],
+            "study": self.linalg(scale).plain(),
+            "reference": self.linalg(REFERENCE).plain(),
+            "arith": self.arith(scale).facts(),
+        }
+
+    def _is_full(self, scale: str) -> bool:
+        """Return whether both studies differ from the papers' by readings alone."""
+        ours, papers = (
+            flat({"linalg": self.linalg(s).plain(), "arith": self.arith(s).plain()})
+            for s in (scale, REFERENCE)
+        )
+        return all(
+            key.startswith(READINGS) or ours.get(key) == papers.get(key)
+            for key in ours.keys() | papers.keys()
         )
 
-    def _question(self, task: str, law: str, n: int | str, recipe: str) -> Question:
+    def _encoded(self, task: str, law: str, n: int | str, recipe: str) -> EncodedTest:
         """Describe a test of the paper as the encodings of a recipe show it."""
         test = self.testset(REFERENCE, task, law, n)
-        settings = self.recipe(REFERENCE, task, recipe)
-        sides = (Side.of(settings[side]) for side in ("input", "output"))
-        return Question(test.data, test.examples, *sides)
+        sides = self.linalg(REFERENCE).recipe(task, recipe)
+        return EncodedTest(test.data, test.examples, sides.input, sides.output)
 
     def ceilings(self) -> Ceilings:
         """Describe every test that the paper's tables show, once, at its full size."""
-        study = self.linalg(REFERENCE)
+        study = self.linalg(REFERENCE).settings
         asked = {}
-        for table in dict.fromkeys(TABLES.values()):
-            for entry in study["tables"][table]:
-                task = entry["task"]
+        for table in ENTRIES:
+            for entry in getattr(study.tables, table):
                 # Only the comparison of laws tests a model on others than its own.
-                own = entry["laws"] if table == "failures" else laws_for(task)
+                own = entry.laws if table == "failures" else laws_for(entry.task)
                 for law in own:
-                    question = self._question(task, law, entry["n"], entry["recipe"])
-                    asked[question.json()] = question
-        return Ceilings(list(asked.values()), study["tests"]["tolerances"])
+                    test = self._encoded(entry.task, law, entry.n, entry.recipe)
+                    asked[test.json()] = test
+        return Ceilings(list(asked.values()), study.tests.tolerances)
 
     def evidence(self) -> Evidence:
         """Describe the samples that the paper's statements are held against."""
-        schedule = self.recipe(REFERENCE, "eigenvalues", BASE)["schedule"]
-        return Evidence(
-            self.conditions(REFERENCE),
-            self._question(**INVERSION, recipe=BASE),
-            schedule["curve_every"],
-        )
-
-    def entries(self, scale: str, kind: str) -> list[dict[str, Any]]:
-        """Give what tables of a kind are made for at a scale."""
-        return self.linalg(scale)["tables"][TABLES[kind]]
-
-    def models(self, entry: dict[str, Any]) -> list[dict[str, Any]]:
-        """Name the models of an entry: of the laws it has, or all of its task."""
-        name = {key: entry[key] for key in ("task", "n", "recipe")}
-        return [
-            {**name, "law": law} for law in entry.get("laws") or laws_for(entry["task"])
-        ]
-
-    def all_models(self, scale: str) -> list[dict[str, Any]]:
-        """Name every model that a scale's paper shows, once."""
-        entries = [entry for kind in TABLES for entry in self.entries(scale, kind)]
-        names = [name for entry in entries for name in self.models(entry)]
-        return [name for place, name in enumerate(names) if name not in names[:place]]
-
-    def shown(
-        self, scale: str, kind: str, task: str, n: int | str
-    ) -> list[dict[str, Any]]:
-        """Give a table's entries for a task and size; without any, the first, moved."""
-        entries = self.entries(scale, kind)
-        named = [e for e in entries if (e["task"], str(e["n"])) == (task, str(n))]
-        first = {k: v for k, v in entries[0].items() if k != "laws"}
-        return named or [{**first, "task": task, "n": n}]
+        study = self.linalg(REFERENCE)
+        epoch = study.recipe("eigenvalues", BASE).schedule.curve_every
+        inverse = self._encoded(**INVERSION, recipe=BASE)
+        return Evidence(study.conditions(), inverse, epoch)
 
 
-def size(text: int | str) -> tuple[int, int]:
-    """Read a size: `5` is square, `5x3` has five rows and three columns."""
-    rows, _, columns = str(text).partition("x")
-    return int(rows), int(columns or rows)
+def alternation(names: Iterable[str]) -> str:
+    """Return a regular expression that matches exactly these names."""
+    return "|".join(map(re.escape, names))
 
 
-def load(config: Path | str, schema: Path | str = SCHEMA) -> Catalog:
+def load(config: Path | str) -> Catalog:
     """Read a catalog from a configuration file; it names others from its project."""
-    return Catalog(read(config), read(schema), Path(config).parents[1])
+    return Catalog(read(config), Path(config).parents[1])
 
 
-def _same(compute: dict[str, Any], scales: list[str]) -> None:
-    odd = sorted(set(compute) ^ set(scales))
-    if odd:
+def _check_names(settings: Config) -> None:
+    """Check the names of scales and recipes."""
+    scales = list(settings.scales)
+    for name in [*scales, *settings.linalg.recipes]:
+        if not NAME.fullmatch(name) or name == RECORD:
+            raise InputError(
+                f"config: {name!r} is no name of a scale or recipe: they have small "
+                f"letters, digits and _, but not {RECORD!r}"
+            )
+    check_choice(REFERENCE, scales, "config.scales", "scale")
+    shown = [*scales, RECORD]
+    check_choice(settings.default_scale, shown, "config.default_scale", "scale")
+    check_choice(settings.record.scale, scales, "config.record.scale", "scale")
+    if odd := sorted(settings.compute.keys() ^ settings.scales.keys()):
         raise InputError(
             f"config.compute: must have the scales of config.scales; {', '.join(odd)} "
             "is in one of them only"
-        )
-
-
-def _law_settings(laws: dict[str, Any], place: str) -> None:
-    for law, settings in laws.items():
-        admit(law, LAWS, place, "law")
-        allowed = [field.name for field in fields(base_of(law))]
-        for name in settings:
-            admit(name, allowed, f"{place}.{law}", "setting")
-        if "coefficients" in settings:
-            here = f"{place}.{law}.coefficients"
-            admit(settings["coefficients"], COEFFICIENTS, here, COEFFICIENTS.kind)
-
-
-def _recipe(recipe: dict[str, Any], place: str) -> None:
-    for side in ("input", "output"):
-        _side(recipe[side], f"{place}.{side}")
-    for stack in ("encoder", "decoder"):
-        width, heads = recipe[stack]["width"], recipe[stack]["heads"]
-        if width % heads:
-            raise InputError(
-                f"{place}.{stack}: width {width} is not a multiple of {heads} heads"
-            )
-    for law in recipe["curve"]["tests"]:
-        admit(law, LAWS, f"{place}.curve.tests", "law")
-    digits, tolerance = recipe["output"]["digits"], recipe["curve"]["tolerance"]
-    if rounding(digits) > tolerance:
-        raise InputError(
-            f"{place}.output.digits: {digits} is too coarse: a number is rounded by "
-            f"{rounding(digits):.1%}, as a rule, and answers are right within "
-            f"{tolerance:.1%}"
-        )
-
-
-def rounding(digits: int) -> float:
-    """Give the relative error of rounding to so many digits, as a rule.
-
-    A mantissa is off by a quarter of its last place at the median; on a logarithmic
-    scale it is sqrt(10) at the median.
-    """
-    return 0.25 / (math.sqrt(10.0) * 10 ** (digits - 1))
-
-
-def _side(side: dict[str, Any], place: str) -> None:
-    admit(side["encoding"], ENCODINGS, f"{place}.encoding", "encoding")
-    most = ENCODINGS[side["encoding"]].most_digits
-    if side["digits"] > most:
-        raise InputError(
-            f"{place}.digits: {side['digits']} is too many; "
-            f"{side['encoding']} takes 1 to {most}"
         )

@@ -6,24 +6,25 @@ A model's name is formatted from its row and never parsed: names are looked up.
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from mathprobe.arith import questions
-from mathprobe.catalog.laying import admit, hold
-from mathprobe.errors import InputError
+from mathprobe.errors import InputError, check_choice
+from mathprobe.settings import ArithSettings, DecoderRow
 from mathprobe.spec import (
     Accuracy,
     ArithModel,
     CircuitSearch,
-    DecoderStack,
-    Enrichment,
+    DecoderConfig,
+    DecoderSchedule,
     GrokFast,
     Insertion,
     Questions,
-    Steps,
 )
+from mathprobe.structs import convert
 
 MAP = (  # the files of a model's map
     *("nodes.csv", "positions.csv", "controls.csv", "claims.csv"),
@@ -31,48 +32,21 @@ MAP = (  # the files of a model's map
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """One model of the table."""
-
-    operation: str  # add, sub or mix
-    digits: int
-    layers: int
-    heads: int
-    steps: int
-    seed: int
-    parent: str | None  # the name of the model whose weights it begins with
-    insert: int | None  # mode
-    grokfast: bool
-    membership: str  # of the paper's 44: stated, inferred; or ours
-
-    @property
-    def name(self) -> str:
-        """Format the name, as the paper's authors do."""
-        inserted = f"ins{self.insert}_" if self.insert else ""
-        shape = f"d{self.digits}_l{self.layers}_h{self.heads}"
-        grokfast = "_gf" if self.grokfast else ""
-        steps = f"t{self.steps / 1000:g}K"
-        return f"{inserted}{self.operation}_{shape}_{steps}{grokfast}_s{self.seed}"
-
-
 class ArithCatalog:
     """The models of the second study at a scale, by name."""
 
-    def __init__(
-        self, settings: dict[str, Any], row: dict[str, Any], place: str, root: Path
-    ) -> None:
-        """Read the table that the settings name and check every row (a schema)."""
-        self.settings = settings
-        self.path = Path(settings["models"])
+    def __init__(self, values: dict[str, Any], place: str, root: Path) -> None:
+        """Check settings, and every row of the table that they name below `root`."""
+        self.settings = ArithSettings.of(values, place)
+        self.path = Path(self.settings.models)
         self.file = root / self.path
-        self.rows: dict[str, Row] = {}
-        for here, found in _read(self.file, self.path, row):
-            if found.name in self.rows:
-                raise InputError(f"{here}: {found.name} is there already")
-            self.rows[found.name] = found
-        for role, name in settings["shown"].items():
-            admit(name, self.rows, f"{place}.shown.{role}", "model")
+        self.rows: dict[str, DecoderRow] = {}
+        for here, row in _read(self.file, self.path):
+            if row.name in self.rows:
+                raise InputError(f"{here}: {row.name} is there already")
+            self.rows[row.name] = row
+        for role, name in structs.asdict(self.settings.shown).items():
+            check_choice(name, self.rows, f"{place}.shown.{role}", "model")
         for name in self.rows:
             self._check_family(name)
             model = self.model(name)
@@ -86,16 +60,16 @@ class ArithCatalog:
         row, seen = self.rows[name], [name]
         while row.parent:
             here = f"{self.path}: {row.name}"
-            admit(row.parent, self.rows, here, "parent")
+            check_choice(row.parent, self.rows, here, "parent")
             _check_fit(row, self.rows[row.parent], here)
             if row.parent in seen:
                 raise InputError(f"{here}: its own parent, by way of {seen[-1]}")
             seen.append(row.parent)
             row = self.rows[row.parent]
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> DecoderRow:
         """Give the row of a model."""
-        admit(name, self.rows, str(self.path), "model")
+        check_choice(name, self.rows, str(self.path), "model")
         return self.rows[name]
 
     def relatives(self, name: str) -> list[str]:
@@ -114,79 +88,87 @@ class ArithCatalog:
     def model(self, name: str) -> ArithModel:
         """Describe a model and its training."""
         row, shared = self.row(name), self.settings
-        grokfast = dict(shared["grokfast"])
-        mixing = grokfast.pop("mixing") if row.grokfast else "batches"
         kind = f"inserted_{row.operation}" if row.parent else row.operation
-        admit(kind, shared["operations"], f"{self.path}: {name}", "operation")
+        place = f"{self.path}: {name}"
+        check_choice(kind, shared.operations, place, "operation")
+        grokfast = shared.grokfast
+        strengthened = GrokFast(grokfast.decay, grokfast.strength, grokfast.keeps)
         return ArithModel(
             name,
             Questions(
-                row.digits, shared["operations"][kind], mixing, self._enrichment()
+                row.digits,
+                shared.operations[kind],
+                grokfast.mixing if row.grokfast else "batches",
+                shared.enrichment,
             ),
-            DecoderStack(row.layers, heads=row.heads, **shared["network"]),
-            Steps(
+            DecoderConfig(
+                layers=row.layers, heads=row.heads, **structs.asdict(shared.network)
+            ),
+            DecoderSchedule(
                 updates=row.steps,
-                grokfast=GrokFast(**grokfast) if row.grokfast else None,
-                **shared["schedule"],
+                grokfast=strengthened if row.grokfast else None,
+                **structs.asdict(shared.schedule),
             ),
-            shared["curve_questions"],
+            shared.curve_questions,
             row.seed,
             self._insertion(row),
         )
 
-    def _insertion(self, row: Row) -> Insertion | None:
-        if row.parent is None:
+    def _insertion(self, row: DecoderRow) -> Insertion | None:
+        if row.parent is None or row.insert is None:
             return None
-        return Insertion(self.model(row.parent), row.insert, **self.settings["insert"])
-
-    def _enrichment(self) -> Enrichment:
-        return Enrichment(**self.settings["enrichment"])
+        settings = structs.asdict(self.settings.insert)
+        return Insertion(parent=self.model(row.parent), mode=row.insert, **settings)
 
     def facts(self) -> dict[str, Any]:
-        """Give what a paper says about the models and their test."""
+        """Return what a paper says about the models and their test."""
         return {
             "models": [
-                {"name": name, **asdict(row)} for name, row in self.rows.items()
+                {"name": name, **row.plain()} for name, row in self.rows.items()
             ],
-            "shown": self.settings["shown"],
-            "questions": self.settings["accuracy"]["questions"],
-            "width": self.settings["network"]["width"],
-            "enriched": self.settings["enrichment"]["batches"],
+            "shown": self.settings.shown.plain(),
+            "questions": self.settings.accuracy.questions,
+            "width": self.settings.network.width,
+            "enriched": self.settings.enrichment.batches,
         }
+
+    def plain(self) -> dict[str, Any]:
+        """Return the settings and the models as plain values."""
+        models = {name: row.plain() for name, row in self.rows.items()}
+        return {**self.settings.plain(), "models": models}
 
     def circuits(self) -> CircuitSearch:
         """Describe how thoroughly models are taken apart, the same for all."""
-        return CircuitSearch(**self.settings["circuits"])
+        return self.settings.circuits
 
     def accuracy(self) -> Accuracy:
         """Describe the test of accuracy, the same for all models."""
-        batch = self.settings["schedule"]["batch"]
-        asked = self.settings["accuracy"]["questions"]
-        return Accuracy(asked, batch, self._enrichment())
+        shared = self.settings
+        asked, batch = shared.accuracy.questions, shared.schedule.batch
+        return Accuracy(asked, batch, shared.enrichment)
 
 
-def _read(path: Path, name: Path, schema: dict[str, Any]) -> list[tuple[str, Row]]:
+def _read(path: Path, name: Path) -> list[tuple[str, DecoderRow]]:
     """Read the rows of a table, each with the place that it stands at."""
     with path.open(newline="") as file:
-        lines = list(csv.DictReader(file, delimiter="\t"))
+        lines = list(csv.DictReader(file, delimiter="\t", restkey="more cells"))
     return [
-        (f"{name}:{at}", _row(line, f"{name}:{at}", schema))
-        for at, line in enumerate(lines, 2)
+        (f"{name}:{at}", _row(line, f"{name}:{at}")) for at, line in enumerate(lines, 2)
     ]
 
 
-def _row(line: dict[str, str], place: str, schema: dict[str, Any]) -> Row:
-    values: dict[str, Any] = {
-        key: int(text) if text and text.isdecimal() else text or None
-        for key, text in line.items()
-    }
-    hold(values, schema, place)
-    if (values["parent"] is None) != (values["insert"] is None):
+def _row(line: dict[str, str], place: str) -> DecoderRow:
+    """Read a row; an empty cell is nothing."""
+    values: dict[str, Any] = {key: text for key, text in line.items() if text}
+    if values.get("grokfast") in ("yes", "no"):
+        values["grokfast"] = values["grokfast"] == "yes"
+    row = convert(values, DecoderRow, place, strict=False)
+    if (row.parent is None) != (row.insert is None):
         raise InputError(f"{place}: parent and insert stand together or not at all")
-    return Row(**{**values, "grokfast": values["grokfast"] == "yes"})
+    return row
 
 
-def _check_fit(child: Row, parent: Row, place: str) -> None:
+def _check_fit(child: DecoderRow, parent: DecoderRow, place: str) -> None:
     """Refuse a parent of other digits, or with more layers or heads."""
     if parent.digits != child.digits:
         raise InputError(

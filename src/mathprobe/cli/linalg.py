@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from mathprobe import files
 from mathprobe.cli import training
@@ -81,7 +82,9 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
     for path in paths:
         arrays = files.load_arrays(path)
         asked, trained = TestSet.parse(str(arrays.pop("spec"))).data, model.data
-        same = replace(asked, law=trained.law, law_settings=trained.law_settings)
+        same = structs.replace(
+            asked, law=trained.law, law_settings=trained.law_settings
+        )
         if same != trained:
             wrong = "; ".join(trained.differences(same.plain()))
             raise InputError(f"{path} is no test of this model: {wrong}")

@@ -23,7 +23,13 @@ def _table(parser: Parser) -> None:
     parser.add_argument("--models", type=Path, nargs="*", required=True, help="folders")
     missing = "task/law/nSIZE/recipe of models of which nothing is there"
     parser.add_argument("--absent", nargs="*", default=[], help=missing)
-    parser.add_argument("--target", type=float, help="accuracy, for learning_speed")
+    counted = "MODEL=ACCURACY to count examples to, for learning_speed"
+    parser.add_argument("--targets", nargs="*", type=_target, default=[], help=counted)
+
+
+def _target(text: str) -> tuple[str, float]:
+    model, accuracy = text.split("=")
+    return model, float(accuracy)
 
 
 @command(_table)
@@ -43,11 +49,17 @@ def table(args: Arguments) -> None:
         )
         for folder in args.models
     ]
-    options = {} if args.target is None else {"target": args.target}
     published = catalog.read(args.published)
-    rows = list(getattr(tables, args.kind)(models, published, **options))
-    blank = absent.rows(args.kind, map(absent.Absent.of, args.absent), published)
-    rows += [{**row, **options} for row in blank]
+    missing = list(map(absent.Absent.of, args.absent))
+    rows: list[dict[str, Any]] = []
+    for target in dict.fromkeys(accuracy for _, accuracy in args.targets) or [None]:
+        options = {} if target is None else {"target": target}
+        there, gone = (
+            [one for one in some if not options or (one.path, target) in args.targets]
+            for some in (models, missing)
+        )
+        rows += getattr(tables, args.kind)(there, published, **options)
+        rows += [{**row, **options} for row in absent.rows(args.kind, gone, published)]
     files.write_csv(args.out, rows, tables.COLUMNS[args.kind])
 
 

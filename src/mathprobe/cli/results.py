@@ -38,6 +38,14 @@ def stale(args: Arguments) -> None:
     print(f"{len(old)} of {len(runs)} models were made by other code", file=sys.stderr)
 
 
+@command(lambda parser: None)
+def settings(args: Arguments) -> None:
+    """List every setting of the configuration: its type, bounds and meaning."""
+    from mathprobe import settings
+
+    print(settings.documentation(), end="")
+
+
 def _status(parser: Parser) -> None:
     parser.add_argument("results", type=Path, help="results/{scale}")
     _config(parser)

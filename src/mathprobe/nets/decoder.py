@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mathprobe.nets.layers import KeysValues, stacked
 from mathprobe.nets.taps import Tap
-from mathprobe.spec import DecoderStack
+from mathprobe.spec import DecoderConfig
 
 NORM_EPSILON = 1e-5
 INITIAL_SCALE = 0.8  # of weights, times D^-1/2
@@ -84,7 +84,7 @@ def norm(width: int) -> nn.LayerNorm:
 class Block(nn.Module):
     """Attention, then feed-forward; each reads a norm and adds to what it read."""
 
-    def __init__(self, stack: DecoderStack) -> None:
+    def __init__(self, stack: DecoderConfig) -> None:
         super().__init__()
         self.hook_resid_pre = Tap()
         self.ln1 = norm(stack.width)
@@ -106,7 +106,7 @@ class Block(nn.Module):
 class Decoder(nn.Module):
     """A stack of blocks that scores the next token."""
 
-    def __init__(self, stack: DecoderStack, words: int, length: int) -> None:
+    def __init__(self, stack: DecoderConfig, words: int, length: int) -> None:
         super().__init__()
         self.tokens = nn.Embedding(words, stack.width)
         self.positions = nn.Embedding(length, stack.width)

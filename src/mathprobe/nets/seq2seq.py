@@ -22,7 +22,7 @@ from mathprobe.nets.layers import (
     norm,
     stacked,
 )
-from mathprobe.spec import Stack
+from mathprobe.spec import LayerConfig
 
 QUERIES = ("input", "attended")
 
@@ -47,7 +47,7 @@ class LayerMemory(NamedTuple):
 class EncoderLayer(nn.Module):
     """Self-attention and feed-forward, each followed by its norm."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: LayerConfig) -> None:
         super().__init__()
         self.attention = Attention(stack.width, stack.heads)
         self.attention_norm = norm(stack.width)
@@ -63,7 +63,7 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """Causal self-attention, attention to the source, feed-forward."""
 
-    def __init__(self, stack: Stack, source_width: int, query: str) -> None:
+    def __init__(self, stack: LayerConfig, source_width: int, query: str) -> None:
         super().__init__()
         self.query = query
         self.attention = Attention(stack.width, stack.heads)
@@ -89,8 +89,8 @@ class Seq2Seq(nn.Module):
         self,
         source: Vocabulary,
         target: Vocabulary,
-        encoder: Stack,
-        decoder: Stack,
+        encoder: LayerConfig,
+        decoder: LayerConfig,
         query: str = "input",
     ) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from mathprobe import paths
 from mathprobe.intervals import wilson
 from mathprobe.linalg.laws import parts
 from mathprobe.linalg.scores import ORACLE
@@ -108,6 +109,12 @@ class Named:
     def name(self) -> Row:
         """Give the columns that name the model."""
         return {"train": self.law, "n": self.size, "recipe": self.recipe}
+
+    @property
+    def path(self) -> str:
+        """Return its path below its study."""
+        name = {"task": self.task, "law": self.law, "recipe": self.recipe}
+        return paths.LINALG_NAME.format(**name, n=self.size)
 
     @property
     def place(self) -> tuple[str, str, int | str, str]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from mathprobe.intervals import wilson
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.spec import Ceilings, Question, TestSet
+from mathprobe.spec import Ceilings, EncodedTest, TestSet
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.data import make_testset
 
@@ -28,13 +28,13 @@ COLUMNS = (
 )
 
 
-def drawn(question: Question) -> tuple[Tensor, Tensor]:
+def drawn(question: EncodedTest) -> tuple[Tensor, Tensor]:
     """Draw matrices [B, r, c] and exact answers: those of the test set's file."""
     test = make_testset(TestSet(question.data, question.examples))
     return torch.from_numpy(test["matrix"]), torch.from_numpy(test["answer"])
 
 
-def errors(question: Question) -> dict[str, Tensor]:
+def errors(question: EncodedTest) -> dict[str, Tensor]:
     """Give the relative errors [B] of both exact answers."""
     codecs, task = Codecs(question), question.data.task
     matrix, answer = drawn(question)
@@ -57,7 +57,7 @@ def table(spec: Ceilings) -> Iterator[dict[str, Any]]:
             yield {**name, "tolerance": tolerance, **_shares(error, tolerance)}
 
 
-def _name(question: Question) -> dict[str, Any]:
+def _name(question: EncodedTest) -> dict[str, Any]:
     data = question.data
     return {
         **{"task": data.task, "test": data.law, "n": data.n},

@@ -10,14 +10,14 @@ from torch import Tensor
 from mathprobe.linalg.codec import MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.spec import Model, Question, Side
+from mathprobe.spec import EncodedTest, EncodingSpec, Model
 
 
 @dataclass(frozen=True)
 class Codecs:
     """How a model reads matrices and writes answers, or how a question does."""
 
-    model: Model | Question
+    model: Model | EncodedTest
 
     @cached_property
     def source(self) -> MatrixCodec:
@@ -51,5 +51,5 @@ class Codecs:
         return self.target.rounded(solved)
 
 
-def _codec(side: Side) -> MatrixCodec:
+def _codec(side: EncodingSpec) -> MatrixCodec:
     return MatrixCodec(ENCODINGS[side.encoding](digits=side.digits))

@@ -10,7 +10,7 @@ from torch import Tensor
 from mathprobe.intervals import quantile_ranks
 from mathprobe.linalg import draws
 from mathprobe.seeds import stream
-from mathprobe.spec import Conditions, Draw
+from mathprobe.spec import Conditions, MatrixSpec
 from mathprobe.studies.linalg import STUDY
 from mathprobe.studies.linalg.data import draw
 
@@ -41,7 +41,7 @@ def condition_numbers(spec: Conditions) -> list[dict[str, Any]]:
 def conditions(spec: Conditions, law: str) -> tuple[Tensor, int]:
     """Return sorted condition numbers [matrices] of a law; count what was redrawn."""
     rng = stream(STUDY, "conditions", law, spec.n)
-    data = Draw("symmetric_inverse", law, spec.n, spec.n, spec.law_settings)
+    data = MatrixSpec("symmetric_inverse", law, spec.n, spec.n, spec.law_settings)
     matrix, _, rejected = draw(data, rng, spec.matrices)
     size = torch.linalg.eigvalsh(matrix).abs()
     return (size.amax(1) / size.amin(1)).sort().values, rejected

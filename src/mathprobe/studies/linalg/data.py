@@ -10,17 +10,17 @@ from torch import Generator
 
 from mathprobe.linalg import draws
 from mathprobe.seeds import stream
-from mathprobe.spec import Draw, TestSet
+from mathprobe.spec import MatrixSpec, TestSet
 from mathprobe.studies.linalg import STUDY
 
 
-def draw(data: Draw, rng: Generator, count: int) -> draws.Examples:
+def draw(data: MatrixSpec, rng: Generator, count: int) -> draws.Examples:
     """Draw matrices [B, n, columns] and exact answers [B, r, c]; count rejections."""
     size = data.n, data.columns
     return draws.draw(data.task, data.law, data.law_settings, rng, count, *size)
 
 
-def rng_for(use: str, data: Draw, *names: int, device: str = "cpu") -> Generator:
+def rng_for(use: str, data: MatrixSpec, *names: int, device: str = "cpu") -> Generator:
     """Return the random generator of a use of these matrices."""
     # A square has one number, as it had before there were other shapes.
     size = dict.fromkeys((data.n, data.columns))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from msgspec import structs
 from torch import Tensor
 
 from mathprobe import gpus
@@ -52,7 +52,7 @@ def curve_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
     shown = {}
     for law in spec.curve.tests:
         settings = spec.curve.law_settings
-        data = replace(spec.data, law=law, law_settings=settings)
+        data = structs.replace(spec.data, law=law, law_settings=settings)
         examples = draw(data, rng_for("curve", data), spec.curve.examples)
         shown[law] = examples.matrix, examples.answer
     return shown

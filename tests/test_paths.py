@@ -1,0 +1,111 @@
+import pytest
+
+from mathprobe import paths
+from mathprobe.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def known(books):
+    return {**books.names, "table": ["ceilings.csv", "numbers.tex"]}
+
+
+def parts(name, **more):
+    return {key: str(value) for key, value in {**name, **more}.items()}
+
+
+def test_every_shown_model_and_test_set_comes_back_from_its_path(books, known):
+    for scale in books.scales:
+        for model in books.all_models(scale):
+            name = parts(model, scale=scale)
+            path = paths.MODEL.format(**name) + "/scores.csv"
+            pattern, found = paths.parse(path, known)
+            assert (pattern, found.pop("file")) == (
+                f"{paths.MODEL}/{{file}}",
+                "scores.csv",
+            )
+            assert found == name
+            del name["recipe"]
+            path = paths.TESTSET.format(**name)
+            assert paths.parse(path, known) == (paths.TESTSET, name)
+
+
+def test_every_decoder_comes_back_from_its_path(books, known):
+    for name in books.arith_models:
+        path = paths.ARITH.format(scale="paper", model=name) + "/facts/nodes.csv"
+        found = {"scale": "paper", "model": name, "file": "facts/nodes.csv"}
+        assert paths.parse(path, known) == (f"{paths.ARITH}/{{file}}", found)
+
+
+def test_every_table_comes_back_from_its_path(books, known):
+    """Kinds and tasks have the same sign in their names as between them."""
+    for kind in known["kind"]:
+        for entry in books.entries("paper", kind):
+            name = parts(
+                {"scale": "demo", "kind": kind, "task": entry.task, "n": "5x3"}
+            )
+            assert paths.parse(paths.TABLE.format(**name), known) == (paths.TABLE, name)
+
+
+def test_mixtures_rectangles_and_single_files_are_paths(known):
+    model = "results/demo/linalg/transpose/laplace+gaussian/n5x3/base/run.json"
+    assert paths.parse(model, known)[1]["law"] == "laplace+gaussian"
+    for path in ("tables/ceilings.csv", "paper.pdf", "figures/any.pdf"):
+        assert paths.parse(f"results/record/{path}", known)
+
+
+def test_a_record_has_the_same_paths_in_its_own_folder():
+    assert paths.recorded(paths.ARITH, "paper/record") == "paper/record/arith/{model}"
+
+
+LINALG = "results/demo/linalg/eigenvalues"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("result/demo/paper.pdf", "unknown name 'result'; did you mean 'results'?"),
+        ("results/dmo/paper.pdf", "unknown scale 'dmo'; did you mean 'demo'?"),
+        ("results/tiny/paper.pdf", "unknown scale 'tiny'; known names are paper, as_c"),
+        ("results/demo/lnalg/x", "unknown name 'lnalg'; did you mean 'linalg'?"),
+        ("results/demo/paper.pd", "unknown name 'paper.pd'; did you mean 'paper.pdf'?"),
+        (
+            "results/demo/linalg/eigenvalue/laplace/n2/base/run.json",
+            "unknown task 'eigenvalue'; did you mean 'eigenvalues'",
+        ),
+        (
+            f"{LINALG}/gausian/n2/base/x",
+            "unknown law 'gausian'; did you mean 'gaussian'?",
+        ),
+        (
+            f"{LINALG}/laplace+laplas/n2/base/x",
+            "unknown law 'laplas'; did you mean 'lapl",
+        ),
+        (f"{LINALG}/laplace/n0/base/x", "'n0' is no size; sizes are n5"),
+        (f"{LINALG}/laplace/n2/bse/x", "unknown recipe 'bse'; did you mean 'base'?"),
+        (
+            f"{LINALG}/laplace/n2/base",
+            "not a whole path; paths are results/{scale}/linal",
+        ),
+        (
+            "results/demo/linalg/testsets/eigenvalues/laplace/2.npz",
+            "'2.npz' is no size",
+        ),
+        (
+            "results/demo/arith/add_d3_l2_h3_t3K_s2/run.json",
+            "unknown model 'add_d3_l2_h3_t3K_s2'; did you mean 'add_d3_l2_h3_t3K_s1'",
+        ),
+        (
+            "results/demo/tables/ood_eigenvalue_n3.csv",
+            "unknown name 'ood_eigenvalue_n3.csv'; did you mean 'ood_eigenvalues_n3",
+        ),
+        (
+            "results/demo/tables/ceiling.csv",
+            "unknown name 'ceiling.csv'; did you mean 'ceilings.csv'?",
+        ),
+        ("elsewhere", "unknown name 'elsewhere'; known names are results"),
+    ],
+)
+def test_a_misspelt_path_is_answered_with_what_was_meant(known, path, message):
+    with pytest.raises(InputError) as caught:
+        paths.parse(path, known)
+    assert str(caught.value).startswith(f"{path}: {message}")
