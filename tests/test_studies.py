@@ -4,8 +4,9 @@ import torch
 from msgspec import structs
 
 from mathprobe.intervals import quantile_ranks
+from mathprobe.linalg import laws
 from mathprobe.linalg.encodings import ENCODINGS, Positional
-from mathprobe.linalg.laws import IID, LAWS, of_matrices
+from mathprobe.linalg.laws import IID, LAWS
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS, Task
 from mathprobe.spec import Conditions, EncodingSpec, MatrixSpec, TestSet
@@ -137,7 +138,7 @@ def test_a_new_task_law_and_encoding_are_trained_and_scored(smoke_model, monkeyp
     TASKS.add("diagonal")(diagonal)
 
     @LAWS.add("signs")
-    @of_matrices(IID, symmetric=False)
+    @laws.of_matrices(IID, symmetric=False)
     def signs(rng, shape, base):
         return torch.randn(shape, generator=rng).sign().double()
 

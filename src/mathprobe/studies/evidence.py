@@ -29,10 +29,9 @@ from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.conditions import conditions
 
 Row = dict[str, Any]
-Key = tuple[str | float | None, ...]  # the columns that name a printed number
 Source = Callable[[Row, Evidence], Iterator[Row]]
 
-EVIDENCE: Registry[Source] = Registry("evidence")
+EVIDENCE = Registry("evidence")
 COLUMNS = ("evidence", "quantity", "unit", "printed", "value", "low", "high")
 TOLERANCE = 0.05  # of the paper's tables
 ACCURACY = "error", "all", None, "below", TOLERANCE  # as sections 2 and 3 are kept
@@ -87,11 +86,9 @@ def coefficients(published: Row, spec: Evidence) -> Iterator[Row]:
     The intervals are where quantiles of as many matrices as were printed of lie.
     """
     for reading in COEFFICIENTS:
-        rows: list[Row] = []
+        rows = []
         for law in FROM_COEFFICIENTS:
-            settings: dict[str, dict[str, float | str]] = {
-                law: {"coefficients": reading}
-            }
+            settings = {law: {"coefficients": reading}}
             count = SHARPER * spec.conditions.matrices
             sample = Conditions(published["condition_numbers"]["n"], count, settings)
             rows += _quantiles(published, spec, law, conditions(sample, law)[0])
@@ -202,7 +199,7 @@ def _absolute_values(published: Row, spec: Evidence) -> Iterator[Row]:
 # Section 4: the text against the tables.
 
 
-def _cell(printed: Row, law: str, column: str) -> Any:
+def _cell(printed: Row, law: str, column: str) -> float | None:
     return printed["rows"][law][printed["columns"].index(column)]
 
 
@@ -301,9 +298,7 @@ def steps(published: Row, spec: Evidence) -> Iterator[Row]:
 # Sections 2 and 3.
 
 
-def _said(
-    published: Row, table: str, task: str, source: str = "text"
-) -> dict[Key, Any]:
+def _said(published: Row, table: str, task: str, source: str = "text") -> Row:
     """Give what sections 2 and 3 print on a task, by all but its last column."""
     (sizes,) = published[table][source][task].values()
     return {tuple(line[:-1]): line[-1] for line in sizes["n5"]["base"]}
