@@ -33,12 +33,6 @@ RECORDED = MODEL.replace("results/{scale}", str(CATALOG.record))
 TRAINED = catalog.either(CATALOG.scales)
 TABLES = "results/{scale}/tables"
 
-FINDINGS = {  # of the maps of decoders, and the files of a model that tell them
-    "circuits": ["facts/nodes.csv", "facts/claims.csv"],
-    "controls": ["facts/controls.csv"],
-    "claims": ["facts/claims.csv"],
-    "reuse": ["reuse.csv"],
-}
 CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each shows
     "failures": ["failures"],
     "verifiers": ["verifiers", "failures"],
@@ -49,7 +43,9 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
     "condition_numbers": ["condition_numbers"],
     "ceilings": ["ceilings"],
     "arith_accuracy": ["arith_accuracy"],
-    "arith_circuits": [f"arith_{finding}" for finding in FINDINGS],
+    "arith_circuits": [
+        *("arith_circuits", "arith_controls", "arith_claims", "arith_reuse")
+    ],
     "errata": ["evidence"],
     "arith_errata": ["arith_evidence"],
     "runs": ["runs"],

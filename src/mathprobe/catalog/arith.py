@@ -29,6 +29,14 @@ MAP = (  # the files of a model's map
     *("nodes.csv", "positions.csv", "controls.csv", "claims.csv"),
     *("panels.npz", "behaviors.json", "features.json"),
 )
+TABLES = {  # kinds of tidy tables, and the files of a model that each is made from
+    "accuracy": ("accuracy.csv", "curve.csv"),
+    "curves": ("curve.csv",),
+    "circuits": ("facts/nodes.csv", "facts/claims.csv"),
+    "controls": ("facts/controls.csv",),
+    "claims": ("facts/claims.csv",),
+    "reuse": ("reuse.csv",),  # of models with a parent
+}
 DRAWN = (  # the figures of a model's map
     *("fails", "impact", "attention", "coverage", "complexity_S", "complexity_M"),
     *("complexity_N", "purpose", "positions", "panels"),

@@ -100,26 +100,7 @@ def arith_compare(args: Arguments) -> None:
     maps = Facts.load(args.first), Facts.load(args.second)
     if args.reuse:
         rows = comparisons.reuse(*maps)
-        files.write_csv(args.out, rows, comparisons.REUSE_COLUMNS)
+        files.write_csv(args.out, rows, comparisons.COLUMNS)
     else:
         rows = comparisons.compare(*maps)
         files.write_csv(args.out, rows, comparisons.COMPARISON_COLUMNS)
-
-
-def _findings(parser: Parser) -> None:
-    parser.add_argument("kind", choices=["circuits", "controls", "claims", "reuse"])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--published", type=Path, required=True)
-    folders = "of models that were taken apart"
-    parser.add_argument("--models", type=Path, nargs="*", required=True, help=folders)
-
-
-@command(_findings)
-def arith_findings(args: Arguments) -> None:
-    """Put what maps of several decoders say into one table, beside what is printed."""
-    from mathprobe import catalog
-    from mathprobe.paper import finding_tables
-
-    printed = catalog.read(args.published)
-    rows = finding_tables.rows(args.kind, args.models, printed)
-    files.write_csv(args.out, rows, finding_tables.COLUMNS[args.kind])
