@@ -3,15 +3,15 @@
 from itertools import product
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from mathprobe.catalog import load, read
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import arith_tables, tables
+from mathprobe.paper.arith_macros import REUSED
 from mathprobe.paper.ceiling_numbers import ON_ERRATA
-from mathprobe.paper.circuit_numbers import REUSED
-from mathprobe.paper.finding_tables import COLUMNS
 from mathprobe.paper.naming import Labels
 from mathprobe.settings import TableEntry
 
@@ -23,7 +23,13 @@ ERRATA = {
 }
 PUBLISHED = read(PAPER / "published" / "charton2022.yaml")
 CATALOG = load(PROJECT / "config" / "config.yaml")
+ARITH_FILES = [
+    PAPER / "published" / "quirke2024.yaml",
+    *sorted((PAPER / "published").glob("arith_*.csv")),
+]
+PUBLISHED_ARITH = arith_tables.read_published(ARITH_FILES)
 LAWS = CATALOG.laws
+CIRCUITS = ("circuits", "controls", "claims", "reuse")  # tables of maps
 SCALES = ["smoke", "demo", "paper"]
 
 
@@ -127,21 +133,26 @@ def evidence(part: str = "contradictions") -> list[dict]:
 
 def decoders(scale: str) -> list[dict]:
     """Decoders that are wrong now and then, the more so the harder the class."""
-    published = read(PAPER / "published" / "quirke2024.yaml")
-    found = []
-    for described in CATALOG.arith(scale).facts()["models"]:
-        asked = CATALOG.arith(scale).model(described["name"]).questions.shares
-        rows = [
-            {
-                **{"operation": operation, "class": level, "questions": 50_000},
-                **{"fails": fails, "malformed": 0, "per_million": 20.0 * fails},
-                **{"low": 18.5 * fails, "high": 24.25 * fails + 3.0, "nines": 3},
-            }
-            for operation in asked
-            for fails, level in enumerate(["all", "S0", "S5"])
-        ]
-        found.append(arith_tables.Decoder(described, [{"loss": 1.25e-8}], rows))
-    return list(arith_tables.accuracy(found, published))
+    models = CATALOG.arith(scale).facts()["models"]
+    counts = [
+        {
+            **{"model": model["name"], "operation": operation, "class": level},
+            **{"questions": 50_000, "fails": fails, "malformed": 0, "nines": 3},
+            **{"per_million": 20.0 * fails},
+            **{"low": 18.5 * fails, "high": 24.25 * fails + 3.0},
+        }
+        for model in models
+        for operation in CATALOG.arith(scale).model(model["name"]).questions.shares
+        for fails, level in enumerate(["all", "S0", "S5"])
+    ]
+    curves = [{"model": model["name"], "loss": 1.25e-8} for model in models]
+    made = arith_tables.accuracy(*map(pd.DataFrame, (counts, curves)), PUBLISHED_ARITH)
+    return records(arith_tables.named("accuracy", models, made))
+
+
+def records(table: pd.DataFrame) -> list[dict]:
+    """Give the rows of a table, with None where a value is missing."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def circuits(scale: str) -> dict[str, list[dict]]:
@@ -155,7 +166,7 @@ def circuits(scale: str) -> dict[str, list[dict]]:
         ("keep only, mean", of) for of in ("useful", "with a purpose", "random")
     ]
     controls += [(name, "SA") for name in ("found", "random nodes", "untrained")]
-    made: dict[str, list[dict]] = {f"arith_{kind}": [] for kind in COLUMNS}
+    made: dict[str, list[dict]] = {f"arith_{kind}": [] for kind in CIRCUITS}
     for name, row in models.rows.items():
         made["arith_circuits"] += [
             {"model": name, "quantity": q, "count": n, "total": 48, "published": n + 1}

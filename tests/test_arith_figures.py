@@ -10,7 +10,6 @@ from mathprobe.paper import (
     arith_tables,
     circuit_figures,
     figures,
-    finding_tables,
     notebooks,
 )
 
@@ -19,11 +18,9 @@ def curves(scale):
     """Two points of each operation of every model's curve."""
     point = {"seed": 1, "test": "addition", "accuracy": 0.5, "malformed": 0.0}
     points = [{**point, "examples": k, "loss": 10.0**-k} for k in (1, 1, 2, 2)]
-    models = [
-        arith_tables.Decoder(described, points, [])
-        for described in CATALOG.arith(scale).facts()["models"]
-    ]
-    return list(arith_tables.curves(models, {}))
+    models = CATALOG.arith(scale).facts()["models"]
+    rows = [{**point, "model": one["name"]} for one in models for point in points]
+    return arith_tables.named("curves", models, pd.DataFrame(rows)).to_dict("records")
 
 
 def table(rows, kind):
@@ -90,11 +87,10 @@ def test_equal_tables_give_equal_bytes(scale, tmp_path):
 def test_the_notebook_shows_what_is_there(there, tmp_path):
     rows = {"accuracy": decoders("demo"), "curves": curves("demo")}
     rows["circuits"] = circuits("demo")["arith_circuits"]
-    columns = arith_tables.COLUMNS | finding_tables.COLUMNS
     given = {"figures": str(tmp_path)}
     for kind, own in rows.items():
         given[kind] = str(tmp_path / f"arith_{kind}.csv")
-        files.write_csv(given[kind], own if there else [], columns[kind])
+        files.write_csv(given[kind], own if there else [], arith_tables.COLUMNS[kind])
     source = PROJECT / "paper/notebooks/decoders.py"
     page = notebooks.execute(source, given, tmp_path / "kept.ipynb").html
     assert f"models trained and tested: {4 if there else 0}" in page

@@ -1,34 +1,51 @@
 """The accuracy of decoders beside published numbers, as table, view and prose."""
 
 import csv
-import json
 
+import pandas as pd
 import pytest
-from made_up import CATALOG, PAPER, decoders, facts
+from made_up import (
+    ARITH_FILES,
+    CATALOG,
+    PUBLISHED_ARITH,
+    decoders,
+    facts,
+    records,
+)
 from test_cli import refused, run
 
+from mathprobe import files
 from mathprobe.arith.claims import PASSED_BELOW
-from mathprobe.catalog import read
 from mathprobe.intervals import clopper_pearson
-from mathprobe.paper import arith_numbers, arith_tables, arith_views
+from mathprobe.paper import arith_macros, arith_pivots, arith_tables
 
-PUBLISHED = read(PAPER / "published" / "quirke2024.yaml")
+COUNTS = PUBLISHED_ARITH["arith_accuracy"]
 NAME = "add_d5_l1_h3_t30K_s372001"
 GROKFAST = "add_d10_l2_h3_t40K_gf_s572091"  # of which no fails are printed
+MODELS = CATALOG.arith("paper").facts()["models"]
 
 
-def decoder(name, curve=(), rows=()):
-    """A model of the paper of which this is there."""
-    described = {"name": name, **CATALOG.arith("paper").rows[name].plain()}
-    return arith_tables.Decoder(described, list(curve), list(rows))
+def accuracy(names, counts=(), losses=()):
+    """The table of models of the paper of which this is there."""
+    keys = ["model", "operation", "class"]
+    measured = pd.DataFrame(list(counts), columns=[*keys, *measurements(0)])
+    curve = pd.DataFrame([{"model": NAME, "loss": loss} for loss in losses])
+    curve = curve.reindex(columns=["model", "loss"])
+    made = arith_tables.accuracy(measured, curve, PUBLISHED_ARITH)
+    models = [model for model in MODELS if model["name"] in names]
+    return records(arith_tables.named("accuracy", models, made))
 
 
-def measured(fails, operation="addition", level="all"):
+def measurements(fails):
     return {
-        **{"operation": operation, "class": level, "questions": 1000},
-        **{"fails": fails, "malformed": 0, "per_million": 1000.0 * fails},
-        **{"low": 0.0, "high": 9.0, "nines": 2},
+        **{"questions": 1000, "fails": fails, "malformed": 0},
+        **{"per_million": 1000.0 * fails, "low": 0.0, "high": 9.0, "nines": 2},
     }
+
+
+def measured(fails, operation="addition", level="all", model=NAME):
+    key = {"model": model, "operation": operation, "class": level}
+    return {**key, **measurements(fails)}
 
 
 def prose(changed=(), scale="demo"):
@@ -38,13 +55,12 @@ def prose(changed=(), scale="demo"):
         for model, operation, rate in changed:
             if (row["model"], row["operation"]) == (model, operation):
                 row["per_million"] = rate if row["class"] == "all" else None
-    return arith_numbers.decoders({"arith_accuracy": rows}, facts(scale))
+    return arith_macros.decoders({"arith_accuracy": rows}, facts(scale))
 
 
 def test_published_numbers_stand_beside_measured_ones():
-    model = decoder(NAME, [{"loss": 1.0}, {"loss": 0.5}], [measured(7)])
-    (row,) = arith_tables.accuracy([model], PUBLISHED)
-    assert tuple(row) == arith_tables.COLUMNS["accuracy"]
+    (row,) = accuracy([NAME], [measured(7)], losses=[1.0, 0.5])
+    assert list(row) == arith_tables.COLUMNS["accuracy"]
     assert (row["family"], row["digits"]) == ("addition", 5)
     assert (row["fails"], row["loss"]) == (7, 0.5)
     assert (row["published"], row["published_loss"]) == (12621.0, 0.094)
@@ -54,50 +70,77 @@ def test_published_numbers_stand_beside_measured_ones():
 
 
 def test_only_the_whole_of_an_operation_has_a_published_number():
-    model = decoder(NAME, [{"loss": 0.5}], [measured(7, level="S1")])
-    (row,) = arith_tables.accuracy([model], PUBLISHED)
+    whole, row = accuracy([NAME], [measured(7, level="S1")], losses=[0.5])
+    assert row["class"] == "S1"
     assert row["published"] is row["published_loss"] is row["loss"] is None
+    assert (whole["class"], whole["published"]) == ("all", 12621.0)
 
 
 def test_a_model_that_is_not_there_has_what_is_printed():
-    names = [NAME, GROKFAST, "mix_d5_l3_h4_t40K_s372001"]
-    models = [decoder(name) for name in names]
-    rows = list(arith_tables.accuracy(models, PUBLISHED))
+    both = "mix_d5_l3_h4_t40K_s372001"
+    rows = accuracy([both, GROKFAST, NAME])
     found = [(row["model"], row["operation"], row["published"]) for row in rows]
     assert found == [
         (NAME, "addition", 12621.0),
-        (names[2], "addition", 0.0),
-        (names[2], "subtraction", 0.0),
+        (both, "addition", 0.0),
+        (both, "subtraction", 0.0),
     ]
     assert all(row["fails"] is None for row in rows)
 
 
+def test_rows_are_in_the_order_of_the_catalog_and_of_difficulty():
+    both = "mix_d5_l3_h4_t40K_s372001"
+    counts = [
+        measured(1, operation, level, both)
+        for operation in ("subtraction", "addition")
+        for level in ("all", "M0" if operation == "subtraction" else "S0")
+    ]
+    rows = accuracy([both, NAME], [*counts, measured(2)])
+    found = [(row["model"], row["operation"], row["class"]) for row in rows]
+    assert found == [
+        (NAME, "addition", "all"),
+        (both, "addition", "all"),
+        (both, "addition", "S0"),
+        (both, "subtraction", "all"),
+        (both, "subtraction", "M0"),
+    ]
+
+
+def test_every_printed_number_is_there_once():
+    keys = {
+        "arith_accuracy": ["model", "operation"],
+        "arith_models": ["model"],
+        "arith_circuits": ["model", "quantity"],
+    }
+    for name, key in keys.items():
+        table = PUBLISHED_ARITH[name]
+        assert not table.duplicated(key).any()
+        assert set(table["source"]) <= {"table", "notebook", "text"}
+
+
 def test_every_printed_model_of_the_44_has_its_name_and_operations():
     rows = CATALOG.arith("paper").rows
-    assert set(rows) <= set(PUBLISHED["accuracy"])
+    assert set(rows) <= set(PUBLISHED_ARITH["arith_models"]["model"])
     for name, row in rows.items():
-        printed = PUBLISHED["accuracy"][name]
         if not row.grokfast:
             asked = CATALOG.arith("paper").model(name).questions.shares
-            counted = [o for o in ("addition", "subtraction") if printed[o] is not None]
-            assert counted == list(asked)
+            assert list(COUNTS["operation"][COUNTS["model"] == name]) == list(asked)
 
 
 def test_classes_are_summed_up_over_a_family():
     names = list(CATALOG.arith("demo").rows)
     families = ("addition", "addition", "mixed", "inserted")
     rows = [
-        {"model": name, "family": family, **measured(fails, level="S1")}
+        {"family": family, **measured(fails, level=level, model=name)}
         for name, family, fails in zip(names, families, (3, 4, 5, 6), strict=True)
+        for level in ("N1", "M0", "S1")
     ]
-    (row,) = arith_views.by_class({"arith_accuracy": rows}, facts("demo"))
-    assert row["class"] == "S1"
-    assert {who: cell["fails"] for who, cell in row["cells"].items()} == {
-        "addition": 7,
-        "mixed": 5,
-        "inserted": 6,
-    }
-    assert row["cells"]["addition"]["per_million"] == 3500.0
+    found = arith_pivots.by_class({"arith_accuracy": rows}, facts("demo"))
+    assert list(found) == ["S1", "M0", "N1"]
+    rates = {family: cell["per_million"] for family, cell in found["S1"].items()}
+    assert rates == {"addition": 3500.0, "mixed": 5000.0, "inserted": 6000.0}
+    ends = [found["S1"]["addition"][end] for end in ("low", "high")]
+    assert ends == pytest.approx([1e6 * end for end in clopper_pearson(7, 2000)])
 
 
 def test_prose_names_the_worst_and_counts_who_passes():
@@ -114,56 +157,62 @@ def test_prose_names_the_worst_and_counts_who_passes():
 def test_prose_counts_what_is_published():
     """Of the 44, 43 have a count; 28 of the 40 that are stated pass, none by far."""
     numbers = prose(scale="paper")
-    counts = [
-        [one[o] for o in ("addition", "subtraction") if one[o] is not None]
-        for name, one in PUBLISHED["accuracy"].items()
-        if name in CATALOG.arith("paper").rows
-    ]
-    counts = [count for count in counts if count]
-    assert numbers["arith/printed"] == str(len(counts)) == "43"
-    passed = sum(max(count) < PASSED_BELOW for count in counts)
+    own = COUNTS[COUNTS["model"].isin(list(CATALOG.arith("paper").rows))]
+    worst = [max(rows["fails"]) for _, rows in own.groupby("model")]
+    assert numbers["arith/printed"] == str(len(worst)) == "43"
+    passed = sum(fails < PASSED_BELOW for fails in worst)
     assert numbers["arith/published/passed"] == str(passed) == "28"
 
 
 def test_prose_of_a_record_that_is_empty_has_dashes():
-    table = arith_tables.accuracy([decoder(NAME)], PUBLISHED)
-    numbers = arith_numbers.decoders({"arith_accuracy": list(table)}, facts("paper"))
+    numbers = arith_macros.decoders(
+        {"arith_accuracy": accuracy([NAME])}, facts("paper")
+    )
     assert numbers["arith/shown"] == "no"
     assert numbers["arith/child"] == numbers["arith/addition/worst"] == "---"
     assert numbers["arith/there"] == "0"
 
 
-def test_curves_are_put_together_by_model():
-    point = {"seed": 1, "examples": 64, "test": "addition", "accuracy": 0.5}
-    point |= {"malformed": 0.0, "loss": 2.0, "loss_A0": 1.0}
-    rows = list(arith_tables.curves([decoder(NAME, [point, point])], PUBLISHED))
-    assert len(rows) == 2
-    assert tuple(rows[0]) == arith_tables.COLUMNS["curves"]
-    assert (rows[0]["model"], rows[0]["loss"]) == (NAME, 2.0)
-
-
-def test_rows_that_are_none_are_named(tmp_path):
-    published = "--published", PAPER / "published" / "quirke2024.yaml"
-    given = *published, "--rows", "{", "--models"
-    assert "--rows: not JSON" in refused(
-        "arith_table", "curves", tmp_path / "t", *given
-    )
-
-
-def test_the_command_makes_the_table_of_folders_and_rows(tmp_path):
+@pytest.fixture
+def folder(tmp_path):
+    """A model of the paper of which there is a curve and an accuracy."""
     folder = tmp_path / NAME
     folder.mkdir()
-    (folder / "curve.csv").write_text("examples,loss\n64,0.5\n")
+    curve = "seed,examples,test,accuracy,malformed,loss,loss_A0"
+    (folder / "curve.csv").write_text(f"{curve}\n1,64,addition,0.5,0.0,0.5,1.0\n")
     header = "operation,class,questions,fails,malformed,per_million,low,high,nines"
     (folder / "accuracy.csv").write_text(f"{header}\naddition,all,10,1,0,1e5,1,2,1\n")
+    return folder
+
+
+def make(kind, folder):
+    """Make a table of two models, of which one has a folder."""
     named = (NAME, "sub_d6_l2_h3_t30K_s372001")
-    rows = json.dumps([decoder(name).described for name in named])
-    published = "--published", PAPER / "published" / "quirke2024.yaml"
-    out = tmp_path / "table.csv"
-    given = *published, "--rows", rows, "--models", folder
-    run("arith_table", "accuracy", out, *given)
+    models = [model for model in MODELS if model["name"] in named]
+    settings, out = folder.parent / "facts.json", folder.parent / "table.csv"
+    files.write_json(settings, {"arith": {"models": models}})
+    given = "--facts", settings, "--published", *ARITH_FILES, "--models", folder
+    run("arith_table", kind, out, *given)
     with out.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+        return list(csv.DictReader(file))
+
+
+def test_curves_are_put_together_by_model(folder):
+    (row,) = make("curves", folder)
+    assert list(row) == arith_tables.COLUMNS["curves"]
+    assert (row["model"], row["family"], row["loss"]) == (NAME, "addition", "0.5")
+
+
+def test_the_command_makes_the_table_of_folders_and_models(folder):
+    rows = make("accuracy", folder)
     assert [row["fails"] for row in rows] == ["1", ""]
     assert [row["published"] for row in rows] == ["12621.0", "2.0"]
     assert [row["family"] for row in rows] == ["addition", "subtraction"]
+    assert [row["loss"] for row in rows] == ["0.5", ""]
+
+
+def test_a_kind_that_is_none_is_named(folder, tmp_path):
+    files.write_json(tmp_path / "facts.json", {"arith": {"models": MODELS}})
+    given = "--facts", tmp_path / "facts.json", "--published", *ARITH_FILES
+    told = refused("arith_table", "rates", tmp_path / "t", *given, "--models", folder)
+    assert "unknown kind 'rates'; known are accuracy" in told

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from wired import cascade, wired
 
-from mathprobe.arith.claims import evaluate, score
+from mathprobe.arith.claims import evaluate
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
@@ -20,6 +21,7 @@ from mathprobe.spec import (
 )
 from mathprobe.studies import controls
 from mathprobe.studies.circuits import Circuit
+from mathprobe.studies.comparisons import held
 from mathprobe.studies.findings import found, is_found
 
 SETTINGS = CircuitSearch(
@@ -33,6 +35,11 @@ SETTINGS = CircuitSearch(
 )
 
 SHARES = {"mixed": {"addition": 0.5, "subtraction": 0.5}}
+
+
+def score(rows):
+    """Count the clauses that hold, and all."""
+    return tuple(held(pd.DataFrame(rows), "algorithm").sum())
 
 
 def circuit(operation, n, model=None):

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 import torch
+from made_up import ARITH_FILES
 from test_circuits import SETTINGS, circuit
 from test_cli import run
 
@@ -15,7 +16,6 @@ from mathprobe.nets.decoder import Decoder
 from mathprobe.spec import CircuitSearch
 from mathprobe.studies.arith import models
 
-PUBLISHED = "paper/published/quirke2024.yaml"
 TEMPLATE = "paper/templates/circuit.html.j2"
 
 
@@ -75,8 +75,11 @@ def test_a_copy_of_a_map_reuses_all_nodes(mapped, tmp_path):
 
 
 def test_maps_are_summed_up_in_one_table(mapped, tmp_path):
-    told = "--published", PUBLISHED, "--models", mapped
-    run("arith_findings", "circuits", tmp_path / "all.csv", *told)
+    model = {"name": mapped.name, "operation": "add", "digits": 2, "parent": None}
+    files.write_json(tmp_path / "facts.json", {"arith": {"models": [model]}})
+    told = "--published", *ARITH_FILES, "--models", mapped
+    table_of = "arith_table", "circuits", tmp_path / "all.csv"
+    run(*table_of, "--facts", tmp_path / "facts.json", *told)
     rows = {row["quantity"]: row for row in table(tmp_path / "all.csv")}
     assert {row["model"] for row in rows.values()} == {mapped.name}
     assert rows["heads with a purpose"]["count"] == "5"

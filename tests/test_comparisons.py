@@ -1,3 +1,5 @@
+import pandas as pd
+
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.studies.comparisons import reuse, summary
@@ -41,7 +43,7 @@ def test_a_map_is_summed_up():
         {"algorithm": "addition", "optional": False, "holds": False},
         {"algorithm": "addition", "optional": True, "holds": False},
     ]
-    found = counts(summary("child", CHILD, clauses))
+    found = counts(summary(CHILD, pd.DataFrame(clauses)))
     assert found == {
         "useful heads": (2, None),
         "useful mlps": (1, None),

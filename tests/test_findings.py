@@ -7,15 +7,22 @@ import pytest
 from mathprobe import files
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper import circuit_notebooks, circuit_views, circuits, finding_tables
-from mathprobe.paper.tables import read
+from mathprobe.paper import arith_pivots, arith_tables, circuits
+from mathprobe.studies import comparisons
 
 POSITIONS = ("position", "token", "questions", "fails", "value", "low", "high")
 TOKENS = ["D1", "D0", "op", "D'1", "D'0", "=", "A3", "A2", "A1", "A0"]
-PUBLISHED = {
-    "accuracy": {"child": {"heads": 7, "mlps": None}},
-    "found": {"child": {"inserted nodes": 48, "nodes for S": 9}},
-}
+PRINTED = [
+    {"model": "child", "quantity": quantity, "count": count}
+    for quantity, count in (
+        *(("useful heads", 7), ("inserted nodes", 48)),
+        ("nodes for S", 9),
+    )
+]
+MODELS = [
+    {"name": "parent", "operation": "add", "digits": 2, "parent": None},
+    {"name": "child", "operation": "mix", "digits": 2, "parent": "parent"},
+]
 
 
 def control(kind, of, nodes, count, total):
@@ -66,10 +73,10 @@ def model(tmp_path):
         for place, token in enumerate(TOKENS)
     ]
     files.write_csv(facts / "positions.csv", rows, POSITIONS)
-    files.write_csv(facts / "controls.csv", CONTROLS, finding_tables.CONTROLS)
-    columns = finding_tables.COLUMNS["claims"][1:]
+    columns = arith_tables.MEASURED
+    files.write_csv(facts / "controls.csv", CONTROLS, columns["controls"])
     files.write_csv(
-        facts / "claims.csv", [{"positions": ""} | c for c in CLAIMS], columns
+        facts / "claims.csv", [{"positions": ""} | c for c in CLAIMS], columns["claims"]
     )
     files.save_arrays(facts / "panels.npz", {"case": np.zeros(3)})
     reuse = [{"quantity": "inserted nodes", "count": 5, "total": 5}]
@@ -78,17 +85,16 @@ def model(tmp_path):
 
 
 @pytest.fixture
-def tables(model, tmp_path):
-    made = {}
-    for kind, columns in finding_tables.COLUMNS.items():
-        path = tmp_path / f"arith_{kind}.csv"
-        files.write_csv(path, finding_tables.rows(kind, [model], PUBLISHED), columns)
-        made[path.stem] = read(path)
-    return made
+def tables(model):
+    published = {"arith_circuits": pd.DataFrame(PRINTED)}
+    return {
+        f"arith_{kind}": arith_tables.build(kind, MODELS, [model], published)
+        for kind in ("circuits", "controls", "claims", "reuse")
+    }
 
 
 def test_a_map_is_read_with_its_name_and_digits(model):
-    told = circuits.read(model / "facts/nodes.csv")
+    told = circuits.Circuit.read(model / "facts/nodes.csv")
     assert (told.name, told.digits) == ("child", 2)
     assert len(told.facts.nodes) == 2
     assert told.map("purpose").axes
@@ -97,13 +103,10 @@ def test_a_map_is_read_with_its_name_and_digits(model):
 def test_a_page_says_what_it_read_and_keeps_the_figures_that_it_shows(
     model, tmp_path, capsys
 ):
-    page = circuit_notebooks.read(
-        str(model / "facts/nodes.csv"), str(tmp_path), "addition"
-    )
+    nodes = str(model / "facts/nodes.csv")
+    page = circuits.Page.read(nodes, str(tmp_path), "addition")
     assert capsys.readouterr().out == "child: 2 digits, 1 heads and 1 MLPs matter\n"
-    page.blank("impact")
-    assert not list(tmp_path.glob("*.svg"))
-    page.figure(page.models[0], "purpose")
+    page.figure("purpose")
     assert {path.name for path in tmp_path.glob("*.*")} == {
         "addition_purpose.pdf",
         "addition_purpose.svg",
@@ -113,14 +116,16 @@ def test_a_page_says_what_it_read_and_keeps_the_figures_that_it_shows(
 
 
 def test_a_page_without_models_has_empty_figures(tmp_path):
-    circuit_notebooks.read("", str(tmp_path), "mixed").blank("coverage", "purpose")
+    page = circuits.Page.read("", str(tmp_path), "mixed")
+    for name in ("coverage", "purpose"):
+        page.figure(name)
     made = {path.name for path in tmp_path.glob("*.svg")}
     assert made == {"mixed_coverage.svg", "mixed_purpose.svg"}
 
 
 def test_random_sets_count_together(model):
-    told = circuits.read(model / "facts/nodes.csv")
-    table = circuits.sufficiency(told.controls)
+    told = circuits.Circuit.read(model / "facts/nodes.csv")
+    table = arith_pivots.sufficiency(told.controls)
     assert table.loc["random", "mean"] == pytest.approx(0.2)
     assert table.loc["useful", "resample"] == 0.5
     assert pd.isna(table.loc["random", "resample"])
@@ -128,40 +133,39 @@ def test_random_sets_count_together(model):
 
 
 def test_what_is_found_stands_beside_what_chance_finds(model):
-    told = circuits.read(model / "facts/nodes.csv")
-    table = circuits.chance(told.controls)
-    assert list(table.columns) == [*circuits.CHANCE.values(), "found"]
+    told = circuits.Circuit.read(model / "facts/nodes.csv")
+    table = arith_pivots.chance(told.controls)
+    assert list(table.columns) == [*arith_pivots.CHANCE.values(), "found"]
     assert table.loc["SA"].tolist() == [0.75, 0.0, 0.0, 3]
     assert table.loc["ST", "found"] == 1
 
 
 def test_optional_clauses_count_only_where_they_hold(model):
-    told = circuits.read(model / "facts/nodes.csv")
-    assert circuits.held(told.claims).loc["addition"].tolist() == [2, 3]
+    told = circuits.Circuit.read(model / "facts/nodes.csv")
+    held = comparisons.held(told.claims, "algorithm")
+    assert held.loc["addition"].tolist() == [2, 3]
 
 
 def test_printed_counts_stand_beside_ours(tables):
-    beside = {row["quantity"]: row["published"] for row in tables["arith_circuits"]}
-    assert (beside["useful heads"], beside["useful mlps"]) == (7, None)
-    assert beside["nodes for S"] == 9
-    (reused,) = tables["arith_reuse"]
+    counts = tables["arith_circuits"].set_index("quantity")["published"]
+    assert (counts["useful heads"], counts["nodes for S"]) == (7, 9)
+    assert pd.isna(counts["useful mlps"])
+    (reused,) = tables["arith_reuse"].to_dict("records")
     assert (reused["model"], reused["published"]) == ("child", 48)
+    assert (reused["family"], reused["digits"]) == ("inserted", 2)
 
 
-def test_a_view_has_every_model_also_those_without_a_map(tables):
-    facts = {"arith": {"models": [{"name": "parent"}, {"name": "child"}]}}
-    parent, child = circuit_views.maps(tables, facts)
-    assert not parent["mapped"]
-    assert (
-        parent["head"]
-        is parent["purposes"]["head"]
-        is parent["chance"]["found"]
-        is None
-    )
-    assert (child["head"], child["mlp"]) == (1, 1)
-    assert child["purposes"] == {"head": 1.0, "mlp": 0.0}
-    assert child["serve"]["S"] == 0.5
-    assert (child["hold"], child["clauses"]) == (2, 3)
-    assert child["kept"]["mean"] == {"useful": 0.9, "purpose": None, "random": 0.2}
-    assert child["chance"] == {"found": 0.5, "random": 0.0, "untrained": 0.0}
-    assert child["published"] == {"head": 7, "mlp": None}
+def test_maps_have_every_model_also_those_without_a_map(tables):
+    maps = arith_pivots.maps(tables, {"arith": {"models": MODELS}})
+    assert list(maps.index) == ["parent", "child"]
+    assert maps.loc["parent"].isna().all()
+    child = maps.loc["child"].to_dict()
+    assert {key: value for key, value in child.items() if pd.notna(value)} == {
+        **{"heads": 1, "mlps": 1, "heads/published": 7},
+        **{"heads/purpose": 1.0, "mlps/purpose": 0.0, "hold": 2, "clauses": 3},
+        **{"right/useful": 0.9, "right/random": 0.2},
+        **{"chance/found": 0.5, "chance/random": 0.0, "chance/untrained": 0.0},
+        **{"classes/1": 0.5, "classes/2": 0.0, "classes/3": 0.0},
+    }
+    shares = arith_pivots.shares(tables["arith_circuits"])
+    assert shares.loc["child", "nodes for S"] == 0.5

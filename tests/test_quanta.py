@@ -52,7 +52,8 @@ SAID = {
 @pytest.mark.parametrize("kind", MAPS)
 def test_cells_say_what_is_known(kind):
     said = quanta.shown(kind, FACTS, LAYOUT)
-    assert {node: cell.text for node, cell in said.items()} == SAID[kind]
+    assert set(said) == set(FACTS.nodes)
+    assert {node: c.text for node, c in said.items() if c.text} == SAID[kind]
     assert all(0.0 <= cell.shade <= 1.0 for cell in said.values())
 
 
@@ -142,9 +143,11 @@ def page():
         "add <6>",
         6,
         FACTS,
-        [{"position": 18, "token": "A4", "questions": 9, "fails": 3, **share}],
-        [{**clause, "holds": True, "positions": "P18"}],
-        [control | share],
+        positions=[
+            {"position": 18, "token": "A4", "questions": 9, "fails": 3, **share}
+        ],
+        claims=[{**clause, "holds": True, "positions": "P18"}],
+        controls=[control | share],
     )
 
 

@@ -30,10 +30,10 @@ nodes = "results/demo/arith/add_d3_l2_h3_t3K_s1/facts/nodes.csv"
 figures = "results/demo/figures"
 
 # %%
-from mathprobe.paper import circuit_figures, circuit_notebooks, circuits
+from mathprobe.paper import circuit_figures, circuits
+from mathprobe.studies import comparisons
 
-page = circuit_notebooks.read(nodes, figures, "addition")
-page.blank("positions", "impact", "attention", "purpose", "panels")
+page = circuits.Page.read(nodes, figures, "addition")
 
 # %% [markdown]
 # ## Where does it happen?
@@ -44,8 +44,7 @@ page.blank("positions", "impact", "attention", "purpose", "panels")
 # work is done late, at the last digits of the question and at the answer itself.
 
 # %%
-for model in page.models:
-    page.figure(model, "positions", circuit_figures.positions(model.positions))
+page.figure("positions", lambda model: circuit_figures.positions(model.positions))
 
 # %% [markdown]
 # ## Which nodes matter, and to which digit?
@@ -55,8 +54,7 @@ for model in page.models:
 # to that one; before it, a node may matter to several.
 
 # %%
-for model in page.models:
-    page.figure(model, "impact")
+page.figure("impact")
 
 # %% [markdown]
 # ## Where do its heads look?
@@ -65,8 +63,7 @@ for model in page.models:
 # the first number, D' the second. A head that adds a column looks at both its digits.
 
 # %%
-for model in page.models:
-    page.figure(model, "attention")
+page.figure("attention")
 
 # %% [markdown]
 # ## What does each node do?
@@ -78,8 +75,7 @@ for model in page.models:
 # sub-task is known.
 
 # %%
-for model in page.models:
-    page.figure(model, "purpose")
+page.figure("purpose")
 
 # %% [markdown]
 # ## Could chance have found these?
@@ -89,7 +85,7 @@ for model in page.models:
 
 # %%
 for model in page.models:
-    circuit_notebooks.show_chance(model)
+    model.show_chance()
 
 # %% [markdown]
 # ## Three states of a column, to be seen?
@@ -100,9 +96,7 @@ for model in page.models:
 # index, agreement of clusters with states.
 
 # %%
-for model in page.models:
-    panels = circuit_figures.panels(model.panels, model.facts)
-    page.figure(model, "panels", panels)
+page.figure("panels", lambda model: circuit_figures.panels(model.panels, model.facts))
 
 # %% [markdown]
 # ## Do the claims hold?
@@ -114,7 +108,7 @@ for model in page.models:
 # %%
 for model in page.models:
     clauses = model.claims.fillna("").style.hide(axis="index")
-    circuit_notebooks.show(model, circuits.held(model.claims), clauses)
+    model.show(comparisons.held(model.claims, "algorithm"), clauses)
 
 # %% [markdown]
 # ## Is this the whole circuit?
@@ -126,4 +120,4 @@ for model in page.models:
 
 # %%
 for model in page.models:
-    circuit_notebooks.show_sufficiency(model)
+    model.show_sufficiency()

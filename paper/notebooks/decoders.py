@@ -69,29 +69,19 @@ display(SVG(filename=f"{stem}.svg"))
 # kind has one model only, the two are the same; a difference between two single
 # trainings is no proof of anything.
 
-
 # %%
-def ends(rows, column):
-    """Give the least and the most of the wrong answers, or nothing."""
-    known = rows[column].dropna()
-    return (known.min(), known.max()) if len(known) else (None, None)
-
-
-rows = []
 pairs = every[(every["operation"] == "subtraction") & every["family"].isin(["mixed", "inserted"])]
-for (digits, family), own in pairs.groupby(["digits", "family"], sort=True):
-    best, worst = ends(own, "per_million")
-    least, most = ends(own, "published")
-    rows.append(
-        {
-            "digits": digits, "kind": family, "models": own["model"].nunique(),
-            "best": best, "worst": worst,
-            "best in print": least, "worst in print": most,
-        }
-    )
-columns = ["digits", "kind", "models", "best", "worst", "best in print", "worst in print"]
-shown = pd.DataFrame(rows, columns=columns)
-shown.style.format(dict.fromkeys(columns[3:], "{:,.0f}"), na_rep="–").hide(axis="index")
+ends = pairs.groupby(["digits", "family"]).agg(
+    models=("model", "nunique"),
+    best=("per_million", "min"),
+    worst=("per_million", "max"),
+    least=("published", "min"),
+    most=("published", "max"),
+)
+names = {"family": "kind", "least": "best in print", "most": "worst in print"}
+shown = ends.reset_index().rename(columns=names)
+rates = dict.fromkeys(shown.columns[3:], "{:,.0f}")
+shown.style.format(rates, na_rep="–").hide(axis="index")
 
 # %% [markdown]
 # ## Do they work alike?

@@ -33,11 +33,10 @@ figures = "results/demo/figures"
 # %%
 import pandas as pd
 
-from mathprobe.paper import circuit_figures, circuit_notebooks, circuits
+from mathprobe.paper import circuit_figures, circuits
 from mathprobe.studies import comparisons
 
-page = circuit_notebooks.read(nodes, figures, "mixed")
-page.blank("coverage", "complexity_M", "complexity_N", "purpose", "panels")
+page = circuits.Page.read(nodes, figures, "mixed")
 
 # %% [markdown]
 # ## Which questions need which node?
@@ -46,16 +45,15 @@ page.blank("coverage", "complexity_M", "complexity_N", "purpose", "panels")
 # letters serves several calculations.
 
 # %%
-for model in page.models:
-    page.figure(model, "coverage")
+page.figure("coverage")
 
 # %%
 for model in page.models:
-    rows = list(comparisons.summary(model.name, model.facts, []))
-    table = pd.DataFrame(rows).dropna(subset="total").drop(columns="model")
+    rows = comparisons.summary(model.facts, model.claims.head(0))
+    table = pd.DataFrame(rows).dropna(subset="total")
     table = table.assign(share=table["count"] / table["total"])
     styled = table.style.format({"share": "{:.0%}", "total": "{:.0f}"}, na_rep="–")
-    circuit_notebooks.show(model, styled.hide(axis="index"))
+    model.show(styled.hide(axis="index"))
 
 # %% [markdown]
 # ## How hard must a question be to need it?
@@ -64,16 +62,14 @@ for model in page.models:
 # one, in M2 and N2 a borrow is handed on, and so on.
 
 # %%
-for model in page.models:
-    for kind in ("complexity_M", "complexity_N"):
-        page.figure(model, kind)
+for kind in ("complexity_M", "complexity_N"):
+    page.figure(kind)
 
 # %% [markdown]
 # ## What does each node do?
 
 # %%
-for model in page.models:
-    page.figure(model, "purpose")
+page.figure("purpose")
 
 # %% [markdown]
 # Nodes that do the same thing for two operations at once: how many do both of two
@@ -96,27 +92,25 @@ def shared(model):
 
 
 for model in page.models:
-    circuit_notebooks.show(model, shared(model))
+    model.show(shared(model))
 
 # %% [markdown]
 # ## Three states of a column, to be seen?
 
 # %%
-for model in page.models:
-    panels = circuit_figures.panels(model.panels, model.facts)
-    page.figure(model, "panels", panels)
+page.figure("panels", lambda model: circuit_figures.panels(model.panels, model.facts))
 
 # %% [markdown]
 # ## Could chance have found these?
 
 # %%
 for model in page.models:
-    circuit_notebooks.show_chance(model)
+    model.show_chance()
 
 # %% [markdown]
 # ## Do the claims hold, and is this the whole circuit?
 
 # %%
 for model in page.models:
-    circuit_notebooks.show(model, circuits.held(model.claims))
-    circuit_notebooks.show_sufficiency(model)
+    model.show(comparisons.held(model.claims, "algorithm"))
+    model.show_sufficiency()

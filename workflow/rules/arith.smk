@@ -90,8 +90,9 @@ rule arith_evidence:
 rule arith_table:
     input:
         models=arith_files,
+        facts=f"{TABLES}/facts.json",
         published=PUBLISHED_ARITH,
-        code=code("paper/arith_tables"),
+        code=code("paper/arith_tables", "studies/comparisons", "studies/findings"),
     output:
         f"{TABLES}/arith_{{kind}}.csv",
     log:
@@ -99,16 +100,15 @@ rule arith_table:
     benchmark:
         local(f"logs/{TABLES}/arith_{{kind}}.arith_table.tsv")
     wildcard_constraints:
-        kind="accuracy|curves",
+        kind=catalog.alternation(catalog.arith.TABLES),
     localrule: True
     conda:
         "../../envs/python.yaml"
     params:
-        rows=arith_rows,
-        folders=folders_read,
+        folders=arith_folders,
     shell:
         "python -m mathprobe arith_table {wildcards.kind} {output}"
-        " --published {input.published} --rows {params.rows:q}"
+        " --facts {input.facts} --published {input.published}"
         " --models {params.folders} > {log} 2>&1"
 
 
@@ -189,26 +189,3 @@ rule arith_reuse:
     shell:
         "python -m mathprobe arith_reuse {input.child} {input.parent} {output}"
         " > {log} 2>&1"
-
-
-rule arith_findings:
-    input:
-        maps=finding_files,
-        published=PUBLISHED_ARITH,
-        code=code("paper/finding_tables", "studies/comparisons"),
-    output:
-        f"{TABLES}/arith_{{finding}}.csv",
-    log:
-        f"logs/{TABLES}/arith_{{finding}}.log",
-    benchmark:
-        local(f"logs/{TABLES}/arith_{{finding}}.arith_findings.tsv")
-    wildcard_constraints:
-        finding=catalog.alternation(FINDINGS),
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
-    params:
-        folders=finding_folders,
-    shell:
-        "python -m mathprobe arith_findings {wildcards.finding} {output}"
-        " --published {input.published} --models {params.folders} > {log} 2>&1"

@@ -29,12 +29,6 @@ MODEL, ARITH, TABLES = paths.MODEL, paths.ARITH, paths.TABLES
 TRAINED = catalog.alternation(CATALOG.scales)
 ESTIMATES = {scale: estimates.Estimates(CATALOG, scale) for scale in CATALOG.scales}
 
-FINDINGS = {  # of the maps of decoders, and the files of a model that tell them
-    "circuits": ["facts/nodes.csv", "facts/claims.csv"],
-    "controls": ["facts/controls.csv"],
-    "claims": ["facts/claims.csv"],
-    "reuse": ["reuse.csv"],
-}
 CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each shows
     "failures": ["failures"],
     "verifiers": ["verifiers", "failures"],
@@ -45,7 +39,9 @@ CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each show
     "condition_numbers": ["condition_numbers"],
     "ceilings": ["ceilings"],
     "arith_accuracy": ["arith_accuracy"],
-    "arith_circuits": [f"arith_{finding}" for finding in FINDINGS],
+    "arith_circuits": [
+        *("arith_circuits", "arith_controls", "arith_claims", "arith_reuse")
+    ],
     "errata": ["evidence"],
     "arith_errata": ["arith_evidence"],
     "runs": ["runs"],

@@ -1,5 +1,10 @@
 # What the rules of the second study share: paths, and functions from wildcards.
-PUBLISHED_ARITH = local("paper/published/quirke2024.yaml")
+PUBLISHED_ARITH = local(
+    [
+        "paper/published/quirke2024.yaml",
+        *sorted(map(str, Path("paper/published").glob("arith_*.csv"))),
+    ]
+)
 
 
 def arith_spec(wildcards):
@@ -21,14 +26,22 @@ def arith_test(wildcards):
     return CATALOG.arith(wildcards.scale).accuracy().json()
 
 
-def arith_rows(wildcards):
-    return json.dumps(CATALOG.arith(wildcards.scale).facts()["models"])
 
 
 def arith_files(wildcards):
-    names = CATALOG.arith(wildcards.scale).rows
-    folders = decoder_folders(wildcards.scale, names)
-    return files_in(wildcards.scale, folders, ["curve.csv", "accuracy.csv"])
+    """Give what a table is made from; of reuse those with a parent."""
+    rows = CATALOG.arith(wildcards.scale).rows
+    if wildcards.kind == "reuse":
+        rows = [name for name, row in rows.items() if row.parent]
+    folders = decoder_folders(wildcards.scale, rows)
+    return files_in(wildcards.scale, folders, catalog.arith.TABLES[wildcards.kind])
+
+
+def arith_folders(wildcards, input):
+    """Give the folders of the models that a table is made from."""
+    file = catalog.arith.TABLES[wildcards.kind][0]
+    paths = [path for path in input.models if path.endswith(file)]
+    return [path.removesuffix(f"/{file}") for path in paths]
 
 
 def arith_search(wildcards):
@@ -42,23 +55,6 @@ def arith_digits(wildcards):
 def arith_parent_map(wildcards):
     parent = CATALOG.arith(wildcards.scale).row(wildcards.model).parent
     return f"{ARITH}/facts/nodes.csv".format(scale=wildcards.scale, model=parent)
-
-
-def finding_files(wildcards):
-    """Give what tells a finding of all models: of reuse those with a parent."""
-    models = CATALOG.arith(wildcards.scale)
-    inserted = [name for name, row in models.rows.items() if row.parent]
-    reuse = wildcards.finding == "reuse"
-    folders = decoder_folders(wildcards.scale, inserted if reuse else models.rows)
-    return files_in(wildcards.scale, folders, FINDINGS[wildcards.finding])
-
-
-def finding_folders(wildcards, input):
-    """Give the folders of the models whose findings a job reads."""
-    file = FINDINGS[wildcards.finding][0]
-    return [
-        str(Path(path.removesuffix(file))) for path in input.maps if path.endswith(file)
-    ]
 
 
 def facts_folder(wildcards, input):

@@ -1,6 +1,20 @@
 # What a person reads: tidy tables, LaTeX, figures, the PDF and the report.
 
 
+rule paper_facts:
+    output:
+        f"{TABLES}/facts.json",
+    log:
+        f"logs/{TABLES}/facts.log",
+    localrule: True
+    conda:
+        "../../envs/python.yaml"
+    params:
+        facts=facts,
+    shell:
+        "printf %s {params.facts:q} > {output} 2> {log}"
+
+
 rule paper_table:
     input:
         models=files_of(table_folders),
@@ -106,8 +120,8 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
             **notebook_inputs(scale)[notebook],
             notebook=local(f"paper/notebooks/{notebook}.py"),
             code=code(
-                *("linalg/verifiers", "paper/arith_figures", "paper/circuit_figures"),
-                *("paper/circuit_notebooks", "paper/circuits", "paper/figures"),
+                *("linalg/verifiers", "paper/arith_figures", "paper/arith_pivots"),
+                *("paper/circuit_figures", "paper/circuits", "paper/figures"),
                 *("paper/failure_figures", "paper/naming", "paper/notebooks"),
                 *("paper/quanta", "paper/views", "studies/comparisons"),
                 "studies/findings",

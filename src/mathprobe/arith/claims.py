@@ -162,9 +162,3 @@ def evaluate(
                     "holds": bool(places),
                     "positions": " ".join(f"P{place}" for place in places),
                 }
-
-
-def score(rows: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
-    """Count the clauses that hold, and all: of optional ones, those that hold."""
-    counted = [row for row in rows if row["holds"] or not row["optional"]]
-    return sum(bool(row["holds"]) for row in counted), len(counted)

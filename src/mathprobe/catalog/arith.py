@@ -30,6 +30,14 @@ MAP = (  # the files of a model's map
     *("nodes.csv", "positions.csv", "controls.csv", "claims.csv"),
     *("panels.npz", "behaviors.json", "features.json"),
 )
+TABLES = {  # kinds of tidy tables, and the files of a model that each is made from
+    "accuracy": ("accuracy.csv", "curve.csv"),
+    "curves": ("curve.csv",),
+    "circuits": ("facts/nodes.csv", "facts/claims.csv"),
+    "controls": ("facts/controls.csv",),
+    "claims": ("facts/claims.csv",),
+    "reuse": ("reuse.csv",),  # of models with a parent
+}
 
 
 class ArithCatalog:

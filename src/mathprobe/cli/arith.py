@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mathprobe import files
 from mathprobe.cli import training
@@ -81,48 +80,33 @@ def arith_accuracy(args: Arguments) -> None:
 
 def _evidence(parser: Parser) -> None:
     parser.add_argument("out", type=Path)
-    parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--published", type=Path, nargs="+", required=True)
 
 
 @command(_evidence)
 def arith_evidence(args: Arguments) -> None:
     """Hold what the second paper prints against itself and against questions."""
-    from mathprobe import catalog
+    from mathprobe.paper import arith_tables
     from mathprobe.studies import arith_evidence, evidence
 
-    rows = arith_evidence.table(catalog.read(args.published))
+    rows = arith_evidence.table(arith_tables.read_published(args.published))
     files.write_csv(args.out, rows, evidence.COLUMNS)
 
 
 def _table(parser: Parser) -> None:
-    parser.add_argument("kind", choices=["accuracy", "curves"])
+    parser.add_argument("kind")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--published", type=Path, required=True)
-    parser.add_argument("--rows", required=True, help="of all models, as JSON")
+    parser.add_argument("--facts", type=Path, required=True, help="settings, JSON")
+    parser.add_argument("--published", type=Path, nargs="+", required=True)
     parser.add_argument("--models", type=Path, nargs="*", required=True, help="folders")
 
 
 @command(_table)
 def arith_table(args: Arguments) -> None:
-    """Put what all decoders did into one table, beside published numbers."""
-    from mathprobe import catalog
-    from mathprobe.paper import arith_tables, tables
+    """Put what decoders did, or their circuits, into a table beside printed numbers."""
+    from mathprobe.paper import arith_tables
 
-    there = {folder.name: folder for folder in args.models}
-    try:
-        described = json.loads(args.rows)
-    except ValueError as error:
-        raise InputError(f"--rows: not JSON ({error})") from error
-
-    def rows(model: str, file: str) -> list[dict[str, Any]]:
-        return tables.read(there[model] / file) if model in there else []
-
-    models = [
-        arith_tables.Decoder(
-            one, rows(one["name"], "curve.csv"), rows(one["name"], "accuracy.csv")
-        )
-        for one in described
-    ]
-    published = catalog.read(args.published)
-    made = arith_tables.KINDS[args.kind](models, published)
-    files.write_csv(args.out, made, arith_tables.COLUMNS[args.kind])
+    models = files.read_json(args.facts)["arith"]["models"]
+    published = arith_tables.read_published(args.published)
+    table = arith_tables.build(args.kind, models, args.models, published)
+    files.write_text(args.out, table.to_csv(index=False))

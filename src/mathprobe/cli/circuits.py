@@ -92,23 +92,4 @@ def arith_reuse(args: Arguments) -> None:
     from mathprobe.studies import comparisons
 
     rows = comparisons.reuse(Facts.load(args.child), Facts.load(args.parent))
-    files.write_csv(args.out, rows, comparisons.REUSE_COLUMNS)
-
-
-def _findings(parser: Parser) -> None:
-    parser.add_argument("kind", choices=["circuits", "controls", "claims", "reuse"])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--published", type=Path, required=True)
-    folders = "of models that were taken apart"
-    parser.add_argument("--models", type=Path, nargs="*", required=True, help=folders)
-
-
-@command(_findings)
-def arith_findings(args: Arguments) -> None:
-    """Put what maps of several decoders say into one table, beside what is printed."""
-    from mathprobe import catalog
-    from mathprobe.paper import finding_tables
-
-    printed = catalog.read(args.published)
-    rows = finding_tables.rows(args.kind, args.models, printed)
-    files.write_csv(args.out, rows, finding_tables.COLUMNS[args.kind])
+    files.write_csv(args.out, rows, comparisons.COLUMNS)

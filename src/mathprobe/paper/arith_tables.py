@@ -1,4 +1,4 @@
-"""Tidy tables of the second study: every model beside what its paper prints.
+"""Tidy tables of the second study: decoders and their circuits beside printed numbers.
 
 Source of what is printed: Quirke, Neo, Barez 2024, of a million questions of each
 operation.  Its intervals are computed anew, exactly and for each operation by itself.
@@ -6,98 +6,146 @@ operation.  Its intervals are computed anew, exactly and for each operation by i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from mathprobe import catalog
+from mathprobe.arith import claims
+from mathprobe.catalog.arith import TABLES
+from mathprobe.errors import InputError
+from mathprobe.interp.facts import Facts
 from mathprobe.intervals import clopper_pearson
+from mathprobe.studies import comparisons
 
 Row = dict[str, Any]
+Folders = list[Path]  # of the models that were made, each with its name
 ALL = "all"  # classes of difficulty
 
-FAMILIES = {  # by what a model is asked, and whether it begins with a parent's weights
+FAMILIES = {  # by operation, and whether the first weights are those of a parent
     ("add", False): "addition",
     ("sub", False): "subtraction",
     ("mix", False): "mixed",
     ("mix", True): "inserted",
 }
-_NAMED = ("model", "family", "digits")
-_MEASURED = (
-    *("operation", "class", "questions", "fails", "malformed"),
-    *("per_million", "low", "high", "nines"),
-)
-_POINT = ("seed", "examples", "test", "accuracy", "malformed", "loss")
-COLUMNS = {
+NAMED = ("model", "family", "digits")
+MEASURED = {
     "accuracy": (
-        *(*_NAMED, *_MEASURED, "loss"),
-        *("published", "published_low", "published_high", "published_loss"),
+        *("operation", "class", "questions", "fails", "malformed"),
+        *("per_million", "low", "high", "nines"),
     ),
-    "curves": (*_NAMED, *_POINT),
+    "curves": ("seed", "examples", "test", "accuracy", "malformed", "loss"),
+    "circuits": comparisons.COLUMNS,
+    "controls": ("control", "of", "nodes", "count", "total", "value", "low", "high"),
+    "claims": claims.COLUMNS,
+    "reuse": comparisons.COLUMNS,
+}
+BESIDE = {
+    "accuracy": (
+        *("loss", "published", "published_low", "published_high"),
+        "published_loss",
+    ),
+    "circuits": ("published",),
+    "reuse": ("published",),
+}
+COLUMNS = {
+    kind: [*NAMED, *measured, *BESIDE.get(kind, ())]
+    for kind, measured in MEASURED.items()
 }
 
 
-def family(model: Row) -> str:
-    """Name the family of a model, as a row of the catalog describes it."""
-    return FAMILIES[model["operation"], bool(model["parent"])]
+def read(path: Path) -> pd.DataFrame:
+    """Read a CSV file; whole numbers stay whole where others are missing."""
+    return pd.read_csv(path, dtype_backend="numpy_nullable")
 
 
-@dataclass(frozen=True)
-class Decoder:
-    """A model as its row and its files show it; one that is not there has no files."""
-
-    described: Row  # by the catalog
-    curve: list[Row]
-    accuracy: list[Row]
-
-    @property
-    def named(self) -> Row:
-        """Give the columns that name the model."""
-        name, digits = self.described["name"], self.described["digits"]
-        return {"model": name, "family": family(self.described), "digits": digits}
+def read_published(paths: Iterable[Path]) -> dict[str, Any]:
+    """Read printed numbers: statements by name, tables by the names of their files."""
+    found: dict[str, Any] = {}
+    for path in paths:
+        is_table = path.suffix == ".csv"
+        found |= {path.stem: read(path)} if is_table else catalog.read(path)
+    return found
 
 
-def accuracy(models: Iterable[Decoder], published: Row) -> Iterator[Row]:
-    """Show how often every model is wrong: a row per operation and class.
+def with_family(models: Iterable[Row]) -> pd.DataFrame:
+    """Return models of the catalog, a row each, with their families."""
+    table = pd.DataFrame(list(models)).rename(columns={"name": "model"})
+    kinds = zip(table["operation"], table["parent"].notna(), strict=True)
+    return table.assign(family=[FAMILIES[kind] for kind in kinds])
 
-    The loss is the training's mean since the last point but one of its curve.
+
+def build(
+    kind: str, models: Iterable[Row], folders: Folders, published: Row
+) -> pd.DataFrame:
+    """Build the table of a kind from the files of models.
+
+    `models` are rows of the catalog, in the order of the table; `published` is what
+    `read_published` returns.
     """
-    for model in models:
-        printed = published["accuracy"].get(model.described["name"], {})
-        loss = model.curve[-1]["loss"] if model.curve else None
-        for row in model.accuracy or _blank(printed):
-            total = row["class"] == ALL
-            yield {
-                **model.named,
-                **{key: row[key] for key in _MEASURED},
-                "loss": loss if total else None,
-                **_printed(printed if total else {}, row["operation"], published),
-            }
+    if kind not in COLUMNS:
+        raise InputError(f"unknown kind {kind!r}; known are {', '.join(COLUMNS)}")
+    table = _gather(kind, folders)
+    if kind == "accuracy":
+        table = accuracy(table, _gather("curves", folders), published)
+    elif kind in BESIDE:
+        printed = published["arith_circuits"].rename(columns={"count": "published"})
+        table = table.merge(printed, how="left", on=["model", "quantity"])
+    return named(kind, models, table)
 
 
-def curves(models: Iterable[Decoder], published: Row) -> Iterator[Row]:
-    """Put the learning curves of all models into one table."""
-    for model in models:
-        for point in model.curve:
-            yield {**model.named, **{key: point[key] for key in _POINT}}
+def named(kind: str, models: Iterable[Row], table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of these models, in their order, and all columns of the kind."""
+    return with_family(models)[[*NAMED]].merge(table, on="model")[COLUMNS[kind]]
 
 
-def _blank(printed: Row) -> Iterator[Row]:
-    """Give rows without measurements, of operations of which something is printed."""
-    for operation in ("addition", "subtraction"):
-        if printed.get(operation) is not None:
-            name = {"operation": operation, "class": ALL}
-            yield dict.fromkeys(_MEASURED) | name
+def _gather(kind: str, folders: Folders) -> pd.DataFrame:
+    """Concatenate what all models measured."""
+    empty = pd.DataFrame(columns=["model", *MEASURED[kind]])
+    tables = [_of_model(kind, folder).assign(model=folder.name) for folder in folders]
+    return pd.concat(tables, ignore_index=True) if tables else empty
 
 
-def _printed(printed: Row, operation: str, published: Row) -> Row:
-    fails, asked = printed.get(operation), published["questions"]
-    low, high = (None, None) if fails is None else clopper_pearson(fails, asked)
-    return {
-        "published": None if fails is None else 1e6 * fails / asked,
-        "published_low": None if low is None else 1e6 * low,
-        "published_high": None if high is None else 1e6 * high,
-        "published_loss": printed.get("loss"),
+def _of_model(kind: str, folder: Path) -> pd.DataFrame:
+    first, *others = (folder / name for name in TABLES[kind])
+    if kind != "circuits":
+        return read(first)
+    rows = comparisons.summary(Facts.load(first), *map(read, others))
+    return pd.DataFrame(rows).astype({"total": "Int64"})
+
+
+def accuracy(
+    counts: pd.DataFrame, curves: pd.DataFrame, published: Row
+) -> pd.DataFrame:
+    """Count wrong answers: a row per operation and class of difficulty.
+
+    Printed numbers and losses stand in the rows of all classes together.  The loss is
+    the training's mean since the last point but one of its curve.
+    """
+    key = ["model", "operation", "class"]
+    table = counts.merge(_printed(published), how="outer", on=key)
+    table = table.sort_values(key, key=lambda names: names.replace(ALL, ""))
+    losses = {
+        "loss": curves.drop_duplicates("model", keep="last"),
+        "published_loss": published["arith_models"],
     }
+    for column, rows in losses.items():
+        known = rows.set_index("model")["loss"]
+        table[column] = table["model"].map(known).where(table["class"] == ALL)
+    return table
 
 
-KINDS = {"accuracy": accuracy, "curves": curves}
+def _printed(published: Row) -> pd.DataFrame:
+    """Return printed wrong answers to a million questions, with exact intervals."""
+    table, asked = published["arith_accuracy"], published["questions"]
+    ends = [clopper_pearson(fails, asked) for fails in table["fails"]]
+    return pd.DataFrame(
+        {
+            **{"model": table["model"], "operation": table["operation"], "class": ALL},
+            "published": 1e6 * table["fails"] / asked,
+            "published_low": [1e6 * low for low, _ in ends],
+            "published_high": [1e6 * high for _, high in ends],
+        }
+    )

@@ -1,31 +1,26 @@
-"""Maps of decoders as their files tell them: for notebooks, tables and figures."""
+"""Maps of decoders as notebooks read and show them, and keep their figures."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from IPython.display import SVG, Markdown, display
 from matplotlib.figure import Figure
 
 from mathprobe import files
 from mathprobe.interp.facts import Facts
-from mathprobe.paper import quanta
+from mathprobe.interp.nodes import HEAD
+from mathprobe.paper import arith_pivots, figures, quanta
 
-NODES = "nodes.csv"
-TABLES = ("positions", "controls", "claims")
 DIGIT = re.compile(r"D\d+")  # token of the first number
-CHANCE = {  # who was asked for a sub-task, and what it is called
-    "found": "the model's candidates",
-    "random nodes": "random nodes",
-    "untrained": "an untrained model",
-}
 
 
-class Told(NamedTuple):
+class Circuit(NamedTuple):
     """All that is known of a model's circuit."""
 
     name: str
@@ -36,51 +31,71 @@ class Told(NamedTuple):
     claims: pd.DataFrame
     panels: Mapping[str, np.ndarray]
 
+    @classmethod
+    def read(cls, nodes: Path) -> Circuit:
+        """Read a map from the folder in which its nodes lie, below its model's."""
+        positions, controls, claims = (
+            pd.read_csv(nodes.with_name(f"{name}.csv"))
+            for name in ("positions", "controls", "claims")
+        )
+        return cls(
+            nodes.parent.parent.name,
+            int(positions["token"].str.fullmatch(DIGIT).sum()),
+            Facts.load(nodes),
+            *(positions, controls, claims),
+            files.load_arrays(nodes.with_name("panels.npz")),
+        )
+
     def map(self, kind: str) -> Figure:
-        """Draw a map of a kind."""
+        """Draw a quanta map of a kind."""
         return quanta.draw(kind, self.facts, self.digits)
 
+    def show(self, *things: object) -> None:
+        """Show things below the name of the model."""
+        display(Markdown(f"**{self.name}**"), *things)
 
-def read(nodes: Path) -> Told:
-    """Read a map from the folder in which its nodes lie, below its model's."""
-    folder = nodes.parent
-    tables = {name: pd.read_csv(folder / f"{name}.csv") for name in TABLES}
-    tokens = tables["positions"]["token"]
-    return Told(
-        folder.parent.name,
-        int(tokens.str.fullmatch(DIGIT).sum()),
-        Facts.load(nodes),
-        **tables,
-        panels=files.load_arrays(folder / "panels.npz"),
-    )
+    def show_chance(self) -> None:
+        """Show how often sub-tasks were found, and where they should not be."""
+        table = arith_pivots.chance(self.controls)
+        shares = list(arith_pivots.CHANCE.values())
+        styled = table.style.format("{:.0%}", subset=shares, na_rep="–")
+        self.show(styled.format("{:.0f}", subset=["found"]))
 
-
-def sufficiency(controls: pd.DataFrame) -> pd.DataFrame:
-    """Tell how many questions stay right when only some nodes speak for themselves.
-
-    A row for each set of nodes, random sets of a size together; a column pair for each
-    thing that stands for the others.
-    """
-    rows = controls[controls["control"].str.startswith("keep only")]
-    what = rows["control"].str.removeprefix("keep only, ")
-    sums = rows.assign(replaced=what).groupby(["of", "replaced"], sort=False)
-    counts = {"right": ("count", "sum"), "asked": ("total", "sum")}
-    table = sums.agg(nodes=("nodes", "first"), **counts)
-    share = (table["right"] / table["asked"]).unstack()
-    return share.assign(nodes=table["nodes"].groupby("of", sort=False).first())
+    def show_sufficiency(self) -> None:
+        """Show which share of questions some nodes answer alone."""
+        table = arith_pivots.sufficiency(self.controls)
+        shares = table.columns.drop("nodes")
+        self.show(table.style.format("{:.1%}", subset=shares))
 
 
-def chance(controls: pd.DataFrame) -> pd.DataFrame:
-    """Tell how often each sub-task was found, where, and where it should not be."""
-    rows = controls[controls["control"].isin(CHANCE)]
-    table = rows.pivot_table("value", "of", "control", sort=False)
-    counts = rows[rows["control"] == "found"].set_index("of")["count"]
-    shown = table.reindex(columns=list(CHANCE)).rename(columns=CHANCE)
-    return shown.assign(found=counts)
+class Page(NamedTuple):
+    """A notebook: its models, and the path that names of its figures begin with."""
 
+    models: Sequence[Circuit]
+    stem: str
 
-def held(claims: pd.DataFrame) -> pd.DataFrame:
-    """Count the clauses of algorithms, and those that hold: optional ones only then."""
-    counted = claims[claims["holds"] | ~claims["optional"]]
-    sums = counted.groupby("algorithm", sort=False)["holds"]
-    return sums.agg(hold="sum", clauses="size")
+    @classmethod
+    def read(cls, nodes: str, folder: str, name: str) -> Page:
+        """Read maps from the paths of their nodes; print how much of each matters."""
+        models = [Circuit.read(Path(path)) for path in nodes.split()]
+        for model in models:
+            heads = sum(node.kind == HEAD for node in model.facts.nodes)
+            others = len(model.facts.nodes) - heads
+            size = f"{model.digits} digits, {heads} heads and {others} MLPs matter"
+            print(f"{model.name}: {size}")
+        return cls(models, f"{folder}/{name}")
+
+    def figure(
+        self, name: str, draw: Callable[[Circuit], Figure] | None = None
+    ) -> None:
+        """Save and show a figure, by default the map of that name.
+
+        Without a model the figure is empty, and nothing is shown.
+        """
+        stem = Path(f"{self.stem}_{name}")
+        for model in self.models:
+            drawn = draw(model) if draw else model.map(name)
+            figures.save(drawn, stem)
+            model.show(SVG(filename=f"{stem}.svg"))
+        if not self.models:
+            figures.save(figures.nothing(), stem)

@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 
 from mathprobe.errors import InputError
-from mathprobe.paper import arith_views, circuit_views
+from mathprobe.paper import arith_pivots
 from mathprobe.paper.naming import group, shape
 from mathprobe.paper.tables import SHOWN_TOLERANCE, Row
 from mathprobe.paper.views import VIEWS, Facts, Tables
@@ -212,7 +212,7 @@ def environment(folder: Path) -> jinja2.Environment:
 
 def render(template: Path, tables: Tables, facts: Facts) -> str:
     """Fill a template with the tables of its kind."""
-    every = VIEWS | arith_views.VIEWS | circuit_views.VIEWS
+    every = VIEWS | arith_pivots.PIVOTS
     views = {name: partial(view, tables, facts) for name, view in every.items()}
     page = environment(template.parent).get_template(template.name)
     known = {"group": group, "size": size, "span": span, "tolerance": SHOWN_TOLERANCE}

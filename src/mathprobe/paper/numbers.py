@@ -10,9 +10,8 @@ from typing import Any
 from mathprobe.linalg.draws import laws_for
 from mathprobe.linalg.laws import FACTOR, parts
 from mathprobe.paper import (
-    arith_numbers,
+    arith_macros,
     ceiling_numbers,
-    circuit_numbers,
     failure_numbers,
 )
 from mathprobe.paper.latex import (
@@ -63,8 +62,8 @@ def results(tables: Tables, facts: Facts) -> dict[str, str]:
         **ceiling_numbers.ceiling(tables, facts),
         **ceiling_numbers.errata(tables, facts),
         **_run_numbers(tables, facts),
-        **arith_numbers.decoders(tables, facts),
-        **circuit_numbers.circuits(tables, facts),
+        **arith_macros.decoders(tables, facts),
+        **arith_macros.circuits(tables, facts),
     }
 
 

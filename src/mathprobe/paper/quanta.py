@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
@@ -23,9 +24,9 @@ from mathprobe.interp.nodes import Node
 from mathprobe.paper.figures import STYLE, WIDTH
 from mathprobe.registry import Registry
 from mathprobe.studies.findings import (
-    ATTENDS,
     FAILS,
     IMPACT,
+    attended,
     failing,
     is_found,
     percent,
@@ -43,19 +44,17 @@ ROW, LARGEST = 0.24, 6.5  # inches; points
 class Shown(NamedTuple):
     """What a cell says, and how deep its colour is, from 0 to 1."""
 
-    text: str
-    shade: float
+    text: str = ""
+    shade: float = 0.0
     marked: bool = False
 
 
-NOTHING = Shown("", 0.0)
-
-Say = Callable[[Sequence[Fact], Layout], Shown | None]
+Say = Callable[[Sequence[Fact], Layout], Shown]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of map: its title and what it says of a node, if anything."""
+    """A kind of map: its title and what it says of a node."""
 
     title: str
     say: Say
@@ -63,7 +62,7 @@ class Kind:
     colours: str = "summer_r"
 
 
-def _kind(name: str, title: str, **data: object) -> Callable[[Say], Say]:
+def _kind(name: str, title: str, **data: Any) -> Callable[[Say], Say]:
     def register(say: Say) -> Say:
         MAPS.add(name)(Kind(title, say, **data))
         return say
@@ -71,26 +70,26 @@ def _kind(name: str, title: str, **data: object) -> Callable[[Say], Say]:
     return register
 
 
-def _named(facts: Iterable[Fact], name: str) -> list[Fact]:
-    return [fact for fact in facts if fact.name == name]
-
-
 @_kind("fails", "Questions that fail, in percent", merged=False, colours="Blues")
-def fails(facts: Sequence[Fact], layout: Layout) -> Shown | None:
-    """Say how many questions fail without the node."""
-    for fact in _named(facts, FAILS):
-        share = fact.value or 0.0
-        return Shown(percent(share), share, share >= MANY)
-    return None
+def fails(facts: Sequence[Fact], layout: Layout) -> Shown:
+    """Write how many questions fail without the node."""
+    shares = [fact.value or 0.0 for fact in facts if fact.name == FAILS]
+    return (
+        Shown(percent(shares[0]), shares[0], shares[0] >= MANY) if shares else Shown()
+    )
 
 
 @_kind("impact", "Answer digits that become wrong", colours="Blues")
-def impact(facts: Sequence[Fact], layout: Layout) -> Shown | None:
+def impact(facts: Sequence[Fact], layout: Layout) -> Shown:
     """Name the answer digits that become wrong without the node."""
-    digits = [fact.digit for fact in _named(facts, IMPACT) if fact.digit is not None]
-    if not digits:
-        return None
-    return Shown(impacted(digits), max(digits) / (layout.digits + 1))
+    digits = wrong_digits(facts)
+    return Shown(impacted(digits), max(digits, default=0) / (layout.digits + 1))
+
+
+def wrong_digits(facts: Iterable[Fact]) -> list[int]:
+    """List the answer digits that become wrong without a node."""
+    digits = [fact.digit for fact in facts if fact.name == IMPACT]
+    return [digit for digit in digits if digit is not None]
 
 
 def impacted(digits: Iterable[int]) -> str:
@@ -107,57 +106,44 @@ def impacted(digits: Iterable[int]) -> str:
 
 
 @_kind("attention", "Tokens that heads attend to", colours="Blues")
-def attention(facts: Sequence[Fact], layout: Layout) -> Shown | None:
+def attention(facts: Sequence[Fact], layout: Layout) -> Shown:
     """Name the tokens that have more than a tenth of a head's attention.
 
     Two that have nearly the same, or much each, stand in the order of their names.
     """
-    prefix = f"{ATTENDS} "
-    seen = {
-        fact.name.removeprefix(prefix) + _written(fact.digit): fact.value or 0.0
-        for fact in facts
-        if fact.name.startswith(prefix)
-    }
-    names = [
-        name for name in sorted(seen, key=lambda n: -seen[n]) if seen[name] > NOTED
-    ]
-    if not names:
-        return None
-    shares = [seen[name] for name in names[:2]]
-    if len(shares) == 2 and (shares[0] - shares[1] < CLOSE or shares[1] >= STRONG):
+    seen = {token: fact.value or 0.0 for token, fact in attended(facts).items()}
+    ordered = sorted(sorted(seen), key=seen.__getitem__, reverse=True)
+    names = [name for name in ordered if seen[name] > NOTED]
+    most, second, *_ = *(seen[name] for name in names), 0.0, 0.0
+    if len(names) > 1 and (most - second < CLOSE or second >= STRONG):
         names[:2] = sorted(names[:2])
-    return Shown(" ".join(names), shares[0])
-
-
-def _written(digit: int | None) -> str:
-    return "" if digit is None else str(digit)
+    return Shown(" ".join(names), most)
 
 
 @_kind("coverage", "Classes of questions that need the node")
-def coverage(facts: Sequence[Fact], layout: Layout) -> Shown | None:
+def coverage(facts: Sequence[Fact], layout: Layout) -> Shown:
     """Name the classes of questions that fail without the node."""
-    letters = [a for a in LETTERS if any(name[0] == a for name in failing(facts))]
-    return Shown("".join(letters), len(letters) / len(LETTERS)) if letters else None
+    needed = {name[0] for name in failing(facts)}
+    letters = [letter for letter in LETTERS if letter in needed]
+    return Shown("".join(letters), len(letters) / len(LETTERS))
 
 
-def _simplest(letter: str) -> Say:
-    def say(facts: Sequence[Fact], layout: Layout) -> Shown | None:
-        levels = sorted(name for name in failing(facts) if name[0] == letter)
-        return Shown(levels[0], int(levels[0][1:]) / 5) if levels else None
-
-    return say
+def _simplest(letter: str, facts: Sequence[Fact], layout: Layout) -> Shown:
+    levels = [name for name in failing(facts) if name[0] == letter]
+    level = min(levels, default="")
+    return Shown(level, int(level[1:] or 0) / 5)
 
 
 for _letter, _questions in LETTERS.items():
     _title = f"Simplest class of {_questions} that needs the node"
-    _kind(f"complexity_{_letter}", _title)(_simplest(_letter))
+    _kind(f"complexity_{_letter}", _title)(partial(_simplest, _letter))
 
 
 @_kind("purpose", "Sub-tasks that the node does")
-def purpose(facts: Sequence[Fact], layout: Layout) -> Shown | None:
+def purpose(facts: Sequence[Fact], layout: Layout) -> Shown:
     """Name the sub-tasks that the node does."""
     tasks = list(dict.fromkeys(subtask(fact) for fact in facts if is_found(fact)))
-    return Shown(" ".join(tasks), min(len(tasks), 3) / 3) if tasks else None
+    return Shown(" ".join(tasks), min(len(tasks), 3) / 3)
 
 
 def subtask(fact: Fact) -> str:
@@ -166,39 +152,43 @@ def subtask(fact: Fact) -> str:
 
 
 def shown(kind: str, facts: Facts, layout: Layout) -> dict[Node, Shown]:
-    """Give the cells of a map."""
-    say = MAPS[kind].say
-    cells = {node: say(facts.of(node), layout) for node in facts.nodes}
-    return {node: cell for node, cell in cells.items() if cell}
+    """Return the cells of a map, of every node of which anything is known."""
+    return {node: MAPS[kind].say(facts.of(node), layout) for node in facts.nodes}
 
 
+def parts(facts: Facts) -> list[str]:
+    """Name the rows of a map: heads and MLPs, layer by layer."""
+    ordered = sorted(facts.nodes, key=lambda node: (node.layer, node.kind, node.index))
+    return list(dict.fromkeys(node.part for node in ordered))
+
+
+def positions(facts: Facts) -> list[int]:
+    """List the columns of a map: the positions of its nodes."""
+    return sorted({node.position for node in facts.nodes})
+
+
+@rc_context(STYLE)
 def draw(kind: str, facts: Facts, digits: int) -> Figure:
     """Draw a map of a model."""
-    layout, cells = Layout(digits), shown(kind, facts, Layout(digits))
-    positions = sorted({node.position for node in facts.nodes})
-    parts = sorted({(n.layer, n.kind, n.index): n.part for n in facts.nodes}.items())
-    rows = [part for _, part in parts]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, ROW * (len(rows) + 3)))
-        axes = figure.add_subplot()
-        axes.set_title(MAPS[kind].title, pad=16)
-        for column, position in enumerate(positions):
-            own = [node for node in facts.nodes if node.position == position]
-            here = {node.part: node for node in own}
-            said = [_cell(here.get(part), cells) for part in rows]
-            _column(axes, column, said, MAPS[kind])
-        _frame(axes, rows, positions, layout)
-        _fit(axes, len(positions))
+    layout, rows, columns = Layout(digits), parts(facts), positions(facts)
+    known = shown(kind, facts, layout).items()
+    cells = {(node.position, node.part): cell for node, cell in known}
+    figure = Figure(figsize=(WIDTH, ROW * (len(rows) + 3)))
+    axes = figure.add_subplot()
+    axes.set_title(MAPS[kind].title, pad=16)
+    for column, position in enumerate(columns):
+        said = [cells.get((position, part)) for part in rows]
+        _column(axes, column, said, MAPS[kind])
+    _frame(axes, rows, columns, layout)
+    _fit(axes, len(columns))
     return figure
 
 
-def _cell(node: Node | None, cells: dict[Node, Shown]) -> Shown | None:
-    """Give what is said of a node; None where no question needs it."""
-    return cells.get(node, NOTHING) if node else None
-
-
 def _column(axes: Axes, column: int, said: Sequence[Shown | None], kind: Kind) -> None:
-    """Draw what is said of the nodes of a position, equal neighbours as one cell."""
+    """Draw what is said of the nodes of a position, equal neighbours as one cell.
+
+    None stands for a node that no question needs.
+    """
     keys = [
         row if cell and not kind.merged else cell and cell.text
         for row, cell in enumerate(said)
@@ -216,26 +206,20 @@ def _column(axes: Axes, column: int, said: Sequence[Shown | None], kind: Kind) -
 
 
 def _colour(cell: Shown | None, kind: Kind) -> str | tuple[float, ...]:
-    if cell is None:
-        return UNUSED
-    return _pale(kind.colours, cell.shade) if cell.text else SILENT
-
-
-def _pale(colours: str, shade: float) -> tuple[float, ...]:
     """Blend a colour half with white, so that text reads well on it."""
-    return tuple(0.5 + 0.5 * part for part in colormaps[colours](shade)[:3])
+    if not cell or not cell.text:
+        return SILENT if cell else UNUSED
+    return tuple(0.5 + 0.5 * part for part in colormaps[kind.colours](cell.shade)[:3])
 
 
-def _frame(
-    axes: Axes, rows: Sequence[str], positions: Sequence[int], layout: Layout
-) -> None:
+def _frame(axes: Axes, rows: Sequence[str], columns: list[int], layout: Layout) -> None:
     """Name rows, positions below and their tokens above."""
-    axes.set(xlim=(0, max(1, len(positions))), ylim=(max(1, len(rows)), 0))
+    axes.set(xlim=(0, max(1, len(columns))), ylim=(max(1, len(rows)), 0))
     axes.set_yticks([row + 0.5 for row in range(len(rows))], rows)
-    places = [column + 0.5 for column in range(len(positions))]
-    axes.set_xticks(places, [f"P{position}" for position in positions])
+    places = [column + 0.5 for column in range(len(columns))]
+    axes.set_xticks(places, [f"P{position}" for position in columns])
     above = axes.secondary_xaxis("top")
-    above.set_xticks(places, [layout.names[position] for position in positions])
+    above.set_xticks(places, [layout.names[position] for position in columns])
     for one in (axes, above):
         one.tick_params(length=0)
         one.spines[:].set_visible(False)

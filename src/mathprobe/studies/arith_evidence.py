@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pandas as pd
 import torch
 from scipy.stats import binom
 
@@ -31,7 +32,6 @@ QUESTIONS = 200_000
 PLAIN = Enrichment(0.0, 0.0, 0.0)
 EQUAL = 0.01  # of the enriched subtractions, in text and code
 CARRIES = 45 / 100  # pairs of digits that sum to 10 or more
-OPERATIONS = ("addition", "subtraction")
 
 
 def table(published: Row) -> Iterator[Row]:
@@ -81,37 +81,34 @@ def complexity(published: Row) -> Iterator[Row]:
 @EVIDENCE.add("intervals")
 def intervals(published: Row) -> Iterator[Row]:
     """Count whose printed interval is that of its fails, and of which fails."""
+    counts = published["arith_accuracy"].groupby("model")["fails"]
+    sums = counts.agg(fails="sum", operations="size").reset_index()
+    models = published["arith_models"].dropna(subset="low").merge(sums, on="model")
+    alone, both = (models[models["operations"] == number] for number in (1, 2))
     asked = published["questions"]
-    models = [one for one in published["accuracy"].values() if one["interval"]]
-    both = [one for one in models if None not in map(one.get, OPERATIONS)]
-    alone = [one for one in models if one not in both]
-    exact = sum(_is_exact(one, _fails(one), asked) for one in alone)
+    exact = sum(_is_exact(asked, *one) for one in _ends(alone))
     yield row(f"exact, of {len(alone)} models of one operation", exact)
     for what, times in (("one million", 1), ("two million", 2)):
-        exact = sum(_is_exact(one, _fails(one), times * asked) for one in both)
+        exact = sum(_is_exact(times * asked, *one) for one in _ends(both))
         yield row(f"exact of {what}, of {len(both)} models of both operations", exact)
 
 
-def _fails(one: Row) -> int:
-    return sum(one[operation] or 0 for operation in OPERATIONS)
+def _ends(models: pd.DataFrame) -> Iterator[tuple[int, float, float]]:
+    yield from models[["fails", "low", "high"]].itertuples(index=False, name=None)
 
 
-def _is_exact(one: Row, fails: int, asked: int) -> bool:
+def _is_exact(asked: int, fails: int, low: float, high: float) -> bool:
     """Tell whether an interval is the exact one, as its three digits print it."""
     ends = clopper_pearson(fails, asked)
-    return [float(f"{end:.2e}") for end in ends] == one["interval"]
+    return [float(f"{end:.2e}") for end in ends] == [low, high]
 
 
 @EVIDENCE.add("accuracy_claim")
 def accuracy_claim(published: Row) -> Iterator[Row]:
     """Count the models that the paper's own rule calls 99.999 % accurate."""
-    counts = [
-        [one[operation] for operation in OPERATIONS if one[operation] is not None]
-        for one in published["accuracy"].values()
-    ]
-    counts = [count for count in counts if count]
-    passed = sum(max(count) < PASSED_BELOW for count in counts)
-    yield row(f"models that reach it, of {len(counts)} with a printed count", passed)
+    worst = published["arith_accuracy"].groupby("model")["fails"].max()
+    passed = int((worst < PASSED_BELOW).sum())
+    yield row(f"models that reach it, of {len(worst)} with a printed count", passed)
 
 
 @EVIDENCE.add("tokens_counted")

@@ -6,17 +6,17 @@ sub-task explains, and what becomes of the nodes that were inserted from a paren
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from mathprobe.arith import claims
+import pandas as pd
+
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD, TAPS, Node
 from mathprobe.studies.findings import failing, is_found
 
 LETTERS = ("S", "M", "N")  # classes: additions, positive and negative differences
-SUMMARY_COLUMNS = ("model", "quantity", "count", "total")
-REUSE_COLUMNS = ("quantity", "count", "total")
+COLUMNS = ("quantity", "count", "total")  # of a summary, and of what is used again
 
 Row = dict[str, Any]
 
@@ -31,35 +31,46 @@ def tasks(facts: Facts, node: Node) -> set[tuple[str, int | None]]:
     return {(fact.name, fact.digit) for fact in facts.of(node) if is_found(fact)}
 
 
-def summary(
-    name: str, facts: Facts, claimed: Iterable[Mapping[str, Any]]
-) -> Iterator[Row]:
-    """Sum a map up: nodes that are useful and what they do, claims that hold."""
+def useful(facts: Facts) -> pd.DataFrame:
+    """Return the nodes of a map, a row each.
 
-    def row(quantity: str, count: int, total: int | None = None) -> Row:
-        return dict(zip(SUMMARY_COLUMNS, (name, quantity, count, total), strict=True))
+    Columns: node, kind, whether a sub-task is known of it, and for each class of
+    questions whether some fail without it.
+    """
+    rows = [
+        {
+            **{"node": node, "kind": node.kind, "purpose": bool(tasks(facts, node))},
+            **{letter: letter in letters(facts, node) for letter in LETTERS},
+        }
+        for node in facts.nodes
+    ]
+    columns = ["node", "kind", "purpose", *LETTERS]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], bool))
 
+
+def summary(facts: Facts, claimed: pd.DataFrame) -> Iterator[Row]:
+    """Count the nodes of a map and what they do, and the claims that hold."""
+    nodes = useful(facts)
     for kind in TAPS:
-        nodes = [node for node in facts.nodes if node.kind == kind]
-        yield row(f"useful {kind}s", len(nodes))
-        done = sum(bool(tasks(facts, node)) for node in nodes)
-        yield row(f"{kind}s with a purpose", done, len(nodes))
-    yield from _by_number_of_classes(facts, row)
-    by_algorithm: dict[str, list[Mapping[str, Any]]] = {}
-    for clause in claimed:
-        by_algorithm.setdefault(clause["algorithm"], []).append(clause)
-    for algorithm, rows in by_algorithm.items():
-        yield row(f"clauses of {algorithm}", *claims.score(rows))
-
-
-def _by_number_of_classes(facts: Facts, row: Callable[..., Row]) -> Iterator[Row]:
-    served = [letters(facts, node) for node in facts.nodes]
+        own = nodes[nodes["kind"] == kind]
+        yield _count(f"useful {kind}s", len(own))
+        yield _count(f"{kind}s with a purpose", own["purpose"].sum(), len(own))
     for letter in LETTERS:
-        count = sum(letter in one for one in served)
-        yield row(f"nodes for {letter}", count, len(served))
+        yield _count(f"nodes for {letter}", nodes[letter].sum(), len(nodes))
+    served = nodes[[*LETTERS]].sum(axis=1)
     for number in range(1, len(LETTERS) + 1):
-        count = sum(len(one) == number for one in served)
-        yield row(f"nodes for {number} of 3 classes", count, len(served))
+        of = f"nodes for {number} of {len(LETTERS)} classes"
+        yield _count(of, (served == number).sum(), len(nodes))
+    for row in held(claimed, "algorithm").itertuples():
+        yield _count(f"clauses of {row.Index}", row.hold, row.clauses)
+
+
+def held(claimed: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Count clauses of algorithms, and those that hold; optional ones only then."""
+    claimed = claimed.astype({"holds": bool, "optional": bool})
+    counted = claimed[claimed["holds"] | ~claimed["optional"]]
+    sums = counted.groupby(by, sort=False)["holds"]
+    return sums.agg(hold="sum", clauses="size")
 
 
 def reuse(child: Facts, parent: Facts) -> Iterator[Row]:
@@ -68,25 +79,21 @@ def reuse(child: Facts, parent: Facts) -> Iterator[Row]:
     Layers and heads of a parent are inserted as the first ones of its child, so a node
     has the same address in both.
     """
-    inserted, used = set(parent.nodes), set(child.nodes)
-    kept = inserted & used
+    inserted, used = useful(parent), useful(child)
+    kept = used[used["node"].isin(inserted["node"])]
+    heads = [(nodes["kind"] == HEAD).sum() for nodes in (kept, inserted)]
     yield _count("inserted nodes", len(inserted), len(inserted))
     yield _count("inserted nodes in use", len(kept), len(inserted))
-    yield _count("inserted heads in use", _heads(kept), _heads(inserted))
+    yield _count("inserted heads in use", *heads)
     for letter in LETTERS:
-        serve = {node for node in used if letter in letters(child, node)}
-        yield _count(f"nodes in use for {letter}", len(serve), len(used))
-        yield _count(f"inserted nodes for {letter}", len(serve & kept), len(inserted))
-    several = sum(len(letters(child, node)) > 1 for node in kept)
+        yield _count(f"nodes in use for {letter}", used[letter].sum(), len(used))
+        yield _count(f"inserted nodes for {letter}", kept[letter].sum(), len(inserted))
+    several = (kept[[*LETTERS]].sum(axis=1) > 1).sum()
     yield _count("inserted nodes for several classes", several, len(inserted))
-    same = sum(bool(tasks(parent, n) & tasks(child, n)) for n in kept)
-    purposeful = sum(bool(tasks(parent, node)) for node in inserted)
+    same = sum(bool(tasks(parent, n) & tasks(child, n)) for n in kept["node"])
+    purposeful = inserted["purpose"].sum()
     yield _count("inserted nodes that still do a sub-task", same, purposeful)
 
 
-def _count(quantity: str, count: int, total: int) -> Row:
-    return dict(zip(REUSE_COLUMNS, (quantity, count, total), strict=True))
-
-
-def _heads(nodes: Iterable[Node]) -> int:
-    return sum(node.kind == HEAD for node in nodes)
+def _count(quantity: str, count: int, total: int | None = None) -> Row:
+    return dict(zip(COLUMNS, (quantity, count, total), strict=True))

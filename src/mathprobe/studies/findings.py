@@ -6,7 +6,7 @@ Loads no torch, so that what draws facts reads them here too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Fact
@@ -40,13 +40,24 @@ def percent(share: float) -> str:
 
 
 def failing(facts: Iterable[Fact]) -> dict[str, Fact]:
-    """Find the classes of questions that fail without a node."""
-    prefix = f"{FAILS} "
+    """Return the facts about classes of questions that fail without a node."""
+    return dict(_beginning(facts, FAILS))
+
+
+def attended(facts: Iterable[Fact]) -> dict[str, Fact]:
+    """Return the facts about tokens that a head attends to, by token, e.g. D'5."""
     return {
-        fact.name.removeprefix(prefix): fact
-        for fact in facts
-        if fact.name.startswith(prefix)
+        rest if fact.digit is None else f"{rest}{fact.digit}": fact
+        for rest, fact in _beginning(facts, ATTENDS)
     }
+
+
+def _beginning(facts: Iterable[Fact], name: str) -> Iterator[tuple[str, Fact]]:
+    """Find facts whose names begin with a name, with the rest of their names."""
+    prefix = f"{name} "
+    for fact in facts:
+        if fact.name.startswith(prefix):
+            yield fact.name.removeprefix(prefix), fact
 
 
 def is_found(fact: Fact) -> bool:

@@ -24,6 +24,7 @@ from mathprobe.studies.findings import (
     FAILS,
     IMPACT,
     TRI_STATE,
+    attended,
     failing,
     is_found,
     percent,
@@ -82,11 +83,9 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
 
 def _attention(facts: Iterable[Fact], layout: Layout) -> Iterator[str]:
     """Name the tokens that are attended to most."""
-    places = {token_fact(ATTENDS, name): p for p, name in enumerate(layout.names)}
-    seen = [fact for fact in facts if (fact.name, fact.digit) in places]
-    for fact in sorted(seen, key=lambda f: f.value or 0.0, reverse=True)[:MOST_SOURCES]:
-        percent = int(100 * (fact.value or 0.0) + 0.5)
-        yield f"Attn:P{places[fact.name, fact.digit]}={percent}"
+    seen = {token: fact.value or 0.0 for token, fact in attended(facts).items()}
+    for token in sorted(seen, key=seen.__getitem__, reverse=True)[:MOST_SOURCES]:
+        yield f"Attn:P{layout.position(token)}={int(100 * seen[token] + 0.5)}"
 
 
 def read(items: Iterable[dict[str, Any]], layout: Layout) -> Facts:

@@ -1,0 +1,151 @@
+"""Pivots of the second study's tables, shared by LaTeX, prose, figures and notebooks.
+
+Shares stand between 0 and 1; what is not known is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from mathprobe.intervals import clopper_pearson
+from mathprobe.paper.arith_tables import ALL, COLUMNS, Row, with_family
+from mathprobe.studies.comparisons import held
+
+Tables = Mapping[str, Any]
+
+TEXT = (
+    *("model", "family", "operation", "class", "test", "quantity", "control", "of"),
+    *("algorithm", "clause", "positions"),
+)
+KEPT = "keep only, "  # begins the controls that replace all nodes but some
+CHANCE = {  # where a sub-task was looked for, and what that is called
+    "found": "the model's candidates",
+    "random nodes": "random nodes",
+    "untrained": "an untrained model",
+}
+MAPS = {  # columns of `maps`, and where each is from
+    "heads": ("count", "useful heads"),
+    "mlps": ("count", "useful mlps"),
+    "heads/published": ("published", "useful heads"),
+    "mlps/published": ("published", "useful mlps"),
+    "heads/purpose": ("share", "heads with a purpose"),
+    "mlps/purpose": ("share", "mlps with a purpose"),
+    "hold": ("claims", "hold"),
+    "clauses": ("claims", "clauses"),
+    "right/useful": ("mean", "useful"),
+    "right/purpose": ("mean", "with a purpose"),
+    "right/random": ("mean", "random"),
+    "chance/found": ("chance", "found"),
+    "chance/random": ("chance", "random nodes"),
+    "chance/untrained": ("chance", "untrained"),
+    **{f"classes/{n}": ("share", f"nodes for {n} of 3 classes") for n in (1, 2, 3)},
+}
+
+
+def table(tables: Tables, kind: str) -> pd.DataFrame:
+    """Return a tidy table of the second study; one that is not there has no rows.
+
+    Numbers are floats, NaN if missing.
+    """
+    rows = pd.DataFrame(tables.get(f"arith_{kind}", []), columns=COLUMNS[kind])
+    return rows.astype(dict.fromkeys(rows.columns.difference(TEXT), float))
+
+
+def rates(tables: Tables, facts: Row) -> pd.DataFrame:
+    """Return wrong answers by model and operation, of all classes together."""
+    rows = table(tables, "accuracy")
+    return rows[rows["class"] == ALL].set_index(["model", "operation"])
+
+
+def decoders(tables: Tables, facts: Row) -> pd.DataFrame:
+    """Return the models of the catalog, with their losses and their worst rates."""
+    columns = ["loss", "published_loss", "per_million", "published"]
+    worst = rates(tables, facts).groupby("model")[columns].max()
+    return with_family(facts["arith"]["models"]).join(worst, on="model")
+
+
+def by_class(tables: Tables, facts: Row) -> dict[str, dict[str, Row]]:
+    """Return rates by class of difficulty, over all models of each family."""
+    rows = table(tables, "accuracy")
+    grouped = rows[rows["class"] != ALL].groupby(["class", "family"])
+    sums = grouped[["fails", "questions"]].sum()
+    found: dict[str, dict[str, Row]] = {}
+    for (level, family), fails, asked in sums.itertuples():
+        low, high = clopper_pearson(fails, asked)
+        cell = {
+            "per_million": 1e6 * fails / asked,
+            "low": 1e6 * low,
+            "high": 1e6 * high,
+        }
+        found.setdefault(level, {})[family] = cell
+    return {level: found[level] for level in sorted(found, key=_difficulty)}
+
+
+def _difficulty(level: str) -> tuple[int, str]:
+    return "SMN".index(level[0]), level
+
+
+def shares(circuits: pd.DataFrame) -> pd.DataFrame:
+    """Return the shares of nodes that a summary counts: by model and quantity."""
+    return _share(circuits[circuits["total"].notna()], "model", "quantity")
+
+
+def _share(rows: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
+    """Return shares, of all rows together that are of the same index and column."""
+    sums = rows.groupby([index, columns], sort=False)[["count", "total"]].sum()
+    return (sums["count"] / sums["total"]).unstack()
+
+
+def maps(tables: Tables, facts: Row) -> pd.DataFrame:
+    """Return the numbers of MAPS of every model, also of those without a map."""
+    circuits, controls = table(tables, "circuits"), table(tables, "controls")
+    parts = {
+        **{
+            values: circuits.pivot(index="model", columns="quantity", values=values)
+            for values in ("count", "published")
+        },
+        "share": shares(circuits),
+        "claims": held(table(tables, "claims"), "model"),
+        "mean": _share(controls[controls["control"] == f"{KEPT}mean"], "model", "of"),
+        "chance": _share(
+            controls[controls["control"].isin(CHANCE)], "model", "control"
+        ),
+    }
+    names = [model["name"] for model in facts["arith"]["models"]]
+    columns = pd.MultiIndex.from_tuples(MAPS.values())
+    found = pd.concat(parts, axis=1).reindex(index=names, columns=columns)
+    return found.set_axis(list(MAPS), axis=1)
+
+
+def sufficiency(controls: pd.DataFrame) -> pd.DataFrame:
+    """Return the shares of questions that stay right when only some nodes are kept.
+
+    A row for each set of nodes, random sets of a size together; a column for each
+    thing that replaces the others, and the number of nodes.
+    """
+    rows = controls[controls["control"].str.startswith(KEPT)]
+    rows = rows.assign(replaced=rows["control"].str.removeprefix(KEPT))
+    nodes = rows.groupby("of")["nodes"].first()
+    return _share(rows, "of", "replaced").assign(nodes=nodes)
+
+
+def chance(controls: pd.DataFrame) -> pd.DataFrame:
+    """Return how often each sub-task was found, where, and where it should not be."""
+    rows = controls[controls["control"].isin(CHANCE)]
+    counts = rows[rows["control"] == "found"].set_index("of")["count"]
+    shown = _share(rows, "of", "control").reindex(columns=list(CHANCE))
+    return shown.rename(columns=CHANCE).assign(found=counts)
+
+
+def reused(tables: Tables, facts: Row) -> dict[str, list[Row]]:
+    """Return what became of the inserted nodes of each child."""
+    grouped = table(tables, "reuse").groupby("model", sort=False)
+    return {str(model): own.to_dict("records") for model, own in grouped}
+
+
+PIVOTS = {  # that templates call by these names
+    pivot.__name__: pivot for pivot in (rates, decoders, by_class, maps, reused)
+}
