@@ -98,7 +98,7 @@ def test_a_page_says_what_it_read_and_keeps_the_figures_that_it_shows(
     model, tmp_path, capsys
 ):
     page = circuit_notebooks.read(
-        str(model / "facts/nodes.csv"), str(tmp_path), "addition"
+        [str(model / "facts/nodes.csv")], str(tmp_path), "addition"
     )
     assert capsys.readouterr().out == "child: 2 digits, 1 heads and 1 MLPs matter\n"
     page.blank("impact")
@@ -113,7 +113,7 @@ def test_a_page_says_what_it_read_and_keeps_the_figures_that_it_shows(
 
 
 def test_a_page_without_models_has_empty_figures(tmp_path):
-    circuit_notebooks.read("", str(tmp_path), "mixed").blank("coverage", "purpose")
+    circuit_notebooks.read([], str(tmp_path), "mixed").blank("coverage", "purpose")
     made = {path.name for path in tmp_path.glob("*.svg")}
     assert made == {"mixed_coverage.svg", "mixed_purpose.svg"}
 

@@ -12,8 +12,6 @@ rule arith_train:
         run=f"{ARITH}/run.json",
     log:
         f"logs/{ARITH}/train.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_train.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: arith_hours
@@ -50,8 +48,6 @@ rule arith_accuracy:
         f"{ARITH}/accuracy.csv",
     log:
         f"logs/{ARITH}/accuracy.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_accuracy.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -77,7 +73,7 @@ rule arith_evidence:
             "studies/arith_evidence",
         ),
     output:
-        f"{TABLES}/arith_evidence.csv",
+        reported(f"{TABLES}/arith_evidence.csv"),
     log:
         f"logs/{TABLES}/arith_evidence.log",
     conda:
@@ -93,11 +89,9 @@ rule arith_table:
         published=PUBLISHED_ARITH,
         code=code("paper/arith_tables"),
     output:
-        f"{TABLES}/arith_{{kind}}.csv",
+        reported(f"{TABLES}/arith_{{kind}}.csv"),
     log:
         f"logs/{TABLES}/arith_{{kind}}.log",
-    benchmark:
-        local(f"logs/{TABLES}/arith_{{kind}}.arith_table.tsv")
     wildcard_constraints:
         kind="accuracy|curves",
     localrule: True
@@ -126,8 +120,6 @@ rule arith_map:
         [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
     log:
         f"logs/{ARITH}/map.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_map.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -155,7 +147,13 @@ rule arith_draw:
             *("paper/figures", "paper/quanta"),
         ),
     output:
-        page=f"{ARITH}/circuit/circuit.html",
+        page=report(
+            f"{ARITH}/circuit/circuit.html",
+            caption="../report/circuit.rst",
+            category="Second study",
+            subcategory="Models",
+            labels={"model": "{model}"},
+        ),
         figures=[
             f"{ARITH}/circuit/{name}.{kind}"
             for name in catalog.arith.DRAWN
@@ -163,8 +161,6 @@ rule arith_draw:
         ],
     log:
         f"logs/{ARITH}/draw.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_draw.tsv")
     conda:
         "../../envs/python.yaml"
     params:
@@ -186,8 +182,6 @@ rule arith_reuse:
         f"{ARITH}/reuse.csv",
     log:
         f"logs/{ARITH}/reuse.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_reuse.tsv")
     wildcard_constraints:
         model=catalog.either(CATALOG.arith_children),
     localrule: True
@@ -204,11 +198,9 @@ rule arith_findings:
         published=PUBLISHED_ARITH,
         code=code("paper/finding_tables", "studies/comparisons"),
     output:
-        f"{TABLES}/arith_{{finding}}.csv",
+        reported(f"{TABLES}/arith_{{finding}}.csv"),
     log:
         f"logs/{TABLES}/arith_{{finding}}.log",
-    benchmark:
-        local(f"logs/{TABLES}/arith_{{finding}}.arith_findings.tsv")
     wildcard_constraints:
         finding=catalog.either(FINDINGS),
     localrule: True

@@ -11,8 +11,6 @@ rule linalg_testset:
         f"{TESTSETS}/{{law}}/n{{n}}.npz",
     log:
         f"logs/{TESTSETS}/{{law}}/n{{n}}/testset.log",
-    benchmark:
-        local(f"logs/{TESTSETS}/{{law}}/n{{n}}/linalg_testset.tsv")
     wildcard_constraints:
         scale=TRAINED,
     localrule: True
@@ -31,8 +29,6 @@ rule linalg_train:
         run=f"{MODEL}/run.json",
     log:
         f"logs/{MODEL}/train.log",
-    benchmark:
-        local(f"logs/{MODEL}/linalg_train.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: long_first
@@ -67,8 +63,6 @@ rule linalg_predict:
         f"{MODEL}/predictions.npz",
     log:
         f"logs/{MODEL}/predict.log",
-    benchmark:
-        local(f"logs/{MODEL}/linalg_predict.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -97,8 +91,6 @@ rule linalg_score:
         examples=f"{MODEL}/examples.npz",
     log:
         f"logs/{MODEL}/score.log",
-    benchmark:
-        local(f"logs/{MODEL}/linalg_score.tsv")
     wildcard_constraints:
         scale=TRAINED,
     conda:
@@ -126,8 +118,6 @@ rule linalg_failures:
         roc=f"{MODEL}/roc.csv",
     log:
         f"logs/{MODEL}/failures.log",
-    benchmark:
-        local(f"logs/{MODEL}/linalg_failures.tsv")
     wildcard_constraints:
         scale=TRAINED,
         task=catalog.either(CATALOG.tasks_with_properties),
@@ -148,11 +138,9 @@ rule linalg_conditions:
         published=PUBLISHED,
         code=code("linalg/laws", "studies/linalg"),
     output:
-        f"{TABLES}/condition_numbers.csv",
+        reported(f"{TABLES}/condition_numbers.csv"),
     log:
         f"logs/{TABLES}/condition_numbers.log",
-    benchmark:
-        local(f"logs/{TABLES}/condition_numbers.linalg_conditions.tsv")
     conda:
         "../../envs/python.yaml"
     params:
@@ -166,11 +154,9 @@ rule linalg_ceilings:
     input:
         code=code(*WITHOUT_NETWORK),
     output:
-        f"{TABLES}/ceilings.csv",
+        reported(f"{TABLES}/ceilings.csv"),
     log:
         f"logs/{TABLES}/ceilings.log",
-    benchmark:
-        local(f"logs/{TABLES}/ceilings.linalg_ceilings.tsv")
     conda:
         "../../envs/python.yaml"
     params:
@@ -184,11 +170,9 @@ rule linalg_evidence:
         published=PUBLISHED,
         code=code(*WITHOUT_NETWORK, "linalg/verifiers", "studies/evidence"),
     output:
-        f"{TABLES}/evidence.csv",
+        reported(f"{TABLES}/evidence.csv"),
     log:
         f"logs/{TABLES}/evidence.log",
-    benchmark:
-        local(f"logs/{TABLES}/evidence.linalg_evidence.tsv")
     conda:
         "../../envs/python.yaml"
     params:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +34,9 @@ class Notebook:
         return self.stem.with_name(f"{self.stem.name}_{name}")
 
 
-def read(nodes: str, folder: str, name: str) -> Notebook:
+def read(nodes: Iterable[str], folder: str, name: str) -> Notebook:
     """Read maps from the paths of their nodes; say how much of each model matters."""
-    models = [circuits.read(Path(path)) for path in nodes.split()]
+    models = [circuits.read(Path(path)) for path in nodes]
     for model in models:
         heads = sum(node.kind == "head" for node in model.facts.nodes)
         others = len(model.facts.nodes) - heads

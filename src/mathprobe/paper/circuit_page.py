@@ -14,7 +14,6 @@ import jinja2
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper.cells import percent
 from mathprobe.paper.quanta import MAPS, impacted, shown, subtask
 from mathprobe.studies.findings import (
     ATTENDS,
@@ -104,6 +103,11 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
 def _token(fact: Fact) -> str:
     kind = fact.name.removeprefix(f"{ATTENDS} ")
     return kind if fact.digit is None else f"{kind}{fact.digit}"
+
+
+def percent(share: float) -> str:
+    """Write a share as percent."""
+    return f"{100 * share:.1f}"
 
 
 def _line(what: str, fact: Fact) -> str:
