@@ -15,7 +15,7 @@ FLOORS = (
     {"nets", "team", "learner", "training", "decoding", "checkpoint", "catalog"}
     | {"flops", "objectives"},
     {"progress", "interp"},
-    {"studies", "paper", "status", "plan", "costs", "archive"},
+    {"studies", "paper", "status", "plan", "archive"},
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -28,7 +28,6 @@ ceilings = "results/demo/tables/ceilings.csv"
 errata = ["paper/published/errata.yaml", "paper/published/arith_errata.yaml"]
 evidence = ["results/demo/tables/evidence.csv", "results/demo/tables/arith_evidence.csv"]
 runs = "results/demo/tables/runs.csv"
-published = "paper/published/charton2022.yaml"
 figures = "results/demo/figures/overview"
 
 # %%
@@ -42,9 +41,9 @@ from IPython.display import Markdown, display
 from mathprobe import files
 from mathprobe.paper import circuits, failure_figures
 from mathprobe.paper import figures as draw
+from mathprobe.paper.naming import group
 
 facts = json.loads(Path(facts).read_text())
-printed = yaml.safe_load(Path(published).read_text())
 setting = "the setting" if facts["full"] else "not the setting"
 print(f"scale {facts['scale']}: {setting} of the first paper")
 
@@ -66,7 +65,7 @@ def find(what, rows, here, there="published", show="{:.1%}"):
 
 
 entry, scores = next(iter(draw.read(ood, "ood").items()))
-side = [scores[column].map(draw.group) for column in ("train", "test")]
+side = [scores[column].map(group) for column in ("train", "test")]
 home = scores["train"] == scores["test"]
 of = f"Accuracy, {entry.question}"
 find(f"{of}: in distribution", scores[home], "accuracy")
@@ -145,7 +144,6 @@ quantiles = pd.read_csv(conditions)
 quantiles = quantiles.set_index(["law", "n", "matrices", "rejected", "quantile"])[values]
 quantiles = quantiles.unstack(sort=False)
 quantiles = quantiles.swaplevel(axis="columns").sort_index(axis="columns", level=0, sort_remaining=False)
-quantiles = quantiles.rename(lambda law: draw.label(law, printed), level="law")
 quantiles.style.format("{:,.1f}", na_rep="–").format_index("{:g}", level=0, axis="columns")
 
 # %% [markdown]
@@ -161,7 +159,6 @@ limits["encodings"] = limits["input"] + " to " + limits["output"]
 for name, prefix in {"oracle": "", "label": "label_"}.items():
     ends = [limits[name], limits[f"{prefix}low"], limits[f"{prefix}high"]]
     limits[name] = ["{:.1%} ({:.1%}–{:.1%})".format(*row) for row in zip(*ends)]
-limits["test"] = limits["test"].map(lambda law: draw.label(law, printed))
 limits = limits.set_index(["task", "n", "encodings", "test", "tolerance"])
 shown = limits[["oracle", "label"]].unstack(sort=False)
 shown.style.format_index("{:g}", level=1, axis="columns")

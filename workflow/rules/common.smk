@@ -309,7 +309,6 @@ def notebook_inputs(wildcards):
             "facts": f"results/{scale}/tables/facts.json",
             "ood": tables["ood"],
             "verifiers": tables["verifiers"],
-            "published": PUBLISHED,
             "errata": ERRATA,
             "evidence": [
                 *tables_of(scale, "evidence"),

@@ -93,6 +93,8 @@ rule paper_facts:
     log:
         f"logs/{TABLES}/facts.log",
     localrule: True
+    conda:
+        "../../envs/python.yaml"
     params:
         facts=facts,
     shell:

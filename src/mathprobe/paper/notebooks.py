@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
@@ -31,6 +32,7 @@ VOLATILE = (  # differs from run to run without a difference in the result
     (re.compile(r" at 0x[0-9a-f]+"), ""),
     (re.compile(r"/[^\s\"]*/ipykernel_\d+/\d+\.py"), "cell"),
 )
+ABSOLUTE = re.compile(r'"(/[^"]*)/')  # the folder of a path in JSON
 STYLED = re.compile(r"\bT_[0-9a-f]{5}(?=[_\" ])")  # pandas' random name of a table
 
 
@@ -58,7 +60,8 @@ def execute(
     # The kernel's sockets lie in this folder, so its path must be short.
     with tempfile.TemporaryDirectory(prefix="mathprobe-") as folder:
         done, failure = _run(notebook, parameters, Path(folder))
-        text = _normal(done, [Path.cwd(), Path(folder), *_folders(parameters)])
+        own = ABSOLUTE.findall(json.dumps(dict(parameters)))
+        text = _normal(done, [str(Path.cwd()), folder, *own])
     if failure:
         files.write_text(kept, text)
         raise NotebookError(f"{source}: {failure}; executed as far as {kept} shows")
@@ -123,19 +126,10 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _folders(parameters: Mapping[str, Any]) -> list[Path]:
-    """List the folders of all absolute paths among the parameters."""
-    lists = [
-        value if isinstance(value, list) else [value] for value in parameters.values()
-    ]
-    paths = [Path(text) for text in sum(lists, []) if isinstance(text, str)]
-    return [path.parent for path in paths if path.is_absolute()]
-
-
-def _normal(notebook: NotebookNode, hidden: Iterable[Path]) -> str:
+def _normal(notebook: NotebookNode, hidden: Iterable[str]) -> str:
     """Write a notebook without its place, its time and its process."""
-    names = {"kernelspec", "language_info"} & set(notebook.metadata)
-    notebook.metadata = {name: notebook.metadata[name] for name in sorted(names)}
+    kept = ("kernelspec", "language_info")
+    notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in kept}
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03}"
         cell.metadata = {"tags": cell.metadata.get("tags", [])}
