@@ -5,6 +5,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 CORES ?= $(shell nproc)
 SCALE ?= demo
+SETTINGS = --config default_scale=$(SCALE)
+REPORT = results/$(SCALE)/report.html
 SIZES ?= 5 8 10
 PARTS ?= test-modules test-workflow
 
@@ -12,7 +14,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all run env tex from-archive preview test test-modules test-workflow test-slurm lint bench lock clean
+.PHONY: all run report env tex from-archive preview test test-modules test-workflow test-slurm lint bench lock clean
 
 all:
 	@mkdir -p .cache
@@ -26,11 +28,19 @@ run: env tex
 	[ ! -e .cache/running ] || snakemake --unlock --quiet all
 	touch .cache/running
 	snakemake --cores $(CORES) --rerun-incomplete --show-failed-logs --quiet rules host \
-	    --config default_scale=$(SCALE) || { status=$$?; rm .cache/running; exit $$status; }
+	    $(SETTINGS) || { status=$$?; rm .cache/running; exit $$status; }
 	rm .cache/running
+	$(MAKE) -s report
 	@echo
 	@for file in paper.pdf report.html; do \
 	    [ ! -e results/$(SCALE)/$$file ] || echo "  results/$(SCALE)/$$file"; done
+
+# Snakemake's own, of what was made; made again only if something in it is newer.
+report: env
+	@[ -e $(REPORT) ] && [ -z "$$(find results/$(SCALE) workflow/report -type f \
+	    -newer $(REPORT) -print -quit)" ] \
+	    || snakemake --report $(REPORT) --report-stylesheet workflow/report/style.css \
+	    --quiet all $(SETTINGS)
 
 env: $(READY)
 
@@ -51,11 +61,12 @@ from-archive: env tex
 	python -m mathprobe unpack $(ARCHIVE) .cache/archive
 	snakemake --cores $(CORES) --show-failed-logs --quiet rules host \
 	    --configfile .cache/archive/config.json
+	$(MAKE) -s report SCALE=record SETTINGS="--configfile .cache/archive/config.json"
 	@echo "  results/record/paper.pdf"
 
 # The README's picture: the demo's own figure.
 preview: run
-	pypdfium2 render results/demo/figures/ood_eigenvalues_n2.pdf --output .cache \
+	pypdfium2 render results/demo/figures/generalization/ood_eigenvalues_n2.pdf --output .cache \
 	    --prefix preview --format png --scale 3 2> .cache/preview.log \
 	    || { cat .cache/preview.log >&2; exit 1; }
 	mv .cache/preview1.png paper/preview.png

@@ -92,7 +92,8 @@ def test_the_notebook_shows_what_is_there(there, tmp_path):
         given[kind] = str(tmp_path / f"arith_{kind}.csv")
         files.write_csv(given[kind], own if there else [], arith_tables.COLUMNS[kind])
     source = PROJECT / "paper/notebooks/decoders.py"
-    page = notebooks.execute(source, given, tmp_path / "kept.ipynb").html
+    template = PROJECT / "paper/templates/notebook.html.j2"
+    page = notebooks.execute(source, template, given, tmp_path / "kept.ipynb").html
     assert f"models trained and tested: {4 if there else 0}" in page
     assert ("inserted</td>" in page) == there
     drawn = {path.name for path in tmp_path.glob("*.svg")}

@@ -226,11 +226,13 @@ def test_facts_that_are_none_are_named(arguments, said, trained, tmp_path):
     assert said in refused(*arguments, *files)
 
 
-def test_a_parameter_without_a_value_is_named(tmp_path):
+@pytest.mark.parametrize("parameters", ["x=1", "[1]", "3", '{"a": 1'])
+def test_parameters_that_are_no_json_object_are_refused(tmp_path, parameters):
     out = tmp_path / "n.ipynb", tmp_path / "n.html", "--kept", tmp_path / "k.ipynb"
     source = "paper/notebooks/generalization.py"
-    said = refused("notebook", source, *out, "--parameters", "x")
-    assert "'x' is not NAME=VALUE" in said
+    template = "--template", "paper/templates/notebook.html.j2"
+    said = refused("notebook", source, *out, *template, "--parameters", parameters)
+    assert "--parameters: not a JSON object" in said
 
 
 def test_an_unknown_kind_of_table_lists_the_known_ones(tmp_path, capsys):

@@ -60,7 +60,7 @@ def written(folder, task, answers):
 def results(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     each = [written(folder, task, request.param) for task in HOME]
-    given = {name: " ".join(str(one[name]) for one in each) for name in each[0]}
+    given = {name: [str(one[name]) for one in each] for name in each[0]}
     given["published"] = str(PROJECT / "paper/published/charton2022.yaml")
     given["figures"] = str(folder / "figures")
     return request.param, folder, given
@@ -70,7 +70,8 @@ def executed(name, results, needed):
     _, folder, given = results
     parameters = {key: given[key] for key in needed.split()}
     source = NOTEBOOKS / f"{name}.py"
-    return notebooks.execute(source, parameters, folder / "kept.ipynb").html
+    template = PROJECT / "paper/templates/notebook.html.j2"
+    return notebooks.execute(source, template, parameters, folder / "kept.ipynb").html
 
 
 def drawn(results):
@@ -80,7 +81,7 @@ def drawn(results):
 def test_what_failures_keep_is_shown_of_any_predictions(results):
     html = executed("spectral_properties", results, "failures homes published figures")
     assert "failure_properties" in drawn(results)
-    assert html.count("<table") == 3
+    assert html.count("<table") == 4
     assert "Of these models nothing is printed" in html
     wrong = {"exact": 0, "mixed": 40, "malformed": 120}[results[0]]
     found = re.findall(r"eigenvectors, n=2, base: (\d+) wrong, (\d+) malformed", html)

@@ -189,6 +189,6 @@ def test_one_point_no_point_and_any_number_of_panels_can_be_drawn(
 
 
 def test_nothing_here_imports_torch():
-    code = "import sys; from mathprobe.paper import figures, notebooks, report\n"
+    code = "import sys; from mathprobe.paper import figures, notebooks\n"
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -103,7 +103,7 @@ def test_a_map_is_read_with_its_name_and_digits(model):
 def test_a_page_says_what_it_read_and_keeps_the_figures_that_it_shows(
     model, tmp_path, capsys
 ):
-    nodes = str(model / "facts/nodes.csv")
+    nodes = [str(model / "facts/nodes.csv")]
     page = circuits.Page.read(nodes, str(tmp_path), "addition")
     assert capsys.readouterr().out == "child: 2 digits, 1 heads and 1 MLPs matter\n"
     page.figure("purpose")
@@ -116,7 +116,7 @@ def test_a_page_says_what_it_read_and_keeps_the_figures_that_it_shows(
 
 
 def test_a_page_without_models_has_empty_figures(tmp_path):
-    page = circuits.Page.read("", str(tmp_path), "mixed")
+    page = circuits.Page.read([], str(tmp_path), "mixed")
     for name in ("coverage", "purpose"):
         page.figure(name)
     made = {path.name for path in tmp_path.glob("*.svg")}

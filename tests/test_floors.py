@@ -14,7 +14,7 @@ FLOORS = (
     {"nets", "learner", "training", "decoding", "checkpoint", "catalog"}
     | {"flops", "objectives"},
     {"progress", "interp"},
-    {"studies", "paper", "status", "estimates", "plan", "costs", "archive"},
+    {"studies", "paper", "status", "estimates", "plan", "archive"},
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

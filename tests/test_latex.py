@@ -20,7 +20,7 @@ OF_TWO_TABLES = ("ceilings.tex.j2", "arith_accuracy.tex.j2", "arith_circuits.tex
 KINDS = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
 FIGURES = set(
     re.findall(
-        r"{figures/(\w+)\.pdf}",
+        r"{figures/(\w+/\w+)\.pdf}",
         "".join(path.read_text() for path in (PAPER / "sections").glob("*.tex")),
     )
 )
@@ -262,8 +262,12 @@ def build(folder: Path, scale: str) -> Path:
         )
     made = latex.define(numbers.results(tables, facts(scale)))
     (folder / "tables" / "numbers.tex").write_text(made)
-    for name in [*named(scale, "ood"), *named(scale, "curves"), *FIGURES]:
-        figure(folder / "figures" / f"{name}.pdf")
+    drawn = {f"generalization/{name}" for name in named(scale, "ood")}
+    drawn |= {f"learning_speed/{name}" for name in named(scale, "curves")}
+    for name in drawn | FIGURES:
+        path = folder / "figures" / f"{name}.pdf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure(path)
     return folder
 
 

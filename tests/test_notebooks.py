@@ -19,6 +19,7 @@ from mathprobe.paper import notebooks, tables
 LAWS = laws_for("eigenvalues")
 
 PROJECT = Path(__file__).parent.parent
+TEMPLATE = PROJECT / "paper/templates/notebook.html.j2"
 HEADER = """\
 # ---
 # jupyter:
@@ -29,7 +30,7 @@ HEADER = """\
 # ---
 
 # %% tags=["parameters"]
-number = "1"
+number = 1
 
 """
 VOLATILE = """\
@@ -69,6 +70,15 @@ def ood(task: str, n: int, trained: list[str], recipe: str = "base") -> list[dic
     ]
 
 
+def within(laws: list[str]) -> list[dict]:
+    same = {"recipe": "base", "seeds": 1, "examples": 100, "accuracy": 0.5}
+    same |= {"low": 0.4, "high": 0.6, "oracle": 0.9, "malformed": 0.01}
+    return [
+        {"law": law, "tolerance": tolerance, **same}
+        for law, tolerance in product(laws, (0.05, 0.01))
+    ]
+
+
 def curves(trained: list[str]) -> list[dict]:
     same = {"n": 5, "recipe": "base", "malformed": 0, "loss": 1}
     places = product(trained, (1, 2), ("semicircle", "uniform"), (10, 20))
@@ -97,6 +107,7 @@ TABLES = {
             *ood("eigenvalues", 10, ["laplace+uniform"], "deep8"),
         ],
         "ood_inverse_n3": ood("inverse", 3, laws_for("inverse")),
+        "tolerances_eigenvalues_n5": within(["laplace", "uniform"]),
     },
     "learning_speed": {
         "learning_speed_eigenvalues_n5": speeds(LAWS),
@@ -117,12 +128,12 @@ def executed(name: str, folder: Path) -> notebooks.Executed:
         files.write_csv(path, rows, tables.COLUMNS[kind])
         paths.setdefault(PARAMETERS.get(kind, kind), []).append(str(path))
     parameters = {
-        **{parameter: " ".join(given) for parameter, given in paths.items()},
+        **paths,
         "published": str(PROJECT / "paper/published/charton2022.yaml"),
         "figures": str(folder / "figures"),
     }
     source = PROJECT / f"paper/notebooks/{name}.py"
-    return notebooks.execute(source, parameters, folder / "kept.ipynb")
+    return notebooks.execute(source, TEMPLATE, parameters, folder / "kept.ipynb")
 
 
 def figures(folder: Path) -> set[str]:
@@ -137,7 +148,7 @@ def generalization(tmp_path_factory) -> tuple[Path, notebooks.Executed]:
 
 def test_every_square_is_shown_and_drawn_for_the_paper(generalization):
     folder, shown = generalization
-    stems = TABLES["generalization"]
+    stems = [stem for stem in TABLES["generalization"] if stem.startswith("ood_")]
     assert figures(folder) == {
         f"{stem}.{kind}" for stem in stems for kind in ("pdf", "svg")
     }
@@ -146,6 +157,17 @@ def test_every_square_is_shown_and_drawn_for_the_paper(generalization):
     assert "42 of 42 pairs lie outside" in shown.html
     assert ">Laplace + Uniform (deep8)<" in shown.html
     assert ">uniform coefficients<" in shown.html
+
+
+def test_accuracies_stand_beside_interval_exact_answers_and_printed_value(
+    generalization,
+):
+    _, shown = generalization
+    assert shown.html.count(">50.0% (40.0%–60.0%), paper 100%</td>") == 42 + 14 + 4
+    assert shown.html.count(">50.0% (40.0%–60.0%)</td>") == 7
+    assert shown.html.count(">90.0%</td>") == 7 + 7 + 2
+    assert shown.html.count(">50.0% (40.0%–60.0%), exact 90.0%</td>") == 4
+    assert shown.html.count(">1.00%</td>") == 2
 
 
 def test_learning_speeds_are_ranked_beside_the_printed_ones(tmp_path):
@@ -195,24 +217,49 @@ def test_the_page_shows_the_parameters_that_were_used(generalization):
 
 def test_a_notebook_repeats_to_the_byte(tmp_path, kept):
     path = source(tmp_path, VOLATILE)
-    first, second = (notebooks.execute(path, {"number": "2"}, kept) for _ in range(2))
+    first, second = (
+        notebooks.execute(path, TEMPLATE, {"number": 2}, kept) for _ in range(2)
+    )
     assert first == second
     assert "T_000" in first.html
     assert not kept.exists()
 
 
-def test_the_environment_is_restored(tmp_path, monkeypatch):
+def test_the_environment_reaches_the_kernel_and_is_restored(
+    tmp_path, kept, monkeypatch
+):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     before = dict(os.environ)
-    with notebooks._environment(tmp_path):
-        assert os.environ["PYTHONPATH"].endswith(f"{os.pathsep}elsewhere")
+    body = "# %%\nimport os\nprint(os.environ['PYTHONPATH'])\n"
+    executed = notebooks.execute(source(tmp_path, body), TEMPLATE, {"number": 1}, kept)
+    assert f"src{os.pathsep}elsewhere" in executed.ipynb
     assert dict(os.environ) == before
+
+
+PATH_LIKE = "results/a folder/with 'quotes'.csv"
+
+
+@pytest.mark.parametrize("value", [2, 0.5, True, None, PATH_LIKE, [PATH_LIKE], []])
+def test_a_parameter_keeps_its_type(tmp_path, kept, value):
+    path = source(tmp_path, "# %%\nprint([number])\n")
+    executed = notebooks.execute(path, TEMPLATE, {"number": value}, kept)
+    cell = nbformat.reads(executed.ipynb, as_version=4).cells[-1]
+    assert cell.outputs[0].text == f"{[value]}\n"
+
+
+def test_a_stream_is_one_output(tmp_path, kept):
+    executed = notebooks.execute(
+        source(tmp_path, VOLATILE), TEMPLATE, {"number": 1}, kept
+    )
+    outputs = nbformat.reads(executed.ipynb, as_version=4).cells[2].outputs
+    assert len(outputs) == 1
+    assert outputs[0].text.startswith("step\nstep\nstep\n")
 
 
 def test_a_failure_names_cell_and_reason_and_keeps_what_was_done(tmp_path, kept):
     body = "# %%\nprint('so far', number)\n\n# %%\nopen('no such table')\n"
     with pytest.raises(notebooks.NotebookError) as caught:
-        notebooks.execute(source(tmp_path, body), {"number": "7"}, kept)
+        notebooks.execute(source(tmp_path, body), TEMPLATE, {"number": 7}, kept)
     message = str(caught.value)
     assert "question.py: cell In [4], `open('no such table')`" in message
     assert "FileNotFoundError: [Errno 2] No such file or directory" in message
@@ -231,13 +278,19 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(tmp_path, kept):
     with pytest.raises(
         InputError, match="unknown parameters nubmer; known ones are nu"
     ):
-        notebooks.execute(path, {"nubmer": "1"}, kept)
+        notebooks.execute(path, TEMPLATE, {"nubmer": 1}, kept)
+
+
+def test_a_missing_parameter_is_refused_as_its_default_is_the_demos(tmp_path, kept):
+    path = source(tmp_path, "")
+    with pytest.raises(InputError, match="missing parameters number; known ones are"):
+        notebooks.execute(path, TEMPLATE, {}, kept)
 
 
 def test_a_kernel_that_dies_is_reported(tmp_path, kept):
     path = source(tmp_path, "# %%\nimport os\nos._exit(1)\n")
     with pytest.raises(notebooks.NotebookError, match=r"question\.py: the kernel died"):
-        notebooks.execute(path, {}, kept)
+        notebooks.execute(path, TEMPLATE, {"number": 1}, kept)
     assert kept.exists()
 
 

@@ -1,5 +1,6 @@
 """The DAG: what is planned, what is re-run, what is said when something is wrong."""
 
+import base64
 import json
 import math
 import os
@@ -7,6 +8,7 @@ import re
 import shutil
 import signal
 import time
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,13 @@ from made_up import CATALOG
 
 from mathprobe import cli, estimates
 from workflow import Workflow
+from workflow import PROJECT, Workflow
+from workflow import TEX as PRIVATE_TEX
 
-SMOKE = ["results/smoke/paper.pdf", "results/smoke/report.html"]
+SMOKE = ("--config", "default_scale=smoke")
+PDF = "results/smoke/paper.pdf"
 LAWS = 7
+NOTEBOOKS = sorted(path.stem for path in (PROJECT / "paper/notebooks").glob("*.py"))
 MODELS = {scale: CATALOG.all_models(scale) for scale in CATALOG.scales}
 
 
@@ -54,9 +60,20 @@ def smoke(tmp_path_factory):
     """A copy in which the smoke scale was made from nothing."""
     made = Workflow(tmp_path_factory.mktemp("smoke") / "copy")
     made.link_tex()
-    done = made.snakemake("--cores", 2, "--show-failed-logs", "--", *targets(made))
+    done = made.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
     assert done.returncode == 0, done.stdout
     return made
+
+
+@pytest.fixture(scope="module")
+def report(smoke):
+    """The report of the smoke scale."""
+    path = "results/smoke/report.html"
+    style = ("--report-stylesheet", "workflow/report/style.css")
+    done = smoke.snakemake("--report", path, *style, *SMOKE)
+    assert done.returncode == 0, done.stdout
+    assert "WARNING" not in done.stdout  # of a caption, or of what is not there
+    return (smoke.folder / path).read_text()
 
 
 @pytest.fixture
@@ -68,10 +85,12 @@ def changed(smoke):
     path.write_text(before)
 
 
-def targets(workflow):
-    """Leave out the PDF where there is no TeX; `make test` provides one."""
-    usable = "TeX: none" not in workflow.snakemake("-n", "--quiet").stdout
-    return SMOKE if usable else SMOKE[1:]
+NO_TEX = "no TeX: run `make tex`"
+
+
+def has_pdf(workflow):
+    """Return whether there was a TeX to typeset the paper; `make test` provides one."""
+    return (workflow.folder / PDF).exists()
 
 
 @pytest.mark.parametrize("scale", ["paper", "as_coded", "demo", "smoke"])
@@ -86,7 +105,9 @@ def test_every_scale_is_planned_with_all_its_models(fresh, scale):
 
 def test_a_plain_run_makes_the_default_scale(fresh):
     jobs = fresh.planned()
-    assert jobs["paper_pdf"] == jobs["paper_report"] == 1
+    assert jobs["paper_pdf"] == 1
+    assert jobs["paper_notebook"] == len(NOTEBOOKS)
+    assert jobs["arith_draw"] == len(CATALOG.arith("demo").rows)
     said = fresh.snakemake("-n").stdout
     assert "results/demo/paper.pdf" in said
 
@@ -205,8 +226,7 @@ def test_the_whole_paper_is_few_jobs_for_slurm(fresh):
     models = len(MODELS["paper"])
     alone = re.findall(r"^rule (\w+):", said, re.M)
     assert alone.count("linalg_train") == said.count("Group job answers") == models
-    named = [rule for rule in alone if not rule.endswith("_paper")]  # of notebooks
-    sent = [rule for rule in named if not is_local(rule)]
+    sent = [rule for rule in alone if not is_local(rule)]
     assert len(sent) + said.count("Group job") < 300
     assert {rule for rule in sent if rule.startswith("paper_")} == set()
     assert is_local("paper_table")
@@ -233,8 +253,8 @@ def test_a_copy_in_a_folder_with_a_blank_works(fresh):
 
 def test_smoke_makes_every_kind_of_file(smoke):
     results = smoke.folder / "results/smoke"
-    for path in targets(smoke):
-        assert (smoke.folder / path).stat().st_size > 10_000
+    if has_pdf(smoke):
+        assert (smoke.folder / PDF).stat().st_size > 10_000
     model = results / "linalg/eigenvalues/laplace/n2/base"
     assert sorted(os.listdir(model)) == [
         *("curve.csv", "examples.npz", "model.safetensors", "predictions.npz"),
@@ -244,23 +264,87 @@ def test_smoke_makes_every_kind_of_file(smoke):
     assert head == (
         "train,test,n,recipe,seeds,examples,accuracy,low,high,oracle,published,spread"
     )
-    tables = ("ood_eigenvalues_n2", "curves_eigenvalues_n2")
-    for figure in (*tables, "failure_properties", "roc"):
+    for figure in (
+        "generalization/ood_eigenvalues_n2",
+        "learning_speed/curves_eigenvalues_n2",
+        "spectral_properties/failure_properties",
+        "verifiers/roc",
+    ):
         assert (results / f"figures/{figure}.pdf").exists()
-    own = ("spectral_properties", "verifiers")
-    for notebook in ("generalization", "learning_speed", *own):
+    for notebook in NOTEBOOKS:
         assert (results / f"notebooks/{notebook}.html").exists()
-    assert (smoke.folder / "logs/results/smoke/report.log").exists()
+        assert (smoke.folder / f"logs/results/smoke/notebooks/{notebook}.log").exists()
 
 
 def test_nothing_is_left_to_do(smoke):
-    assert smoke.planned(*targets(smoke)) == {}
+    assert smoke.planned(*SMOKE) == {}
+    assert "missing" not in smoke.snakemake("-n", *SMOKE).stdout  # provenance
+
+
+def variable(page, name):
+    """Read a variable of the report's scripts."""
+    place = page.index(f"var {name} = ") + len(f"var {name} = ")
+    return json.JSONDecoder().raw_decode(page, place)[0]
+
+
+def test_the_report_shows_every_result_and_what_to_look_for(smoke, report):
+    results = variable(report, "results")
+    folder = smoke.folder / "results/smoke"
+    shown = ("tables/*.csv", "figures/*/*.svg", "notebooks/*.html")
+    made = [path for glob in shown for path in folder.glob(glob)]
+    made += [smoke.folder / PDF] * has_pdf(smoke)
+    made += folder.glob("arith/*/circuit/circuit.html")
+    assert {str(path.relative_to(smoke.folder)) for path in made} <= set(results)
+    assert [path for path, result in results.items() if not result["caption"]] == []
+    generic = "An executed notebook."
+    assert not any(generic in result["caption"] for result in results.values())
+    categories = variable(report, "categories")
+    assert set(categories) == {"First study", "Second study", "Paper"}
+    assert set(categories["First study"]) == {"Pages", "Figures", "Tables"}
+    assert set(categories["Second study"]) == {"Pages", "Figures", "Tables", "Models"}
+    assert "results/smoke/notebooks/overview.html" in categories["Paper"]["Pages"]
+
+
+def test_the_report_opens_on_the_findings(report):
+    front = variable(report, "workflow_desc")
+    assert "scale <strong>smoke</strong>" in front
+    assert "not the setting of the papers" in front
+    assert "from positive to symmetric distributions" in front
+
+
+class Loads(HTMLParser):
+    """Collects the addresses that a page loads by itself."""
+
+    TAGS = ("img", "script", "link", "iframe", "source", "object", "embed", "video")
+
+    def __init__(self, page):
+        super().__init__()
+        self.loaded = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag in self.TAGS:
+            self.loaded += [v for k, v in attrs if k in ("src", "href", "data")]
+
+
+def test_the_report_loads_nothing(report):
+    pages = [report]
+    for result in variable(report, "results").values():
+        kind, _, data = result["data_uri"].partition(";")
+        assert kind.startswith("data:")
+        if kind == "data:text/html":
+            pages.append(base64.b64decode(data.partition(",")[2]).decode())
+    assert len(pages) == 1 + len(NOTEBOOKS) + len(CATALOG.arith("smoke").rows)
+    loaded = [address for page in pages for address in Loads(page).loaded]
+    assert len(loaded) > len(NOTEBOOKS)  # figures
+    assert not [address for address in loaded if not address.startswith("data:")]
+    assert not any("@import" in page for page in pages[1:])
 
 
 LOST = [  # from a storage: a model of each study, and what shows them
     *("linalg/inverse/uniform_coefficients/n2/half", "tables/failures_inverse_n2.csv"),
     *("arith/ins1_mix_d2_l2_h3_t0.02K_s1/facts", "tables/arith_reuse.csv"),
-    *("arith/ins1_mix_d2_l2_h3_t0.02K_s1/reuse.csv", "figures/mixed_purpose.pdf"),
+    *("arith/ins1_mix_d2_l2_h3_t0.02K_s1/reuse.csv", "figures/subtraction_circuit"),
 ]
 
 
@@ -276,7 +360,7 @@ def with_rsync(tmp_path):
     if not shutil.which("rsync"):
         copy = tmp_path / "bin/rsync"
         copy.parent.mkdir()
-        copy.write_text('#!/bin/sh\nexec cp -L --preserve=timestamps "$4" "$5"\n')
+        copy.write_text('#!/bin/sh\nexec cp -rL --preserve=timestamps "$4" "$5"\n')
         copy.chmod(0o755)
     return os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
 
@@ -289,7 +373,7 @@ def test_what_a_storage_has_lost_is_made_there_to_the_same_bytes(smoke, tmp_path
     shutil.copytree(smoke.folder / "results/smoke", stored, ignore=made)
     provider = ("--default-storage-provider", "fs", "--default-storage-prefix")
     settings = (*provider, tmp_path / "stored", "--cores", 2, "--show-failed-logs")
-    assert there.planned(*settings, *targets(there)) == {}
+    assert there.planned(*settings, *SMOKE) == {}
     before = {path: path.read_bytes() for path in files_below(stored, LOST)}
     for path in before:
         path.unlink()
@@ -304,10 +388,10 @@ def test_what_a_storage_has_lost_is_made_there_to_the_same_bytes(smoke, tmp_path
     assert there.planned(*settings, *shown) == {}
 
 
-@pytest.mark.parametrize("path", SMOKE)
+@pytest.mark.parametrize("path", [PDF, "results/smoke/notebooks/overview.html"])
 def test_what_people_read_is_rebuilt_to_the_same_bytes(smoke, path):
-    if path not in targets(smoke):
-        pytest.skip("no TeX: run `make tex`")
+    if path == PDF and not has_pdf(smoke):
+        pytest.skip(NO_TEX)
     before = (smoke.folder / path).read_bytes()
     done = smoke.snakemake("--cores", 2, "--force", path)
     assert done.returncode == 0, done.stdout
@@ -316,7 +400,7 @@ def test_what_people_read_is_rebuilt_to_the_same_bytes(smoke, path):
 
 def test_a_changed_law_re_runs_exactly_what_depends_on_it(changed):
     changed.configure("  laws: {}", "  laws: {laplace: {bound: 5.0}}")
-    jobs = changed.planned(SMOKE[1])
+    jobs = changed.planned(*SMOKE)
     assert jobs["linalg_testset"] == len(of_law("smoke", "laplace"))
     assert jobs["linalg_train"] == 1  # its own: no curve shows it
     asked = models_asked("smoke", "laplace")
@@ -328,7 +412,7 @@ def test_a_changed_law_re_runs_exactly_what_depends_on_it(changed):
 def test_a_test_set_made_anew_trains_nothing(smoke):
     path = smoke.folder / "results/smoke/linalg/testsets/eigenvalues/semicircle/n2.npz"
     path.touch()
-    assert "linalg_train" not in smoke.planned(SMOKE[1])
+    assert "linalg_train" not in smoke.planned(*SMOKE)
 
 
 def test_a_law_that_curves_show_re_runs_every_training(changed):
@@ -339,12 +423,12 @@ def test_a_law_that_curves_show_re_runs_every_training(changed):
         if "semicircle" in CATALOG.model("smoke", **model).curve.tests
     ]
     assert len(shown) > LAWS
-    assert changed.planned(SMOKE[1])["linalg_train"] == len(shown)
+    assert changed.planned(*SMOKE)["linalg_train"] == len(shown)
 
 
 def test_a_changed_tolerance_trains_nothing(changed):
     changed.configure("[0.05, 0.02, 0.01, 0.005]", "[0.05, 0.02, 0.01]")
-    jobs = changed.planned(SMOKE[1])
+    jobs = changed.planned(*SMOKE)
     assert jobs["linalg_score"] == len(MODELS["smoke"])
     assert not {"linalg_train", "linalg_predict", "linalg_testset"} & set(jobs)
 
@@ -354,7 +438,7 @@ def test_what_changes_no_result_re_runs_nothing(changed):
         "mem_mb: 2000, flops_per_second: 3.8e+10, margin: 6, save_every: 1",
         "mem_mb: 9000, flops_per_second: 3.8e+10, margin: 7, save_every: 7",
     )
-    assert changed.planned(*targets(changed)) == {}
+    assert changed.planned(*SMOKE) == {}
 
 
 @pytest.mark.parametrize(
@@ -440,24 +524,30 @@ def without(tmp_path, *names):
     return os.pathsep.join(folders)
 
 
-def test_a_plain_run_provides_the_private_tex_itself(tmp_path):
-    bare = Workflow(tmp_path / "copy")
+def test_typesetting_provides_the_private_tex_itself(smoke, tmp_path):
+    if not (PROJECT / PRIVATE_TEX).exists():
+        pytest.skip("no private TeX to provide")
     fake = tmp_path / "fake"
     fake.mkdir()
     for name in ("apt-get", "dpkg"):
         (fake / name).write_text("#!/bin/sh\n")
         (fake / name).chmod(0o755)
-    (bare.folder / "envs/get_tex.sh").write_text(
-        '[ ! -e "$1" ] && mkdir -p "$1/bin" && echo > "$1/bin/pdflatex"\n'
-    )
+    script = smoke.folder / "envs/get_tex.sh"
+    link, kept = smoke.folder / PRIVATE_TEX, script.read_text()
+    link.unlink()
+    script.write_text(f'ln -s "{(PROJECT / PRIVATE_TEX).resolve()}" "$1"\n')
     path = f"{fake}:{without(tmp_path, 'pdflatex', 'tectonic')}"
-    pdf = "results/smoke/paper.pdf"
-    assert bare.planned(pdf, path=path)["paper_tex"] == 1
-    target = ".cache/tex/bin/pdflatex"
-    done = bare.snakemake("--cores", 1, "--show-failed-logs", target, path=path)
-    assert done.returncode == 0, done.stdout
-    assert (bare.folder / target).exists()
-    assert "paper_tex" not in bare.planned(pdf, path=path)
+    before = (smoke.folder / PDF).read_bytes()
+    try:
+        assert (
+            "a private one will be unpacked" in smoke.snakemake("-n", path=path).stdout
+        )
+        done = smoke.snakemake("--cores", 1, "--force", PDF, path=path)
+        assert done.returncode == 0, done.stdout
+    finally:
+        script.write_text(kept)
+    assert link.is_symlink()
+    assert (smoke.folder / PDF).read_bytes() == before
 
 
 TEX = ("apt-get", "dpkg", "pdflatex", "tectonic")
@@ -469,18 +559,18 @@ def test_without_tex_all_but_the_pdf_is_planned(tmp_path):
     assert plan.returncode == 0, plan.stdout
     assert "The PDF of the paper is skipped" in plan.stdout
     assert "conda install -c conda-forge tectonic" in plan.stdout
-    assert "paper_report" in plan.stdout
+    assert "paper_notebook" in plan.stdout
     assert "paper_pdf" not in plan.stdout
 
 
 def test_without_tex_an_explicit_pdf_fails_with_the_ways_to_get_one(smoke, tmp_path):
     link = smoke.folder / ".cache"
     link.rename(smoke.folder / "aside")
-    pdf = smoke.folder / SMOKE[0]
+    pdf = smoke.folder / PDF
     kept = pdf.read_bytes() if pdf.exists() else None
     try:
         done = smoke.snakemake(
-            *("--cores", 1, "--show-failed-logs", "--force", SMOKE[0]),
+            *("--cores", 1, "--show-failed-logs", "--force", PDF),
             path=without(tmp_path, *TEX),
         )
     finally:
@@ -524,18 +614,19 @@ def test_the_law_of_the_readme_grows_every_table_and_figure(smoke, tmp_path):
     laws = grown / "src/mathprobe/linalg/laws.py"
     laws.write_text(f"{laws.read_text()}\n\n{code}")
     more = Workflow.at(grown)
-    jobs = more.planned(*targets(more))
+    jobs = more.planned(*SMOKE)
     assert jobs["linalg_train"] == 1
     assert jobs["linalg_testset"] == len(of_law("smoke", "laplace"))
     assert jobs["linalg_predict"] == models_asked("smoke", "laplace") + 1
-    done = more.snakemake("--cores", 2, "--show-failed-logs", "--", *targets(more))
+    done = more.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
     assert done.returncode == 0, done.stdout
     rows = (grown / "results/smoke/tables/ood_eigenvalues_n2.csv").read_text()
     assert len(rows.splitlines()) == 1 + (LAWS + 1) ** 2
     assert (
         "cauchy" in (grown / "results/smoke/tables/out_of_distribution.tex").read_text()
     )
-    assert "cauchy" in (grown / SMOKE[1]).read_text()
+    page = grown / "results/smoke/notebooks/generalization.html"
+    assert "cauchy" in page.read_text()
 
 
 def test_a_record_trains_nothing(fresh):
@@ -561,7 +652,7 @@ def test_an_archive_is_typeset_elsewhere_with_the_same_numbers(smoke, tmp_path):
     done = there.snakemake(*settings, "--cores", 2, "--show-failed-logs")
     assert done.returncode == 0, done.stdout
     record = there.folder / "results/record"
-    assert (record / "report.html").exists()
+    assert (record / "notebooks/overview.html").exists()
     for table in ("failures_inverse_n2", "roc_inverse_n2", "condition_numbers"):
         name = f"tables/{table}.csv"
         assert (record / name).read_bytes() == (results / name).read_bytes()

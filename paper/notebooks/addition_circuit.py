@@ -26,8 +26,8 @@
 # and by asking the same of random nodes and of a model that was never trained.
 
 # %% tags=["parameters"]
-nodes = "results/demo/arith/add_d3_l2_h3_t3K_s1/facts/nodes.csv"
-figures = "results/demo/figures"
+nodes = ["results/demo/arith/add_d3_l2_h3_t3K_s1/facts/nodes.csv"]
+figures = "results/demo/figures/addition_circuit"
 
 # %%
 from mathprobe.paper import circuit_figures, circuits

@@ -23,7 +23,7 @@
 accuracy = "results/demo/tables/arith_accuracy.csv"
 curves = "results/demo/tables/arith_curves.csv"
 circuits = "results/demo/tables/arith_circuits.csv"
-figures = "results/demo/figures"
+figures = "results/demo/figures/decoders"
 
 # %%
 from pathlib import Path
@@ -52,6 +52,14 @@ draw.save(arith_figures.losses(points), stem)
 display(SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
+# Where the loss ended, beside the published one:
+
+# %%
+ends_of = every.drop_duplicates("model")[["model", "digits", "loss", "published_loss"]]
+losses = {"loss": "{:.1e}", "published_loss": "{:.1e}"}
+ends_of.style.format(losses, na_rep="–").hide(axis="index")
+
+# %% [markdown]
 # ## How often the answer is wrong
 #
 # Wrong answers to a million questions of each operation, against the width of the
@@ -61,6 +69,17 @@ display(SVG(filename=f"{stem}.svg"))
 stem = Path(figures) / "arith_transfer"
 draw.save(arith_figures.transfer(table), stem)
 display(SVG(filename=f"{stem}.svg"))
+
+# %% [markdown]
+# Which questions are wrong: S additions, M and N subtractions without and with a negative
+# answer; 0 without any carry, a larger number with a longer cascade of carries. Wrong
+# answers to a million of each class.
+
+# %%
+classes = table[table["class"] != "all"].pivot_table(
+    "per_million", "model", "class", sort=False
+)
+classes.sort_index(axis="columns").style.format("{:,.0f}", na_rep="–")
 
 # %% [markdown]
 # ## Width by width

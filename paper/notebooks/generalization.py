@@ -26,9 +26,10 @@
 # This page looks at the models of this run and sets the printed numbers beside them.
 
 # %% tags=["parameters"]
-ood = "results/demo/tables/ood_eigenvalues_n2.csv"
+ood = ["results/demo/tables/ood_eigenvalues_n2.csv"]
+tolerances = ["results/demo/tables/tolerances_eigenvalues_n2.csv"]
 published = "paper/published/charton2022.yaml"
-figures = "results/demo/figures"
+figures = "results/demo/figures/generalization"
 
 # %%
 from pathlib import Path
@@ -86,12 +87,49 @@ for entry, scores in squares.items():
     display(Markdown(f"**{title(entry)}**"), SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
-# The measured numbers, with a decimal:
+# The measured numbers, each with its 95 % interval (of several seeds: ± their standard
+# deviation) and, where there is one, the printed value; last, what exact answers reach.
+
 
 # %%
+def beside(row):
+    """Write an accuracy with its uncertainty and the printed value."""
+    if pd.isna(row["accuracy"]):
+        return "–"
+    spread = f"± {row['spread']:.1%}"
+    interval = f"({row['low']:.1%}–{row['high']:.1%})"
+    text = f"{row['accuracy']:.1%} {interval if pd.isna(row['spread']) else spread}"
+    known = not pd.isna(row["published"])
+    return f"{text}, paper {row['published']:.0%}" if known else text
+
+
 for entry, scores in squares.items():
-    accuracy = percent(named(draw.square(scores, "accuracy")))
-    display(Markdown(f"**{title(entry)}**"), accuracy)
+    wide = scores.assign(text=scores.apply(beside, axis="columns"))
+    wide = wide.pivot(index=["train", "recipe"], columns="test", values="text")
+    numbers = named(wide.reindex_like(draw.square(scores, "accuracy")))
+    exact = draw.square(scores, "oracle").mean().map("{:.1%}".format)
+    numbers.loc["exact answer"] = exact.set_axis(numbers.columns)
+    display(Markdown(f"**{title(entry)}**"), numbers.style)
+
+# %% [markdown]
+# ## How close are the answers?
+#
+# Every model on the law of its training: the share of answers within a tolerance, with
+# its 95 % interval, and what exact answers reach through the same tokens. *Malformed*:
+# answers that are not well-formed numbers.
+
+# %%
+for entry, rows in draw.read(tolerances, "tolerances").items():
+    texts = rows.assign(published=None).apply(beside, axis="columns")
+    exact = rows["oracle"].map(", exact {:.1%}".format, na_action="ignore").fillna("")
+    wide = rows.assign(text=texts + exact, train=rows["law"]).pivot(
+        index=["train", "recipe"], columns="tolerance", values="text"
+    )
+    wide = wide.reindex(draw.models(rows.rename(columns={"law": "train"})))
+    labels = draw.model_labels(wide.index, printed)
+    worst = rows.groupby(["law", "recipe"])["malformed"].max().reindex(wide.index)
+    wide["malformed"] = worst.map("{:.2%}".format)
+    display(Markdown(f"**{title(entry)}**"), wide.set_axis(labels).rename_axis("law").style)
 
 # %% [markdown]
 # ## The asymmetry in four numbers

@@ -25,10 +25,10 @@
 # same counts off the curves of this run and sets the printed ones beside them.
 
 # %% tags=["parameters"]
-speeds = "results/demo/tables/learning_speed_eigenvalues_n2.csv"
-curves = "results/demo/tables/curves_eigenvalues_n2.csv"
+speeds = ["results/demo/tables/learning_speed_eigenvalues_n2.csv"]
+curves = ["results/demo/tables/curves_eigenvalues_n2.csv"]
 published = "paper/published/charton2022.yaml"
-figures = "results/demo/figures"
+figures = "results/demo/figures/learning_speed"
 
 # %%
 from pathlib import Path

@@ -26,9 +26,9 @@
 
 # %% tags=["parameters"]
 accuracy = "results/demo/tables/arith_accuracy.csv"
-curves = "results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/curve.csv"
-reuse = "results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/reuse.csv"
-figures = "results/demo/figures"
+curves = ["results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/curve.csv"]
+reuse = ["results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/reuse.csv"]
+figures = "results/demo/figures/parameter_transfer"
 
 # %%
 from pathlib import Path
@@ -41,8 +41,8 @@ from mathprobe.paper import figures as draw
 
 counted = pd.read_csv(accuracy)
 counted = counted[counted["class"] == "all"]
-tracks = {Path(path).parent.name: pd.read_csv(path) for path in curves.split()}
-used = {Path(path).parent.name: pd.read_csv(path) for path in reuse.split()}
+tracks = {Path(path).parent.name: pd.read_csv(path) for path in curves}
+used = {Path(path).parent.name: pd.read_csv(path) for path in reuse}
 print(f"{len(tracks)} models, {len(used)} with a parent whose nodes were followed")
 
 # %% [markdown]

@@ -25,10 +25,10 @@
 # sets beside them what **exact answers** keep that have passed through the same tokens.
 
 # %% tags=["parameters"]
-failures = "results/demo/tables/failures_eigenvectors_n2.csv"
-homes = "results/demo/linalg/eigenvectors/uniform_wigner/n2/base/home.npz"
+failures = ["results/demo/tables/failures_eigenvectors_n2.csv"]
+homes = ["results/demo/linalg/eigenvectors/uniform_wigner/n2/base/home.npz"]
 published = "paper/published/charton2022.yaml"
-figures = "results/demo/figures"
+figures = "results/demo/figures/spectral_properties"
 
 # %%
 from pathlib import Path
@@ -42,10 +42,10 @@ from mathprobe.paper import failure_figures
 from mathprobe.paper import figures as draw
 
 printed = yaml.safe_load(Path(published).read_text())
-rows = failure_figures.tidy(map(Path, failures.split()))
+rows = failure_figures.tidy(map(Path, failures))
 models = [
     failure_figures.judged(files.load_arrays(path), path.parent.name)
-    for path in map(Path, homes.split())
+    for path in map(Path, homes)
 ]
 MODEL = ["task", "n", "recipe", "train"]
 
@@ -106,7 +106,7 @@ SVG(filename=str(stem.with_suffix(".svg")))
 #
 # Every statistic of which the paper or the stored output of its notebook prints a
 # number for the same task, size, recipe and training law. Intervals are those of the
-# choice of test examples. The notebook compares the cosine of angles between rows with
+# choice of test examples; *oracle*: exact answers. The notebook compares the cosine of angles between rows with
 # what the text calls an angle between rows and columns, in radians.
 
 # %%
@@ -114,6 +114,19 @@ known = shares.dropna(subset=["published", "notebook"], how="all")
 if known.empty:
     print("Of these models nothing is printed: they have another size or law.")
 beside(known)
+
+# %% [markdown]
+# ## Condition numbers and norms
+#
+# Their means, deviations and quantiles among right (relative error below 5 %), wrong and
+# all answers, beside exact answers and what is printed.
+
+# %%
+near = rows["tolerance"].isna() | (rows["tolerance"] == 0.05)
+others = rows[near & (rows["statistic"] != "below")]
+columns = ["value", "low", "high", "oracle", "published", "notebook"]
+others = others.set_index([*MODEL, "quantity", "group", "statistic", "at"])[columns]
+others.style.format("{:.4g}", na_rep="–").format_index("{:g}", level="at", na_rep="–")
 
 # %% [markdown]
 # ## The wrong answers, one by one

@@ -27,8 +27,8 @@
 # the page about addition.
 
 # %% tags=["parameters"]
-nodes = "results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/facts/nodes.csv"
-figures = "results/demo/figures"
+nodes = ["results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/facts/nodes.csv"]
+figures = "results/demo/figures/subtraction_circuit"
 
 # %%
 import pandas as pd

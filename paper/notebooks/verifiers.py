@@ -25,10 +25,10 @@
 # chosen for the model, and at all thresholds.
 
 # %% tags=["parameters"]
-verifiers = "results/demo/tables/verifiers_inverse_n2.csv"
-roc = "results/demo/tables/roc_inverse_n2.csv"
-homes = "results/demo/linalg/inverse/uniform_coefficients/n2/base/home.npz"
-figures = "results/demo/figures"
+verifiers = ["results/demo/tables/verifiers_inverse_n2.csv"]
+roc = ["results/demo/tables/roc_inverse_n2.csv"]
+homes = ["results/demo/linalg/inverse/uniform_coefficients/n2/base/home.npz"]
+figures = "results/demo/figures/verifiers"
 
 # %%
 from dataclasses import replace
@@ -46,10 +46,10 @@ from mathprobe.paper import figures as draw
 
 models = [
     failure_figures.judged(files.load_arrays(path), path.parent.name)
-    for path in map(Path, homes.split())
+    for path in map(Path, homes)
 ]
-rules = failure_figures.tidy(map(Path, verifiers.split()))
-curves = failure_figures.tidy(map(Path, roc.split()))
+rules = failure_figures.tidy(map(Path, verifiers))
+curves = failure_figures.tidy(map(Path, roc))
 pd.Series({name: rule.threshold for name, rule in VERIFIERS.items()}, name="threshold")
 
 # %% [markdown]
@@ -61,7 +61,7 @@ pd.Series({name: rule.threshold for name, rule in VERIFIERS.items()}, name="thre
 
 # %%
 asked = []
-for model, path in zip(models, homes.split(), strict=True):
+for model, path in zip(models, homes, strict=True):
     shown = files.load_arrays(path)
     names = ("matrix", "answer", "prediction")
     asked.append((model, *(torch.from_numpy(shown[f"shown.{name}"]) for name in names)))

@@ -12,8 +12,6 @@ rule arith_train:
         run=f"{ARITH}/run.json",
     log:
         f"logs/{ARITH}/train.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_train.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: hours
@@ -50,8 +48,6 @@ rule arith_accuracy:
         f"{ARITH}/accuracy.csv",
     log:
         f"logs/{ARITH}/accuracy.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_accuracy.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -77,7 +73,7 @@ rule arith_evidence:
             "studies/arith_evidence",
         ),
     output:
-        f"{TABLES}/arith_evidence.csv",
+        reported(f"{TABLES}/arith_evidence.csv"),
     log:
         f"logs/{TABLES}/arith_evidence.log",
     conda:
@@ -94,11 +90,9 @@ rule arith_table:
         published=PUBLISHED_ARITH,
         code=code("paper/arith_tables", "studies/comparisons", "studies/findings"),
     output:
-        f"{TABLES}/arith_{{kind}}.csv",
+        reported(f"{TABLES}/arith_{{kind}}.csv"),
     log:
         f"logs/{TABLES}/arith_{{kind}}.log",
-    benchmark:
-        local(f"logs/{TABLES}/arith_{{kind}}.arith_table.tsv")
     wildcard_constraints:
         kind=catalog.alternation(catalog.arith.TABLES),
     localrule: True
@@ -126,8 +120,6 @@ rule arith_map:
         [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
     log:
         f"logs/{ARITH}/map.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_map.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -154,11 +146,15 @@ rule arith_draw:
             *("paper/circuit_page", "paper/quanta"),
         ),
     output:
-        f"{ARITH}/circuit/circuit.html",
+        page=report(
+            f"{ARITH}/circuit/circuit.html",
+            caption="../report/circuit.rst",
+            category="Second study",
+            subcategory="Models",
+            labels={"model": "{model}"},
+        ),
     log:
         f"logs/{ARITH}/draw.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_draw.tsv")
     conda:
         "../../envs/python.yaml"
     params:
@@ -179,8 +175,6 @@ rule arith_reuse:
         f"{ARITH}/reuse.csv",
     log:
         f"logs/{ARITH}/reuse.log",
-    benchmark:
-        local(f"logs/{ARITH}/arith_reuse.tsv")
     wildcard_constraints:
         model=catalog.alternation(CATALOG.arith_children),
     localrule: True

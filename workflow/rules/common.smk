@@ -1,6 +1,5 @@
 # What the rules share: the catalog of experiments, the names that wildcards may take,
 # and functions from wildcards to specifications and inputs.
-import itertools
 import json
 import shlex
 import sys
@@ -51,9 +50,17 @@ ONCE = [
     *("condition_numbers", "ceilings", "arith_accuracy", "evidence"),
     *("arith_evidence", "runs", *CONTENTS["arith_circuits"]),
 ]
-COSTS = ["trainings", "costs"]  # of no task and size, for the report alone
+OVERVIEW = {  # parameters of the notebook, and the tables that they name
+    "conditions": "condition_numbers",
+    "ceilings": "ceilings",
+    "accuracy": "arith_accuracy",
+    "claims": "arith_claims",
+    "runs": "runs",
+}
+START_MINUTES = 10  # of a job, until it trains, and from there to its end
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "paper/notebooks").glob("*.py"))
+SECTIONS = sorted(path.name for path in (ROOT / "paper/sections").glob("*.tex"))
 ENGINE = tex.find(ROOT / tex.CACHE)
-PRIVATE_TEX = tex.CACHE / "bin/pdflatex"
 
 logger.info(ENGINE.line)
 if ENGINE.kind == "none":
@@ -68,6 +75,19 @@ wildcard_constraints:
     n=paths.SIZE,
     kind=catalog.alternation(catalog.TABLES),
     content=catalog.alternation(CONTENTS),
+    notebook=catalog.alternation(NOTEBOOKS),
+
+
+def reported(table):
+    """Mark a table for the report."""
+    name = Path(table).stem
+    return report(
+        table,
+        caption="../report/table.rst",
+        category="Second study" if name.startswith("arith_") else "First study",
+        subcategory="Tables",
+        labels={"table": name},
+    )
 
 
 def code(*modules):
@@ -122,11 +142,6 @@ def needs(kind, what):
     return look_up
 
 
-def assumed_rate(wildcards):
-    """Give the operations a second that a scale's trainings are planned with."""
-    return CATALOG.compute(wildcards.scale).train.flops_per_second
-
-
 def training(wildcards):
     """Describe a training of either study."""
     if wildcards.get("model"):
@@ -149,7 +164,8 @@ def nice(wildcards):
 def outcome(scale):
     """Give what a plain run makes; without TeX that is all but the PDF."""
     pdf = [f"results/{scale}/paper.pdf"] if ENGINE.kind != "none" else []
-    return [*pdf, f"results/{scale}/report.html"]
+    pages = expand(f"results/{scale}/notebooks/{{notebook}}.html", notebook=NOTEBOOKS)
+    return [*pdf, *pages, *circuit_pages(scale), *every_table(scale)]
 
 
 def shown(wildcards):
@@ -204,13 +220,6 @@ def all_folders(wildcards):
     return folders_of(wildcards.scale, CATALOG.all_models(wildcards.scale))
 
 
-def trained_runs(wildcards):
-    """Ask for what is told of the trainings of both studies."""
-    decoders = decoder_folders(wildcards.scale, CATALOG.arith(wildcards.scale).rows)
-    folders = [*all_folders(wildcards), *decoders]
-    return files_in(wildcards.scale, folders, ["run.json"])
-
-
 def files_in(scale, folders, names):
     """Give files of models; a record's are a part of this project, in no storage."""
     paths = expand("{folder}/{name}", folder=folders, name=names)
@@ -222,13 +231,10 @@ def folders_read(wildcards, input):
     return list(dict.fromkeys(str(Path(path).parent) for path in input.models))
 
 
-def circuit_pages(wildcards):
-    """Give the pages on single decoders, which a record does not have."""
-    names = (
-        [] if wildcards.scale == catalog.RECORD else CATALOG.arith(wildcards.scale).rows
-    )
-    page = "results/{scale}/arith/{model}/circuit/circuit.html"
-    return expand(page, scale=wildcards.scale, model=names)
+def circuit_pages(scale):
+    """Return the pages on single decoders, which a record does not have."""
+    models = [] if scale == catalog.RECORD else CATALOG.arith(scale).rows
+    return expand(f"{ARITH}/circuit/circuit.html", scale=scale, model=models)
 
 
 def files_of(folders):
@@ -258,9 +264,13 @@ def content_tables(wildcards):
     return [table for kind in kinds for table in tables_of(wildcards.scale, kind)]
 
 
-def all_tables(wildcards):
+def every_table(scale):
     kinds = [*catalog.TABLES, *ONCE]
-    return [table for kind in kinds for table in tables_of(wildcards.scale, kind)]
+    return [table for kind in kinds for table in tables_of(scale, kind)]
+
+
+def all_tables(wildcards):
+    return every_table(wildcards.scale)
 
 
 def failures_at_home(scale):
@@ -270,11 +280,26 @@ def failures_at_home(scale):
     return files_in(scale, folders_of(scale, models), ["home.npz"])
 
 
-def notebook_inputs(scale):
-    """Give what each notebook reads at a scale, by the names of its parameters."""
+def notebook_inputs(wildcards):
+    """Return what a notebook reads at a scale, by the names of its parameters."""
+    scale = wildcards.scale
     tables = {kind: tables_of(scale, kind) for kind in catalog.TABLES}
     homes = failures_at_home(scale)
-    return {
+    inputs = {
+        "overview": {
+            "facts": f"results/{scale}/tables/facts.json",
+            "ood": tables["ood"],
+            "verifiers": tables["verifiers"],
+            "errata": ERRATA,
+            "evidence": [
+                *tables_of(scale, "evidence"),
+                *tables_of(scale, "arith_evidence"),
+            ],
+            **{
+                name: f"results/{scale}/tables/{table}.csv"
+                for name, table in OVERVIEW.items()
+            },
+        },
         "spectral_properties": {
             "failures": tables["failures"],
             "homes": homes,
@@ -285,7 +310,11 @@ def notebook_inputs(scale):
             "roc": tables["roc"],
             "homes": homes,
         },
-        "generalization": {"ood": tables["ood"], "published": PUBLISHED},
+        "generalization": {
+            "ood": tables["ood"],
+            "tolerances": tables["tolerances"],
+            "published": PUBLISHED,
+        },
         "learning_speed": {
             "speeds": tables["learning_speed"],
             "curves": tables["curves"],
@@ -293,20 +322,7 @@ def notebook_inputs(scale):
         },
         **arith_notebooks(scale),
     }
-
-
-ARITH_FIGURES = {  # that notebooks draw of all decoders, and of those that are shown
-    "decoders": ["arith_losses", "arith_transfer", "arith_maps"],
-    "addition_circuit": [
-        f"addition_{kind}"
-        for kind in ["positions", "impact", "attention", "purpose", "panels"]
-    ],
-    "subtraction_circuit": [
-        f"mixed_{kind}"
-        for kind in ["coverage", "complexity_M", "complexity_N", "purpose", "panels"]
-    ],
-    "parameter_transfer": ["transfer_curves"],
-}
+    return inputs[wildcards.notebook]
 
 
 def decoder_folders(scale, names):
@@ -341,59 +357,37 @@ def arith_notebooks(scale):
     }
 
 
-NOTEBOOKS = list(notebook_inputs(CATALOG.default_scale))
-
-
-def notebook_pages(wildcards):
-    return expand(
-        "results/{scale}/notebooks/{notebook}.html",
-        scale=wildcards.scale,
-        notebook=NOTEBOOKS,
-    )
-
-
-def notebook_figures(scale):
-    """Name the figures that each notebook draws: its own, or one named as each table."""
-    tables = {
-        kind: [Path(path).stem for path in tables_of(scale, kind)]
-        for kind in ("ood", "curves")
-    }
-    return {
-        "spectral_properties": ["failure_properties"],
-        "verifiers": ["condition_error", "roc"],
-        "generalization": tables["ood"],
-        "learning_speed": tables["curves"],
-        **ARITH_FIGURES,
-    }
-
-
 def notebook_parameters(wildcards, input, output):
-    """Give a notebook its inputs by their names, several in one text, and a folder.
+    """Return a notebook's parameters as JSON: its inputs by name, and a folder.
 
     What lies beside an input is found there.
     """
     given = {
-        name: [paths] if isinstance(paths, str) else paths
+        name: paths if isinstance(paths, str) else list(paths)
         for name, paths in input.items()
-        if name not in ("notebook", "code", "beside")
+        if name not in ("notebook", "template", "code", "beside")
     }
-    given["figures"] = [str(Path(output.figures[0]).parent)]
-    return [shlex.quote(f"{name}={' '.join(paths)}") for name, paths in given.items()]
+    return json.dumps({**given, "figures": output.figures})
 
 
-def figures(suffix):
-    """Make an input function: the figures of all notebooks."""
-
-    def files(wildcards):
-        names = sum(notebook_figures(wildcards.scale).values(), [])
-        return [f"results/{wildcards.scale}/figures/{name}.{suffix}" for name in names]
-
-    return files
+def figure_folders(wildcards):
+    """Return the folders into which notebooks draw; of `overview` the paper has none."""
+    folder = f"results/{wildcards.scale}/figures/{{notebook}}"
+    return expand(folder, notebook=[name for name in NOTEBOOKS if name != "overview"])
 
 
-def tex_engine(wildcards):
-    """Give the private TeX as an input where it is what typesets."""
-    return ancient(local(PRIVATE_TEX)) if ENGINE.kind in ("possible", "private") else []
+def study(wildcards):
+    """Return the report's category of a notebook."""
+    if wildcards.notebook == "overview":
+        return "Paper"
+    second = wildcards.notebook in arith_notebooks(wildcards.scale)
+    return "Second study" if second else "First study"
+
+
+def page_labels(wildcards):
+    """Return what the report calls a notebook: its first heading."""
+    source = (ROOT / f"paper/notebooks/{wildcards.notebook}.py").read_text()
+    return {"page": source.split("# # ", 1)[1].splitlines()[0]}
 
 
 def facts(wildcards):

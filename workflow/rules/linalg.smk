@@ -11,8 +11,6 @@ rule linalg_testset:
         TESTSET,
     log:
         f"logs/{TESTSETS}/{{law}}/n{{n}}/testset.log",
-    benchmark:
-        local(f"logs/{TESTSETS}/{{law}}/n{{n}}/linalg_testset.tsv")
     wildcard_constraints:
         scale=TRAINED,
     localrule: True
@@ -31,8 +29,6 @@ rule linalg_train:
         run=f"{MODEL}/run.json",
     log:
         f"logs/{MODEL}/train.log",
-    benchmark:
-        local(f"logs/{MODEL}/linalg_train.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: hours
@@ -65,8 +61,6 @@ rule linalg_predict:
         f"{MODEL}/predictions.npz",
     log:
         f"logs/{MODEL}/predict.log",
-    benchmark:
-        local(f"logs/{MODEL}/linalg_predict.tsv")
     wildcard_constraints:
         scale=TRAINED,
     priority: 5
@@ -96,8 +90,6 @@ rule linalg_score:
         examples=f"{MODEL}/examples.npz",
     log:
         f"logs/{MODEL}/score.log",
-    benchmark:
-        local(f"logs/{MODEL}/linalg_score.tsv")
     wildcard_constraints:
         scale=TRAINED,
     conda:
@@ -125,8 +117,6 @@ rule linalg_failures:
         roc=f"{MODEL}/roc.csv",
     log:
         f"logs/{MODEL}/failures.log",
-    benchmark:
-        local(f"logs/{MODEL}/linalg_failures.tsv")
     wildcard_constraints:
         scale=TRAINED,
         task=catalog.alternation(CATALOG.tasks_with_properties),
@@ -149,11 +139,9 @@ rule linalg_conditions:
             *("linalg/laws", "studies/linalg/conditions", "studies/linalg/data"),
         ),
     output:
-        f"{TABLES}/condition_numbers.csv",
+        reported(f"{TABLES}/condition_numbers.csv"),
     log:
         f"logs/{TABLES}/condition_numbers.log",
-    benchmark:
-        local(f"logs/{TABLES}/condition_numbers.linalg_conditions.tsv")
     conda:
         "../../envs/python.yaml"
     params:
@@ -167,11 +155,9 @@ rule linalg_ceilings:
     input:
         code=code(*WITHOUT_NETWORK),
     output:
-        f"{TABLES}/ceilings.csv",
+        reported(f"{TABLES}/ceilings.csv"),
     log:
         f"logs/{TABLES}/ceilings.log",
-    benchmark:
-        local(f"logs/{TABLES}/ceilings.linalg_ceilings.tsv")
     conda:
         "../../envs/python.yaml"
     params:
@@ -188,11 +174,9 @@ rule linalg_evidence:
             "studies/linalg/conditions",
         ),
     output:
-        f"{TABLES}/evidence.csv",
+        reported(f"{TABLES}/evidence.csv"),
     log:
         f"logs/{TABLES}/evidence.log",
-    benchmark:
-        local(f"logs/{TABLES}/evidence.linalg_evidence.tsv")
     conda:
         "../../envs/python.yaml"
     params:

@@ -1,4 +1,4 @@
-# What a person reads: tidy tables, LaTeX, figures, the PDF and the report.
+# What a person reads: tidy tables, LaTeX, notebooks with their figures, the PDF.
 
 
 rule paper_facts:
@@ -21,11 +21,9 @@ rule paper_table:
         published=PUBLISHED,
         code=code("paper/tables", "paper/absent"),
     output:
-        paths.TABLE,
+        reported(f"{TABLES}/{{kind}}_{{task}}_n{{n}}.csv"),
     log:
         f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.log",
-    benchmark:
-        local(f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.paper_table.tsv")
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -45,11 +43,9 @@ rule paper_runs:
         published=PUBLISHED,
         code=code("paper/tables"),
     output:
-        f"{TABLES}/runs.csv",
+        reported(f"{TABLES}/runs.csv"),
     log:
         f"logs/{TABLES}/runs.log",
-    benchmark:
-        local(f"logs/{TABLES}/runs.paper_runs.tsv")
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -72,8 +68,6 @@ rule paper_latex:
         f"{TABLES}/{{content}}.tex",
     log:
         f"logs/{TABLES}/{{content}}.tex.log",
-    benchmark:
-        local(f"logs/{TABLES}/{{content}}.tex.paper_latex.tsv")
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -97,8 +91,6 @@ rule paper_numbers:
         f"{TABLES}/numbers.tex",
     log:
         f"logs/{TABLES}/numbers.log",
-    benchmark:
-        local(f"logs/{TABLES}/numbers.paper_numbers.tsv")
     localrule: True
     conda:
         "../../envs/python.yaml"
@@ -109,129 +101,82 @@ rule paper_numbers:
         " --published {input.published} --errata {input.errata} --tables {input.tables} > {log} 2>&1"
 
 
-# A rule for each notebook and scale: which figures there are depends on the scale, and
-# Snakemake takes no function for an output.
-for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
-
-    rule:
-        name:
-            f"paper_{notebook}_{scale}"
-        input:
-            **notebook_inputs(scale)[notebook],
-            notebook=local(f"paper/notebooks/{notebook}.py"),
-            code=code(
-                *("linalg/verifiers", "paper/arith_figures", "paper/arith_pivots"),
-                *("paper/circuit_figures", "paper/circuits", "paper/figures"),
-                *("paper/failure_figures", "paper/naming", "paper/notebooks"),
-                *("paper/quanta", "paper/views", "studies/comparisons"),
-                "studies/findings",
-            ),
-        output:
-            notebook=f"results/{scale}/notebooks/{notebook}.ipynb",
-            html=f"results/{scale}/notebooks/{notebook}.html",
-            figures=expand(
-                "results/{scale}/figures/{figure}.{kind}",
-                scale=scale,
-                figure=notebook_figures(scale)[notebook],
-                kind=["pdf", "svg"],
-            ),
-        log:
-            run=f"logs/results/{scale}/notebooks/{notebook}.log",
-            # Not for a storage: only a notebook that fails leaves it.
-            notebook=local(f"logs/results/{scale}/notebooks/{notebook}.ipynb"),
-        benchmark:
-            local(f"logs/results/{scale}/notebooks/{notebook}.paper_notebook.tsv")
-        localrule: True
-        conda:
-            "../../envs/python.yaml"
-        params:
-            parameters=notebook_parameters,
-        shell:
-            "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
-            " --kept {log.notebook} --parameters {params.parameters} > {log.run} 2>&1"
-
-
-rule paper_tex:
     output:
-        local(PRIVATE_TEX),
+        f"{TABLES}/facts.json",
     log:
-        "logs/tex.log",
-    priority: 100
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
-    shell:
-        "python -m mathprobe tex > {log} 2>&1"
-
-
-rule paper_pdf:
-    input:
-        paper=local(["paper/main.tex", "paper/mathprobe.sty", "paper/references.bib"]),
-        sections=local(sorted(Path("paper/sections").glob("*.tex"))),
-        tables=expand(f"{TABLES}/{{content}}.tex", content=CONTENTS, allow_missing=True),
-        numbers=f"{TABLES}/numbers.tex",
-        figures=figures("pdf"),
-        engine=tex_engine,
-    output:
-        "results/{scale}/paper.pdf",
-    log:
-        "logs/results/{scale}/paper.log",
-    benchmark:
-        local("logs/results/{scale}/paper.paper_pdf.tsv")
-    localrule: True
-    conda:
-        "../../envs/tex.yaml"
-    shell:
-        "python -m mathprobe typeset {input.paper[0]} {output}"
-        " --parts {input.tables} {input.numbers} {input.figures} > {log} 2>&1"
-
-
-rule paper_costs:
-    input:
-        models=trained_runs,
-        # So that their times are there.
-        tables=all_tables,
-        notebooks=notebook_pages,
-    output:
-        rules=f"{TABLES}/costs.csv",
-        trainings=f"{TABLES}/trainings.csv",
-    log:
-        f"logs/{TABLES}/costs.log",
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
-    params:
-        folders=folders_read,
-        logs="logs/results/{scale}",
-        rate=assumed_rate,
-    shell:
-        "python -m mathprobe costs --logs {params.logs} --models {params.folders}"
-        " --flops-per-second {params.rate}"
-        " --rules {output.rules} --trainings {output.trainings} > {log} 2>&1"
-
-
-rule paper_report:
-    input:
-        tables=all_tables,
-        costs=expand(f"{TABLES}/{{table}}.csv", table=COSTS, allow_missing=True),
-        figures=figures("svg"),
-        notebooks=notebook_pages,
-        circuits=circuit_pages,
-        published=PUBLISHED,
-        errata=ERRATA,
-        template=local("paper/templates/report.html.j2"),
-        code=code("paper/report", "paper/figures"),
-    output:
-        "results/{scale}/report.html",
-    log:
-        "logs/results/{scale}/report.log",
+        f"logs/{TABLES}/facts.log",
     localrule: True
     conda:
         "../../envs/python.yaml"
     params:
         facts=facts,
     shell:
-        "python -m mathprobe report {output} --facts {params.facts:q}"
-        " --template {input.template} --published {input.published} --errata {input.errata}"
-        " --tables {input.tables} {input.costs} --figures {input.figures}"
-        " --notebooks {input.notebooks} --circuits {input.circuits} > {log} 2>&1"
+        "printf '%s' {params.facts:q} > {output} 2> {log}"
+
+
+rule paper_notebook:
+    input:
+        unpack(notebook_inputs),
+        notebook=local("paper/notebooks/{notebook}.py"),
+        template=local("paper/templates/notebook.html.j2"),
+        code=code(
+            *("linalg/verifiers", "paper/arith_figures", "paper/circuit_figures"),
+            *("paper/circuit_notebooks", "paper/circuits", "paper/figures"),
+            *("paper/failure_figures", "paper/naming", "paper/notebooks"),
+            *("paper/quanta", "paper/views", "studies/comparisons"),
+            "studies/findings",
+        ),
+    output:
+        notebook="results/{scale}/notebooks/{notebook}.ipynb",
+        html=report(
+            "results/{scale}/notebooks/{notebook}.html",
+            caption="../report/page.rst",
+            category=study,
+            subcategory="Pages",
+            labels=page_labels,
+        ),
+        figures=report(
+            directory("results/{scale}/figures/{notebook}"),
+            patterns=["{figure}.svg", "{figure}.csv"],
+            caption="../report/figure.rst",
+            category=study,
+            subcategory="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        run="logs/results/{scale}/notebooks/{notebook}.log",
+        # Not for a storage: only a notebook that fails leaves it.
+        notebook=local("logs/results/{scale}/notebooks/{notebook}.ipynb"),
+    localrule: True
+    conda:
+        "../../envs/python.yaml"
+    params:
+        parameters=notebook_parameters,
+    shell:
+        "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
+        " --template {input.template} --kept {log.notebook}"
+        " --parameters {params.parameters:q} > {log.run} 2>&1"
+
+
+rule paper_pdf:
+    input:
+        paper=local(["paper/main.tex", "paper/mathprobe.sty", "paper/references.bib"]),
+        sections=local([f"paper/sections/{name}" for name in SECTIONS]),
+        tables=expand(f"{TABLES}/{{content}}.tex", content=CONTENTS, allow_missing=True),
+        numbers=f"{TABLES}/numbers.tex",
+        figures=figure_folders,
+    output:
+        report(
+            "results/{scale}/paper.pdf",
+            caption="../report/paper.rst",
+            category="Paper",
+            labels={"page": "The paper (PDF)"},
+        ),
+    log:
+        "logs/results/{scale}/paper.log",
+    localrule: True
+    conda:
+        "../../envs/tex.yaml"
+    shell:
+        "python -m mathprobe typeset {input.paper[0]} {output}"
+        " --parts {input.tables} {input.numbers} {input.figures} > {log} 2>&1"

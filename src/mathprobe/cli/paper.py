@@ -1,4 +1,4 @@
-"""The paper's commands: tables, LaTeX, notebooks, the report, the PDF."""
+"""The paper's commands: tables, LaTeX, notebooks, the PDF."""
 
 from __future__ import annotations
 
@@ -95,10 +95,6 @@ def _read_tables(paths: list[Path]) -> dict[str, list[dict[str, Any]]]:
     return {path.stem: tables.read(path) for path in paths}
 
 
-def _by_stem(paths: list[Path]) -> dict[str, Path]:
-    return {path.stem: path for path in paths}
-
-
 def _latex(parser: Parser) -> None:
     parser.add_argument("template", type=Path)
     _with_facts(parser)
@@ -126,15 +122,9 @@ def _notebook(parser: Parser) -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("notebook", type=Path)
     parser.add_argument("html", type=Path)
+    parser.add_argument("--template", type=Path, required=True, help="of the page")
     parser.add_argument("--kept", type=Path, required=True, help="of a failed run")
-    parser.add_argument("--parameters", nargs="+", required=True, metavar="NAME=VALUE")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"--parameters: {text!r} is not NAME=VALUE")
-    return name, value
+    parser.add_argument("--parameters", required=True, help="a JSON object")
 
 
 @command(_notebook)
@@ -142,29 +132,13 @@ def notebook(args: Arguments) -> None:
     """Execute a notebook; it writes its own figures."""
     from mathprobe.paper import notebooks
 
-    parameters = dict(map(_pair, args.parameters))
-    executed = notebooks.execute(args.source, parameters, args.kept)
+    try:
+        parameters = dict(json.loads(args.parameters))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"--parameters: not a JSON object ({error})") from error
+    executed = notebooks.execute(args.source, args.template, parameters, args.kept)
     files.write_text(args.notebook, executed.ipynb)
     files.write_text(args.html, executed.html)
-
-
-def _report(parser: Parser) -> None:
-    _with_facts(parser)
-    parser.add_argument("--template", type=Path, required=True)
-    for parts in ("--figures", "--notebooks"):
-        parser.add_argument(parts, type=Path, nargs="+", required=True)
-    parser.add_argument("--circuits", type=Path, nargs="*", default=[], help="pages")
-
-
-@command(_report)
-def report(args: Arguments) -> None:
-    """Gather tables, figures and notebooks into one HTML page."""
-    from mathprobe.paper import report
-
-    parts = (_by_stem(paths) for paths in (args.tables, args.figures, args.notebooks))
-    circuits = [page.parent.parent.name for page in args.circuits]
-    page = report.build(args.template, *parts, _facts(args), circuits)
-    files.write_text(args.out, page)
 
 
 @command(lambda parser: None)
@@ -186,15 +160,16 @@ def _typeset(parser: Parser) -> None:
 
 @command(_typeset)
 def typeset(args: Arguments) -> None:
-    """Typeset the paper with the tables, numbers and figures of a scale."""
+    """Typeset the paper with the tables, numbers and folders of figures of a scale."""
     from mathprobe.paper import tex
 
-    engine = tex.find()
+    engine = tex.provide()
     if not engine.usable:
         raise InputError(f"no TeX\n{tex.skipped_box(engine.note)}")
     with tempfile.TemporaryDirectory() as build:
         for part in args.parts:
             copied = Path(build) / part.parent.name / part.name
             copied.parent.mkdir(exist_ok=True)
-            shutil.copyfile(part, copied)
+            copy = shutil.copytree if part.is_dir() else shutil.copyfile
+            copy(part, copied)
         files.write_bytes(args.out, tex.typeset(args.source, Path(build), engine))

@@ -88,27 +88,6 @@ def plan(args: Arguments) -> None:
     print(plan.text(costs, rate))
 
 
-def _costs(parser: Parser) -> None:
-    parser.add_argument("--logs", type=Path, required=True, help="logs/results/{scale}")
-    parser.add_argument("--models", type=Path, nargs="*", required=True, help="folders")
-    parser.add_argument("--flops-per-second", type=float, required=True, help="assumed")
-    for table in ("--rules", "--trainings"):
-        parser.add_argument(table, type=Path, required=True)
-
-
-@command(_costs)
-def costs(args: Arguments) -> None:
-    """Say what every rule took, and every training beside what was foreseen."""
-    from mathprobe import costs
-
-    rows = {
-        "rules": costs.rules(args.logs),
-        "trainings": costs.trainings(args.models, args.flops_per_second),
-    }
-    for table, columns in costs.COLUMNS.items():
-        files.write_csv(getattr(args, table), rows[table], columns)
-
-
 def _record(parser: Parser) -> None:
     parser.add_argument("results", type=Path, help="results/{scale}")
     parser.add_argument("--record", type=Path, default=Path("paper/record"))

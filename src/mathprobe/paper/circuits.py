@@ -75,9 +75,9 @@ class Page(NamedTuple):
     stem: str
 
     @classmethod
-    def read(cls, nodes: str, folder: str, name: str) -> Page:
+    def read(cls, nodes: Sequence[str], folder: str, name: str) -> Page:
         """Read maps from the paths of their nodes; print how much of each matters."""
-        models = [Circuit.read(Path(path)) for path in nodes.split()]
+        models = [Circuit.read(Path(path)) for path in nodes]
         for model in models:
             heads = sum(node.kind == HEAD for node in model.facts.nodes)
             others = len(model.facts.nodes) - heads

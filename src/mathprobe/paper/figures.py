@@ -85,11 +85,11 @@ def label(law: str, published: Mapping[str, Any]) -> str:
     return Labels(published.get("labels", {}))[law]
 
 
-def read(paths: str, kind: str) -> dict[Entry, pd.DataFrame]:
-    """Read tables of a kind, whose paths stand in one text, by what they show."""
+def read(paths: Iterable[str], kind: str) -> dict[Entry, pd.DataFrame]:
+    """Read tables of a kind; return them by what they show."""
     return {
         entry(path.stem, [kind]): pd.read_csv(path, dtype={"recipe": "string"})
-        for path in map(Path, paths.split())
+        for path in map(Path, paths)
     }
 
 

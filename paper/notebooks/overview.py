@@ -1,0 +1,202 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What was run, and what came out?
+#
+# The findings of both studies in one table, then what every other page rests on: the
+# settings beside those of the paper, checks that need no network, points where a paper
+# and its code disagree, and where and for how long the models were trained.
+
+# %% tags=["parameters"]
+facts = "results/demo/tables/facts.json"
+ood = ["results/demo/tables/ood_eigenvalues_n2.csv"]
+verifiers = ["results/demo/tables/verifiers_inverse_n2.csv"]
+accuracy = "results/demo/tables/arith_accuracy.csv"
+claims = "results/demo/tables/arith_claims.csv"
+conditions = "results/demo/tables/condition_numbers.csv"
+ceilings = "results/demo/tables/ceilings.csv"
+errata = ["paper/published/errata.yaml", "paper/published/arith_errata.yaml"]
+evidence = ["results/demo/tables/evidence.csv", "results/demo/tables/arith_evidence.csv"]
+runs = "results/demo/tables/runs.csv"
+figures = "results/demo/figures/overview"
+
+# %%
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from IPython.display import Markdown, display
+
+from mathprobe import files
+from mathprobe.paper import circuits, failure_figures
+from mathprobe.paper import figures as draw
+from mathprobe.paper.naming import group
+
+facts = json.loads(Path(facts).read_text())
+setting = "the setting" if facts["full"] else "not the setting"
+print(f"scale {facts['scale']}: {setting} of the first paper")
+
+# %% [markdown]
+# ## Findings
+#
+# Means over the cells or models of this run, beside the mean of the published values of
+# the same cells or models. A dash: nothing is printed for this task, size and model.
+
+# %%
+findings = []
+
+
+def find(what, rows, here, there="published", show="{:.1%}"):
+    """Add a finding: the mean of a column of this run beside a published column."""
+    means = [rows[column].mean() if column else None for column in (here, there)]
+    texts = ["–" if pd.isna(mean) else show.format(mean) for mean in means]
+    findings.append(dict(zip(("finding", "here", "published"), (what, *texts))))
+
+
+entry, scores = next(iter(draw.read(ood, "ood").items()))
+side = [scores[column].map(group) for column in ("train", "test")]
+home = scores["train"] == scores["test"]
+of = f"Accuracy, {entry.question}"
+find(f"{of}: in distribution", scores[home], "accuracy")
+for train, test in (("symmetric", "positive"), ("positive", "symmetric")):
+    block = scores[(side[0] == train) & (side[1] == test)]
+    find(f"{of}: from {train} to {test} distributions", block, "accuracy")
+find(f"{of}: oracle", scores, "oracle", there=None)
+rules = failure_figures.tidy(map(Path, verifiers))
+rules = rules[rules["chosen_by"] == "paper"]
+names = {"successes_below": "right answers believed", "failures_above": "wrong ones doubted"}
+for (task, n, name), rows in rules.groupby(["task", "n", "statistic"], sort=False):
+    if name in names:
+        what = f"Rule of the paper, {task.replace('_', ' ')}, n = {n}: {names[name]}"
+        find(what, rows, "value")
+counted = pd.read_csv(accuracy)
+for operation, rows in counted[counted["class"] == "all"].groupby("operation"):
+    what = f"Wrong answers of decoders to a million {operation}s"
+    find(what, rows, "per_million", show="{:,.0f}")
+held = circuits.held(pd.read_csv(claims))
+if len(held):
+    shares = held.assign(held=held["hold"] / held["clauses"])
+    what = "Clauses of the published algorithms that hold in the decoders"
+    find(what, shares, "held", there=None)
+
+table = pd.DataFrame(findings)
+files.write_text(Path(figures) / "findings.csv", table.to_csv(index=False))
+wrapped = {"white-space": "normal"}
+table.style.hide(axis="index").set_properties(subset=["finding"], **wrapped)
+
+# %% [markdown]
+# ## Settings
+#
+# Of the models of the first table, beside the paper's. Bold: other than the paper's.
+
+
+# %%
+def settings(study):
+    """Name the settings of the first table's models."""
+    entry = study["tables"]["out_of_distribution"][0]
+    recipe = study["recipes"][entry["recipe"]]
+    schedule = recipe["schedule"]
+    stack = "{layers} layers, width {width}, {heads} heads".format_map
+    tokens = "{encoding}, {digits} digits".format_map
+    return {
+        "task": entry["task"],
+        "n": str(entry["n"]),
+        "seeds": str(recipe["seeds"]),
+        "training examples": f"{schedule['examples']:,}",
+        "batch": f"{schedule['batch']:,}",
+        "learning rate": f"{schedule['learning_rate']:g} to {schedule['final_learning_rate']:g}",
+        "warm-up updates": f"{schedule['warmup_updates']:,}",
+        **{name: stack(recipe[name]) for name in ("encoder", "decoder")},
+        **{name: tokens(recipe[name]) for name in ("input", "output")},
+        "test examples per distribution": f"{study['tests']['examples']:,}",
+    }
+
+
+def bold(row):
+    """Mark a setting that is not the paper's."""
+    return ["font-weight: bold" if row["here"] != row["paper"] else ""] * len(row)
+
+
+both = {"here": settings(facts["study"]), "paper": settings(facts["reference"])}
+pd.DataFrame(both).style.apply(bold, axis="columns")
+
+# %% [markdown]
+# ## Condition numbers
+#
+# Of random matrices of each distribution, at the paper's size, without any network. Median
+# and quantiles, with 95 % intervals, beside Table 4 of the paper; and how many matrices
+# were drawn again because their inverse fails.
+
+# %%
+values = ["published", "value", "low", "high"]
+quantiles = pd.read_csv(conditions)
+quantiles = quantiles.set_index(["law", "n", "matrices", "rejected", "quantile"])[values]
+quantiles = quantiles.unstack(sort=False)
+quantiles = quantiles.swaplevel(axis="columns").sort_index(axis="columns", level=0, sort_remaining=False)
+quantiles.style.format("{:,.1f}", na_rep="–").format_index("{:g}", level=0, axis="columns")
+
+# %% [markdown]
+# ## Oracle accuracy
+#
+# The share of the paper's questions that the oracle, the exact solver behind the same
+# tokens, answers right at the paper's full size, with 95 % intervals; then the accuracy
+# of the labels of the training. No model can be expected to do better.
+
+# %%
+limits = pd.read_csv(ceilings)
+limits["encodings"] = limits["input"] + " to " + limits["output"]
+for name, prefix in {"oracle": "", "label": "label_"}.items():
+    ends = [limits[name], limits[f"{prefix}low"], limits[f"{prefix}high"]]
+    limits[name] = ["{:.1%} ({:.1%}–{:.1%})".format(*row) for row in zip(*ends)]
+limits = limits.set_index(["task", "n", "encodings", "test", "tolerance"])
+shown = limits[["oracle", "label"]].unstack(sort=False)
+shown.style.format_index("{:g}", level=1, axis="columns")
+
+# %% [markdown]
+# ## Where papers, code and notebooks disagree
+#
+# And what they leave open, what is done here, and what arithmetic on printed numbers or
+# samples without a network can say of it: as printed, and computed with a 95 % interval.
+
+# %%
+computed = pd.concat([pd.read_csv(path) for path in evidence], ignore_index=True)
+prose = {"white-space": "normal", "text-align": "left", "vertical-align": "top"}
+for path in errata:
+    for part, points in yaml.safe_load(Path(path).read_text()).items():
+        rows = pd.DataFrame(points.values())
+        columns = ["title", "place", "text", "code", "changes", "here", "setting"]
+        shown = rows.reindex(columns=columns).dropna(axis="columns", how="all").fillna("–")
+        styled = shown.style.hide(axis="index").set_properties(**prose)
+        display(Markdown(f"**{part.replace('_', ' ')}**"), styled)
+        if "evidence" in rows:
+            pairs = rows[["title", "evidence"]].explode("evidence")
+            found = pairs.merge(computed).drop(columns="evidence")
+            numbers = dict.fromkeys(["printed", "value", "low", "high"], "{:.4g}")
+            display(found.style.hide(axis="index").format(numbers, na_rep="–"))
+
+# %% [markdown]
+# ## What was trained where
+#
+# Training time counts every attempt whose state was saved, but no waiting. How long each
+# rule took is shown by the report under *Statistics*.
+
+# %%
+trained = pd.read_csv(runs, dtype={"revision": str})
+hours = trained["seconds"].sum() / 3600
+print(f"{len(trained)} models, {hours:.2f} hours, {trained['examples'].sum():,.0f} examples")
+trained["revision"] = trained["revision"].str[:8]
+trained = trained.drop(columns=["law", "n", "recipe"]).dropna(axis="columns", how="all")
+counts = dict.fromkeys({"seconds", "examples_per_second", "joules"} & set(trained), "{:,.0f}")
+counts |= dict.fromkeys({"examples", "parameters"} & set(trained), "{:,.0f}")
+trained.style.format(counts, na_rep="–").hide(axis="index")
