@@ -16,7 +16,6 @@ import yaml
 from made_up import CATALOG
 
 from mathprobe import cli, estimates
-from workflow import Workflow
 from workflow import PROJECT, Workflow
 from workflow import TEX as PRIVATE_TEX
 
