@@ -65,5 +65,5 @@ def test_questions_come_back_from_json():
     shares = {"addition": 0.34, "subtraction": 0.66}
     questions = Questions(6, shares, "batches", Enrichment(0.4, 0.4, 0.01))
     assert Questions.parse(questions.json()) == questions
-    with pytest.raises(InputError, match="Questions.enrichment: equal is missing"):
+    with pytest.raises(InputError, match=r"Questions\.enrichment: equal is missing"):
         Questions.of(questions.plain() | {"enrichment": {"batches": 1, "nines": 1}})

@@ -1,6 +1,6 @@
 # The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
 wildcard_constraints:
-    model=catalog.alternation(CATALOG.arith_models),
+    model=paths.part("model", NAMES),
 
 
 rule arith_train:
@@ -189,7 +189,9 @@ rule arith_reuse:
     benchmark:
         local(f"logs/{ARITH}/arith_reuse.tsv")
     wildcard_constraints:
-        model=catalog.alternation(CATALOG.arith_children),
+        model=catalog.alternation(
+            name for name, row in CATALOG.decoders.items() if row.parent
+        ),
     localrule: True
     conda:
         "../../envs/python.yaml"

@@ -130,7 +130,7 @@ rule linalg_failures:
         local(f"logs/{MODEL}/linalg_failures.tsv")
     wildcard_constraints:
         scale=TRAINED,
-        task=catalog.alternation(CATALOG.tasks_with_properties),
+        task=catalog.alternation(PROPERTIES),
     conda:
         "../../envs/python.yaml"
     params:
