@@ -236,7 +236,7 @@ BAD = {
     "linalg.recipes.base.encoder.heads": (7, "width 512 is not a multiple of 7 heads"),
     "linalg.recipes.base.query": (
         "both",
-        "query: 'both' is not one of 'attended'",
+        "query: 'both' is not one of 'input', 'at",
     ),
     "linalg.recipes.base.curve.tests": (
         ["cauchy"],

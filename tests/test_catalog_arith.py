@@ -70,7 +70,7 @@ def test_every_name_is_that_of_its_row(books):
     for scale in books.scales:
         rows = books.arith(scale).rows
         assert all(books.arith(scale).model(name).name == name for name in rows)
-        assert set(rows) <= set(books.arith_models)
+        assert set(rows) <= set(books.decoders)
 
 
 def test_a_specification_holds_its_parents_own(paper):

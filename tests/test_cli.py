@@ -1,5 +1,7 @@
+import csv
 import itertools
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +132,31 @@ def test_tables_are_made_from_folders(trained, tmp_path, kind):
     out = tmp_path / "table.csv"
     run("table", kind, out, "--published", PUBLISHED, "--models", trained)
     assert len(out.read_text().splitlines()) > 1
+
+
+def test_every_model_is_counted_to_the_accuracies_that_its_entries_name(
+    trained, tmp_path
+):
+    """Two entries of a task and size, of which one is of no model that is there."""
+    out, half = tmp_path / "table.csv", tmp_path / "half"
+    shutil.copytree(trained, half)
+    model = "eigenvalues/laplace/n2"
+    targets = [f"{model}/base=0.1", f"{model}/half=0.2", f"{model}/half=0.1"]
+    run(
+        *("table", "learning_speed", out, "--published", PUBLISHED),
+        *("--models", trained, half, "--targets", *targets),
+        "eigenvalues/laplace/n5/p1000=0.3",
+        *("--absent", "eigenvalues/laplace/n5/p1000"),
+    )
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    found = {(row["recipe"], float(row["target"])) for row in rows}
+    assert found == {("base", 0.1), ("half", 0.2), ("half", 0.1), ("p1000", 0.3)}
+
+
+def test_a_target_without_a_model_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run("table", "learning_speed", tmp_path / "t", "--targets", "0.99")
+    assert "invalid _target value: '0.99'" in capsys.readouterr().err
 
 
 def test_condition_numbers_stand_beside_the_published_ones(tmp_path):

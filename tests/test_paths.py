@@ -30,7 +30,7 @@ def test_every_shown_model_and_test_set_comes_back_from_its_path(books, known):
 
 
 def test_every_decoder_comes_back_from_its_path(books, known):
-    for name in books.arith_models:
+    for name in books.decoders:
         path = paths.ARITH.format(scale="paper", model=name) + "/facts/nodes.csv"
         found = {"scale": "paper", "model": name, "file": "facts/nodes.csv"}
         assert paths.parse(path, known) == (f"{paths.ARITH}/{{file}}", found)

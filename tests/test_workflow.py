@@ -202,9 +202,8 @@ def test_trainings_ask_for_their_time_up_to_the_limit(on_the_cluster, profile):
 
 def test_retries_carry_the_longest_training_over_the_limit(profile):
     train = CATALOG.compute("paper").train
-    most = max(
-        estimates.operations(CATALOG.model("paper", **m)) for m in MODELS["paper"]
-    )
+    models = [CATALOG.model("paper", **name) for name in MODELS["paper"]]
+    most = max(map(estimates.operations, models))
     minutes = train.margin * most / train.flops_per_second / 60
     resubmissions = math.ceil(minutes / profile["resources"]["runtime"]) - 1
     assert resubmissions >= 1

@@ -61,13 +61,13 @@ def _parts(pattern: str) -> list[str]:
 
 def _regex(pattern: str, known: Known) -> str:
     return "".join(
-        re.escape(text) + (f"(?P<{name}>{_part(name, known)})" if name else "")
+        re.escape(text) + (f"(?P<{name}>{part(name, known)})" if name else "")
         for text, name, _, _ in Formatter().parse(pattern)
     )
 
 
-def _part(name: str, known: Known) -> str:
-    """Return the regular expression of a part."""
+def part(name: str, known: Known) -> str:
+    """Return the regular expression of a part, as Snakemake's wildcards take it."""
     if name == "file":
         return ".+"
     if name == "n":
@@ -81,7 +81,7 @@ def _fault(steps: list[str], known: Known) -> str:
     patterns = [pattern.split("/") for pattern in PATTERNS]
     for place, step in enumerate(steps):
         wanted = [pattern[place] for pattern in patterns if place < len(pattern)]
-        fitting = [part for part in wanted if re.fullmatch(_regex(part, known), step)]
+        fitting = [one for one in wanted if re.fullmatch(_regex(one, known), step)]
         if not fitting:
             return _misspelt(step, dict.fromkeys(wanted), known)
         patterns = [
@@ -110,5 +110,5 @@ def _names(pattern: str, step: str, known: Known) -> Iterator[str]:
     size = re.search(rf"_n({SIZE})", step)
     choices = {**known, "n": [size[1] if size else "5"]}
     parts = _parts(pattern)
-    for names in product(*(choices.get(part, ()) for part in parts)):
+    for names in product(*(choices.get(one, ()) for one in parts)):
         yield pattern.format(**dict(zip(parts, names, strict=True)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from mathprobe.errors import InputError
+from mathprobe.errors import InputError, unknown
 
 Entry = TypeVar("Entry")
 
@@ -40,8 +40,7 @@ class Registry(Mapping[str, Entry]):
 
     def __getitem__(self, name: str) -> Entry:
         if name not in self._entries:
-            known = ", ".join(self._entries)
-            raise UnknownName(f"unknown {self.kind} {name!r}; known names are {known}")
+            raise UnknownName(unknown(self.kind, name, self._entries))
         return self._entries[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -6,23 +6,18 @@ its place, the value and what is allowed there.
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from collections.abc import Callable
-from functools import reduce
-from operator import getitem
+from collections.abc import Iterator
 from reprlib import repr as shortened
-from typing import Any, Self
+from types import UnionType
+from typing import Annotated, Any, Self, Union, get_args, get_origin
 
 import msgspec
-from msgspec import inspect
+from msgspec import structs
 
 from mathprobe.errors import InputError, unknown
 
-STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")  # of a path, as in `$.tables[0].n`
-ANY_KEY = "..."  # what msgspec writes for the key of a mapping
-PLACE = " - at "  # between its message and the path
 FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`")
 EXPECTED = re.compile(r"Expected `(.+?)`(.*?)(, got `.*`)?")
 TYPES = {  # as a person names them
@@ -86,89 +81,51 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def convert(values: Any, kind: Any, place: str, strict: bool = True) -> Any:
     """Convert plain values to a type; without `strict`, text to numbers too.
 
-    Raises InputError that begins with `place`, the name of the values.
+    Raises InputError that begins with `place`, the name of the values, and goes on to
+    the innermost value that does not fit.
     """
-
-    def check(tried: Any) -> Any:
-        return msgspec.convert(tried, kind, strict=strict)
-
     try:
-        return check(values)
+        return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
-        text = str(error)
-    keys = _keys(text, values, check)
-    where = ".".join([place, *map(str, keys)])
-    wanted = _bare(reduce(_inside, keys, inspect.type_info(kind)))
-    raise InputError(f"{where}: {_fault(text, reduce(getitem, keys, values), wanted)}")
+        message = str(error).partition(" - at ")[0]
+    for key, inner in _inside(values, kind):
+        convert(values[key], inner, f"{place}.{key}", strict)
+    raise InputError(f"{place}: {_fault(message, values, _bare(kind))}")
 
 
-def _keys(text: str, values: Any, check: Callable[[Any], Any]) -> list[str | int]:
-    """Return the keys on the path in a message; that of a mapping fails by itself."""
-    keys: list[str | int] = []
-    inner = whole = copy.deepcopy(values)
-    for name, item in STEP.findall(text.partition(PLACE)[2]):
-        if item == ANY_KEY:
-            keys.append(_failing(inner, lambda: _message(check, whole) == text))
-        else:
-            keys.append(name or int(item))
-        inner = inner[keys[-1]]
-    return keys
+def _bare(kind: Any) -> Any:
+    """Return a type without its bounds and description, and without null."""
+    alternatives = get_origin(kind) in (Annotated, Union, UnionType)
+    return _bare(get_args(kind)[0]) if alternatives else kind
 
 
-def _failing(mapping: dict[str, Any], fails: Callable[[], bool]) -> str:
-    """Return the key that fails alone, and leave only that one."""
-    entries = dict(mapping)
-    for key, value in entries.items():
-        mapping.clear()
-        mapping[key] = value
-        if fails():
-            return key
-    raise AssertionError(f"none of {list(entries)} fails alone")
+def _inside(values: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the keys of what values consist of, with the types."""
+    kind = _bare(kind)
+    if isinstance(values, dict) and hasattr(kind, "__struct_fields__"):
+        types = {field.name: field.type for field in structs.fields(kind)}
+        yield from ((key, types[key]) for key in values if key in types)
+    elif isinstance(values, dict) and get_origin(kind) is dict:
+        yield from dict.fromkeys(values, get_args(kind)[1]).items()
+    elif isinstance(values, list) and get_origin(kind) is list:
+        yield from ((place, get_args(kind)[0]) for place in range(len(values)))
 
 
-def _message(check: Callable[[Any], Any], values: Any) -> str:
-    try:
-        check(values)
-    except msgspec.ValidationError as error:
-        return str(error)
-    return ""
-
-
-def _bare(kind: inspect.Type) -> Any:
-    """Return a type without its description, and without null."""
-    if isinstance(kind, inspect.Metadata):
-        return _bare(kind.type)
-    if isinstance(kind, inspect.UnionType):
-        return _bare(kind.types[0])
-    return kind
-
-
-def _inside(kind: inspect.Type, key: str | int) -> inspect.Type:
-    """Return the type of what stands under a key."""
-    match _bare(kind):
-        case inspect.StructType(fields=fields):
-            return next(field.type for field in fields if field.name == key)
-        case inspect.DictType(value_type=inner) | inspect.ListType(item_type=inner):
-            return inner
-    raise AssertionError(f"{kind} has no {key!r}")
-
-
-def _fault(text: str, value: Any, wanted: Any) -> str:
-    """Return what is wrong with a value, and what is allowed."""
-    message, _, path = text.partition(PLACE)
+def _fault(message: str, value: Any, kind: Any) -> str:
+    """Return in a person's words what is wrong with a value, and what is allowed."""
     if found := FIELD.fullmatch(message):
-        names = [field.name for field in wanted.fields]
+        names = kind.__struct_fields__
         if found[1] == "contains unknown":
             return unknown("key", found[2], names)
         return f"{found[2]} is missing; keys are {', '.join(names)}"
-    if path.startswith("`key`"):
-        return "all keys must be text"
     if message.startswith("Invalid enum value"):
-        allowed = ", ".join(map(repr, wanted.values))
+        allowed = ", ".join(map(repr, get_args(kind)))
         return f"{value!r} is not one of {allowed}"
     if found := EXPECTED.fullmatch(message):
+        if found[1] == "str" and isinstance(value, dict):
+            return "all keys must be text"
         kinds = " or ".join(TYPES.get(name, name) for name in found[1].split(" | "))
         is_text = isinstance(value, str) and "float" in found[1]
         hint = HINT if is_text and EXPONENT.search(value) else ""
         return f"{shortened(value)} is not {kinds}{found[2]}{hint}"
-    return message
+    return message  # of a check of ours

@@ -1,6 +1,6 @@
 # The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
 wildcard_constraints:
-    model=catalog.alternation(CATALOG.arith_models),
+    model=paths.part("model", NAMES),
 
 
 rule arith_train:
@@ -176,7 +176,9 @@ rule arith_reuse:
     log:
         f"logs/{ARITH}/reuse.log",
     wildcard_constraints:
-        model=catalog.alternation(CATALOG.arith_children),
+        model=catalog.alternation(
+            name for name, row in CATALOG.decoders.items() if row.parent
+        ),
     localrule: True
     conda:
         "../../envs/python.yaml"

@@ -14,6 +14,7 @@ shell.prefix(f'set -euo pipefail; export PYTHONPATH="{ROOT / "src"}"; ')
 from mathprobe import catalog, estimates, paths  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.laws import parts  # noqa: E402
+from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
 from mathprobe.paper import tex  # noqa: E402
 
 try:
@@ -25,6 +26,7 @@ PUBLISHED = local("paper/published/charton2022.yaml")
 ERRATA = local(["paper/published/errata.yaml", "paper/published/arith_errata.yaml"])
 TESTSETS, TESTSET = paths.TESTSETS, paths.TESTSET
 MODEL, ARITH, TABLES = paths.MODEL, paths.ARITH, paths.TABLES
+NAMES = CATALOG.names
 TRAINED = catalog.alternation(CATALOG.scales)
 ESTIMATES = {scale: estimates.Estimates(CATALOG, scale) for scale in CATALOG.scales}
 
@@ -68,12 +70,12 @@ if ENGINE.kind == "none":
 
 
 wildcard_constraints:
-    scale=catalog.alternation(CATALOG.shown_scales),
-    task=catalog.alternation(CATALOG.tasks),
-    law=CATALOG.law_pattern,
-    recipe=catalog.alternation(CATALOG.recipes),
-    n=paths.SIZE,
-    kind=catalog.alternation(catalog.TABLES),
+    scale=paths.part("scale", NAMES),
+    task=paths.part("task", NAMES),
+    law=paths.part("law", NAMES),
+    recipe=paths.part("recipe", NAMES),
+    n=paths.part("n", NAMES),
+    kind=paths.part("kind", NAMES),
     content=catalog.alternation(CONTENTS),
     notebook=catalog.alternation(NOTEBOOKS),
 

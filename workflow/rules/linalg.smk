@@ -119,7 +119,7 @@ rule linalg_failures:
         f"logs/{MODEL}/failures.log",
     wildcard_constraints:
         scale=TRAINED,
-        task=catalog.alternation(CATALOG.tasks_with_properties),
+        task=catalog.alternation(PROPERTIES),
     conda:
         "../../envs/python.yaml"
     params:

@@ -7,7 +7,7 @@ The configuration is the paper's; a scale is laid over it, and a recipe over the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,8 @@ from mathprobe.catalog.linalg import (
 from mathprobe.errors import InputError, check_choice
 from mathprobe.linalg.draws import laws_for
 from mathprobe.linalg.laws import LAWS, is_positive, parts
-from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.settings import Compute, Config, TableEntry, overlay, read
+from mathprobe.settings import Compute, Config, DecoderRow, TableEntry, overlay, read
 from mathprobe.spec import ArithModel, Ceilings, EncodedTest, Evidence, Model, TestSet
 from mathprobe.structs import flat
 
@@ -59,9 +58,10 @@ class Catalog:
         self.recipes = list(settings.linalg.recipes)  # every scale has the same
         self.recorded_scale = settings.record.scale
         self.record = Path(settings.record.folder)
-        self._compute = settings.compute
         LinalgCatalog(config["linalg"], "config.linalg")  # names faults of all scales
-        self._linalg, self._arith = {}, {}
+        self._linalg: dict[str, LinalgCatalog] = {}
+        self._arith: dict[str, ArithCatalog] = {}
+        self._compute = dict(settings.compute)
         for scale, changes in settings.scales.items():
             place = f"config.scales.{scale}"
             study = overlay(config["linalg"], changes.linalg)
@@ -71,28 +71,23 @@ class Catalog:
                 check_choice(name, self.recipes, here, "recipe of config.linalg")
             decoders = overlay(config["arith"], changes.arith)
             self._arith[scale] = ArithCatalog(decoders, f"{place}.arith", root)
-
-    def _shows(self, scale: str) -> str:
-        """Return the scale whose settings a scale has: a record has another's."""
-        check_choice(scale, self.shown_scales, "scale", "scale")
-        return self.recorded_scale if scale == RECORD else scale
-
-    def _trains(self, scale: str) -> str:
-        """Return a scale at which models are trained."""
-        check_choice(scale, self.scales, "scale", "scale")
-        return scale
+        for studies in (self._linalg, self._arith, self._compute):
+            studies[RECORD] = studies[self.recorded_scale]
 
     def linalg(self, scale: str) -> LinalgCatalog:
         """Return the first study at a scale."""
-        return self._linalg[self._shows(scale)]
+        check_choice(scale, self.shown_scales, "scale", "scale")
+        return self._linalg[scale]
 
     def arith(self, scale: str) -> ArithCatalog:
         """Return the second study at a scale."""
-        return self._arith[self._shows(scale)]
+        check_choice(scale, self.shown_scales, "scale", "scale")
+        return self._arith[scale]
 
     def compute(self, scale: str) -> Compute:
         """Return what jobs need at a scale; it changes no result."""
-        return self._compute[self._shows(scale)]
+        check_choice(scale, self.shown_scales, "scale", "scale")
+        return self._compute[scale]
 
     def entries(self, scale: str, kind: str) -> list[TableEntry]:
         """Return what tables of a kind are made for at a scale."""
@@ -108,17 +103,22 @@ class Catalog:
 
     def testset(self, scale: str, task: str, law: str, n: int | str) -> TestSet:
         """Describe a test set."""
-        return self._linalg[self._trains(scale)].testset(task, law, n)
+        return self._trained(scale, self._linalg).testset(task, law, n)
 
     def model(
         self, scale: str, task: str, law: str, n: int | str, recipe: str
     ) -> Model:
         """Describe a network and its training."""
-        return self._linalg[self._trains(scale)].model(task, law, n, recipe)
+        return self._trained(scale, self._linalg).model(task, law, n, recipe)
 
     def arith_model(self, scale: str, name: str) -> ArithModel:
         """Describe a decoder of the second study and its training."""
-        return self._arith[self._trains(scale)].model(name)
+        return self._trained(scale, self._arith).model(name)
+
+    def _trained(self, scale: str, studies: dict[str, Any]) -> Any:
+        """Return a study at a scale at which models are trained."""
+        check_choice(scale, self.scales, "scale", "scale")
+        return studies[scale]
 
     @property
     def laws(self) -> list[str]:
@@ -126,20 +126,10 @@ class Catalog:
         return laws_for("eigenvalues")
 
     @property
-    def law_pattern(self) -> str:
-        """Return a wildcard constraint for laws and mixtures."""
-        law = alternation(LAWS)
-        return rf"({law})(\+({law}))*"
-
-    @property
-    def tasks(self) -> list[str]:
-        """Return the tasks."""
-        return list(TASKS)
-
-    @property
-    def tasks_with_properties(self) -> list[str]:
-        """Return the tasks whose failures can be looked into."""
-        return [task for task in TASKS if task in PROPERTIES]
+    def decoders(self) -> dict[str, DecoderRow]:
+        """Return the models of the second study, of all scales."""
+        studies = [self._arith[scale] for scale in self.scales]
+        return {name: row for study in studies for name, row in study.rows.items()}
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -149,7 +139,7 @@ class Catalog:
             "task": list(TASKS),
             "law": list(LAWS),
             "recipe": self.recipes,
-            "model": self.arith_models,
+            "model": list(self.decoders),
             "kind": list(TABLES),
         }
 
@@ -157,27 +147,12 @@ class Catalog:
         """Return the laws that a model is tested on: its task's and its own."""
         return list(dict.fromkeys([*laws_for(TASKS.known(task)), *parts(law)]))
 
-    def _decoders(self) -> Iterator[tuple[str, str | None]]:
-        """Yield the names of the second study's models, of all scales, with parents."""
-        for study in self._arith.values():
-            yield from ((name, row.parent) for name, row in study.rows.items())
-
-    @property
-    def arith_models(self) -> list[str]:
-        """Return the names of the second study's models, of all scales."""
-        return list(dict.fromkeys(name for name, _ in self._decoders()))
-
-    @property
-    def arith_children(self) -> list[str]:
-        """Return the names of those that begin with the weights of another."""
-        return list(dict.fromkeys(name for name, parent in self._decoders() if parent))
-
     def facts(self, scale: str) -> dict[str, Any]:
         """Return what a paper at a scale says about its settings, as plain values."""
         return {
             "scale": scale,
             "recorded": scale == RECORD,
-            "settings_of": self._shows(scale),
+            "settings_of": self.recorded_scale if scale == RECORD else scale,
             "models": len(self.linalg(scale).all_models()),
             "full": self._is_full(scale),
             "laws": self.laws,

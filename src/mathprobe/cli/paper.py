@@ -28,6 +28,7 @@ def _table(parser: Parser) -> None:
 
 
 def _target(text: str) -> tuple[str, float]:
+    """Read MODEL=ACCURACY."""
     model, accuracy = text.split("=")
     return model, float(accuracy)
 
