@@ -55,7 +55,7 @@ def commands() -> dict[str, tuple[str, range]]:
 def _is_command(node: ast.FunctionDef) -> bool:
     """Return whether a function is registered by the decorator `command`."""
     names = (ast.unparse(decorator) for decorator in node.decorator_list)
-    return any(name.split("(")[0] == "command" for name in names)
+    return any(name.startswith("command(") for name in names)
 
 
 @cache

@@ -152,9 +152,12 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
-def save_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays with their checksum, no pickle; same arrays, same bytes."""
+def save_arrays(
+    path: Path | str, arrays: Mapping[str, np.ndarray], **texts: str
+) -> None:
+    """Write named arrays and texts with their checksum; the same give equal bytes."""
     content = io.BytesIO()
+    arrays = {**arrays, **{name: np.array(text) for name, text in texts.items()}}
     stored: dict[str, Any] = {**arrays, DIGEST: np.array(digest(arrays))}
     np.savez_compressed(content, **stored)
     write_bytes(path, content.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -10,39 +9,29 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mathprobe import dependencies, files
+
 PACKAGE = Path(__file__).parent
-_ENGINE = ("seeds.py", "spec.py", "decoding.py", "objectives.py", "learner.py")
-_ENGINE += ("training.py", "nets/layers.py")
-DECIDING = {  # the modules that decide a training's result, by study
-    "linalg": (
-        *_ENGINE,
-        *("linalg/laws.py", "linalg/encodings.py", "linalg/codec.py"),
-        *("linalg/tasks.py", "linalg/draws.py", "linalg/scores.py"),
-        "nets/seq2seq.py",
-        *(f"studies/linalg/{name}.py" for name in ("__init__", "data", "codecs")),
-        *(f"studies/linalg/{name}.py" for name in ("models", "training")),
-    ),
-    "arith": (
-        *_ENGINE,
-        *("arith/tokens.py", "arith/questions.py", "nets/decoder.py"),
-        *("nets/taps.py", "nets/insertion.py"),
-        *(f"studies/arith/{name}.py" for name in ("__init__", "models", "training")),
-    ),
-}
+TRAINING = {"linalg": "train", "arith": "arith_train"}  # commands, by study
+TESTSET = "testset"  # the command
 VERSIONS = ("mathprobe", "torch", "numpy", "scipy")
 
 
-def code_digest(study: str) -> str:
-    """Hash what decides a study: what older code made has another digest."""
-    total = hashlib.sha256()
-    for module in DECIDING[study]:
-        total.update(f"{module}\n".encode() + (PACKAGE / module).read_bytes())
-    return total.hexdigest()
-
-
 def code_digests() -> dict[str, str]:
-    """Hash what decides each study."""
-    return {study: code_digest(study) for study in DECIDING}
+    """Return the digest of the code that decides a training, by study."""
+    return {study: dependencies.digest(command) for study, command in TRAINING.items()}
+
+
+def is_stale(run: Path) -> bool:
+    """Return whether other code than the present made a model, in any attempt."""
+    facts = files.read_json(run)
+    codes = {attempt["code"] for attempt in facts["history"]}
+    return codes != {code_digests().get(facts.get("study"))}  # older runs have none
+
+
+def is_stale_testset(path: Path) -> bool:
+    """Return whether other code than the present made a test set."""
+    return str(files.load_arrays(path).get("code")) != dependencies.digest(TESTSET)
 
 
 def _git(*arguments: str) -> str | None:
@@ -84,7 +73,7 @@ def stamp(study: str) -> dict[str, Any]:
     """Say which code of a study runs where, and since when."""
     return {
         "study": study,
-        "code": code_digest(study),
+        "code": dependencies.digest(TRAINING[study]),
         **revision(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in VERSIONS},

@@ -1,112 +1,183 @@
-"""The second study's commands: trainings of decoders, their accuracy, its table."""
+"""The commands of the second study: accuracy, circuits, tables."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mathprobe import files
-from mathprobe.cli import training
-from mathprobe.cli.commands import Arguments, Parser, command, set_up_torch
-from mathprobe.errors import InputError
-from mathprobe.spec import Accuracy, ArithModel
-
-if TYPE_CHECKING:
-    from mathprobe.nets.decoder import Decoder
+from mathprobe.cli.app import RULES, command
 
 
-def _train(parser: Parser) -> None:
-    training.options(parser)
-    parser.add_argument("--parent", type=Path, help="model that it begins with")
+@command(RULES)
+def arith_accuracy(model: Path, spec: str, out: Path, /, *, threads: int = 1) -> None:
+    """Count the wrong answers of a decoder, by class of difficulty.
 
+    Parameters
+    ----------
+    model
+        Weights of the decoder.
+    spec
+        Specification of the test, as JSON.
+    out
+        Where the counts are written.
+    threads
+        Number of CPU threads.
+    """
+    from mathprobe.cli.device import set_up_torch
 
-@command(_train)
-def arith_train(args: Arguments) -> None:
-    """Train a decoder of arithmetic, or go on where its training was stopped."""
-    device = set_up_torch(args.threads)
-    from mathprobe.studies.arith import STUDY
-    from mathprobe.studies.arith.training import trainer as prepare
-
-    spec = ArithModel.parse(args.spec)
-    origin = training.origin(STUDY, args, device)
-    if args.parent:  # it decides the bits as well
-        origin["parent"] = files.checksum(args.parent)
-    with training.alone(args, spec, origin) as made:
-        if made:
-            return
-        parent = args.parent and _parent(args.parent, spec)
-        trainer = prepare(spec, device, parent)
-        training.to_the_end(trainer, args, spec.name, origin)
-        training.keep(trainer, args, origin)
-
-
-def load(path: Path) -> tuple[ArithModel, Decoder]:
-    """Read a trained decoder and what it is."""
-    from mathprobe import checkpoint
-    from mathprobe.studies.arith import models
-
-    spec = ArithModel.of(checkpoint.model_facts(path)["spec"])
-    network = models.build(spec)
-    checkpoint.load_model(path, {spec.seed: network})
-    return spec, network
-
-
-def _parent(path: Path, child: ArithModel) -> Decoder:
-    spec, network = load(path)
-    if child.insertion and spec != child.insertion.parent:
-        wrong = "; ".join(child.insertion.parent.differences(spec.plain()))
-        raise InputError(f"{path} is not the parent of {child.name}: {wrong}")
-    return network
-
-
-def _accuracy(parser: Parser) -> None:
-    parser.add_argument("model", type=Path)
-    parser.add_argument("spec", help="specification of the test, as JSON")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--threads", type=int, default=1)
-
-
-@command(_accuracy)
-def arith_accuracy(args: Arguments) -> None:
-    """Count how often a decoder is wrong, by class of difficulty."""
-    device = set_up_torch(args.threads)
+    device = set_up_torch(threads)
+    from mathprobe.spec import Accuracy
     from mathprobe.studies.arith import accuracy
+    from mathprobe.studies.arith.models import load
 
-    spec, network = load(args.model)
-    test = Accuracy.parse(args.spec)
-    rows = accuracy.accuracy(spec, network.to(device), test)
-    files.write_csv(args.out, rows, accuracy.COLUMNS)
-
-
-def _evidence(parser: Parser) -> None:
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--published", type=Path, nargs="+", required=True)
+    described, network = load(model)
+    rows = accuracy.accuracy(described, network.to(device), Accuracy.parse(spec))
+    files.write_csv(out, rows, accuracy.COLUMNS)
 
 
-@command(_evidence)
-def arith_evidence(args: Arguments) -> None:
-    """Hold what the second paper prints against itself and against questions."""
+@command(RULES)
+def arith_evidence(out: Path, /, *, published: list[Path]) -> None:
+    """Check published numbers of the second paper for consistency and by simulation.
+
+    Parameters
+    ----------
+    out
+        Where the table is written.
+    published
+        Files of published numbers.
+    """
     from mathprobe.paper import arith_tables
     from mathprobe.studies import arith_evidence, evidence
 
-    rows = arith_evidence.table(arith_tables.read_published(args.published))
-    files.write_csv(args.out, rows, evidence.COLUMNS)
+    rows = arith_evidence.table(arith_tables.read_published(published))
+    files.write_csv(out, rows, evidence.COLUMNS)
 
 
-def _table(parser: Parser) -> None:
-    parser.add_argument("kind")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--facts", type=Path, required=True, help="settings, JSON")
-    parser.add_argument("--published", type=Path, nargs="+", required=True)
-    parser.add_argument("--models", type=Path, nargs="*", required=True, help="folders")
+@command(RULES)
+def arith_table(
+    kind: str, out: Path, /, *, facts: Path, published: list[Path], models: list[Path]
+) -> None:
+    """Write a table of what all decoders did, beside the published numbers.
 
-
-@command(_table)
-def arith_table(args: Arguments) -> None:
-    """Put what decoders did, or their circuits, into a table beside printed numbers."""
+    Parameters
+    ----------
+    kind
+        Kind of table.
+    out
+        Where the table is written.
+    facts
+        Settings of the scale, written by `facts`.
+    published
+        Files of published numbers.
+    models
+        Folders of the decoders that are trained.
+    """
     from mathprobe.paper import arith_tables
 
-    models = files.read_json(args.facts)["arith"]["models"]
-    published = arith_tables.read_published(args.published)
-    table = arith_tables.build(args.kind, models, args.models, published)
-    files.write_text(args.out, table.to_csv(index=False))
+    known = files.read_json(facts)["arith"]["models"]
+    printed = arith_tables.read_published(published)
+    table = arith_tables.build(kind, known, models, printed)
+    files.write_text(out, table.to_csv(index=False))
+
+
+@command(RULES)
+def arith_map(model: Path, spec: str, out: Path, /, *, threads: int = 1) -> None:
+    """Search for the sub-tasks of every node of a decoder, and check claims.
+
+    Parameters
+    ----------
+    model
+        Weights of the decoder.
+    spec
+        Settings of the search, as JSON.
+    out
+        Folder of the results.
+    threads
+        Number of CPU threads.
+    """
+    from mathprobe.cli.device import set_up_torch
+
+    device = set_up_torch(threads)
+    from mathprobe.arith import claims
+    from mathprobe.spec import CircuitSearch
+    from mathprobe.studies import circuits, controls, findings, published_maps
+    from mathprobe.studies.arith.models import build, load
+
+    described, network = load(model)
+    settings = CircuitSearch.parse(spec)
+    circuit = circuits.Circuit(described, network.to(device).eval(), settings)
+    if not len(circuit.sample[0].ids):
+        print(f"{described.name} answers no question right: its map is empty")
+    facts, layers = circuit.facts, described.network.layers
+    found = findings.found(facts)
+    held = claims.evaluate(circuit.operations, layers, circuit.digits, found)
+    untrained = build(described).to(device).eval()
+    tables = {
+        "positions": (circuit.positions, circuits.POSITION_COLUMNS),
+        "controls": (controls.table(circuit, untrained), controls.COLUMNS),
+        "claims": (held, claims.COLUMNS),
+    }
+    for name, (rows, columns) in tables.items():
+        files.write_csv(out / f"{name}.csv", rows, columns)
+    facts.save(out / "nodes.csv")
+    arrays = {
+        findings.panel_name(*key): panel.scores.numpy()
+        for key, panel in circuit.panels.items()
+    }
+    files.save_arrays(out / "panels.npz", {**arrays, "case": circuit.cases})
+    seen = published_maps.behaviors(facts, circuit.layout)
+    files.write_json(out / "behaviors.json", seen)
+    files.write_json(out / "features.json", published_maps.features(facts))
+
+
+@command(RULES)
+def arith_draw(
+    folder: Path, out: Path, /, *, name: str, digits: int, template: Path
+) -> None:
+    """Write the page of a decoder: its maps, and the facts of each node.
+
+    Parameters
+    ----------
+    folder
+        Folder that `arith_map` wrote.
+    out
+        Where the page is written.
+    name
+        Name of the decoder.
+    digits
+        Digits of its questions.
+    template
+        Template of the page.
+    """
+    import pandas as pd
+
+    from mathprobe.interp.facts import Facts
+    from mathprobe.paper import circuit_page
+
+    facts = Facts.load(folder / "nodes.csv")
+    positions, controls, claims = (
+        pd.read_csv(folder / f"{table}.csv").to_dict("records")
+        for table in ("positions", "controls", "claims")
+    )
+    tables = {"positions": positions, "controls": controls, "claims": claims}
+    files.write_text(out, circuit_page.build(template, name, digits, facts, **tables))
+
+
+@command(RULES)
+def arith_reuse(child: Path, parent: Path, out: Path, /) -> None:
+    """Count the nodes inserted from a parent that its child still uses.
+
+    Parameters
+    ----------
+    child
+        `nodes.csv` of the child.
+    parent
+        `nodes.csv` of its parent.
+    out
+        Where the counts are written.
+    """
+    from mathprobe.interp.facts import Facts
+    from mathprobe.studies import comparisons
+
+    rows = comparisons.reuse(Facts.load(child), Facts.load(parent))
+    files.write_csv(out, rows, comparisons.COLUMNS)

@@ -1,83 +1,74 @@
-"""The first study's commands: test sets, trainings, predictions, scores."""
+"""The commands of the first study: test sets, predictions, scores, checks."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from msgspec import structs
+from typing import TYPE_CHECKING, Any
 
 from mathprobe import files
-from mathprobe.cli import training
-from mathprobe.cli.commands import (
-    Arguments,
-    Parser,
-    command,
-    set_up_torch,
-)
+from mathprobe.cli.app import RULES, command
 from mathprobe.errors import InputError
-from mathprobe.spec import Ceilings, Conditions, Evidence, Model, TestSet
+
+if TYPE_CHECKING:
+    from mathprobe.spec import Model
 
 
-def _spec_and_out(parser: Parser) -> None:
-    parser.add_argument("spec", help="specification, as JSON")
-    parser.add_argument("out", type=Path)
+@command(RULES)
+def testset(spec: str, out: Path, /) -> None:
+    """Make a test set.
 
-
-@command(_spec_and_out)
-def testset(args: Arguments) -> None:
-    """Make a test set."""
+    Parameters
+    ----------
+    spec
+        Specification of the test set, as JSON.
+    out
+        Where matrices and answers are written, with the digest of the code.
+    """
+    from mathprobe import dependencies
+    from mathprobe.spec import TestSet
     from mathprobe.studies.linalg import data
 
-    spec = TestSet.parse(args.spec)
-    _save_with_spec(args.out, data.make_testset(spec), spec)
+    test = TestSet.parse(spec)
+    texts = {"spec": test.json(), "code": dependencies.digest("testset")}
+    files.save_arrays(out, data.make_testset(test), **texts)
 
 
-def _conditions(parser: Parser) -> None:
-    _spec_and_out(parser)
-    parser.add_argument("--published", type=Path, required=True)
+@command(RULES)
+def predict(model: Path, out: Path, /, *, tests: list[Path], threads: int = 1) -> None:
+    """Predict the answers to test sets, by a trained model and by the oracle.
 
+    Parameters
+    ----------
+    model
+        Weights of the model.
+    out
+        Where the predictions are written.
+    tests
+        Test sets.
+    threads
+        Number of CPU threads.
+    """
+    from mathprobe.cli.device import set_up_torch
 
-@command(_conditions)
-def conditions(args: Arguments) -> None:
-    """Sample matrices of every law and write quantiles of their condition numbers."""
-    from mathprobe import catalog
-    from mathprobe.paper import tables
-    from mathprobe.studies.linalg.conditions import condition_numbers
+    device = set_up_torch(threads)
+    from mathprobe import checkpoint
+    from mathprobe.spec import Model
+    from mathprobe.studies.linalg import models
 
-    rows = condition_numbers(Conditions.parse(args.spec))
-    beside = tables.condition_numbers(rows, catalog.read(args.published))
-    files.write_csv(args.out, beside, tables.COLUMNS["condition_numbers"])
-
-
-@command(_conditions)
-def evidence(args: Arguments) -> None:
-    """Hold what the paper prints against itself and against samples."""
-    from mathprobe import catalog
-    from mathprobe.studies import evidence
-
-    published = catalog.read(args.published)
-    rows = evidence.table(published, Evidence.parse(args.spec))
-    files.write_csv(args.out, rows, evidence.COLUMNS)
-
-
-@command(_spec_and_out)
-def ceilings(args: Arguments) -> None:
-    """Score exact answers through the encodings of the paper's models."""
-    from mathprobe.studies import ceilings
-
-    rows = ceilings.table(Ceilings.parse(args.spec))
-    files.write_csv(args.out, rows, ceilings.COLUMNS)
-
-
-def _save_with_spec(path: Path, arrays: dict[str, Any], spec: Model | TestSet) -> None:
-    import numpy as np
-
-    files.save_arrays(path, {**arrays, "spec": np.array(spec.json())})
+    spec = Model.of(checkpoint.model_facts(model)["spec"])
+    seeds = models.networks(spec)
+    checkpoint.load_model(model, seeds)
+    seeds = {number: network.to(device) for number, network in seeds.items()}
+    arrays = models.predictions(spec, seeds, _read_tests(tests, spec))
+    files.save_arrays(out, arrays, spec=spec.json())
 
 
 def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
     """Read test sets of a model, by their law."""
+    from msgspec import structs
+
+    from mathprobe.spec import TestSet
+
     tests = {}
     for path in paths:
         arrays = files.load_arrays(path)
@@ -92,93 +83,151 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
     return tests
 
 
-@command(training.options)
-def train(args: Arguments) -> None:
-    """Train a model, or go on where its training was stopped."""
-    device = set_up_torch(args.threads)
-    from mathprobe.studies.linalg import STUDY
-    from mathprobe.studies.linalg.training import trainer as prepare
+@command(RULES)
+def score(
+    predictions: Path,
+    out: Path,
+    /,
+    *,
+    examples: Path,
+    tests: list[Path],
+    tolerances: list[float],
+) -> None:
+    """Score predictions: a row per test law, seed and tolerance.
 
-    spec = Model.parse(args.spec)
-    origin = training.origin(STUDY, args, device)
-    label = f"{spec.data.task} n={spec.data.n} {spec.data.law}"
-    with training.alone(args, spec, origin) as made:
-        if made:
-            return
-        trainer = prepare(spec, device)
-        training.to_the_end(trainer, args, label, origin)
-        training.keep(trainer, args, origin)
-
-
-def _predict(parser: Parser) -> None:
-    parser.add_argument("model", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--tests", type=Path, nargs="+", required=True)
-    parser.add_argument("--threads", type=int, default=1)
-
-
-@command(_predict)
-def predict(args: Arguments) -> None:
-    """Have a trained model, and the oracle, answer test sets."""
-    device = set_up_torch(args.threads)
-    from mathprobe import checkpoint
-    from mathprobe.studies.linalg import models
-
-    spec = Model.of(checkpoint.model_facts(args.model)["spec"])
-    seeds = models.networks(spec)
-    checkpoint.load_model(args.model, seeds)
-    seeds = {number: network.to(device) for number, network in seeds.items()}
-    arrays = models.predictions(spec, seeds, _read_tests(args.tests, spec))
-    _save_with_spec(args.out, arrays, spec)
-
-
-def _score(parser: Parser) -> None:
-    parser.add_argument("predictions", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--examples", type=Path, required=True, help="of each error")
-    parser.add_argument("--tests", type=Path, nargs="+", required=True)
-    parser.add_argument("--tolerances", type=float, nargs="+", required=True)
-
-
-@command(_score)
-def score(args: Arguments) -> None:
-    """Score predictions: a row per test law and tolerance."""
+    Parameters
+    ----------
+    predictions
+        Predictions of a model.
+    out
+        Where the scores are written.
+    examples
+        Where the errors and other quantities of each example are written.
+    tests
+        Test sets of the predictions.
+    tolerances
+        Bounds of the relative error below which an answer is right.
+    """
     from mathprobe.linalg import scores
+    from mathprobe.spec import Model
     from mathprobe.studies.linalg import scoring
 
-    answers = files.load_arrays(args.predictions)
+    answers = files.load_arrays(predictions)
     spec = Model.parse(str(answers.pop("spec")))
-    measured = scoring.examples(spec, _read_tests(args.tests, spec), answers)
-    _save_with_spec(args.examples, measured, spec)
-    rows = scoring.score(measured, args.tolerances)
-    files.write_csv(args.out, rows, scores.COLUMNS)
+    measured = scoring.examples(spec, _read_tests(tests, spec), answers)
+    files.save_arrays(examples, measured, spec=spec.json())
+    files.write_csv(out, scoring.score(measured, tolerances), scores.COLUMNS)
 
 
-def _failures(parser: Parser) -> None:
-    parser.add_argument("examples", type=Path)
-    for table in ("--properties", "--verifiers", "--roc"):
-        parser.add_argument(table, type=Path, required=True)
-    parser.add_argument("--home", type=Path, required=True, help="of what is shown")
-    parser.add_argument("--predictions", type=Path, required=True)
-    parser.add_argument("--tests", type=Path, nargs="+", required=True)
-    parser.add_argument("--tolerances", type=float, nargs="+", required=True)
+@command(RULES)
+def failures(
+    examples: Path,
+    /,
+    *,
+    predictions: Path,
+    tests: list[Path],
+    tolerances: list[float],
+    home: Path,
+    properties: Path,
+    verifiers: Path,
+    roc: Path,
+) -> None:
+    """Measure which properties wrong answers have, and predict which are wrong.
 
-
-@command(_failures)
-def failures(args: Arguments) -> None:
-    """Say what wrong answers keep, and how well condition numbers predict them."""
+    Parameters
+    ----------
+    examples
+        Errors and quantities of each example, written by `score`.
+    predictions
+        Predictions of the model.
+    tests
+        Test sets of the training law.
+    tolerances
+        Errors from which an answer counts as a failure.
+    home
+        Where the examples that figures show are written.
+    properties
+        Where the statistics of properties are written.
+    verifiers
+        Where the rates of verifiers are written.
+    roc
+        Where the ROC curves of verifiers are written.
+    """
     from mathprobe.linalg.properties import PROPERTIES
+    from mathprobe.spec import Model
     from mathprobe.studies import failures
 
-    measured = files.load_arrays(args.examples)
+    measured = files.load_arrays(examples)
     spec = Model.parse(str(measured.pop("spec")))
     if spec.data.task not in PROPERTIES:
         known = ", ".join(PROPERTIES)
         raise InputError(
-            f"{args.examples}: task {spec.data.task!r} has no properties; {known} have"
+            f"{examples}: task {spec.data.task!r} has no properties; {known} have"
         )
-    answers = files.load_arrays(args.predictions)
-    shown = failures.home(spec, measured, _read_tests(args.tests, spec), answers)
-    _save_with_spec(args.home, shown, spec)
-    for kind, rows in failures.tables(spec, measured, args.tolerances).items():
-        files.write_csv(getattr(args, kind), rows, failures.COLUMNS[kind])
+    answers = files.load_arrays(predictions)
+    shown = failures.home(spec, measured, _read_tests(tests, spec), answers)
+    files.save_arrays(home, shown, spec=spec.json())
+    paths = {"properties": properties, "verifiers": verifiers, "roc": roc}
+    for kind, rows in failures.tables(spec, measured, tolerances).items():
+        files.write_csv(paths[kind], rows, failures.COLUMNS[kind])
+
+
+@command(RULES)
+def conditions(spec: str, out: Path, /, *, published: list[Path]) -> None:
+    """Sample matrices of every law and write quantiles of their condition numbers.
+
+    Parameters
+    ----------
+    spec
+        Specification of the samples, as JSON.
+    out
+        Where the table is written.
+    published
+        CSV files of published numbers.
+    """
+    from mathprobe.paper import tables
+    from mathprobe.paper.published import read_all
+    from mathprobe.spec import Conditions
+    from mathprobe.studies.linalg.conditions import condition_numbers
+
+    rows = condition_numbers(Conditions.parse(spec))
+    table = tables.condition_numbers(rows, read_all(published))
+    tables.write(out, table, tables.KINDS["condition_numbers"].columns)
+
+
+@command(RULES)
+def ceilings(spec: str, out: Path, /) -> None:
+    """Score the oracle through the encodings of the paper's models.
+
+    Parameters
+    ----------
+    spec
+        Specification of the tests, as JSON.
+    out
+        Where the table is written.
+    """
+    from mathprobe.spec import Ceilings
+    from mathprobe.studies import ceilings
+
+    files.write_csv(out, ceilings.table(Ceilings.parse(spec)), ceilings.COLUMNS)
+
+
+@command(RULES)
+def evidence(spec: str, out: Path, /, *, published: list[Path]) -> None:
+    """Check published numbers for consistency and against simulation.
+
+    Parameters
+    ----------
+    spec
+        Specification of the samples, as JSON.
+    out
+        Where the table is written.
+    published
+        CSV files of published numbers.
+    """
+    from mathprobe.paper.published import read_all
+    from mathprobe.spec import Evidence
+    from mathprobe.studies import evidence
+
+    rows = evidence.table(read_all(published), Evidence.parse(spec))
+    files.write_csv(out, rows, evidence.COLUMNS)

@@ -1,176 +1,246 @@
-"""The paper's commands: tables, LaTeX, notebooks, the PDF."""
+"""The commands of the paper: tables, LaTeX, notebooks, the PDF."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import sys
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mathprobe import files
-from mathprobe.cli.commands import Arguments, Parser, command
+from mathprobe.cli.app import PEOPLE, RULES, command
 from mathprobe.errors import InputError
 
+if TYPE_CHECKING:
+    from mathprobe.paper.tables import Frame
 
-def _table(parser: Parser) -> None:
-    kinds = ["ood", "tolerances", "curves", "learning_speed", "runs"]
-    kinds += ["failures", "verifiers", "roc"]
-    parser.add_argument("kind", choices=kinds)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--published", type=Path, required=True)
-    parser.add_argument("--models", type=Path, nargs="*", required=True, help="folders")
-    missing = "task/law/nSIZE/recipe of models of which nothing is there"
-    parser.add_argument("--absent", nargs="*", default=[], help=missing)
-    counted = "MODEL=ACCURACY to count examples to, for learning_speed"
-    parser.add_argument("--targets", nargs="*", type=_target, default=[], help=counted)
+
+@command(RULES)
+def table(
+    kind: str,
+    out: Path,
+    /,
+    *,
+    published: list[Path],
+    models: list[Path],
+    missing: list[str] | None = None,
+    targets: list[str] | None = None,
+) -> None:
+    """Write a tidy table of several models, beside the published numbers.
+
+    Parameters
+    ----------
+    kind
+        Kind of table.
+    out
+        Where the table is written.
+    published
+        CSV files of published numbers.
+    models
+        Folders of the models.
+    missing
+        Models without files, as task/law/nSIZE/recipe.
+    targets
+        MODEL=ACCURACY to which examples are counted, for `learning_speed`.
+    """
+    from mathprobe.paper import tables
+    from mathprobe.paper.published import read_all
+
+    chosen: tables.Kind = tables.KINDS[kind]
+    found = [
+        tables.of_model(
+            folder.name,
+            files.read_json(folder / "run.json"),
+            tables.read(folder / chosen.source) if chosen.source else None,
+        )
+        for folder in models
+    ]
+    pairs = [_target(text) for text in targets or []]
+    made = tables.build(kind, found, read_all(published), missing or [], pairs)
+    tables.write(out, made, chosen.columns)
 
 
 def _target(text: str) -> tuple[str, float]:
     """Read MODEL=ACCURACY."""
-    model, accuracy = text.split("=")
-    return model, float(accuracy)
-
-
-@command(_table)
-def table(args: Arguments) -> None:
-    """Put what several models did into one tidy table, beside the published numbers."""
-    from mathprobe import catalog
-    from mathprobe.paper import absent, tables
-
-    source = catalog.MEASURED.get(args.kind)
-    models = [
-        tables.Trained.of(
-            folder.name,
-            files.read_json(folder / "run.json"),
-            tables.read(folder / "scores.csv"),
-            tables.read(folder / "curve.csv"),
-            tables.read(folder / source) if source else [],
-        )
-        for folder in args.models
-    ]
-    published = catalog.read(args.published)
-    missing = list(map(absent.Absent.of, args.absent))
-    rows: list[dict[str, Any]] = []
-    for target in dict.fromkeys(accuracy for _, accuracy in args.targets) or [None]:
-        options = {} if target is None else {"target": target}
-        there, gone = (
-            [one for one in some if not options or (one.path, target) in args.targets]
-            for some in (models, missing)
-        )
-        rows += getattr(tables, args.kind)(there, published, **options)
-        rows += [{**row, **options} for row in absent.rows(args.kind, gone, published)]
-    files.write_csv(args.out, rows, tables.COLUMNS[args.kind])
-
-
-def _with_facts(parser: Parser) -> None:
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--facts", required=True, help="scale and settings, as JSON")
-    parser.add_argument("--published", type=Path, required=True)
-    parser.add_argument("--errata", type=Path, nargs="+", required=True)
-    parser.add_argument("--tables", type=Path, nargs="+", required=True)
-
-
-def _facts(args: Arguments) -> dict[str, Any]:
-    from mathprobe import catalog
-    from mathprobe.paper.naming import Labels
-
-    published = catalog.read(args.published)
+    model, _, accuracy = text.partition("=")
     try:
-        facts = json.loads(args.facts)
-    except ValueError as error:
-        raise InputError(f"--facts: not JSON ({error})") from error
-    facts["errata"] = {
-        part: points
-        for path in args.errata
-        for part, points in catalog.read(path).items()
-    }
-    labels = Labels(published["labels"])
-    return {**facts, "published": published, "labels": labels}
+        return model, float(accuracy)
+    except ValueError:
+        raise InputError(f"--targets: {text!r} is not MODEL=ACCURACY") from None
 
 
-def _read_tables(paths: list[Path]) -> dict[str, list[dict[str, Any]]]:
-    from mathprobe.paper import tables
+@command(RULES)
+def facts(scale: str, out: Path, /, *, config: Path) -> None:
+    """Write the settings of a scale that tables and prose name.
 
-    return {path.stem: tables.read(path) for path in paths}
+    Parameters
+    ----------
+    scale
+        Name of the scale.
+    out
+        Where the settings are written, as JSON.
+    config
+        Configuration in effect, as JSON.
+    """
+    from mathprobe.catalog import Catalog
+
+    files.write_json(out, Catalog(files.read_json(config)).facts(scale))
 
 
-def _latex(parser: Parser) -> None:
-    parser.add_argument("template", type=Path)
-    _with_facts(parser)
+@command(RULES)
+def latex(
+    template: Path,
+    out: Path,
+    /,
+    *,
+    facts: Path,
+    published: list[Path],
+    errata: list[Path],
+    tables: list[Path],
+) -> None:
+    """Fill a LaTeX template with tidy tables.
 
-
-@command(_latex)
-def latex(args: Arguments) -> None:
-    """Fill a LaTeX template with tidy tables."""
+    Parameters
+    ----------
+    template
+        Template of the table.
+    out
+        Where the LaTeX is written.
+    facts
+        Settings of the scale, written by `facts`.
+    published
+        CSV files of published numbers.
+    errata
+        YAML files of errata.
+    tables
+        Tidy tables that the template shows.
+    """
     from mathprobe.paper import latex
 
-    page = latex.render(args.template, _read_tables(args.tables), _facts(args))
-    files.write_text(args.out, page)
+    shown, known = _read(tables, facts, published, errata)
+    files.write_text(out, latex.render(template, shown, known))
 
 
-@command(_with_facts)
-def numbers(args: Arguments) -> None:
-    """Write the numbers that the prose names."""
-    from mathprobe.paper import latex, numbers
+@command(RULES)
+def macros(
+    out: Path,
+    /,
+    *,
+    facts: Path,
+    published: list[Path],
+    errata: list[Path],
+    tables: list[Path],
+) -> None:
+    """Write the numbers that the prose names, as LaTeX macros.
 
-    named = numbers.results(_read_tables(args.tables), _facts(args))
-    files.write_text(args.out, latex.define(named))
+    Parameters
+    ----------
+    out
+        Where the LaTeX is written.
+    facts
+        Settings of the scale, written by `facts`.
+    published
+        CSV files of published numbers.
+    errata
+        YAML files of errata.
+    tables
+        All tidy tables of the scale.
+    """
+    from mathprobe.paper import macros
+
+    shown, known = _read(tables, facts, published, errata)
+    files.write_text(out, macros.define(macros.results(shown, known)))
 
 
-def _notebook(parser: Parser) -> None:
-    parser.add_argument("source", type=Path)
-    parser.add_argument("notebook", type=Path)
-    parser.add_argument("html", type=Path)
-    parser.add_argument("--template", type=Path, required=True, help="of the page")
-    parser.add_argument("--kept", type=Path, required=True, help="of a failed run")
-    parser.add_argument("--parameters", required=True, help="a JSON object")
+def _read(
+    paths: list[Path], facts: Path, printed: list[Path], errata: list[Path]
+) -> tuple[dict[str, Frame], dict[str, Any]]:
+    """Read tables by their kind, and what is known beside them."""
+    from mathprobe.paper import published, tables
+    from mathprobe.settings import read
+
+    numbers = published.read_all(printed)
+    points = {part: points for path in errata for part, points in read(path).items()}
+    known = {"errata": points, "published": numbers}
+    known["labels"] = published.labels(numbers)
+    return tables.collect(paths), {**files.read_json(facts), **known}
 
 
-@command(_notebook)
-def notebook(args: Arguments) -> None:
-    """Execute a notebook; it writes its own figures."""
+@command(RULES)
+def notebook(
+    source: Path,
+    notebook: Path,
+    html: Path,
+    /,
+    *,
+    template: Path,
+    kept: Path,
+    parameters: str,
+) -> None:
+    """Execute a notebook, which draws its own figures.
+
+    Parameters
+    ----------
+    source
+        Notebook in percent format.
+    notebook
+        Where the executed notebook is written.
+    html
+        Where its page is written.
+    template
+        Template of the page.
+    kept
+        Where a notebook that fails is written, as far as it came.
+    parameters
+        Parameters of the notebook, as a JSON object.
+    """
+    import json
+
     from mathprobe.paper import notebooks
 
     try:
-        parameters = dict(json.loads(args.parameters))
+        given = dict(json.loads(parameters))
     except (TypeError, ValueError) as error:
         raise InputError(f"--parameters: not a JSON object ({error})") from error
-    executed = notebooks.execute(args.source, args.template, parameters, args.kept)
-    files.write_text(args.notebook, executed.ipynb)
-    files.write_text(args.html, executed.html)
+    executed = notebooks.execute(source, template, given, kept)
+    files.write_text(notebook, executed.ipynb)
+    files.write_text(html, executed.html)
 
 
-@command(lambda parser: None)
-def tex(args: Arguments) -> None:
-    """Find a TeX, or unpack a private one; say in one line which."""
+@command(PEOPLE)
+def tex() -> None:
+    """Find a TeX, or unpack a private one, and print which."""
     from mathprobe.paper import tex
 
     engine = tex.provide()
     print(engine.line)
     if not engine.usable:
-        sys.exit(tex.skipped_box(engine.note))
+        raise SystemExit(tex.skipped_box(engine.note))
 
 
-def _typeset(parser: Parser) -> None:
-    parser.add_argument("source", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--parts", type=Path, nargs="+", required=True)
+@command(RULES)
+def typeset(source: Path, out: Path, /, *, parts: list[Path]) -> None:
+    """Typeset the paper with the tables, numbers and figures of a scale.
 
+    Parameters
+    ----------
+    source
+        Main LaTeX file.
+    out
+        Where the PDF is written.
+    parts
+        LaTeX files of tables, and folders of figures.
+    """
+    import shutil
+    import tempfile
 
-@command(_typeset)
-def typeset(args: Arguments) -> None:
-    """Typeset the paper with the tables, numbers and folders of figures of a scale."""
     from mathprobe.paper import tex
 
     engine = tex.provide()
     if not engine.usable:
         raise InputError(f"no TeX\n{tex.skipped_box(engine.note)}")
     with tempfile.TemporaryDirectory() as build:
-        for part in args.parts:
+        for part in parts:
             copied = Path(build) / part.parent.name / part.name
             copied.parent.mkdir(exist_ok=True)
             copy = shutil.copytree if part.is_dir() else shutil.copyfile
             copy(part, copied)
-        files.write_bytes(args.out, tex.typeset(args.source, Path(build), engine))
+        files.write_bytes(out, tex.typeset(source, Path(build), engine))

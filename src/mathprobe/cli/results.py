@@ -1,145 +1,166 @@
-"""Commands about results as a whole: where they stand, what they cost, what is kept."""
+"""The commands about results as a whole: state, cost, provenance, archives."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from mathprobe import files, provenance
-from mathprobe.cli.commands import Arguments, Parser, command
+from mathprobe.cli.app import PEOPLE, command
 
-PUBLISHED = Path("paper/published/charton2022.yaml")
+CONFIG = Path("config/config.yaml")
+PUBLISHED = Path("paper/published")
+RECORD = Path("paper/record")
 SHARE_REACHED = 0.8  # of matrix products, by training at n = 5: benchmarks/README.md
 
 
-def _config(parser: Parser) -> None:
-    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+@command(PEOPLE)
+def status(results: Path, /, *, config: Path = CONFIG) -> None:
+    """Show the state of every training of a scale; `watch` keeps it live.
+
+    Parameters
+    ----------
+    results
+        Folder of a scale: results/SCALE.
+    config
+        Configuration file.
+    """
+    from mathprobe import catalog, status
+
+    print(status.text(status.survey(catalog.load(config), results)))
 
 
-def _is_stale(path: Path, now: dict[str, str]) -> bool:
-    """Tell whether other code than that of now made a model, in any attempt."""
-    run = files.read_json(path)
-    codes = {attempt["code"] for attempt in run["history"]}
-    return codes != {now.get(run.get("study"))}  # older ones name no study
+@command(PEOPLE)
+def plan(
+    target: Path,
+    /,
+    *,
+    config: Path = CONFIG,
+    published: Path = PUBLISHED,
+    flops_per_second: float | None = None,
+    share: float = SHARE_REACHED,
+) -> None:
+    """Print what a scale's paper costs: examples, FLOP, hours, memory, disk.
+
+    Parameters
+    ----------
+    target
+        The paper: results/SCALE/paper.pdf.
+    config
+        Configuration file.
+    published
+        Folder of published numbers.
+    flops_per_second
+        Rate of training on one device; left out, matrix products are measured here.
+    share
+        Share of the measured rate that training reaches: 0.8 was measured on a
+        processor; a GPU with small batches reaches less.
+    """
+    from mathprobe import catalog, plan
+    from mathprobe.paper.published import read_folder
+
+    books, scale = catalog.load(config), target.parent.name
+    costs = plan.survey(books, target, read_folder(published))
+    if flops_per_second:
+        rate = plan.Rate(flops_per_second, "as given")
+    else:
+        rate = plan.measured(books, scale, share)
+    print(plan.text(costs, rate))
 
 
-def _stale(parser: Parser) -> None:
-    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
+@command(PEOPLE)
+def stale(results: Path = Path("results"), /) -> None:
+    """List the models and test sets that other code made; nothing retrains by itself.
+
+    Parameters
+    ----------
+    results
+        Folder of results.
+    """
+    from mathprobe import provenance
+
+    runs = sorted(results.rglob("run.json"))
+    tests = sorted(results.glob("**/testsets/**/*.npz"))
+    models = [path.parent for path in runs if provenance.is_stale(path)]
+    sets = [path for path in tests if provenance.is_stale_testset(path)]
+    for path in (*models, *sets):
+        print(path)
+    counts = f"{len(models)} of {len(runs)} models, {len(sets)} of {len(tests)}"
+    print(f"{counts} test sets were made by other code", file=sys.stderr)
 
 
-@command(_stale)
-def stale(args: Arguments) -> None:
-    """List the models that code older than this made; nothing retrains by itself."""
-    now = provenance.code_digests()
-    runs = sorted(args.results.rglob("run.json"))
-    old = [path for path in runs if _is_stale(path, now)]
-    for path in old:
-        print(path.parent)
-    print(f"{len(old)} of {len(runs)} models were made by other code", file=sys.stderr)
-
-
-@command(lambda parser: None)
-def settings(args: Arguments) -> None:
+@command(PEOPLE)
+def settings() -> None:
     """List every setting of the configuration: its type, bounds and meaning."""
     from mathprobe import settings
 
     print(settings.documentation(), end="")
 
 
-def _status(parser: Parser) -> None:
-    parser.add_argument("results", type=Path, help="results/{scale}")
-    _config(parser)
+@command(PEOPLE)
+def archive(
+    results: Path, out: Path, /, *, weights: bool = False, config: Path = CONFIG
+) -> None:
+    """Pack what rebuilds every table, figure and the PDF of a scale.
 
-
-@command(_status)
-def status(args: Arguments) -> None:
-    """Show where every training of a scale is; `watch` keeps it live."""
-    from mathprobe import catalog, status
-
-    print(status.text(status.survey(catalog.load(args.config), args.results)))
-
-
-def _plan(parser: Parser) -> None:
-    parser.add_argument("target", type=Path, help="results/{scale}/paper.pdf")
-    _config(parser)
-    parser.add_argument("--published", type=Path, default=PUBLISHED)
-    of = "of one device, training"
-    parser.add_argument("--flops-per-second", type=float, help=of)
-    parser.add_argument(
-        "--share",
-        type=float,
-        default=SHARE_REACHED,
-        help="of the measured rate of matrix products that training reaches "
-        "(%(default)s, as measured on a processor; less on a GPU with small batches)",
-    )
-
-
-@command(_plan)
-def plan(args: Arguments) -> None:
-    """Say what a scale's paper costs: examples, FLOP, hours, memory, disk."""
-    from mathprobe import catalog, plan
-
-    books, scale = catalog.load(args.config), args.target.parent.name
-    costs = plan.survey(books, args.target, catalog.read(args.published))
-    if args.flops_per_second:
-        rate = plan.Rate(args.flops_per_second, "as given")
-    else:
-        rate = plan.measured(books, scale, args.share)
-    print(plan.text(costs, rate))
-
-
-def _record(parser: Parser) -> None:
-    parser.add_argument("results", type=Path, help="results/{scale}")
-    parser.add_argument("--record", type=Path, default=Path("paper/record"))
-    _config(parser)
-
-
-@command(_record)
-def record(args: Arguments) -> None:
-    """Keep the metrics of all finished models of a scale, and where they are from."""
+    Parameters
+    ----------
+    results
+        Folder of a scale: results/SCALE.
+    out
+        Where the archive is written: NAME.tar.zst.
+    weights
+        Pack the weights too.
+    config
+        Configuration file.
+    """
     from mathprobe import archive, catalog
 
-    kept = archive.keep(args.results, args.record, catalog.read(args.config))
-    for folder in kept:
-        print(folder)
-
-
-def _archive(parser: Parser) -> None:
-    parser.add_argument("results", type=Path, help="results/{scale}")
-    parser.add_argument("out", type=Path, help="OUT.tar.zst")
-    parser.add_argument("--weights", action="store_true", help="pack them as well")
-    _config(parser)
-
-
-@command(_archive)
-def archive(args: Arguments) -> None:
-    """Pack what rebuilds every table, figure and the PDF of a scale."""
-    from mathprobe import archive, catalog
-
-    books = catalog.load(args.config)
+    books = catalog.load(config)
     tables = {scale: books.arith(scale).file for scale in books.scales}
-    told = archive.pack(args.results, args.out, books.config, tables, args.weights)
-    print(f"{args.out}: {_told(told)}, {args.out.stat().st_size:,} bytes")
+    manifest = archive.pack(results, out, books.config, tables, weights)
+    print(f"{out}: {_contents(manifest)}, {out.stat().st_size:,} bytes")
 
 
-def _unpack(parser: Parser) -> None:
-    parser.add_argument("archive", type=Path, help="OUT.tar.zst")
-    parser.add_argument("folder", type=Path, help="a record, replaced if it is there")
+@command(PEOPLE)
+def unpack(archive: Path, folder: Path, /) -> None:
+    """Unpack an archive and check it against its manifest.
 
+    Parameters
+    ----------
+    archive
+        Archive: NAME.tar.zst.
+    folder
+        Folder of the record; replaced if it is there.
+    """
+    from mathprobe import provenance
+    from mathprobe.archive import unpack
 
-@command(_unpack)
-def unpack(args: Arguments) -> None:
-    """Unpack an archive and hold it against its manifest."""
-    from mathprobe import archive
-
-    told = archive.unpack(args.archive, args.folder)
-    print(f"{args.folder}: {_told(told)}, verified")
-    if told["code"] != provenance.code_digests():
+    manifest = unpack(archive, folder)
+    print(f"{folder}: {_contents(manifest)}, verified")
+    if manifest["code"] != provenance.code_digests():
         print("Its models were trained by other code than this.")
 
 
-def _told(manifest: dict) -> str:
-    count = len(manifest["models"])
-    return (
-        f"{count} models of scale {manifest['scale']}, {len(manifest['files'])} files"
-    )
+def _contents(manifest: dict[str, Any]) -> str:
+    models, scale = len(manifest["models"]), manifest["scale"]
+    return f"{models} models of scale {scale}, {len(manifest['files'])} files"
+
+
+@command(PEOPLE)
+def record(results: Path, /, *, record: Path = RECORD, config: Path = CONFIG) -> None:
+    """Copy the metrics of all finished models of a scale, with their provenance.
+
+    Parameters
+    ----------
+    results
+        Folder of a scale: results/SCALE.
+    record
+        Folder of the record.
+    config
+        Configuration file.
+    """
+    from mathprobe import archive, catalog
+
+    for folder in archive.keep(results, record, catalog.read(config)):
+        print(folder)

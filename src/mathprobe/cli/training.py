@@ -1,4 +1,4 @@
-"""What the trainings of both studies do beside training: resume, show, stop, keep."""
+"""The commands that train: they resume, show progress, stop on a signal, and save."""
 
 from __future__ import annotations
 
@@ -8,82 +8,126 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathprobe import files, provenance
-from mathprobe.cli import kept
-from mathprobe.cli.commands import Arguments, Parser, device_name
+from mathprobe.cli import saved_outputs
+from mathprobe.cli.app import RULES, command
+from mathprobe.cli.device import device_name, set_up_torch
+from mathprobe.cli.saved_outputs import Job
+from mathprobe.errors import InputError
 from mathprobe.spec import ArithModel, Model
 
 if TYPE_CHECKING:
+    from mathprobe.nets.decoder import Decoder
     from mathprobe.training import Trainer
 
 STOPPED = 75  # EX_TEMPFAIL: the state is saved, run again to go on
 
 
-def options(parser: Parser) -> None:
-    """Take what every training is told."""
-    parser.add_argument("spec", help="specification of the model, as JSON")
-    for output in ("--model", "--curve", "--run"):
-        parser.add_argument(output, type=Path, required=True)
-    parser.add_argument("--state", type=Path, required=True, help="folder of states")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--save-every", type=float, default=5.0, help="minutes")
+@command(RULES)
+def train(spec: str, /, *, job: Job) -> None:
+    """Train a model of the first study, or go on where its training was stopped.
+
+    Parameters
+    ----------
+    spec
+        Specification of the model, as JSON.
+    """
+    device = set_up_torch(job.threads)
+    from mathprobe.studies.linalg import STUDY
+    from mathprobe.studies.linalg.training import trainer
+
+    model = Model.parse(spec)
+    origin = _origin(STUDY, job, device)
+    label = f"{model.data.task} n={model.data.n} {model.data.law}"
+    with _alone(job, model, origin) as made:
+        if not made:
+            _finish(trainer(model, device), job, label, origin)
 
 
-def origin(study: str, args: Arguments, device: str) -> dict[str, Any]:
-    """Say which code trains where, and with what."""
-    place = {"device": device_name(device), "threads": args.threads}
+@command(RULES)
+def arith_train(spec: str, /, *, job: Job, parent: Path | None = None) -> None:
+    """Train a decoder of arithmetic, or go on where its training was stopped.
+
+    Parameters
+    ----------
+    spec
+        Specification of the model, as JSON.
+    parent
+        Model whose weights are the initial ones.
+    """
+    device = set_up_torch(job.threads)
+    from mathprobe.studies.arith import STUDY
+    from mathprobe.studies.arith.training import trainer
+
+    model = ArithModel.parse(spec)
+    origin = _origin(STUDY, job, device)
+    if parent:  # it decides the bits as well
+        origin["parent"] = files.checksum(parent)
+    with _alone(job, model, origin) as made:
+        if not made:
+            first = _parent(parent, model) if parent else None
+            _finish(trainer(model, device, first), job, model.name, origin)
+
+
+def _parent(path: Path, child: ArithModel) -> Decoder:
+    from mathprobe.studies.arith.models import load
+
+    spec, network = load(path)
+    if child.insertion and spec != child.insertion.parent:
+        wrong = "; ".join(child.insertion.parent.differences(spec.plain()))
+        raise InputError(f"{path} is not the parent of {child.name}: {wrong}")
+    return network
+
+
+def _origin(study: str, job: Job, device: str) -> dict[str, Any]:
+    """Return which code trains where, and with what."""
+    place = {"device": device_name(device), "threads": job.threads}
     return {**provenance.stamp(study), **place}
 
 
 @contextmanager
-def alone(
-    args: Arguments, spec: Model | ArithModel, origin: dict[str, Any]
+def _alone(
+    job: Job, spec: Model | ArithModel, origin: dict[str, Any]
 ) -> Iterator[bool]:
-    """Hold the folder of states; tell whether the model is made already."""
-    with files.only_one(args.state) as waited:
-        made = waited and _is_made(args.run, spec)
+    """Lock the folder of states; yield whether the model is made already."""
+    with files.only_one(job.state) as waited:
+        made = waited and _is_made(job.run, spec)
         if made:
-            print(f"{args.run}: made by another process meanwhile", flush=True)
-            kept.clear(args.state, kept.DONE)
-        else:  # what a killed process left half written
-            for folder in (args.state, args.model.parent):
+            print(f"{job.run}: made by another process meanwhile", flush=True)
+            saved_outputs.clear(job.state, saved_outputs.DONE)
+        else:  # remove what a killed process left half written
+            for folder in (job.state, job.model.parent):
                 files.clear_leftovers(folder)
-            made = kept.put_back(args, spec, origin)
+            made = saved_outputs.put_back(job, spec, origin)
         yield made
 
 
 def _is_made(run: Path, spec: Model | ArithModel) -> bool:
-    """Tell whether a training of this specification came to its end."""
+    """Return whether a training of this specification came to its end."""
     return run.exists() and not spec.differences(files.read_json(run)["spec"])
 
 
-def to_the_end(
-    trainer: Trainer, args: Arguments, label: str, origin: dict[str, Any]
-) -> None:
-    """Train, or go on where the training was stopped; exit when it is again."""
+def _finish(trainer: Trainer, job: Job, label: str, origin: dict[str, Any]) -> None:
+    """Train to the end and save weights, curve and run; exit if it is stopped."""
+    from mathprobe import checkpoint
     from mathprobe.progress import Watcher
     from mathprobe.training import Interrupted
 
-    trainer.history[-1] |= {key: origin[key] for key in (*kept.DECIDING, "started")}
-    if trainer.resume(args.state):
+    attempt = {key: origin[key] for key in (*saved_outputs.DECIDING, "started")}
+    trainer.history[-1] |= attempt
+    if trainer.resume(job.state):
         print(f"going on after {trainer.examples:,} examples", flush=True)
-    with Watcher(label, trainer, args.state) as watch:
+    with Watcher(label, trainer, job.state) as watch:
         try:
-            trainer.run(args.state, 60.0 * args.save_every, watch)
+            trainer.run(job.state, 60.0 * job.save_every, watch)
         except Interrupted as reason:
-            text = f"{reason}: state saved in {args.state}; run again to go on"
+            text = f"{reason}: state saved in {job.state}; run again to go on"
             print(text, flush=True)
             raise SystemExit(STOPPED) from None
-
-
-def keep(trainer: Trainer, args: Arguments, origin: dict[str, Any]) -> None:
-    """Write weights, curve and run of a training that is done; drop its states."""
-    from mathprobe import checkpoint
-
     seeds = {seed: one.network for seed, one in trainer.learners.items()}
     run = {**trainer.summary(), **origin, "finished": provenance.now()}
-    with kept.whole(args.state) as new:
+    with saved_outputs.whole(job.state) as new:
         checkpoint.save_model(new / "model", seeds, {"spec": trainer.spec.plain()})
         files.write_csv(new / "curve", trainer.curve, trainer.columns)
         files.write_json(new / "run", run)
-    kept.show(args)
-    kept.clear(args.state, kept.DONE)
+    saved_outputs.show(job)
+    saved_outputs.clear(job.state, saved_outputs.DONE)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
+from mathprobe import checkpoint
 from mathprobe.arith.tokens import VOCABULARY, Layout, well_formed
 from mathprobe.decoding import complete
 from mathprobe.nets.decoder import Decoder
@@ -19,6 +22,14 @@ def build(spec: ArithModel) -> Decoder:
         torch.manual_seed(seed(STUDY, "weights", spec.seed))
         length = Layout(spec.questions.digits).length
         return Decoder(spec.network, len(VOCABULARY), length)
+
+
+def load(path: Path) -> tuple[ArithModel, Decoder]:
+    """Read a trained decoder and its specification."""
+    spec = ArithModel.of(checkpoint.model_facts(path)["spec"])
+    network = build(spec)
+    checkpoint.load_model(path, {spec.seed: network})
+    return spec, network
 
 
 def judge(network: Decoder, layout: Layout, ids: Tensor) -> tuple[Tensor, Tensor]:

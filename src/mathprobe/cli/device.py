@@ -1,30 +1,14 @@
-"""What all commands share: their registry, and the device on which torch works."""
+"""The device on which torch computes."""
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Callable
-
-from mathprobe import gpus
-
-Arguments = argparse.Namespace
-Parser = argparse.ArgumentParser
-COMMANDS: dict[str, tuple[Callable[[Parser], None], Callable[[Arguments], None]]] = {}
-
-
-def command(prepare: Callable[[Parser], None]) -> Callable:
-    """Register a command under its function's name, with its arguments."""
-
-    def register(function: Callable[[Arguments], None]) -> Callable:
-        COMMANDS[function.__name__] = prepare, function
-        return function
-
-    return register
 
 
 def set_up_torch(threads: int) -> str:
     """Return the device that torch uses, set up to give the same bits every time."""
+    from mathprobe import gpus
+
     gpus.choose()
     # cuBLAS reads this at its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -39,7 +23,7 @@ def set_up_torch(threads: int) -> str:
 
 
 def device_name(device: str) -> str:
-    """Name a device as its maker does."""
+    """Return the name that the maker of a device gives it."""
     import torch
 
     return torch.cuda.get_device_name() if device == "cuda" else device

@@ -1,8 +1,8 @@
-"""What a training that is done keeps in its folder of states, to find it again.
+"""Second names of the outputs of a finished training, in its folder of states.
 
 Snakemake deletes the outputs of a job before it runs it, even if another job made them
-meanwhile.  They have second names here, which cost no disk, and a training that would
-make the same, to the bit, puts them back.
+meanwhile.  The second names cost no disk, and a training that would make the same bits
+puts the outputs back.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cyclopts import Parameter
+
 from mathprobe import files
-from mathprobe.cli.commands import Arguments
 from mathprobe.spec import ArithModel, Model
 
 OUTPUTS = ("model", "curve", "run")  # the last says that the others are there
@@ -23,9 +25,38 @@ SUMS = "sums.json"
 DECIDING = ("code", "device", "threads")  # of an attempt's bits
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Job:
+    """The files of a training, and how it runs.
+
+    Parameters
+    ----------
+    model
+        Where the weights are written.
+    curve
+        Where the learning curve is written.
+    run
+        Where the settings, the code and the cost of the training are written.
+    state
+        Folder of states, from which a stopped training goes on.
+    threads
+        Number of CPU threads.
+    save_every
+        Minutes between two states.
+    """
+
+    model: Path
+    curve: Path
+    run: Path
+    state: Path
+    threads: int = 1
+    save_every: float = 5.0
+
+
 @contextmanager
 def whole(state: Path) -> Iterator[Path]:
-    """Open a folder for the outputs; they are kept once all are written."""
+    """Open a folder for the outputs; they count once all are written."""
     new = state / NEW
     shutil.rmtree(new, ignore_errors=True)
     yield new
@@ -37,16 +68,16 @@ def _sums(folder: Path) -> dict[str, str]:
     return {name: files.checksum(folder / name) for name in OUTPUTS}
 
 
-def show(args: Arguments) -> None:
-    """Give what is kept the names of the outputs."""
+def show(job: Job) -> None:
+    """Link the outputs to their second names."""
     for name in OUTPUTS:
-        files.link(args.state / DONE / name, getattr(args, name))
+        files.link(job.state / DONE / name, getattr(job, name))
 
 
 def clear(state: Path, *left: str) -> None:
-    """Empty a folder of states, but for its lock and what is left.
+    """Empty a folder of states, but for its lock and the names that are left.
 
-    What is kept goes last: states without it are those of a training under way.
+    The second names go last: states without them are those of a training under way.
     """
     for path in sorted(state.iterdir(), key=lambda path: path.name == DONE):
         if path.is_dir() and path.name not in left:
@@ -55,18 +86,18 @@ def clear(state: Path, *left: str) -> None:
             path.unlink()
 
 
-def put_back(args: Arguments, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
-    """Put lost outputs back if they are what this training makes; else drop them."""
-    there = args.state / DONE
+def put_back(job: Job, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
+    """Put lost outputs back if this training would make the same; else remove them."""
+    there = job.state / DONE
     if not there.exists():
         return False
-    lost = not all(getattr(args, name).exists() for name in OUTPUTS)
+    lost = not all(getattr(job, name).exists() for name in OUTPUTS)
     same = lost and _is_same(there, spec, origin)
     if same:
-        show(args)
+        show(job)
         print(
-            f"{args.run}: trained before, put back from {there}; to train anew, "
-            f"remove {args.state} and run again",
+            f"{job.run}: trained before, put back from {there}; to train anew, "
+            f"remove {job.state} and run again",
             flush=True,
         )
     elif lost:
@@ -74,12 +105,12 @@ def put_back(args: Arguments, spec: Model | ArithModel, origin: dict[str, Any]) 
             f"{there}: damaged, or of other settings, code or machine; training anew",
             flush=True,
         )
-    clear(args.state, *([DONE] if same else []))
+    clear(job.state, *([DONE] if same else []))
     return same
 
 
 def _is_same(kept: Path, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
-    """Tell whether what is kept is whole, and the bits that a training makes here."""
+    """Return whether a folder is whole and has the bits that a training makes here."""
     try:
         if files.read_json(kept / SUMS) != _sums(kept):
             return False
