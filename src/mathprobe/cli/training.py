@@ -12,11 +12,9 @@ from mathprobe.cli import saved_outputs
 from mathprobe.cli.app import RULES, command
 from mathprobe.cli.device import device_name, set_up_torch
 from mathprobe.cli.saved_outputs import Job
-from mathprobe.errors import InputError
 from mathprobe.spec import ArithModel, Model
 
 if TYPE_CHECKING:
-    from mathprobe.nets.decoder import Decoder
     from mathprobe.training import Trainer
 
 STOPPED = 75  # EX_TEMPFAIL: the state is saved, run again to go on
@@ -56,6 +54,7 @@ def arith_train(spec: str, /, *, job: Job, parent: Path | None = None) -> None:
     """
     device = set_up_torch(job.threads)
     from mathprobe.studies.arith import STUDY
+    from mathprobe.studies.arith.models import load_parent
     from mathprobe.studies.arith.training import trainer
 
     model = ArithModel.parse(spec)
@@ -64,18 +63,8 @@ def arith_train(spec: str, /, *, job: Job, parent: Path | None = None) -> None:
         origin["parent"] = files.checksum(parent)
     with _alone(job, model, origin) as made:
         if not made:
-            first = _parent(parent, model) if parent else None
+            first = load_parent(parent, model) if parent else None
             _finish(trainer(model, device, first), job, model.name, origin)
-
-
-def _parent(path: Path, child: ArithModel) -> Decoder:
-    from mathprobe.studies.arith.models import load
-
-    spec, network = load(path)
-    if child.insertion and spec != child.insertion.parent:
-        wrong = "; ".join(child.insertion.parent.differences(spec.plain()))
-        raise InputError(f"{path} is not the parent of {child.name}: {wrong}")
-    return network
 
 
 def _origin(study: str, job: Job, device: str) -> dict[str, Any]:

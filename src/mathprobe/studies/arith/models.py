@@ -10,6 +10,7 @@ from torch import Tensor
 from mathprobe import checkpoint
 from mathprobe.arith.tokens import VOCABULARY, Layout, well_formed
 from mathprobe.decoding import complete
+from mathprobe.errors import InputError
 from mathprobe.nets.decoder import Decoder
 from mathprobe.seeds import seed
 from mathprobe.spec import ArithModel
@@ -30,6 +31,18 @@ def load(path: Path) -> tuple[ArithModel, Decoder]:
     network = build(spec)
     checkpoint.load_model(path, {spec.seed: network})
     return spec, network
+
+
+def load_parent(path: Path, child: ArithModel) -> Decoder:
+    """Read the decoder whose weights a child begins with.
+
+    Raises InputError for another decoder than the one that the child names.
+    """
+    spec, network = load(path)
+    if child.insertion and spec != child.insertion.parent:
+        wrong = "; ".join(child.insertion.parent.differences(spec.plain()))
+        raise InputError(f"{path} is not the parent of {child.name}: {wrong}")
+    return network
 
 
 def judge(network: Decoder, layout: Layout, ids: Tensor) -> tuple[Tensor, Tensor]:
