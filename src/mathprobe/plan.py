@@ -8,13 +8,14 @@ from pathlib import Path
 
 from mathprobe import flops, status
 from mathprobe.arith.tokens import VOCABULARY, Layout
-from mathprobe.catalog import TABLES, Catalog
+from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
 from mathprobe.linalg import codec
 from mathprobe.linalg.encodings import ENCODINGS, Encoding
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.paper.naming import Entry, number_in_paper
-from mathprobe.paper.views import Row
+from mathprobe.paper.naming import question
+from mathprobe.paper.published import number_in_paper
+from mathprobe.paper.tables import KINDS, Frame, Row
 from mathprobe.spec import ArithModel, Model, Side
 
 PDF = "paper.pdf"
@@ -133,26 +134,27 @@ def arith_costs(books: Catalog, results: Path) -> list[Cost]:
     return costs
 
 
-def tables(books: Catalog, scale: str, published: Row) -> dict[str, list[Row]]:
+def tables(
+    books: Catalog, scale: str, published: dict[str, Frame]
+) -> dict[str, list[Row]]:
     """Name the models of every table, by the paper's number of it where it has one."""
+    printed = {
+        kind.entries: published[kind.printed] for kind in KINDS.values() if kind.printed
+    }
     found: dict[str, list[Row]] = {}
-    for kind in dict.fromkeys(TABLES.values()):
-        for entry in books.linalg(scale)["tables"][kind]:
-            names = found.setdefault(_title(kind, entry, published), [])
+    for table, entries in books.entries(scale).items():
+        for entry in entries:
+            what = entry["task"], entry["n"]
+            number = number_in_paper(printed[table], *what)
+            title = f"Table {number}" if number else table.replace("_", " ")
+            names = found.setdefault(f"{title}: {question(*what)}", [])
             names += [name for name in books.models(entry) if name not in names]
     return found
 
 
-def _title(kind: str, entry: Row, published: Row) -> str:
-    number = None
-    if kind in published["numbers_of_tables"]:
-        number = number_in_paper(published, kind, entry["task"], entry["n"])
-    words = Entry(kind, entry["task"], entry["n"]).question
-    title = f"Table {number}" if number else kind.replace("_", " ")
-    return f"{title}: {words}"
-
-
-def survey(books: Catalog, target: Path, published: Row) -> dict[str, list[Cost]]:
+def survey(
+    books: Catalog, target: Path, published: dict[str, Frame]
+) -> dict[str, list[Cost]]:
     """Say what every table of a scale's paper costs."""
     results = target.parent
     if target.name != PDF or results.name not in books.scales:
@@ -172,9 +174,9 @@ def once(costs: dict[str, list[Cost]]) -> list[Cost]:
 
 def _first(books: Catalog, scale: str) -> tuple[str, Model]:
     """Give the first model of a scale's first table, and its question."""
-    entry = books.entries(scale, "ood")[0]
+    entry = books.entries(scale)["out_of_distribution"][0]
     model = books.model(scale, **books.models(entry)[0])
-    return Entry("", entry["task"], entry["n"]).question, model
+    return question(entry["task"], entry["n"]), model
 
 
 def from_examples(books: Catalog, scale: str, examples: float) -> Rate:

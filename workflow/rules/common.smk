@@ -1,5 +1,6 @@
 # What the rules share: the catalog of experiments, the names that wildcards may take,
 # and functions from wildcards to specifications and inputs.
+import hashlib
 import itertools
 import json
 import math
@@ -14,10 +15,10 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 shell.prefix(f'set -euo pipefail; export PYTHONPATH="{ROOT / "src"}"; ')
 
-from mathprobe import catalog, plan  # noqa: E402
+from mathprobe import catalog, files, plan  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.laws import parts  # noqa: E402
-from mathprobe.paper import tex  # noqa: E402
+from mathprobe.paper import published, tables, tex  # noqa: E402
 
 try:
     SCHEMA = catalog.read(ROOT / "workflow/schemas/config.schema.yaml")
@@ -25,7 +26,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-PUBLISHED = local("paper/published/charton2022.yaml")
+PUBLISHED = local(expand("paper/published/{name}.csv", name=published.FILES))
 ERRATA = local(["paper/published/errata.yaml", "paper/published/arith_errata.yaml"])
 TESTSETS = "results/{scale}/linalg/testsets/{task}"
 MODEL = "results/{scale}/linalg/{task}/{law}/n{n}/{recipe}"
@@ -39,26 +40,8 @@ FINDINGS = {  # of the maps of decoders, and the files of a model that tell them
     "claims": ["facts/claims.csv"],
     "reuse": ["reuse.csv"],
 }
-CONTENTS = {  # LaTeX files of the paper, and the kinds of tidy tables each shows
-    "failures": ["failures"],
-    "verifiers": ["verifiers", "failures"],
-    "out_of_distribution": ["ood"],
-    "squares": ["ood"],
-    "tolerances": ["tolerances"],
-    "learning_speed": ["learning_speed"],
-    "condition_numbers": ["condition_numbers"],
-    "ceilings": ["ceilings"],
-    "arith_accuracy": ["arith_accuracy"],
-    "arith_circuits": [f"arith_{finding}" for finding in FINDINGS],
-    "errata": ["evidence"],
-    "arith_errata": ["arith_evidence"],
-    "runs": ["runs"],
-}
-# Of no task and size.
-ONCE = [
-    *("condition_numbers", "ceilings", "arith_accuracy", "evidence"),
-    *("arith_evidence", "runs", *CONTENTS["arith_circuits"]),
-]
+CONTENTS = tables.contents()
+BY_SIZE = [kind for kind, known in tables.KINDS.items() if known.entries]
 START_MINUTES = 10  # of a job, until it trains, and from there to its end
 COSTS = ["trainings", "costs"]  # of no task and size, for the report alone
 ENGINE = tex.find(ROOT / tex.CACHE)
@@ -75,7 +58,7 @@ wildcard_constraints:
     law=CATALOG.law_pattern,
     recipe=catalog.either(CATALOG.recipes),
     n=r"[1-9][0-9]?(x[1-9][0-9]?)?",
-    kind=catalog.either(catalog.TABLES),
+    kind=catalog.either(BY_SIZE),
     content=catalog.either(CONTENTS),
 
 
@@ -186,7 +169,8 @@ def outcome(scale):
 
 
 def shown(wildcards):
-    return CATALOG.shown(**wildcards)
+    entries = tables.KINDS[wildcards.kind].entries
+    return CATALOG.shown(wildcards.scale, entries, wildcards.task, wildcards.n)
 
 
 def folders_of(scale, models):
@@ -205,7 +189,7 @@ def table_folders(wildcards):
     return folders_of(wildcards.scale, table_models(wildcards))
 
 
-def absent(wildcards):
+def missing(wildcards):
     """Name the models of a table of which nothing is recorded."""
     models = table_models(wildcards)
     there = table_folders(wildcards)
@@ -259,8 +243,8 @@ def files_of(folders):
     """Make an input function: the files of models that tables are made from."""
 
     def files(wildcards):
-        measured = catalog.MEASURED.get(wildcards.get("kind"))
-        names = ["run.json", "curve.csv", "scores.csv", measured]
+        measured = tables.KINDS[wildcards.get("kind", "runs")].source
+        names = ["run.json", measured]
         return files_in(wildcards.scale, folders(wildcards), list(filter(None, names)))
 
     return files
@@ -268,9 +252,10 @@ def files_of(folders):
 
 def tables_of(scale, kind):
     """Give the tidy tables of one kind at a scale."""
-    if kind in ONCE:
+    if kind not in BY_SIZE:
         return [f"results/{scale}/tables/{kind}.csv"]
-    names = [f"{kind}_{e['task']}_n{e['n']}" for e in CATALOG.entries(scale, kind)]
+    entries = CATALOG.entries(scale)[tables.KINDS[kind].entries]
+    names = [f"{kind}_{entry['task']}_n{entry['n']}" for entry in entries]
     return [f"results/{scale}/tables/{name}.csv" for name in dict.fromkeys(names)]
 
 
@@ -280,36 +265,35 @@ def content_tables(wildcards):
 
 
 def all_tables(wildcards):
-    kinds = [*catalog.TABLES, *ONCE]
-    return [table for kind in kinds for table in tables_of(wildcards.scale, kind)]
+    return [file for kind in tables.KINDS for file in tables_of(wildcards.scale, kind)]
 
 
 def failures_at_home(scale):
     """Give what is shown of every model whose failures are looked at."""
-    entries = CATALOG.entries(scale, "failures")
+    entries = CATALOG.entries(scale)["failures"]
     models = [name for entry in entries for name in CATALOG.models(entry)]
     return files_in(scale, folders_of(scale, models), ["home.npz"])
 
 
 def notebook_inputs(scale):
     """Give what each notebook reads at a scale, by the names of its parameters."""
-    tables = {kind: tables_of(scale, kind) for kind in catalog.TABLES}
+    made = {kind: tables_of(scale, kind) for kind in BY_SIZE}
     homes = failures_at_home(scale)
     return {
         "spectral_properties": {
-            "failures": tables["failures"],
+            "failures": made["failures"],
             "homes": homes,
             "published": PUBLISHED,
         },
         "verifiers": {
-            "verifiers": tables["verifiers"],
-            "roc": tables["roc"],
+            "verifiers": made["verifiers"],
+            "roc": made["roc"],
             "homes": homes,
         },
-        "generalization": {"ood": tables["ood"], "published": PUBLISHED},
+        "generalization": {"ood": made["ood"], "published": PUBLISHED},
         "learning_speed": {
-            "speeds": tables["learning_speed"],
-            "curves": tables["curves"],
+            "speeds": made["learning_speed"],
+            "curves": made["curves"],
             "published": PUBLISHED,
         },
         **arith_notebooks(scale),
@@ -379,15 +363,15 @@ def notebook_pages(wildcards):
 
 def notebook_figures(scale):
     """Name the figures that each notebook draws: its own, or one named as each table."""
-    tables = {
+    stems = {
         kind: [Path(path).stem for path in tables_of(scale, kind)]
         for kind in ("ood", "curves")
     }
     return {
         "spectral_properties": ["failure_properties"],
         "verifiers": ["condition_error", "roc"],
-        "generalization": tables["ood"],
-        "learning_speed": tables["curves"],
+        "generalization": stems["ood"],
+        "learning_speed": stems["curves"],
         **ARITH_FIGURES,
     }
 
@@ -421,5 +405,17 @@ def tex_engine(wildcards):
     return ancient(local(PRIVATE_TEX)) if ENGINE.kind in ("possible", "private") else []
 
 
+def digest(value):
+    """Give a name to settings, by their content."""
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def facts(wildcards):
-    return json.dumps(CATALOG.facts(wildcards.scale), sort_keys=True)
+    return digest(CATALOG.facts(wildcards.scale))
+
+
+# The configuration that is in effect, for jobs that describe it.
+CONFIG = Path(f".cache/config/{digest(config)}.json")
+if not CONFIG.exists():
+    files.write_text(CONFIG, json.dumps(config))

@@ -5,7 +5,7 @@ rule paper_table:
     input:
         models=files_of(table_folders),
         published=PUBLISHED,
-        code=code("paper/tables", "paper/absent"),
+        code=code("paper/published", "paper/tables"),
     output:
         f"{TABLES}/{{kind}}_{{task}}_n{{n}}.csv",
     log:
@@ -17,19 +17,19 @@ rule paper_table:
         "../../envs/python.yaml"
     params:
         folders=folders_read,
-        absent=absent,
+        missing=missing,
         target=table_target,
     shell:
         "python -m mathprobe table {wildcards.kind} {output} {params.target}"
         " --published {input.published} --models {params.folders}"
-        " --absent {params.absent} > {log} 2>&1"
+        " --missing {params.missing} > {log} 2>&1"
 
 
 rule paper_runs:
     input:
         models=files_of(all_folders),
         published=PUBLISHED,
-        code=code("paper/tables"),
+        code=code("paper/published", "paper/tables"),
     output:
         f"{TABLES}/runs.csv",
     log:
@@ -46,14 +46,32 @@ rule paper_runs:
         " --published {input.published} --models {params.folders} > {log} 2>&1"
 
 
+rule paper_facts:
+    output:
+        f"{TABLES}/facts.json",
+    log:
+        f"logs/{TABLES}/facts.log",
+    localrule: True
+    conda:
+        "../../envs/python.yaml"
+    params:
+        facts=facts,
+    shell:
+        "python -m mathprobe facts {wildcards.scale} {output} --config {CONFIG} > {log} 2>&1"
+
+
 rule paper_latex:
     input:
+        facts=f"{TABLES}/facts.json",
         tables=content_tables,
         published=PUBLISHED,
         errata=ERRATA,
         template=local("paper/templates/{content}.tex.j2"),
         shared=local("paper/templates/models.j2"),
-        code=code("paper/latex", "paper/naming", "paper/views"),
+        code=code(
+            *("paper/formats", "paper/latex", "paper/naming", "paper/pivots"),
+            *("paper/published", "paper/tables"),
+        ),
     output:
         f"{TABLES}/{{content}}.tex",
     log:
@@ -63,35 +81,32 @@ rule paper_latex:
     localrule: True
     conda:
         "../../envs/python.yaml"
-    params:
-        facts=facts,
     shell:
-        "python -m mathprobe latex {input.template} {output} --facts {params.facts:q}"
+        "python -m mathprobe latex {input.template} {output} --facts {input.facts}"
         " --published {input.published} --errata {input.errata} --tables {input.tables} > {log} 2>&1"
 
 
-rule paper_numbers:
+rule paper_macros:
     input:
+        facts=f"{TABLES}/facts.json",
         tables=all_tables,
         published=PUBLISHED,
         errata=ERRATA,
         code=code(
-            *("paper/numbers", "paper/failure_numbers", "paper/ceiling_numbers"),
-            *("paper/latex", "paper/naming", "paper/views"),
+            *("paper/formats", "paper/macros", "paper/naming", "paper/pivots"),
+            *("paper/published", "paper/tables"),
         ),
     output:
         f"{TABLES}/numbers.tex",
     log:
         f"logs/{TABLES}/numbers.log",
     benchmark:
-        local(f"logs/{TABLES}/numbers.paper_numbers.tsv")
+        local(f"logs/{TABLES}/numbers.paper_macros.tsv")
     localrule: True
     conda:
         "../../envs/python.yaml"
-    params:
-        facts=facts,
     shell:
-        "python -m mathprobe numbers {output} --facts {params.facts:q}"
+        "python -m mathprobe macros {output} --facts {input.facts}"
         " --published {input.published} --errata {input.errata} --tables {input.tables} > {log} 2>&1"
 
 
@@ -109,7 +124,8 @@ for scale, notebook in itertools.product(CATALOG.shown_scales, NOTEBOOKS):
                 *("linalg/verifiers", "paper/arith_figures", "paper/circuit_figures"),
                 *("paper/circuit_notebooks", "paper/circuits", "paper/figures"),
                 *("paper/failure_figures", "paper/naming", "paper/notebooks"),
-                *("paper/quanta", "paper/views", "studies/comparisons"),
+                *("paper/pivots", "paper/published", "paper/quanta", "paper/tables"),
+                "studies/comparisons",
                 "studies/findings",
             ),
         output:
@@ -198,6 +214,7 @@ rule paper_costs:
 
 rule paper_report:
     input:
+        facts=f"{TABLES}/facts.json",
         tables=all_tables,
         costs=expand(f"{TABLES}/{{table}}.csv", table=COSTS, allow_missing=True),
         figures=figures("svg"),
@@ -214,10 +231,8 @@ rule paper_report:
     localrule: True
     conda:
         "../../envs/python.yaml"
-    params:
-        facts=facts,
     shell:
-        "python -m mathprobe report {output} --facts {params.facts:q}"
+        "python -m mathprobe report {output} --facts {input.facts}"
         " --template {input.template} --published {input.published} --errata {input.errata}"
         " --tables {input.tables} {input.costs} --figures {input.figures}"
         " --notebooks {input.notebooks} --circuits {input.circuits} > {log} 2>&1"

@@ -46,20 +46,6 @@ BASE = "base"
 REFERENCE = "paper"  # the scale that is the paper itself
 RECORD = "record"  # shows what is kept of another scale's trainings, and trains nothing
 INVERSION = {"task": "inverse", "law": "uniform_coefficients", "n": 5}  # section 3
-TABLES = {  # kinds of tidy tables, and the entries in the configuration they are for
-    "ood": "out_of_distribution",
-    "tolerances": "out_of_distribution",
-    "curves": "learning_speed",
-    "learning_speed": "learning_speed",
-    "failures": "failures",
-    "verifiers": "failures",
-    "roc": "failures",
-}
-MEASURED = {  # what of a model, beside its scores and curve, a kind is made from
-    "failures": "properties.csv",
-    "verifiers": "verifiers.csv",
-    "roc": "roc.csv",
-}
 
 
 class Catalog:
@@ -112,8 +98,8 @@ class Catalog:
         _law_settings(study["laws"], f"{place}.laws")
         for task, name in product(TASKS, study["recipes"]):
             _recipe(self.recipe(scale, task, name), f"{place}.recipes.{name} of {task}")
-        for table in dict.fromkeys(TABLES.values()):
-            for entry in study["tables"][table]:
+        for table, entries in self.entries(scale).items():
+            for entry in entries:
                 here = f"{place}.tables.{table}"
                 admit(entry["task"], TASKS, here, "task")
                 admit(entry["recipe"], study["recipes"], here, "recipe")
@@ -269,8 +255,8 @@ class Catalog:
         """Describe every test that the paper's tables show, once, at its full size."""
         study = self.linalg(REFERENCE)
         asked = {}
-        for table in dict.fromkeys(TABLES.values()):
-            for entry in study["tables"][table]:
+        for table, entries in self.entries(REFERENCE).items():
+            for entry in entries:
                 task = entry["task"]
                 # Only the comparison of laws tests a model on others than its own.
                 own = entry["laws"] if table == "failures" else laws_for(task)
@@ -288,9 +274,10 @@ class Catalog:
             schedule["curve_every"],
         )
 
-    def entries(self, scale: str, kind: str) -> list[dict[str, Any]]:
-        """Give what tables of a kind are made for at a scale."""
-        return self.linalg(scale)["tables"][TABLES[kind]]
+    def entries(self, scale: str) -> dict[str, list[dict[str, Any]]]:
+        """Return what the tables of tasks and sizes are made for, by their names."""
+        tables = self.linalg(scale)["tables"].items()
+        return {name: entries for name, entries in tables if isinstance(entries, list)}
 
     def models(self, entry: dict[str, Any]) -> list[dict[str, Any]]:
         """Name the models of an entry: of the laws it has, or all of its task."""
@@ -301,15 +288,15 @@ class Catalog:
 
     def all_models(self, scale: str) -> list[dict[str, Any]]:
         """Name every model that a scale's paper shows, once."""
-        entries = [entry for kind in TABLES for entry in self.entries(scale, kind)]
-        names = [name for entry in entries for name in self.models(entry)]
+        tables = self.entries(scale).values()
+        names = [name for table in tables for e in table for name in self.models(e)]
         return [name for place, name in enumerate(names) if name not in names[:place]]
 
     def shown(
-        self, scale: str, kind: str, task: str, n: int | str
+        self, scale: str, table: str, task: str, n: int | str
     ) -> list[dict[str, Any]]:
         """Give a table's entries for a task and size; without any, the first, moved."""
-        entries = self.entries(scale, kind)
+        entries = self.entries(scale)[table]
         named = [e for e in entries if (e["task"], str(e["n"])) == (task, str(n))]
         first = {k: v for k, v in entries[0].items() if k != "laws"}
         return named or [{**first, "task": task, "n": n}]

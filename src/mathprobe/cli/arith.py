@@ -114,7 +114,8 @@ def arith_table(args: Arguments) -> None:
         raise InputError(f"--rows: not JSON ({error})") from error
 
     def rows(model: str, file: str) -> list[dict[str, Any]]:
-        return tables.read(there[model] / file) if model in there else []
+        there_is = model in there
+        return tables.records(tables.read(there[model] / file)) if there_is else []
 
     models = [
         arith_tables.Decoder(

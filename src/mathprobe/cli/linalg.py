@@ -37,29 +37,28 @@ def testset(args: Arguments) -> None:
 
 def _conditions(parser: Parser) -> None:
     _spec_and_out(parser)
-    parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--published", type=Path, nargs="+", required=True, help="CSV")
 
 
 @command(_conditions)
 def conditions(args: Arguments) -> None:
     """Sample matrices of every law and write quantiles of their condition numbers."""
-    from mathprobe import catalog
-    from mathprobe.paper import tables
+    from mathprobe.paper import published, tables
     from mathprobe.studies import linalg
 
     rows = linalg.condition_numbers(Conditions.parse(args.spec))
-    beside = tables.condition_numbers(rows, catalog.read(args.published))
-    files.write_csv(args.out, beside, tables.COLUMNS["condition_numbers"])
+    beside = tables.condition_numbers(rows, published.read_all(args.published))
+    tables.write(args.out, beside, tables.KINDS["condition_numbers"].columns)
 
 
 @command(_conditions)
 def evidence(args: Arguments) -> None:
     """Hold what the paper prints against itself and against samples."""
-    from mathprobe import catalog
+    from mathprobe.paper import published
     from mathprobe.studies import evidence
 
-    published = catalog.read(args.published)
-    rows = evidence.table(published, Evidence.parse(args.spec))
+    printed = published.read_all(args.published)
+    rows = evidence.table(printed, Evidence.parse(args.spec))
     files.write_csv(args.out, rows, evidence.COLUMNS)
 
 

@@ -15,76 +15,75 @@ from mathprobe.errors import InputError
 
 
 def _table(parser: Parser) -> None:
-    kinds = ["ood", "tolerances", "curves", "learning_speed", "runs"]
-    kinds += ["failures", "verifiers", "roc"]
-    parser.add_argument("kind", choices=kinds)
+    parser.add_argument("kind")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--published", type=Path, nargs="+", required=True, help="CSV")
     parser.add_argument("--models", type=Path, nargs="*", required=True, help="folders")
     missing = "task/law/nSIZE/recipe of models of which nothing is there"
-    parser.add_argument("--absent", nargs="*", default=[], help=missing)
+    parser.add_argument("--missing", nargs="*", default=[], help=missing)
     parser.add_argument("--target", type=float, help="accuracy, for learning_speed")
 
 
 @command(_table)
 def table(args: Arguments) -> None:
     """Put what several models did into one tidy table, beside the published numbers."""
-    from mathprobe import catalog
-    from mathprobe.paper import absent, tables
+    from mathprobe.paper import published, tables
 
-    source = catalog.MEASURED.get(args.kind)
+    kind: tables.Kind = tables.KINDS[args.kind]
     models = [
-        tables.Trained.of(
+        tables.of_model(
             folder.name,
             files.read_json(folder / "run.json"),
-            tables.read(folder / "scores.csv"),
-            tables.read(folder / "curve.csv"),
-            tables.read(folder / source) if source else [],
+            tables.read(folder / kind.source) if kind.source else None,
         )
         for folder in args.models
     ]
     options = {} if args.target is None else {"target": args.target}
-    published = catalog.read(args.published)
-    rows = list(getattr(tables, args.kind)(models, published, **options))
-    blank = absent.rows(args.kind, map(absent.Absent.of, args.absent), published)
-    rows += [{**row, **options} for row in blank]
-    files.write_csv(args.out, rows, tables.COLUMNS[args.kind])
+    printed = published.read_all(args.published)
+    made = tables.build(args.kind, models, printed, args.missing, **options)
+    tables.write(args.out, made, kind.columns)
+
+
+def _facts(parser: Parser) -> None:
+    parser.add_argument("scale")
+    parser.add_argument("out", type=Path)
+    config = "the configuration that is in effect, as JSON"
+    parser.add_argument("--config", type=Path, required=True, help=config)
+
+
+@command(_facts)
+def facts(args: Arguments) -> None:
+    """Write what a paper at a scale says about its settings."""
+    from mathprobe import catalog
+
+    config = files.read_json(args.config)
+    books = catalog.Catalog(config, catalog.read(catalog.SCHEMA))
+    files.write_json(args.out, books.facts(args.scale))
 
 
 def _with_facts(parser: Parser) -> None:
     parser.add_argument("out", type=Path)
-    parser.add_argument("--facts", required=True, help="scale and settings, as JSON")
-    parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--facts", type=Path, required=True, help="of `facts`")
+    parser.add_argument("--published", type=Path, nargs="+", required=True, help="CSV")
     parser.add_argument("--errata", type=Path, nargs="+", required=True)
     parser.add_argument("--tables", type=Path, nargs="+", required=True)
 
 
-def _facts(args: Arguments) -> dict[str, Any]:
+def _read_facts(args: Arguments) -> dict[str, Any]:
     from mathprobe import catalog
-    from mathprobe.paper.naming import Labels
+    from mathprobe.paper import published
 
-    published = catalog.read(args.published)
-    try:
-        facts = json.loads(args.facts)
-    except ValueError as error:
-        raise InputError(f"--facts: not JSON ({error})") from error
-    facts["errata"] = {
-        part: points
-        for path in args.errata
-        for part, points in catalog.read(path).items()
+    printed = published.read_all(args.published)
+    return {
+        **files.read_json(args.facts),
+        "errata": {
+            part: points
+            for path in args.errata
+            for part, points in catalog.read(path).items()
+        },
+        "published": printed,
+        "labels": published.labels(printed),
     }
-    labels = Labels(published["labels"])
-    return {**facts, "published": published, "labels": labels}
-
-
-def _read_tables(paths: list[Path]) -> dict[str, list[dict[str, Any]]]:
-    from mathprobe.paper import tables
-
-    return {path.stem: tables.read(path) for path in paths}
-
-
-def _by_stem(paths: list[Path]) -> dict[str, Path]:
-    return {path.stem: path for path in paths}
 
 
 def _latex(parser: Parser) -> None:
@@ -95,19 +94,19 @@ def _latex(parser: Parser) -> None:
 @command(_latex)
 def latex(args: Arguments) -> None:
     """Fill a LaTeX template with tidy tables."""
-    from mathprobe.paper import latex
+    from mathprobe.paper import latex, tables
 
-    page = latex.render(args.template, _read_tables(args.tables), _facts(args))
-    files.write_text(args.out, page)
+    shown = tables.collect(args.tables)
+    files.write_text(args.out, latex.render(args.template, shown, _read_facts(args)))
 
 
 @command(_with_facts)
-def numbers(args: Arguments) -> None:
+def macros(args: Arguments) -> None:
     """Write the numbers that the prose names."""
-    from mathprobe.paper import latex, numbers
+    from mathprobe.paper import macros, tables
 
-    named = numbers.results(_read_tables(args.tables), _facts(args))
-    files.write_text(args.out, latex.define(named))
+    named = macros.results(tables.collect(args.tables), _read_facts(args))
+    files.write_text(args.out, macros.define(named))
 
 
 def _notebook(parser: Parser) -> None:

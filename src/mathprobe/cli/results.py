@@ -8,7 +8,7 @@ from pathlib import Path
 from mathprobe import files, provenance
 from mathprobe.cli.commands import Arguments, Parser, command
 
-PUBLISHED = Path("paper/published/charton2022.yaml")
+PUBLISHED = Path("paper/published")
 SHARE_REACHED = 0.8  # of matrix products, by training at n = 5: benchmarks/README.md
 
 
@@ -54,7 +54,7 @@ def status(args: Arguments) -> None:
 def _plan(parser: Parser) -> None:
     parser.add_argument("target", type=Path, help="results/{scale}/paper.pdf")
     _config(parser)
-    parser.add_argument("--published", type=Path, default=PUBLISHED)
+    parser.add_argument("--published", type=Path, default=PUBLISHED, help="folder")
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument("--flops-per-second", type=float, help="of one device, training")
     first = "of the first table's models, all seeds together"
@@ -72,9 +72,11 @@ def _plan(parser: Parser) -> None:
 def plan(args: Arguments) -> None:
     """Say what a scale's paper costs: examples, FLOP, hours, memory, disk."""
     from mathprobe import catalog, plan
+    from mathprobe.paper import published
 
     books, scale = catalog.load(args.config), args.target.parent.name
-    costs = plan.survey(books, args.target, catalog.read(args.published))
+    printed = published.read_all(sorted(args.published.glob("*.csv")))
+    costs = plan.survey(books, args.target, printed)
     if args.flops_per_second:
         rate = plan.Rate(args.flops_per_second, "as given")
     elif args.examples_per_second:

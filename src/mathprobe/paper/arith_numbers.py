@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mathprobe.paper.arith_tables import PASSED_BELOW, Row
 from mathprobe.paper.arith_views import families, measured
-from mathprobe.paper.latex import percent, tex, thousands
+from mathprobe.paper.formats import percent, tex, thousands
 
 OPERATIONS = ("addition", "subtraction")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mathprobe.paper.circuit_views import maps, reused
-from mathprobe.paper.latex import percent, plain, tex
+from mathprobe.paper.formats import percent, plain, tex
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

@@ -11,7 +11,7 @@ from typing import Any
 
 from mathprobe.arith import claims
 from mathprobe.interp.facts import Facts
-from mathprobe.paper.tables import read
+from mathprobe.paper.tables import read, records
 from mathprobe.studies import comparisons
 
 Row = dict[str, Any]
@@ -37,13 +37,12 @@ def rows(kind: str, models: Iterable[Path], published: Row) -> Iterator[Row]:
 
 def _told(kind: str, folder: Path) -> Iterable[Row]:
     if kind == "reuse":
-        return read(folder / "reuse.csv")
+        return records(read(folder / "reuse.csv"))
     if kind == "circuits":
         facts = Facts.load(folder / "facts/nodes.csv")
-        return comparisons.summary(
-            folder.name, facts, read(folder / "facts/claims.csv")
-        )
-    return read(folder / f"facts/{kind}.csv")
+        claimed = records(read(folder / "facts/claims.csv"))
+        return comparisons.summary(folder.name, facts, claimed)
+    return records(read(folder / f"facts/{kind}.csv"))
 
 
 def _printed(published: Row, model: str) -> Row:
