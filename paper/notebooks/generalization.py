@@ -27,32 +27,29 @@
 
 # %% tags=["parameters"]
 ood = "results/demo/tables/ood_eigenvalues_n2.csv"
-published = "paper/published/charton2022.yaml"
+published = "paper/published/accuracy.csv paper/published/labels.csv"
 figures = "results/demo/figures"
 
 # %%
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from IPython.display import SVG, Markdown, display
 
 from mathprobe.paper import figures as draw
+from mathprobe.paper import pivots, tables
+from mathprobe.paper import published as printed
+from mathprobe.paper.naming import group
 
-printed = yaml.safe_load(Path(published).read_text())
-squares = draw.read(ood, "ood")
-
-
-def title(entry):
-    """Name a table by its question, its size, and its number in the paper."""
-    return entry.question + entry.in_paper(printed)
+numbers = printed.read_all(published.split())
+labels = printed.labels(numbers)
+squares = pivots.of_kind("ood", tables.joined(ood.split()), numbers)
 
 
 def named(wide):
     """Name models and test laws as the paper does."""
-    models = map(draw.Model._make, wide.index)
-    wide = wide.set_axis(draw.model_labels(models, printed))
-    wide = wide.rename(columns=lambda law: draw.label(law, printed))
+    wide = wide.set_axis(draw.model_labels(wide.index, labels))
+    wide = wide.rename(columns=labels.__getitem__)
     return wide.rename_axis(index="trained on", columns="tested on")
 
 
@@ -61,9 +58,9 @@ def percent(wide):
     return wide.style.format("{:.1%}", na_rep="–")
 
 
-for entry, scores in squares.items():
-    print(f"{title(entry)}: {scores['examples'].min():,} test examples per law,")
-    print(f"  seeds of each model: {scores['seeds'].max()}")
+for square in squares:
+    print(f"{square.title}: {square.rows['examples'].min():,} test examples per law,")
+    print(f"  seeds of each model: {square.largest('seeds')}")
 
 # %% [markdown]
 # ## Accuracy by training and test law
@@ -80,18 +77,18 @@ for entry, scores in squares.items():
 # table, it stands beside, and then the difference, in points.
 
 # %%
-for entry, scores in squares.items():
-    stem = Path(figures) / f"ood_{entry.name}"
-    draw.save(draw.heatmaps(scores, printed, entry.task, entry.n), stem)
-    display(Markdown(f"**{title(entry)}**"), SVG(filename=f"{stem}.svg"))
+for square in squares:
+    stem = Path(figures) / f"ood_{square.name}"
+    draw.save(draw.heatmaps(square, labels), stem)
+    display(Markdown(f"**{square.title}**"), SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
 # The measured numbers, with a decimal:
 
 # %%
-for entry, scores in squares.items():
-    accuracy = percent(named(draw.square(scores, "accuracy")))
-    display(Markdown(f"**{title(entry)}**"), accuracy)
+for square in squares:
+    accuracy = percent(named(square.wide("accuracy")))
+    display(Markdown(f"**{square.title}**"), accuracy)
 
 # %% [markdown]
 # ## The asymmetry in four numbers
@@ -102,9 +99,9 @@ for entry, scores in squares.items():
 
 # %%
 blocks = {}
-for entry, scores in squares.items():
-    names = scores["train"].map(draw.group) + " to " + scores["test"].map(draw.group)
-    blocks[title(entry)] = scores["accuracy"].groupby(names, sort=False).mean()
+for square in squares:
+    names = square.rows["train"].map(group) + " to " + square.rows["test"].map(group)
+    blocks[square.title] = square.rows["accuracy"].groupby(names, sort=False).mean()
 percent(pd.DataFrame(blocks).T)
 
 # %% [markdown]
@@ -115,8 +112,9 @@ percent(pd.DataFrame(blocks).T)
 
 
 # %%
-def safety(scores):
+def safety(square):
     """Sum up each model: at home, away, and where it is worst."""
+    scores = square.rows
     model = ["train", "recipe"]
     away = scores[scores["train"] != scores["test"]].dropna(subset="accuracy")
     home = scores[scores["train"] == scores["test"]].set_index(model)["accuracy"]
@@ -125,17 +123,17 @@ def safety(scores):
         "at home": home,
         "mean away": away.groupby(model)["accuracy"].mean(),
         "worst away": worst["accuracy"],
-        "worst test": worst["test"].map(lambda law: draw.label(law, printed)),
+        "worst test": worst["test"].map(labels.__getitem__),
     }
-    found = draw.models(scores)
-    summary = pd.DataFrame(columns).reindex(pd.MultiIndex.from_tuples(found))
-    return summary.set_axis(draw.model_labels(found, printed)).rename_axis("trained on")
+    summary = pd.DataFrame(columns).reindex(pd.MultiIndex.from_tuples(square.models))
+    summary = summary.set_axis(draw.model_labels(square.models, labels))
+    return summary.rename_axis("trained on")
 
 
 shares = ["at home", "mean away", "worst away"]
-for entry, scores in squares.items():
-    summary = safety(scores).reset_index().style.format("{:.1%}", shares, na_rep="–")
-    display(Markdown(f"**{title(entry)}**"), summary.hide(axis="index"))
+for square in squares:
+    summary = safety(square).reset_index().style.format("{:.1%}", shares, na_rep="–")
+    display(Markdown(f"**{square.title}**"), summary.hide(axis="index"))
 
 # %% [markdown]
 # ## How far from the printed numbers?
@@ -148,20 +146,20 @@ for entry, scores in squares.items():
 
 # %%
 rounding = 0.005
-for entry, scores in squares.items():
-    beside = scores.dropna(subset=["published", "accuracy"])
+for square in squares:
+    beside = square.rows.dropna(subset=["published", "accuracy"])
     beside = beside.assign(gap=beside["accuracy"] - beside["published"])
     below = beside["published"] + rounding < beside["low"]
     above = beside["published"] - rounding > beside["high"]
     outside = beside[below | above].sort_values("gap", key=abs, ascending=False)
-    display(Markdown(f"**{title(entry)}**"))
+    display(Markdown(f"**{square.title}**"))
     if beside.empty:
         print("The paper prints no table for this question and size.")
         continue
     print(f"{len(outside)} of {len(beside)} pairs lie outside.")
     shares = ["accuracy", "low", "high", "published"]
     formats = dict.fromkeys(shares, "{:.1%}") | {"gap": "{:+.1%}"}
-    formats |= dict.fromkeys(["train", "test"], lambda law: draw.label(law, printed))
+    formats |= dict.fromkeys(["train", "test"], labels.__getitem__)
     listed = outside.head(10)[["train", "test", *shares, "gap"]]
     if not listed.empty:
         display(listed.style.format(formats).hide(axis="index"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import tempfile
@@ -135,6 +134,10 @@ def notebook(args: Arguments) -> None:
     files.write_text(args.html, executed.html)
 
 
+def _by_stem(paths: list[Path]) -> dict[str, Path]:
+    return {path.stem: path for path in paths}
+
+
 def _report(parser: Parser) -> None:
     _with_facts(parser)
     parser.add_argument("--template", type=Path, required=True)
@@ -150,7 +153,7 @@ def report(args: Arguments) -> None:
 
     parts = (_by_stem(paths) for paths in (args.tables, args.figures, args.notebooks))
     circuits = [page.parent.parent.name for page in args.circuits]
-    page = report.build(args.template, *parts, _facts(args), circuits)
+    page = report.build(args.template, *parts, _read_facts(args), circuits)
     files.write_text(args.out, page)
 
 

@@ -195,13 +195,14 @@ def build(
 
 def _beside(made: Frame, expected: Frame, keys: list[str]) -> Frame:
     """Merge measured and expected rows; the measured ones come first."""
-    if made.empty:
-        made = expected.iloc[:0]
-    made = made.astype({"n": object}).assign(_place=range(len(made)))
+    measured = len(made)
+    made = made.astype({"n": object}) if measured else expected.iloc[:0]
+    made = made.assign(_place=range(measured))
+    expected = expected.assign(_place=range(measured, measured + len(expected)))
     both = made.merge(expected, "outer", keys, suffixes=("", "_printed"))
-    for column in {*made} & {*expected} - {*keys}:  # the threshold of a rule
+    for column in {*made} & {*expected} - {*keys}:  # places, the threshold of a rule
         both[column] = both[column].fillna(both[f"{column}_printed"])
-    return both.sort_values("_place", kind="stable", ignore_index=True)
+    return both.sort_values("_place", ignore_index=True)
 
 
 def _tested(models: Frame, tests: Callable[[str, str], Iterable[str]]) -> Frame:
