@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from statistics import fmean, median
 from typing import Any
+
+import pandas as pd
 
 from mathprobe.errors import InputError
 from mathprobe.linalg.draws import laws_for
 from mathprobe.linalg.laws import FACTOR, parts
+from mathprobe.linalg.tasks import TASKS
 from mathprobe.paper import arith_numbers, circuit_numbers
 from mathprobe.paper.formats import (
     duration,
@@ -24,19 +27,16 @@ from mathprobe.paper.formats import (
     tex,
     thousands,
 )
-from mathprobe.paper.naming import Model
 from mathprobe.paper.pivots import (
     MARCHENKO,
     PARTS,
-    VIEWS,
-    AtHome,
     Cells,
     Facts,
     Pivot,
     Tables,
     by,
+    ceiling_squares,
     ceilings,
-    ceilings_by_tolerance,
     device,
     part,
     pivots,
@@ -58,13 +58,12 @@ def results(tables: Tables, facts: Facts) -> Macros:
         "scale/models": str(facts["models"]),
         **_under("here", _settings(facts["study"])),
         **_under("paper", _settings(facts["reference"])),
-        **_failures(tables, facts),
-        **_verifiers(tables, facts),
+        **_answers(tables, facts),
         **_squares(tables, facts),
-        **_under("speed", _speed(tables, facts)),
-        **_under("conditions", _conditions(tables, facts)),
+        **_under("speed", _speed(_first("learning_speed", tables, facts))),
+        **_under("conditions", _conditions(tables["condition_numbers"])),
         **_under("ceilings", _ceilings(tables, facts)),
-        **_under("errata", _errata(rows, facts)),
+        **_under("errata", _errata(rows.get("evidence", []), facts["errata"])),
         **_under("runs", _runs(rows.get("runs", []))),
         **arith_numbers.decoders(rows, facts),
         **circuit_numbers.circuits(rows, facts),
@@ -155,14 +154,29 @@ RATES = ("right", "successes_below", "failures_above")
 SPREADS = {"mean": ("mean", None), "median": ("quantile", 0.5)}  # statistic, at
 
 
-def _first(kind: str, answers: str, tables: Tables, facts: Facts) -> AtHome:
-    """Return the first model of a kind of answers; without any one of no rows."""
-    models = VIEWS[kind](tables, facts)
-    none = AtHome("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
-    return next((one for one in models if one.task in ANSWERS[answers]), none)
+def _first(
+    kind: str, tables: Tables, facts: Facts, tasks: Iterable[str] = TASKS
+) -> Pivot:
+    """Return the first pivot of these tasks; without any one of no rows."""
+    none = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
+    return next((p for p in pivots(kind, tables, facts) if p.task in tasks), none)
 
 
-def _share(key: str, model: AtHome, place: tuple) -> Macros:
+def _answers(tables: Tables, facts: Facts) -> Macros:
+    """Describe the failures of the first model of each kind of answers."""
+    kept, judged = (
+        {name: _first(kind, tables, facts, tasks) for name, tasks in ANSWERS.items()}
+        for kind in ("failures", "verifiers")
+    )
+    macros = {}
+    for name, model in kept.items():
+        macros |= _under(f"failures/{name}", _failures(model))
+    for name, model in judged.items():
+        macros |= _under(f"verifiers/{name}", _verifiers(model, kept[name]))
+    return macros
+
+
+def _share(key: str, model: Pivot, place: tuple) -> Macros:
     """Return a share of ours, that of exact answers, and what is printed."""
     printed = model.published.get(place)
     return {
@@ -172,57 +186,42 @@ def _share(key: str, model: AtHome, place: tuple) -> Macros:
     }
 
 
-def _failures(tables: Tables, facts: Facts) -> Macros:
-    """Describe what the failures of the first model of each kind keep."""
-    macros = {}
-    for answers in ANSWERS:
-        model = _first("failures", answers, tables, facts)
-        own = {
-            "shown": _yes(len(model.rows)),
-            "task": tex(model.task.replace("_", " ")),
-            "n": plain(model.n),
-            "examples": thousands(model.largest("examples") or None),
-            "published_n": plain(model.published_n),
-            "same_n": _yes(model.same),
-        }
-        for name, place in KEPT.items():
-            own |= _share(name, model, place)
-        macros |= _under(f"failures/{answers}", own)
+def _failures(model: Pivot) -> Macros:
+    """Describe what the failures of a model keep."""
+    macros = {
+        "shown": _yes(len(model.rows)),
+        "task": tex(model.task.replace("_", " ")),
+        "n": plain(model.n),
+        "examples": thousands(model.largest("examples") or None),
+        "published_n": plain(model.published_n),
+        "same_n": _yes(model.same),
+    }
+    for name, place in KEPT.items():
+        macros |= _share(name, model, place)
     return macros
 
 
-def _verifiers(tables: Tables, facts: Facts) -> Macros:
-    """Describe how well the failures of these models are predicted."""
+def _verifiers(model: Pivot, failures: Pivot) -> Macros:
+    """Describe how well the failures of a model are predicted, by both thresholds."""
+    verifier = model.first("verifier") if len(model.rows) else None
     macros = {}
-    for answers in ANSWERS:
-        model = _first("verifiers", answers, tables, facts)
-        failures = _first("failures", answers, tables, facts)
-        own, verifier = {}, model.verifier
-        for chosen_by in ("paper", "calibration"):
-            for rate in RATES:
-                place = verifier, chosen_by, rate
-                own |= _share(f"{chosen_by}/{rate}", model, place)
-            threshold = model.cells[place]["threshold"]
-            own[f"{chosen_by}/threshold"] = significant(threshold)
-        area = model.cells[verifier, None, "auc"]
-        own["area"] = fixed(area["value"], 3)
-        own["area/exact"] = fixed(area["oracle"], 3)
-        own |= _spreads(failures, verifier)
-        macros |= _under(f"verifiers/{answers}", own)
-    return macros
-
-
-def _spreads(model: AtHome, quantity: str | None) -> Macros:
-    """Return means and medians of the condition numbers of right and wrong answers."""
-    macros = {}
+    for chosen_by in ("paper", "calibration"):
+        for rate in RATES:
+            place = verifier, chosen_by, rate
+            macros |= _share(f"{chosen_by}/{rate}", model, place)
+        threshold = model.cells[place]["threshold"]
+        macros[f"{chosen_by}/threshold"] = significant(threshold)
+    area = model.cells[verifier, None, "auc"]
+    macros["area"] = fixed(area["value"], 3)
+    macros["area/exact"] = fixed(area["oracle"], 3)
     for group, name in (("success", "right"), ("failure", "wrong")):
         for label, how in SPREADS.items():
-            place = quantity, group, SHOWN_TOLERANCE, *how
+            place = verifier, group, SHOWN_TOLERANCE, *how
             shown = {
-                "": model.cells[place]["value"],
-                "/exact": model.cells[place]["oracle"],
-                "/published": model.published.get(place),
-                "/notebook": model.notebook.get(place),
+                "": failures.cells[place]["value"],
+                "/exact": failures.cells[place]["oracle"],
+                "/published": failures.published.get(place),
+                "/notebook": failures.notebook.get(place),
             }
             for suffix, value in shown.items():
                 macros[f"{name}/{label}{suffix}"] = significant(value)
@@ -233,8 +232,13 @@ def _squares(tables: Tables, facts: Facts) -> Macros:
     """Describe the first table of accuracies in numbers, and give all cells of all."""
     squares = summaries(tables, facts)
     main, n = squares[0]["grid"], squares[0]["grid"].published_n
-    measured = main.rows.dropna(subset="accuracy")[["train", "recipe"]]
+    models = main.rows.dropna(subset="accuracy")[["train", "recipe"]].drop_duplicates()
     seeds = main.largest("seeds")
+    home = [
+        100 * cell["accuracy"] / cell["oracle"]
+        for (train, _, test), cell in main.cells.items()
+        if test in parts(train) and cell["accuracy"] is not None and cell["oracle"]
+    ]
     return {
         **{
             f"ood/{square['grid'].name}/{train}/{test}": percent(share)
@@ -242,7 +246,7 @@ def _squares(tables: Tables, facts: Facts) -> Macros:
             for (train, test), share in square["grid"].ours.items()
         },
         "squares": str(len(squares)),
-        "main/models": str(len(measured.drop_duplicates()) * seeds),
+        "main/models": str(len(models) * seeds),
         "main/seeds": str(seeds),
         "main/examples": thousands(main.largest("examples")),
         "main/published_n": plain(n),
@@ -250,7 +254,7 @@ def _squares(tables: Tables, facts: Facts) -> Macros:
         "main/all_positive": percent(0.5**main.n),
         "main/published_all_positive": percent(n and 0.5**n),
         "main/oracle": span(100 * main.oracle.dropna()),
-        "main/home_of_oracle": span(_home_of_oracle(main)),
+        "main/home_of_oracle": span(home),
         "main/agreement/cells": str(squares[0]["compared"]),
         "main/agreement/rank": fixed(squares[0]["rank"], 2),
         "main/agreement/difference": fixed(squares[0]["difference"], 1),
@@ -258,12 +262,6 @@ def _squares(tables: Tables, facts: Facts) -> Macros:
         **_under("main/published", _described(main.published, 0)),
         **_printed_squares(facts["published"]),
     }
-
-
-def _home_of_oracle(grid: Pivot) -> Iterator[float]:
-    for (model, test), cell in grid.cells.items():
-        if test in parts(model.law) and cell["oracle"]:
-            yield 100 * cell["accuracy"] / cell["oracle"]
 
 
 def _described(cells: Cells, digits: int) -> Macros:
@@ -285,42 +283,36 @@ def _printed_squares(published: Tables) -> Macros:
     macros = {}
     for (task, n), rows in published["accuracy"].groupby(["task", "n"], sort=False):
         cells = by(rows, ["train", "test"], "published")
-        shown = {f"{train}/{test}": share for (train, test), share in cells.items()}
-        macros |= _under(
-            f"published/{task}_n{n}",
-            _described(cells, 0)
-            | {key: plain(100 * share) for key, share in shown.items()},
-        )
+        shown = _described(cells, 0)
+        for (train, test), share in cells.items():
+            shown[f"{train}/{test}"] = plain(100 * share)
+        macros |= _under(f"published/{task}_n{n}", shown)
     return macros
 
 
-def _speed(tables: Tables, facts: Facts) -> Macros:
-    """Describe the first table of learning speeds in numbers."""
-    views = pivots("learning_speed", tables, facts)
-    none = Frame(columns=KINDS["learning_speed"].columns)
-    main = views[0] if views else Pivot("", "", none, Frame(), "test")
+def _speed(main: Pivot) -> Macros:
+    """Describe a table of learning speeds in numbers."""
     step = main.largest("resolution") or None
     macros = {
         "n": plain(main.n),
         "target": plain(100 * main.largest("target") or None),
         "resolution": thousands(step),
         "budget": thousands(main.largest("budget") or None),
-        "curves": str(len(main.cells)),
+        "curves": str(len(main.rows)),
         "reached": str(main.rows["examples"].count()),
-        "published_target": plain(main.published_percent),
+        "published_target": plain(max(main.printed.get("percent", ()), default=None)),
         "published_n": plain(main.published_n),
     }
+    recipe = main.first("recipe") if len(main.rows) else None
     for law in ("semicircle", "gaussian", "laplace"):
-        model = Model(law, main.recipes[0]) if main.recipes else None
-        cell = main.cells.get((model, "semicircle"), {})
-        macros[f"ours/{law}"] = nearest(cell.get("examples"), step)
+        ours = main.cells[law, recipe, "semicircle"]["examples"]
+        macros[f"ours/{law}"] = nearest(ours, step)
         macros[f"published/{law}"] = thousands(main.published.get((law, "semicircle")))
     return macros
 
 
-def _conditions(tables: Tables, facts: Facts) -> Macros:
+def _conditions(rows: Frame) -> Macros:
     """Count the published quantiles that lie in the measured intervals."""
-    rows = tables["condition_numbers"]
     known = rows.dropna(subset="published")
     inside = known["published"].between(known["low"], known["high"])
     rejected = rows.groupby("law")["rejected"].first()
@@ -336,40 +328,37 @@ def _conditions(tables: Tables, facts: Facts) -> Macros:
 
 def _ceilings(tables: Tables, facts: Facts) -> Macros:
     """Compare the published accuracies with what exact answers reach."""
-    squares = ceilings(tables, facts)
+    squares = ceiling_squares(tables, facts)
     verdicts = [one for square in squares for one in square["verdicts"].values()]
     macros = {
         "cells": str(len(verdicts)),
         "at": str(verdicts.count("at")),
         "above": str(verdicts.count("above")),
     }
-    for group in ceilings_by_tolerance(tables, facts):
-        for who, shares in group["cells"][SHOWN_TOLERANCE].items():
-            key = f"{group['task']}_n{group['n']}/{who}"
+    for exact in ceilings(tables, facts):
+        shown = exact.rows[exact.rows["tolerance"] == SHOWN_TOLERANCE]
+        for who in ("oracle", "label"):
             # The first encodings and laws of a question are those of its table.
-            macros.setdefault(key, span(100 * share for share in shares))
+            macros.setdefault(f"{exact.name}/{who}", span(100 * shown[who]))
     for square in squares:
-        prefix = f"{square['task']}_n{square['n']}"
-        others = [law for law in square["tests"] if law != MARCHENKO]
-        macros |= _under(f"{prefix}/{MARCHENKO}", _best(square, [MARCHENKO]))
-        macros |= _under(f"{prefix}/others", _best(square, others))
+        shown = square["exact"].rows
+        shown = shown[shown["tolerance"] == SHOWN_TOLERANCE].set_index("test")
+        best = pd.Series(square["published"]).groupby(level=1).max()
+        marchenko = shown.index == MARCHENKO
+        for name, own in ((MARCHENKO, shown[marchenko]), ("others", shown[~marchenko])):
+            macros |= _under(f"{square['exact'].name}/{name}", _best(own, best))
     return macros
 
 
-def _best(square: Row, laws: list[str]) -> Macros:
-    """Describe exact answers, labels and the best published model on tests."""
-    best: dict[str, float] = {}
-    for (_, test), share in square["published"].items():
-        best[test] = max(share, best.get(test, share))
-    exact = square["ceilings"]
-    printed = [law for law in laws if law in best]  # of a new law nothing is
+def _best(exact: Frame, best: pd.Series) -> Macros:
+    """Describe exact answers, labels and the best published model, by test."""
+    exact = exact[exact.index.isin(best.index)]  # of a new law nothing is printed
+    best = best[exact.index]
     return {
-        "oracle": span(100 * exact[law]["oracle"] for law in printed),
-        "label": span(100 * exact[law]["label"] for law in printed),
-        "best": span((100 * best[law] for law in printed), 0),
-        "best_of_oracle": span(
-            (100 * best[law] / exact[law]["oracle"] for law in printed), 0
-        ),
+        "oracle": span(100 * exact["oracle"]),
+        "label": span(100 * exact["label"]),
+        "best": span(100 * best, 0),
+        "best_of_oracle": span(100 * best / exact["oracle"], 0),
     }
 
 
@@ -380,15 +369,15 @@ ON_ERRATA = {  # evidence that the prose names, and where it stands
 }
 
 
-def _errata(rows: dict[str, list[Row]], facts: Facts) -> Macros:
+def _errata(evidence: list[Row], errata: Row) -> Macros:
     """Count the errata, and give the evidence that weighs most."""
-    known = {(r["evidence"], r["quantity"]): r for r in rows.get("evidence", [])}
+    known = {(row["evidence"], row["quantity"]): row for row in evidence}
     labels, mean, cases = (known.get(place, {}) for place in ON_ERRATA.values())
-    points = facts["errata"]["contradictions"].values()
+    points = errata["contradictions"].values()
     return {
         "contradictions": str(len(points)),
         "measured": str(sum("evidence" in point for point in points)),
-        "silences": str(len(facts["errata"]["silences"])),
+        "silences": str(len(errata["silences"])),
         "missed_labels": fixed(labels.get("value"), 1),
         "mean_condition": plain(mean.get("printed")),
         "mean_condition/notebook": significant(mean.get("value")),

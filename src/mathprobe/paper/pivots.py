@@ -5,7 +5,7 @@ LaTeX, figures, notebooks and the numbers of the prose show the same pivots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
@@ -26,9 +26,7 @@ from mathprobe.paper.naming import (
 from mathprobe.paper.published import nearest, number_in_paper
 from mathprobe.paper.tables import (
     KINDS,
-    RATE,
     SHOWN_TOLERANCE,
-    STATISTIC,
     Frame,
     Row,
     mean,
@@ -43,23 +41,34 @@ ORDER: dict[str, Callable[[Iterable[Any]], list[Any]]] = {
     "test": in_order,
     "tolerance": partial(sorted, reverse=True),
 }
+EMPTY: Row = dict.fromkeys(
+    ("accuracy", "value", "low", "high", "spread", "oracle", "threshold", "examples")
+)
 
 
-def by(rows: Frame, keys: Sequence[str], column: str) -> dict[tuple, Any]:
+class Rows(dict[tuple, Row]):
+    """Rows by the columns that tell them apart; what is not there is empty."""
+
+    def __missing__(self, key: tuple) -> Row:
+        """Return a row without numbers."""
+        return EMPTY
+
+
+def by(rows: Frame, keys: Iterable[str], column: str) -> dict[tuple, Any]:
     """Return the known values of a column, by the values of other columns."""
-    known = records(rows.dropna(subset=column)) if len(rows) else []
+    known = records(rows.dropna(subset=column)) if column in rows else []
     return {tuple(row[key] for key in keys): row[column] for row in known}
 
 
 @dataclass(frozen=True)
 class Pivot:
-    """One task and size of a kind of tables: models down, tests or the like across."""
+    """Tidy rows of one task and size, or of one model, beside what is printed."""
 
     task: str
     n: int | str
-    rows: Frame  # tidy
-    printed: Frame  # what is printed for the nearest size
-    across: str  # the column whose values stand side by side
+    rows: Frame
+    printed: Frame  # for the nearest size
+    keys: tuple[str, ...]  # columns that tell rows apart; the last one stands across
 
     @property
     def name(self) -> str:
@@ -87,64 +96,63 @@ class Pivot:
         """Return the number of the paper's table of the printed size, if any."""
         return number_in_paper(self.printed, self.task, self.published_n)
 
-    @property
-    def published_percent(self) -> float | None:
-        """Return the printed target of a learning speed, in percent."""
-        return self.printed["percent"].iloc[0] if len(self.printed) else None
-
-    @property
-    def recipes(self) -> list[str]:
-        """Return the recipes in their order."""
-        return list(self.rows["recipe"].unique())
-
     @cached_property
     def models(self) -> list[Model]:
         """Return the models by recipe, then by law."""
+        rows = self.rows.assign(recipe=self.rows.get("recipe", ""))
         return [
             Model(law, recipe)
-            for recipe, own in self.rows.groupby("recipe", sort=False)
-            for law in in_order(own["train"])
+            for recipe, own in rows.groupby("recipe", sort=False)
+            for law in in_order(own[self.keys[0]])
         ]
 
     @cached_property
     def columns(self) -> list[Any]:
         """Return what stands side by side, in its order."""
-        return ORDER.get(self.across, sorted)(self.rows[self.across].dropna().unique())
+        across = self.keys[-1]
+        return ORDER.get(across, sorted)(self.rows[across].dropna().unique())
 
     @cached_property
-    def cells(self) -> dict[tuple[Model, Any], Row]:
-        """Return the rows by model and column."""
-        return {
-            (Model(row["train"], row["recipe"]), row[self.across]): row
-            for row in records(self.rows)
-        }
+    def cells(self) -> Rows:
+        """Return the rows by the columns that tell them apart."""
+        rows = records(self.rows)
+        return Rows((tuple(row[key] for key in self.keys), row) for row in rows)
 
     @cached_property
-    def published(self) -> Cells:
-        """Return the printed numbers by law and column."""
-        return by(self.printed, ["train", self.across], "published")
+    def published(self) -> dict[tuple, float]:
+        """Return the printed numbers, by those of these columns that they have."""
+        keys = [key for key in self.keys if key in self.printed]
+        return by(self.printed, keys, "published")
+
+    @cached_property
+    def notebook(self) -> dict[tuple, float]:
+        """Return the numbers of the published notebook's stored output likewise."""
+        return by(self.printed, self.keys, "notebook")
 
     @cached_property
     def ours(self) -> Cells:
-        """Return the accuracies by law and column; of several recipes the first."""
-        known = self.rows.dropna(subset="accuracy")
-        first = known.drop_duplicates(["train", self.across])
-        return by(first, ["train", self.across], "accuracy")
+        """Return the accuracies by law and test; of several recipes the first."""
+        keys = ["train", "test"]
+        known = self.rows.dropna(subset="accuracy").drop_duplicates(keys)
+        return by(known, keys, "accuracy")
 
     @cached_property
     def oracle(self) -> pd.Series:
-        """Return the mean accuracy of exact answers over the models, by column."""
-        return self.rows.groupby(self.across)["oracle"].agg(mean)[self.columns]
+        """Return the mean accuracy of exact answers over the models, by test."""
+        return self.rows.groupby("test")["oracle"].agg(mean)[self.columns]
+
+    def first(self, column: str) -> Any:
+        """Return the value of a column in the first row."""
+        return self.rows[column].iloc[0]
 
     def largest(self, column: str) -> Any:
         """Return the largest of the values of a column; without any 0."""
         return max(self.rows[column].dropna(), default=0)
 
     def wide(self, values: str) -> Frame:
-        """Return a column of the tidy rows, spread: models down."""
-        spread = self.rows.pivot(
-            index=["train", "recipe"], columns=self.across, values=values
-        )
+        """Return a column of the rows, spread: models down."""
+        *down, across = self.keys
+        spread = self.rows.pivot(index=down, columns=across, values=values)
         index = pd.MultiIndex.from_tuples(self.models, names=Model._fields)
         return spread.reindex(index=index, columns=self.columns)
 
@@ -152,25 +160,24 @@ class Pivot:
 def pivots(kind: str, tables: Tables, facts: Facts) -> list[Pivot]:
     """Return the pivots of a kind, those of the settings first and in their order."""
     entries = facts["study"]["tables"].get(KINDS[kind].entries, [])
-    asked = [f"{entry['task']}_n{entry['n']}" for entry in entries]
+    asked = dict.fromkeys(f"{entry['task']}_n{entry['n']}" for entry in entries)
+    place = {name: number for number, name in enumerate(asked)}
     found = of_kind(kind, tables.get(kind, Frame()), facts["published"])
-    place = {name: number for number, name in enumerate(dict.fromkeys(asked))}
     return sorted(found, key=lambda p: (place.get(p.name, len(place)), p.name))
 
 
 def of_kind(kind: str, rows: Frame, published: Tables) -> list[Pivot]:
-    """Return a pivot for every task and size of tidy rows, beside what is printed."""
-    if rows.empty:
-        return []
-    own, printed = (
-        frame.rename(columns={"law": "train"})
-        for frame in (rows, published.get(KINDS[kind].printed, Frame()))
-    )
-    own = own if "recipe" in own else own.assign(recipe="")
-    return [
-        Pivot(task, n, part, nearest(printed, task, n), KINDS[kind].across)
-        for (task, n), part in own.groupby(["task", "n"], sort=False)
-    ]
+    """Return a pivot for every task and size, or model, beside what is printed."""
+    known, found = KINDS[kind], []
+    keys = tuple(key for key in known.keys if key not in known.by)
+    for place, own in rows.groupby([*known.by], sort=False) if len(rows) else ():
+        printed = published.get(known.printed, Frame())
+        for column, name in zip(known.by, place, strict=True):
+            if column in ("train", "recipe"):
+                printed = printed[printed[column] == name]
+        task, n, *_ = place
+        found.append(Pivot(task, n, own, nearest(printed, task, n), keys))
+    return found
 
 
 MARCHENKO = "marchenko_pastur"
@@ -222,112 +229,7 @@ def summaries(tables: Tables, facts: Facts) -> list[Row]:
     ]
 
 
-class Statistics(dict[tuple, Row]):
-    """Rows by what they measure; what was not measured is a row of nothing."""
-
-    def __missing__(self, key: tuple) -> Row:
-        """Return nothing of what was not measured."""
-        return dict.fromkeys(
-            ("value", "low", "high", "spread", "oracle", "threshold", "examples")
-        )
-
-
-@dataclass(frozen=True)
-class AtHome(Pivot):
-    """One model on a test of its own law: its statistics, by what they measure."""
-
-    across: tuple[str, ...]  # columns that say it
-
-    @property
-    def recipe(self) -> str:
-        """Return the recipe of the model."""
-        return self.recipes[0]
-
-    @property
-    def test(self) -> str:
-        """Return the law of the test."""
-        return self.rows["test"].iloc[0]
-
-    @property
-    def verifier(self) -> str | None:
-        """Return the quantity that predicts failures, the first of what is measured."""
-        return next(iter(self.cells), (None,))[0]
-
-    @property
-    def place(self) -> tuple[str, str, str]:
-        """Return the name of the model and of the test."""
-        return self.name, self.rows["train"].iloc[0], self.test
-
-    @cached_property
-    def cells(self) -> Statistics:
-        """Return the rows by what they measure."""
-        rows = records(self.rows)
-        return Statistics((tuple(row[key] for key in self.across), row) for row in rows)
-
-    @property
-    def published(self) -> dict[tuple, float]:
-        """Return the printed numbers by what they measure."""
-        return by(self.printed, self.across, "published")
-
-    @property
-    def notebook(self) -> dict[tuple, float]:
-        """Return the numbers of the notebook's stored output by what they measure."""
-        return by(self.printed, self.across, "notebook")
-
-
-def _at_home(
-    kind: str, across: tuple[str, ...], tables: Tables, facts: Facts
-) -> list[AtHome]:
-    """Return a pivot for every model and test, beside the nearest printed size."""
-    found, printed = [], facts["published"][kind]
-    for pivot in pivots(kind, tables, facts):
-        own = pivot.rows.groupby(["train", "test", "recipe"], sort=False)
-        for (train, _, recipe), rows in own:
-            same = (printed["train"] == train) & (printed["recipe"] == recipe)
-            near = nearest(printed[same], pivot.task, pivot.n)
-            found.append(AtHome(pivot.task, pivot.n, rows, near, across))
-    return found
-
-
 ROUNDING = 0.005  # half a point: accuracies are printed as whole percentages
-
-
-def _ceiling_groups(tables: Tables, facts: Facts) -> list[Frame]:
-    """Part the ceilings by what is asked; laws that are compared stay together."""
-    rows = tables.get("ceilings", Frame())
-    if rows.empty:
-        return []
-    own = rows["test"].mask(rows["test"].isin(facts["laws"]), "")
-    what = [rows[key] for key in ("task", "n", "input", "output")]
-    return [group for _, group in rows.groupby([*what, own], sort=False)]
-
-
-def ceilings(tables: Tables, facts: Facts) -> list[Row]:
-    """Return printed accuracies as squares, above what exact answers reach."""
-    squares = []
-    for rows in _ceiling_groups(tables, facts):
-        shown = rows[rows["tolerance"] == SHOWN_TOLERANCE]
-        first, tests = records(shown)[0], {row["test"]: row for row in records(shown)}
-        printed = facts["published"]["accuracy"]
-        same = (printed["task"] == first["task"]) & (printed["n"] == first["n"])
-        cells = by(printed[same], ["train", "test"], "published")
-        if not cells or first["test"] not in facts["laws"]:
-            continue
-        squares.append(
-            {
-                **{key: first[key] for key in ("task", "n", "examples")},
-                "trains": in_order(train for train, _ in cells),
-                "tests": in_order(tests),
-                "published": cells,
-                "ceilings": tests,
-                "verdicts": {
-                    (train, test): verdict(share, tests[test])
-                    for (train, test), share in cells.items()
-                    if test in tests
-                },
-            }
-        )
-    return squares
 
 
 def verdict(printed: float, ceiling: Row) -> str:
@@ -340,18 +242,27 @@ def verdict(printed: float, ceiling: Row) -> str:
     return "at" if printed + ROUNDING >= ceiling["low"] else "below"
 
 
-def ceilings_by_tolerance(tables: Tables, facts: Facts) -> list[Row]:
-    """Return what exact answers reach: a row per question, a column per tolerance."""
+def ceilings(tables: Tables, facts: Facts) -> list[Pivot]:
+    """Return what exact answers reach, by question; compared laws stay together."""
+    rows = tables.get("ceilings", Frame(columns=["test"]))
+    law = rows["test"].mask(rows["test"].isin(facts["laws"]), "")
+    return of_kind("ceilings", rows.assign(law=law), facts["published"])
+
+
+def ceiling_squares(tables: Tables, facts: Facts) -> list[Row]:
+    """Return the ceilings of printed accuracies, and where these lie."""
     return [
         {
-            **{key: rows[key].iloc[0] for key in ("task", "n", "input", "output")},
-            "tests": in_order(rows["test"]),
-            "cells": {  # by tolerance and who answers: one for every test
-                bound: own[["oracle", "label"]].to_dict("list")
-                for bound, own in sorted(rows.groupby("tolerance"), reverse=True)
+            "exact": exact,
+            "published": printed,
+            "verdicts": {
+                key: verdict(share, exact.cells[key[1], SHOWN_TOLERANCE])
+                for key, share in printed.items()
             },
         }
-        for rows in _ceiling_groups(tables, facts)
+        for exact in ceilings(tables, facts)
+        if exact.same and not exact.first("law")
+        for printed in [by(exact.printed, ["train", "test"], "published")]
     ]
 
 
@@ -386,16 +297,7 @@ def runs(tables: Tables, facts: Facts) -> list[Row]:
 
 
 VIEWS: dict[str, Callable[[Tables, Facts], list[Any]]] = {
-    "summaries": summaries,
-    "failures": partial(_at_home, "failures", STATISTIC),
-    "verifiers": partial(_at_home, "verifiers", RATE),
-    "ceilings": ceilings,
-    "ceilings_by_tolerance": ceilings_by_tolerance,
-    "runs": runs,
+    **{kind: partial(pivots, kind) for kind in KINDS},
+    **{"ceilings": ceilings, "ceiling_squares": ceiling_squares},
+    **{"runs": runs, "summaries": summaries},
 }
-
-
-def views(tables: Tables, facts: Facts) -> dict[str, Callable[[], list[Any]]]:
-    """Return what templates call: the pivots of every kind, by its name, and VIEWS."""
-    every = {kind: partial(pivots, kind) for kind in KINDS} | VIEWS
-    return {name: partial(view, tables, facts) for name, view in every.items()}

@@ -105,8 +105,8 @@ class Kind:
     expected: Callable[[Frame, Frame], Frame] | None = (
         None  # rows, of models and printed
     )
-    keys: tuple[str, ...] = (*NAME, "test")  # of these rows
-    across: str = "test"  # what a pivot has in its columns
+    keys: tuple[str, ...] = (*NAME, "test")  # columns that tell its rows apart
+    by: tuple[str, ...] = ("task", "n")  # those of them that tell pivots apart
     templates: tuple[str, ...] = ()  # LaTeX files that show it
 
 
@@ -291,7 +291,6 @@ def ood(scores: Frame) -> Frame:
         *("task", "n", "train", "recipe", "tolerance", "seeds", "examples"),
         *("accuracy", "low", "high", "spread", "oracle", "malformed"),
     ),
-    across="tolerance",
     templates=("tolerances",),
 )
 def tolerances(scores: Frame) -> Frame:
@@ -370,6 +369,7 @@ def first_reached(curve: Frame, target: float) -> float | None:
     printed="failures",
     expected=_at_home,
     keys=(*NAME, "test", *STATISTIC),
+    by=(*NAME, "test"),
     columns=(
         *("task", "train", "test", "n", "recipe", *STATISTIC),
         *("seeds", "examples", "value", "low", "high", "spread"),
@@ -389,6 +389,7 @@ def failures(properties: Frame) -> Frame:
     printed="verifiers",
     expected=_at_home,
     keys=(*NAME, "test", *RATE),
+    by=(*NAME, "test"),
     columns=(
         *("task", "train", "test", "n", "recipe", "verifier", "chosen_by"),
         *("threshold", "statistic", "seeds", "examples", "value", "low", "high"),
@@ -482,10 +483,15 @@ for _name, _kind in {  # tables of no task and size that are not made from model
             *("value", "low", "high", "published"),
         ),
         printed="condition_numbers",
-        across="quantile",
+        keys=("task", "n", "law", "quantile"),
         templates=("condition_numbers",),
     ),
-    "ceilings": Kind(templates=("ceilings",)),
+    "ceilings": Kind(
+        printed="accuracy",
+        keys=("task", "n", "input", "output", "law", "test", "tolerance"),
+        by=("task", "n", "input", "output", "law"),
+        templates=("ceilings",),
+    ),
     "evidence": Kind(templates=("errata",)),
     "arith_accuracy": Kind(templates=("arith_accuracy",)),
     "arith_circuits": Kind(templates=("arith_circuits",)),
