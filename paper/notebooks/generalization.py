@@ -28,32 +28,30 @@
 # %% tags=["parameters"]
 ood = ["results/demo/tables/ood_eigenvalues_n2.csv"]
 tolerances = ["results/demo/tables/tolerances_eigenvalues_n2.csv"]
-published = "paper/published/charton2022.yaml"
+published = ["paper/published/accuracy.csv", "paper/published/labels.csv"]
 figures = "results/demo/figures/generalization"
 
 # %%
+import dataclasses
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from IPython.display import SVG, Markdown, display
 
 from mathprobe.paper import figures as draw
+from mathprobe.paper import pivots, tables
+from mathprobe.paper import published as printed
+from mathprobe.paper.naming import group
 
-printed = yaml.safe_load(Path(published).read_text())
-squares = draw.read(ood, "ood")
-
-
-def title(entry):
-    """Name a table by its question, its size, and its number in the paper."""
-    return entry.question + entry.in_paper(printed)
+numbers = printed.read_all(published)
+labels = printed.labels(numbers)
+squares = pivots.of_kind("ood", tables.joined(ood), numbers)
 
 
 def named(wide):
     """Name models and test laws as the paper does."""
-    models = map(draw.Model._make, wide.index)
-    wide = wide.set_axis(draw.model_labels(models, printed))
-    wide = wide.rename(columns=lambda law: draw.label(law, printed))
+    wide = wide.set_axis(draw.model_labels(wide.index, labels))
+    wide = wide.rename(columns=labels.__getitem__)
     return wide.rename_axis(index="trained on", columns="tested on")
 
 
@@ -62,9 +60,9 @@ def percent(wide):
     return wide.style.format("{:.1%}", na_rep="–")
 
 
-for entry, scores in squares.items():
-    print(f"{title(entry)}: {scores['examples'].min():,} test examples per law,")
-    print(f"  seeds of each model: {scores['seeds'].max()}")
+for square in squares:
+    print(f"{square.title}: {square.rows['examples'].min():,} test examples per law,")
+    print(f"  seeds of each model: {square.largest('seeds')}")
 
 # %% [markdown]
 # ## Accuracy by training and test law
@@ -81,10 +79,10 @@ for entry, scores in squares.items():
 # table, it stands beside, and then the difference, in points.
 
 # %%
-for entry, scores in squares.items():
-    stem = Path(figures) / f"ood_{entry.name}"
-    draw.save(draw.heatmaps(scores, printed, entry.task, entry.n), stem)
-    display(Markdown(f"**{title(entry)}**"), SVG(filename=f"{stem}.svg"))
+for square in squares:
+    stem = Path(figures) / f"ood_{square.name}"
+    draw.save(draw.heatmaps(square, labels), stem)
+    display(Markdown(f"**{square.title}**"), SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
 # The measured numbers, each with its 95 % interval (of several seeds: ± their standard
@@ -99,17 +97,21 @@ def beside(row):
     spread = f"± {row['spread']:.1%}"
     interval = f"({row['low']:.1%}–{row['high']:.1%})"
     text = f"{row['accuracy']:.1%} {interval if pd.isna(row['spread']) else spread}"
-    known = not pd.isna(row["published"])
+    known = not pd.isna(row.get("published"))
     return f"{text}, paper {row['published']:.0%}" if known else text
 
 
-for entry, scores in squares.items():
-    wide = scores.assign(text=scores.apply(beside, axis="columns"))
-    wide = wide.pivot(index=["train", "recipe"], columns="test", values="text")
-    numbers = named(wide.reindex_like(draw.square(scores, "accuracy")))
-    exact = draw.square(scores, "oracle").mean().map("{:.1%}".format)
-    numbers.loc["exact answer"] = exact.set_axis(numbers.columns)
-    display(Markdown(f"**{title(entry)}**"), numbers.style)
+def texts(pivot, write):
+    """Write every row of a pivot as text: models down, a column per test or bound."""
+    rows = pivot.rows.assign(text=pivot.rows.apply(write, axis="columns"))
+    return dataclasses.replace(pivot, rows=rows).wide("text")
+
+
+for square in squares:
+    numbers_of = named(texts(square, beside))
+    exact = square.oracle.map("{:.1%}".format)
+    numbers_of.loc["exact answer"] = exact.set_axis(numbers_of.columns)
+    display(Markdown(f"**{square.title}**"), numbers_of.style)
 
 # %% [markdown]
 # ## How close are the answers?
@@ -118,18 +120,20 @@ for entry, scores in squares.items():
 # its 95 % interval, and what exact answers reach through the same tokens. *Malformed*:
 # answers that are not well-formed numbers.
 
+
 # %%
-for entry, rows in draw.read(tolerances, "tolerances").items():
-    texts = rows.assign(published=None).apply(beside, axis="columns")
-    exact = rows["oracle"].map(", exact {:.1%}".format, na_action="ignore").fillna("")
-    wide = rows.assign(text=texts + exact, train=rows["law"]).pivot(
-        index=["train", "recipe"], columns="tolerance", values="text"
-    )
-    wide = wide.reindex(draw.models(rows.rename(columns={"law": "train"})))
-    labels = draw.model_labels(wide.index, printed)
-    worst = rows.groupby(["law", "recipe"])["malformed"].max().reindex(wide.index)
-    wide["malformed"] = worst.map("{:.2%}".format)
-    display(Markdown(f"**{title(entry)}**"), wide.set_axis(labels).rename_axis("law").style)
+def within(row):
+    """Write an accuracy with its interval, and what exact answers reach."""
+    exact = "" if pd.isna(row["oracle"]) else f", exact {row['oracle']:.1%}"
+    return beside(row) + exact
+
+
+for pivot in pivots.of_kind("tolerances", tables.joined(tolerances), {}):
+    wide = texts(pivot, within)
+    worst = pivot.rows.groupby(["train", "recipe"])["malformed"].max()
+    wide["malformed"] = worst.reindex(wide.index).map("{:.2%}".format)
+    shown = wide.set_axis(draw.model_labels(wide.index, labels)).rename_axis("trained on")
+    display(Markdown(f"**{pivot.title}**"), shown.style)
 
 # %% [markdown]
 # ## The asymmetry in four numbers
@@ -140,9 +144,9 @@ for entry, rows in draw.read(tolerances, "tolerances").items():
 
 # %%
 blocks = {}
-for entry, scores in squares.items():
-    names = scores["train"].map(draw.group) + " to " + scores["test"].map(draw.group)
-    blocks[title(entry)] = scores["accuracy"].groupby(names, sort=False).mean()
+for square in squares:
+    names = square.rows["train"].map(group) + " to " + square.rows["test"].map(group)
+    blocks[square.title] = square.rows["accuracy"].groupby(names, sort=False).mean()
 percent(pd.DataFrame(blocks).T)
 
 # %% [markdown]
@@ -153,8 +157,9 @@ percent(pd.DataFrame(blocks).T)
 
 
 # %%
-def safety(scores):
+def safety(square):
     """Sum up each model: at home, away, and where it is worst."""
+    scores = square.rows
     model = ["train", "recipe"]
     away = scores[scores["train"] != scores["test"]].dropna(subset="accuracy")
     home = scores[scores["train"] == scores["test"]].set_index(model)["accuracy"]
@@ -163,17 +168,17 @@ def safety(scores):
         "at home": home,
         "mean away": away.groupby(model)["accuracy"].mean(),
         "worst away": worst["accuracy"],
-        "worst test": worst["test"].map(lambda law: draw.label(law, printed)),
+        "worst test": worst["test"].map(labels.__getitem__),
     }
-    found = draw.models(scores)
-    summary = pd.DataFrame(columns).reindex(pd.MultiIndex.from_tuples(found))
-    return summary.set_axis(draw.model_labels(found, printed)).rename_axis("trained on")
+    summary = pd.DataFrame(columns).reindex(pd.MultiIndex.from_tuples(square.models))
+    summary = summary.set_axis(draw.model_labels(square.models, labels))
+    return summary.rename_axis("trained on")
 
 
 shares = ["at home", "mean away", "worst away"]
-for entry, scores in squares.items():
-    summary = safety(scores).reset_index().style.format("{:.1%}", shares, na_rep="–")
-    display(Markdown(f"**{title(entry)}**"), summary.hide(axis="index"))
+for square in squares:
+    summary = safety(square).reset_index().style.format("{:.1%}", shares, na_rep="–")
+    display(Markdown(f"**{square.title}**"), summary.hide(axis="index"))
 
 # %% [markdown]
 # ## How far from the printed numbers?
@@ -186,20 +191,20 @@ for entry, scores in squares.items():
 
 # %%
 rounding = 0.005
-for entry, scores in squares.items():
-    beside = scores.dropna(subset=["published", "accuracy"])
+for square in squares:
+    beside = square.rows.dropna(subset=["published", "accuracy"])
     beside = beside.assign(gap=beside["accuracy"] - beside["published"])
     below = beside["published"] + rounding < beside["low"]
     above = beside["published"] - rounding > beside["high"]
     outside = beside[below | above].sort_values("gap", key=abs, ascending=False)
-    display(Markdown(f"**{title(entry)}**"))
+    display(Markdown(f"**{square.title}**"))
     if beside.empty:
         print("The paper prints no table for this question and size.")
         continue
     print(f"{len(outside)} of {len(beside)} pairs lie outside.")
     shares = ["accuracy", "low", "high", "published"]
     formats = dict.fromkeys(shares, "{:.1%}") | {"gap": "{:+.1%}"}
-    formats |= dict.fromkeys(["train", "test"], lambda law: draw.label(law, printed))
+    formats |= dict.fromkeys(["train", "test"], labels.__getitem__)
     listed = outside.head(10)[["train", "test", *shares, "gap"]]
     if not listed.empty:
         display(listed.style.format(formats).hide(axis="index"))

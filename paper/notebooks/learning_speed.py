@@ -27,31 +27,27 @@
 # %% tags=["parameters"]
 speeds = ["results/demo/tables/learning_speed_eigenvalues_n2.csv"]
 curves = ["results/demo/tables/curves_eigenvalues_n2.csv"]
-published = "paper/published/charton2022.yaml"
+published = ["paper/published/learning_speed.csv", "paper/published/labels.csv"]
 figures = "results/demo/figures/learning_speed"
 
 # %%
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from IPython.display import SVG, Markdown, display
 
 from mathprobe.paper import figures as draw
+from mathprobe.paper import pivots, tables
+from mathprobe.paper import published as printed
 
-printed = yaml.safe_load(Path(published).read_text())
-speed_tables = draw.read(speeds, "learning_speed")
-curve_tables = draw.read(curves, "curves")
+numbers = printed.read_all(published)
+labels = printed.labels(numbers)
+speeds = pivots.of_kind("learning_speed", tables.joined(speeds), numbers)
+curves = pivots.of_kind("curves", tables.joined(curves), {})
 
-
-def title(entry):
-    """Name a table by its question, its size, and its number in the paper."""
-    return entry.question + entry.in_paper(printed)
-
-
-for entry, speed in speed_tables.items():
-    step, budget = speed["resolution"].max(), speed["budget"].max()
-    print(f"{title(entry)}: seeds of each model: {speed['seeds'].max()}")
+for speed in speeds:
+    step, budget = speed.largest("resolution"), speed.largest("budget")
+    print(f"{speed.title}: seeds of each model: {speed.largest('seeds')}")
     print(f"  {budget:,} examples each, a point of the curve every {step:,}")
 
 # %% [markdown]
@@ -64,14 +60,11 @@ for entry, speed in speed_tables.items():
 # right edge has not had enough examples to tell what its law can teach.
 
 # %%
-targets = {
-    entry.name: speed["target"].iloc[0] for entry, speed in speed_tables.items()
-}
-for entry, points in curve_tables.items():
-    target = targets.get(entry.name)
-    stem = Path(figures) / f"curves_{entry.name}"
-    draw.save(draw.learning_curves(points, printed, target), stem)
-    display(Markdown(f"**{title(entry)}**"), SVG(filename=f"{stem}.svg"))
+targets = {speed.name: speed.largest("target") for speed in speeds}
+for points in curves:
+    stem = Path(figures) / f"curves_{points.name}"
+    draw.save(draw.learning_curves(points, labels, targets.get(points.name)), stem)
+    display(Markdown(f"**{points.title}**"), SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
 # ## How many examples to the target?
@@ -100,17 +93,17 @@ def shown(table):
     }
     formats |= dict.fromkeys({"target", "best"} & set(table), "{:.1%}")
     names = {
-        name: lambda law: draw.label(law, printed)
+        name: labels.__getitem__
         for name in ("train", "test")
         if name in table
     }
     return table.style.format({**formats, **names}, na_rep="–").hide(axis="index")
 
 
-for entry, speed in speed_tables.items():
+for speed in speeds:
     columns = ["train", "test", "target", "examples", "spread", "resolution"]
     columns += ["best", "published"]
-    display(Markdown(f"**{title(entry)}**"), shown(speed[columns]))
+    display(Markdown(f"**{speed.title}**"), shown(speed.rows[columns]))
 
 # %% [markdown]
 # ## Who is first?
@@ -125,7 +118,7 @@ for entry, speed in speed_tables.items():
 def ranked(rows, count):
     """Name the laws that reached the target, fastest first."""
     rows = rows.dropna(subset=count).sort_values(count, kind="stable")
-    return [draw.label(law, printed) for law in rows["train"]]
+    return [labels[law] for law in rows["train"]]
 
 
 def race(rows, test):
@@ -133,7 +126,7 @@ def race(rows, test):
     counts = rows["examples"].dropna().sort_values()
     first, second, *_ = [*ranked(rows, "examples"), "none", "none"]
     return {
-        "test": draw.label(test, printed),
+        "test": labels[test],
         "first": first,
         "examples": counts.iloc[0] if len(counts) else None,
         "second": second,
@@ -144,9 +137,9 @@ def race(rows, test):
 
 
 races = [
-    {"table": title(entry), **race(rows, test)}
-    for entry, speed in speed_tables.items()
-    for test, rows in speed.groupby("test", sort=False)
+    {"table": speed.title, **race(rows, test)}
+    for speed in speeds
+    for test, rows in speed.rows.groupby("test", sort=False)
 ]
 formats = {"examples": count, "its own law": count, "lead in steps": "{:.1f}"}
 pd.DataFrame(races).style.format(formats, na_rep="–").hide(axis="index")

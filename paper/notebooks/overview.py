@@ -39,9 +39,9 @@ import yaml
 from IPython.display import Markdown, display
 
 from mathprobe import files
-from mathprobe.paper import circuits, failure_figures
-from mathprobe.paper import figures as draw
+from mathprobe.paper import pivots, tables
 from mathprobe.paper.naming import group
+from mathprobe.studies.comparisons import held as count_clauses
 
 facts = json.loads(Path(facts).read_text())
 setting = "the setting" if facts["full"] else "not the setting"
@@ -64,16 +64,17 @@ def find(what, rows, here, there="published", show="{:.1%}"):
     findings.append(dict(zip(("finding", "here", "published"), (what, *texts))))
 
 
-entry, scores = next(iter(draw.read(ood, "ood").items()))
+square = pivots.of_kind("ood", tables.joined(ood), {})[0]
+scores = square.rows
 side = [scores[column].map(group) for column in ("train", "test")]
 home = scores["train"] == scores["test"]
-of = f"Accuracy, {entry.question}"
+of = f"Accuracy, {square.title}"
 find(f"{of}: in distribution", scores[home], "accuracy")
 for train, test in (("symmetric", "positive"), ("positive", "symmetric")):
     block = scores[(side[0] == train) & (side[1] == test)]
     find(f"{of}: from {train} to {test} distributions", block, "accuracy")
 find(f"{of}: oracle", scores, "oracle", there=None)
-rules = failure_figures.tidy(map(Path, verifiers))
+rules = tables.joined(verifiers)
 rules = rules[rules["chosen_by"] == "paper"]
 names = {"successes_below": "right answers believed", "failures_above": "wrong ones doubted"}
 for (task, n, name), rows in rules.groupby(["task", "n", "statistic"], sort=False):
@@ -84,7 +85,7 @@ counted = pd.read_csv(accuracy)
 for operation, rows in counted[counted["class"] == "all"].groupby("operation"):
     what = f"Wrong answers of decoders to a million {operation}s"
     find(what, rows, "per_million", show="{:,.0f}")
-held = circuits.held(pd.read_csv(claims))
+held = count_clauses(pd.read_csv(claims), "algorithm")
 if len(held):
     shares = held.assign(held=held["hold"] / held["clauses"])
     what = "Clauses of the published algorithms that hold in the decoders"

@@ -27,22 +27,22 @@
 # %% tags=["parameters"]
 failures = ["results/demo/tables/failures_eigenvectors_n2.csv"]
 homes = ["results/demo/linalg/eigenvectors/uniform_wigner/n2/base/home.npz"]
-published = "paper/published/charton2022.yaml"
+published = ["paper/published/failures.csv", "paper/published/labels.csv"]
 figures = "results/demo/figures/spectral_properties"
 
 # %%
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from IPython.display import SVG
 
 from mathprobe import files
-from mathprobe.paper import failure_figures
+from mathprobe.paper import failure_figures, tables
 from mathprobe.paper import figures as draw
+from mathprobe.paper.published import read_all
 
-printed = yaml.safe_load(Path(published).read_text())
-rows = failure_figures.tidy(map(Path, failures))
+rows = tables.joined(failures)
+printed = read_all(published)["failures"]
 models = [
     failure_figures.judged(files.load_arrays(path), path.parent.name)
     for path in map(Path, homes)

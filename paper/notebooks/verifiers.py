@@ -41,15 +41,15 @@ from IPython.display import SVG, Markdown, display
 from mathprobe import files
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.verifiers import VERIFIERS, calibrate
-from mathprobe.paper import failure_figures
+from mathprobe.paper import failure_figures, tables
 from mathprobe.paper import figures as draw
 
 models = [
     failure_figures.judged(files.load_arrays(path), path.parent.name)
     for path in map(Path, homes)
 ]
-rules = failure_figures.tidy(map(Path, verifiers))
-curves = failure_figures.tidy(map(Path, roc))
+rules = tables.joined(verifiers)
+curves = tables.joined(roc)
 pd.Series({name: rule.threshold for name, rule in VERIFIERS.items()}, name="threshold")
 
 # %% [markdown]

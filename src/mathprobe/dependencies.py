@@ -36,8 +36,8 @@ def import_graph() -> ImportGraph:
 def source(module: str) -> Path:
     """Return the path of a module, relative to the folder of the package."""
     path = Path(*module.split(".")[1:])
-    file = path.with_suffix(".py")
-    return file if (PACKAGE / file).exists() else path / "__init__.py"
+    is_package = (PACKAGE / path / "__init__.py").exists()
+    return path / "__init__.py" if is_package else path.with_suffix(".py")
 
 
 @cache
@@ -88,6 +88,23 @@ def _imported(command: str) -> Iterator[str]:
         lines = [detail["line_number"] for detail in details]
         if any(not any(line in other for other in others) for line in lines):
             yield imported
+
+
+def of_script(path: Path) -> list[Path]:
+    """Return the source files of this package that a script outside it depends on."""
+    graph, found = import_graph(), set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            module = name if name in graph.modules else name.rpartition(".")[0]
+            if module in graph.modules:
+                found |= {module, *graph.find_upstream_modules(module)}
+    return [source(module) for module in sorted(found)]
 
 
 def files(command: str) -> list[Path]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mathprobe import estimates, flops, paths, status
-from mathprobe.catalog import ENTRIES, Catalog
+from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
-from mathprobe.paper.naming import Entry, number_in_paper
-from mathprobe.paper.views import Row
-from mathprobe.settings import TableEntry
+from mathprobe.paper.naming import question
+from mathprobe.paper.published import number_in_paper
+from mathprobe.paper.tables import KINDS, Frame, Row
 from mathprobe.spec import ArithModel, Model
 
 PDF = "paper.pdf"
@@ -81,26 +81,27 @@ def _cost(study: Path, name: str, model: Model | ArithModel) -> Cost:
     )
 
 
-def tables(books: Catalog, scale: str, published: Row) -> dict[str, list[Row]]:
+def tables(
+    books: Catalog, scale: str, published: dict[str, Frame]
+) -> dict[str, list[Row]]:
     """Name the models of every table, by the paper's number of it where it has one."""
+    printed = {
+        kind.entries: published[kind.printed] for kind in KINDS.values() if kind.printed
+    }
     found: dict[str, list[Row]] = {}
-    for kind in ENTRIES:
-        for entry in getattr(books.linalg(scale).settings.tables, kind):
-            names = found.setdefault(_title(kind, entry, published), [])
+    for table, entries in books.linalg(scale).entries.items():
+        for entry in entries:
+            what = entry.task, entry.n
+            number = number_in_paper(printed[table], *what)
+            title = f"Table {number}" if number else table.replace("_", " ")
+            names = found.setdefault(f"{title}: {question(*what)}", [])
             names += [name for name in books.models(entry) if name not in names]
     return found
 
 
-def _title(kind: str, entry: TableEntry, published: Row) -> str:
-    number = None
-    if kind in published["numbers_of_tables"]:
-        number = number_in_paper(published, kind, entry.task, entry.n)
-    words = Entry(kind, entry.task, entry.n).question
-    title = f"Table {number}" if number else kind.replace("_", " ")
-    return f"{title}: {words}"
-
-
-def survey(books: Catalog, target: Path, published: Row) -> dict[str, list[Cost]]:
+def survey(
+    books: Catalog, target: Path, published: dict[str, Frame]
+) -> dict[str, list[Cost]]:
     """Say what every table of a scale's paper costs."""
     results = target.parent
     if target.name != PDF or results.name not in books.scales:
@@ -120,7 +121,7 @@ def once(costs: dict[str, list[Cost]]) -> list[Cost]:
 
 def measured(books: Catalog, scale: str, reached: float) -> Rate:
     """Measure matrix products here, of which training reaches an assumed share."""
-    entry = books.entries(scale, "ood")[0]
+    entry = books.linalg(scale).entries["out_of_distribution"][0]
     model = books.model(scale, **books.models(entry)[0])
     rate, how = flops.measured_rate(model.precision)
     said = f"{reached:.0%} (--share, an assumption) of {rate:.2e} FLOP/s: {how}"

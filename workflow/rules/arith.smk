@@ -1,11 +1,11 @@
 # The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
-wildcard_constraints:
-    model=paths.part("model", NAMES),
+DECODERS = catalog.alternation(CATALOG.decoders)
+MAP = [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP]
 
 
 rule arith_train:
     input:
-        parent=arith_parent,
+        parent=lambda w: INPUTS.parent(w, "model.safetensors"),
     output:
         model=f"{ARITH}/model.safetensors",
         curve=f"{ARITH}/curve.csv",
@@ -15,18 +15,12 @@ rule arith_train:
     wildcard_constraints:
         scale=TRAINED,
     priority: hours
-    conda:
-        "../../envs/python.yaml"
     threads: needs("train", "threads")
     resources:
-        gpu=needs("train", "gpus"),
-        mem_mb=needs("train", "mem_mb"),
-        runtime=minutes,
-        slurm_extra=nice,
-        save_every=needs("train", "save_every"),
+        **TRAIN,
     params:
-        spec=arith_spec,
-        parent=parent_option,
+        spec=spec(training),
+        parent=lambda w, input: f"--parent {input.parent}" if input.parent else "",
         # Not an output: from here a training that was stopped goes on.
         state=f"{ARITH}/state",
     shell:
@@ -40,113 +34,49 @@ rule arith_train:
 rule arith_accuracy:
     input:
         model=f"{ARITH}/model.safetensors",
-        code=code(
-            *("intervals", "decoding", "arith/difficulty", "arith/questions"),
-            *("arith/tokens", "studies/arith/accuracy", "studies/arith/models"),
-        ),
+        code=code("arith_accuracy"),
     output:
         f"{ARITH}/accuracy.csv",
     log:
         f"logs/{ARITH}/accuracy.log",
-    wildcard_constraints:
-        scale=TRAINED,
     priority: 5
-    conda:
-        "../../envs/python.yaml"
     threads: needs("predict", "threads")
     resources:
-        gpu=needs("predict", "gpus"),
-        mem_mb=needs("predict", "mem_mb"),
-        runtime=needs("predict", "runtime"),
+        **EVALUATE,
     params:
-        test=arith_test,
+        test=spec(lambda w: CATALOG.arith(w.scale).accuracy()),
     shell:
         "python -m mathprobe arith_accuracy {input.model} {params.test:q} {output}"
         " --threads {threads} > {log} 2>&1"
 
 
-rule arith_evidence:
-    input:
-        published=PUBLISHED_ARITH,
-        code=code(
-            *("intervals", "arith/difficulty", "arith/questions", "arith/tokens"),
-            "studies/arith_evidence",
-        ),
-    output:
-        reported(f"{TABLES}/arith_evidence.csv"),
-    log:
-        f"logs/{TABLES}/arith_evidence.log",
-    conda:
-        "../../envs/python.yaml"
-    shell:
-        "python -m mathprobe arith_evidence {output}"
-        " --published {input.published} > {log} 2>&1"
-
-
-rule arith_table:
-    input:
-        models=arith_files,
-        facts=f"{TABLES}/facts.json",
-        published=PUBLISHED_ARITH,
-        code=code("paper/arith_tables", "studies/comparisons", "studies/findings"),
-    output:
-        reported(f"{TABLES}/arith_{{kind}}.csv"),
-    log:
-        f"logs/{TABLES}/arith_{{kind}}.log",
-    wildcard_constraints:
-        kind=catalog.alternation(catalog.arith.TABLES),
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
-    params:
-        folders=arith_folders,
-    shell:
-        "python -m mathprobe arith_table {wildcards.kind} {output}"
-        " --facts {input.facts} --published {input.published}"
-        " --models {params.folders} > {log} 2>&1"
-
-
 rule arith_map:
     input:
         model=f"{ARITH}/model.safetensors",
-        code=code(
-            *("intervals", "arith/claims", "arith/columns", "arith/exchanges"),
-            *("arith/questions", "arith/samples", "arith/subtasks", "arith/tokens"),
-            *("interp/ablate", "interp/attention", "interp/edits", "interp/facts"),
-            *("interp/nodes", "interp/pca", "interp/search", "studies/circuits"),
-            *("studies/controls", "studies/findings", "studies/published_maps"),
-        ),
+        code=code("arith_map"),
     output:
-        [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
+        MAP,
     log:
         f"logs/{ARITH}/map.log",
-    wildcard_constraints:
-        scale=TRAINED,
     priority: 5
-    conda:
-        "../../envs/python.yaml"
     threads: needs("predict", "threads")
     resources:
-        gpu=needs("predict", "gpus"),
-        mem_mb=needs("predict", "mem_mb"),
-        runtime=needs("predict", "runtime"),
+        **EVALUATE,
     params:
-        search=arith_search,
-        folder=first_folder,
+        search=spec(lambda w: CATALOG.arith(w.scale).circuits()),
+        folder=lambda w, output: Path(output[0]).parent,
     shell:
-        "python -m mathprobe arith_map {input.model} {params.search:q} {params.folder}"
-        " --threads {threads} > {log} 2>&1"
+        "python -m mathprobe arith_map {input.model} {params.search:q}"
+        " {params.folder} --threads {threads} > {log} 2>&1"
 
 
 rule arith_draw:
     input:
-        map=[f"{ARITH}/facts/{name}" for name in catalog.arith.MAP],
+        map=MAP,
         template=local("paper/templates/circuit.html.j2"),
-        code=code(
-            *("paper/circuit_page", "paper/quanta"),
-        ),
+        code=code("arith_draw"),
     output:
-        page=report(
+        report(
             f"{ARITH}/circuit/circuit.html",
             caption="../report/circuit.rst",
             category="Second study",
@@ -155,11 +85,9 @@ rule arith_draw:
         ),
     log:
         f"logs/{ARITH}/draw.log",
-    conda:
-        "../../envs/python.yaml"
     params:
-        facts=facts_folder,
-        digits=arith_digits,
+        facts=lambda w, input: Path(input.map[0]).parent,
+        digits=lambda w: CATALOG.arith(w.scale).row(w.model).digits,
     shell:
         "python -m mathprobe arith_draw {params.facts} {output}"
         " --name {wildcards.model} --digits {params.digits}"
@@ -169,19 +97,45 @@ rule arith_draw:
 rule arith_reuse:
     input:
         child=f"{ARITH}/facts/nodes.csv",
-        parent=arith_parent_map,
-        code=code("studies/comparisons"),
+        parent=lambda w: INPUTS.parent(w, "facts/nodes.csv"),
+        code=code("arith_reuse"),
     output:
         f"{ARITH}/reuse.csv",
     log:
         f"logs/{ARITH}/reuse.log",
-    wildcard_constraints:
-        model=catalog.alternation(
-            name for name, row in CATALOG.decoders.items() if row.parent
-        ),
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
     shell:
         "python -m mathprobe arith_reuse {input.child} {input.parent} {output}"
         " > {log} 2>&1"
+
+
+rule arith_evidence:
+    input:
+        published=ARITH_PUBLISHED,
+        code=code("arith_evidence"),
+    output:
+        reported(f"{TABLES}/arith_evidence.csv"),
+    log:
+        f"logs/{TABLES}/arith_evidence.log",
+    shell:
+        "python -m mathprobe arith_evidence {output}"
+        " --published {input.published} > {log} 2>&1"
+
+
+rule arith_table:
+    input:
+        models=lambda w: stored(INPUTS.arith_table(w)),
+        facts=f"{TABLES}/facts.json",
+        published=ARITH_PUBLISHED,
+        code=code("arith_table"),
+    output:
+        reported(f"{TABLES}/arith_{{kind}}.csv"),
+    log:
+        f"logs/{TABLES}/arith_{{kind}}.log",
+    wildcard_constraints:
+        kind=catalog.alternation(catalog.arith.TABLES),
+    params:
+        folders=folders,
+    shell:
+        "python -m mathprobe arith_table {wildcards.kind} {output}"
+        " --facts {input.facts} --published {input.published}"
+        " --models {params.folders} > {log} 2>&1"

@@ -2,130 +2,95 @@
 
 
 rule paper_facts:
+    input:
+        code=code("facts"),
     output:
         f"{TABLES}/facts.json",
     log:
         f"logs/{TABLES}/facts.log",
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
     params:
-        facts=facts,
+        facts=lambda w: digest(CATALOG.facts(w.scale)),
     shell:
-        "printf %s {params.facts:q} > {output} 2> {log}"
+        "python -m mathprobe facts {wildcards.scale} {output} --config {CONFIG}"
+        " > {log} 2>&1"
 
 
 rule paper_table:
     input:
-        models=files_of(table_folders),
+        models=lambda w: stored(INPUTS.table(w)),
         published=PUBLISHED,
-        code=code("paper/tables", "paper/absent"),
+        code=code("table"),
     output:
-        reported(f"{TABLES}/{{kind}}_{{task}}_n{{n}}.csv"),
+        reported(paths.TABLE),
     log:
-        f"logs/{TABLES}/{{kind}}_{{task}}_n{{n}}.log",
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
+        f"logs/{paths.TABLE}.log",
     params:
-        folders=folders_read,
-        absent=absent,
-        targets=table_targets,
+        folders=folders,
+        missing=INPUTS.missing,
+        targets=INPUTS.targets,
     shell:
-        "python -m mathprobe table {wildcards.kind} {output} {params.targets}"
+        "python -m mathprobe table {wildcards.kind} {output}"
         " --published {input.published} --models {params.folders}"
-        " --absent {params.absent} > {log} 2>&1"
+        " --missing {params.missing} --targets {params.targets} > {log} 2>&1"
 
 
 rule paper_runs:
     input:
-        models=files_of(all_folders),
+        models=lambda w: stored(INPUTS.table(w)),
         published=PUBLISHED,
-        code=code("paper/tables"),
+        code=code("table"),
     output:
         reported(f"{TABLES}/runs.csv"),
     log:
         f"logs/{TABLES}/runs.log",
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
     params:
-        folders=folders_read,
+        folders=folders,
     shell:
-        "python -m mathprobe table runs {output}"
-        " --published {input.published} --models {params.folders} > {log} 2>&1"
+        "python -m mathprobe table runs {output} --published {input.published}"
+        " --models {params.folders} > {log} 2>&1"
 
 
 rule paper_latex:
     input:
-        tables=content_tables,
+        facts=f"{TABLES}/facts.json",
+        tables=INPUTS.content,
         published=PUBLISHED,
         errata=ERRATA,
-        template=local("paper/templates/{content}.tex.j2"),
-        shared=local("paper/templates/models.j2"),
-        code=code("paper/latex", "paper/naming", "paper/views"),
+        templates=templates,
+        code=code("latex"),
     output:
         f"{TABLES}/{{content}}.tex",
     log:
         f"logs/{TABLES}/{{content}}.tex.log",
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
-    params:
-        facts=facts,
     shell:
-        "python -m mathprobe latex {input.template} {output} --facts {params.facts:q}"
-        " --published {input.published} --errata {input.errata} --tables {input.tables} > {log} 2>&1"
+        "python -m mathprobe latex {input.templates[0]} {output}"
+        " --facts {input.facts} --published {input.published}"
+        " --errata {input.errata} --tables {input.tables} > {log} 2>&1"
 
 
-rule paper_numbers:
+rule paper_macros:
     input:
-        tables=all_tables,
+        facts=f"{TABLES}/facts.json",
+        tables=lambda w: INPUTS.all_tables(w.scale),
         published=PUBLISHED,
         errata=ERRATA,
-        code=code(
-            *("paper/numbers", "paper/failure_numbers", "paper/ceiling_numbers"),
-            *("paper/latex", "paper/naming", "paper/views"),
-        ),
+        code=code("macros"),
     output:
         f"{TABLES}/numbers.tex",
     log:
         f"logs/{TABLES}/numbers.log",
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
-    params:
-        facts=facts,
     shell:
-        "python -m mathprobe numbers {output} --facts {params.facts:q}"
-        " --published {input.published} --errata {input.errata} --tables {input.tables} > {log} 2>&1"
-
-
-    output:
-        f"{TABLES}/facts.json",
-    log:
-        f"logs/{TABLES}/facts.log",
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
-    params:
-        facts=facts,
-    shell:
-        "printf '%s' {params.facts:q} > {output} 2> {log}"
+        "python -m mathprobe macros {output} --facts {input.facts}"
+        " --published {input.published} --errata {input.errata}"
+        " --tables {input.tables} > {log} 2>&1"
 
 
 rule paper_notebook:
     input:
-        unpack(notebook_inputs),
+        unpack(lambda w: stored(INPUTS.notebook(w))),
         notebook=local("paper/notebooks/{notebook}.py"),
         template=local("paper/templates/notebook.html.j2"),
-        code=code(
-            *("linalg/verifiers", "paper/arith_figures", "paper/circuit_figures"),
-            *("paper/circuit_notebooks", "paper/circuits", "paper/figures"),
-            *("paper/failure_figures", "paper/naming", "paper/notebooks"),
-            *("paper/quanta", "paper/views", "studies/comparisons"),
-            "studies/findings",
-        ),
+        code=notebook_code,
     output:
         notebook="results/{scale}/notebooks/{notebook}.ipynb",
         html=report(
@@ -147,9 +112,6 @@ rule paper_notebook:
         run="logs/results/{scale}/notebooks/{notebook}.log",
         # Not for a storage: only a notebook that fails leaves it.
         notebook=local("logs/results/{scale}/notebooks/{notebook}.ipynb"),
-    localrule: True
-    conda:
-        "../../envs/python.yaml"
     params:
         parameters=notebook_parameters,
     shell:
@@ -165,6 +127,7 @@ rule paper_pdf:
         tables=expand(f"{TABLES}/{{content}}.tex", content=CONTENTS, allow_missing=True),
         numbers=f"{TABLES}/numbers.tex",
         figures=figure_folders,
+        code=code("typeset"),
     output:
         report(
             "results/{scale}/paper.pdf",
@@ -174,9 +137,6 @@ rule paper_pdf:
         ),
     log:
         "logs/results/{scale}/paper.log",
-    localrule: True
-    conda:
-        "../../envs/tex.yaml"
     shell:
         "python -m mathprobe typeset {input.paper[0]} {output}"
         " --parts {input.tables} {input.numbers} {input.figures} > {log} 2>&1"

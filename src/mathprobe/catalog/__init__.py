@@ -14,9 +14,6 @@ from typing import Any
 from mathprobe.catalog.arith import ArithCatalog
 from mathprobe.catalog.linalg import (
     BASE,
-    ENTRIES,
-    MEASURED,
-    TABLES,
     LinalgCatalog,
     models,
     size,
@@ -29,7 +26,7 @@ from mathprobe.settings import Compute, Config, DecoderRow, TableEntry, overlay,
 from mathprobe.spec import ArithModel, Ceilings, EncodedTest, Evidence, Model, TestSet
 from mathprobe.structs import flat
 
-__all__ = ["BASE", "ENTRIES", "MEASURED", "TABLES", "read", "size"]
+__all__ = ["BASE", "read", "size"]
 
 REFERENCE = "paper"  # the scale that is the paper itself
 RECORD = "record"  # shows what is kept of another scale's trainings, and trains nothing
@@ -89,10 +86,6 @@ class Catalog:
         check_choice(scale, self.shown_scales, "scale", "scale")
         return self._compute[scale]
 
-    def entries(self, scale: str, kind: str) -> list[TableEntry]:
-        """Return what tables of a kind are made for at a scale."""
-        return self.linalg(scale).entries(kind)
-
     def models(self, entry: TableEntry) -> list[dict[str, Any]]:
         """Return the names of an entry's models."""
         return models(entry)
@@ -140,7 +133,6 @@ class Catalog:
             "law": list(LAWS),
             "recipe": self.recipes,
             "model": list(self.decoders),
-            "kind": list(TABLES),
         }
 
     def tests(self, task: str, law: str) -> list[str]:
@@ -181,16 +173,16 @@ class Catalog:
 
     def ceilings(self) -> Ceilings:
         """Describe every test that the paper's tables show, once, at its full size."""
-        study = self.linalg(REFERENCE).settings
+        study = self.linalg(REFERENCE)
         asked = {}
-        for table in ENTRIES:
-            for entry in getattr(study.tables, table):
+        for table, entries in study.entries.items():
+            for entry in entries:
                 # Only the comparison of laws tests a model on others than its own.
                 own = entry.laws if table == "failures" else laws_for(entry.task)
                 for law in own:
                     test = self._encoded(entry.task, law, entry.n, entry.recipe)
                     asked[test.json()] = test
-        return Ceilings(list(asked.values()), study.tests.tolerances)
+        return Ceilings(list(asked.values()), study.settings.tests.tolerances)
 
     def evidence(self) -> Evidence:
         """Describe the samples that the paper's statements are held against."""

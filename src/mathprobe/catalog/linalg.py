@@ -30,21 +30,6 @@ from mathprobe.spec import (
 )
 
 BASE = "base"
-TABLES = {  # kinds of tidy tables, and the entries in the configuration they are for
-    "ood": "out_of_distribution",
-    "tolerances": "out_of_distribution",
-    "curves": "learning_speed",
-    "learning_speed": "learning_speed",
-    "failures": "failures",
-    "verifiers": "failures",
-    "roc": "failures",
-}
-ENTRIES = tuple(dict.fromkeys(TABLES.values()))
-MEASURED = {  # what of a model, beside its scores and curve, a kind is made from
-    "failures": "properties.csv",
-    "verifiers": "verifiers.csv",
-    "roc": "roc.csv",
-}
 
 
 class LinalgCatalog:
@@ -56,8 +41,8 @@ class LinalgCatalog:
         self.place = place
         self._recipes = self._all_recipes()
         _check_laws(self.settings.laws, f"{place}.laws")
-        for table in ENTRIES:
-            self._check_table(table, f"{place}.tables.{table}")
+        for table, entries in self.entries.items():
+            self._check_table(table, entries, f"{place}.tables.{table}")
 
     def _all_recipes(self) -> dict[tuple[str, str], Recipe]:
         """Lay every recipe over `base` and what each task changes of that."""
@@ -78,8 +63,8 @@ class LinalgCatalog:
             for task, (name, over) in product(TASKS, changes.items())
         }
 
-    def _check_table(self, table: str, place: str) -> None:
-        for entry in getattr(self.settings.tables, table):
+    def _check_table(self, table: str, entries: list[TableEntry], place: str) -> None:
+        for entry in entries:
             check_choice(entry.task, TASKS, place, "task")
             check_choice(entry.recipe, self.settings.recipes, place, "recipe")
             if table == "failures":
@@ -131,23 +116,25 @@ class LinalgCatalog:
         sample = self.settings.tables.condition_numbers
         return Conditions(**structs.asdict(sample), law_settings=self.settings.laws)
 
-    def entries(self, kind: str) -> list[TableEntry]:
-        """Return what tables of a kind are made for."""
-        return getattr(self.settings.tables, TABLES[kind])
+    @property
+    def entries(self) -> dict[str, list[TableEntry]]:
+        """Return what tables of a task and size are made for, by their names."""
+        tables = structs.asdict(self.settings.tables).items()
+        return {name: entries for name, entries in tables if isinstance(entries, list)}
 
     def all_models(self) -> list[dict[str, Any]]:
         """Return the names of all models that tables show, once."""
-        entries = [entry for kind in TABLES for entry in self.entries(kind)]
-        names = [name for entry in entries for name in models(entry)]
+        every = self.entries.values()
+        names = [name for table in every for e in table for name in models(e)]
         return [name for place, name in enumerate(names) if name not in names[:place]]
 
-    def shown(self, kind: str, task: str, n: int | str) -> list[TableEntry]:
+    def shown(self, table: str, task: str, n: int | str) -> list[TableEntry]:
         """Return a table's entries for a task and size.
 
-        A table that the configuration does not name shows the recipe of the first of
-        its kind, on all laws of the task.
+        If the configuration names none, the recipe of the first is shown, on all laws
+        of the task.
         """
-        entries = self.entries(kind)
+        entries = self.entries[table]
         named = [e for e in entries if (e.task, str(e.n)) == (task, str(n))]
         other = {"task": task, "n": n, "laws": laws_for(task)}
         return named or [structs.replace(entries[0], **other)]

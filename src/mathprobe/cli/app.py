@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import metadata
 from typing import TypeVar
 
 from cyclopts import App, Group, Parameter
-
-from mathprobe import __version__
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -17,7 +16,7 @@ RULES = Group("For the rules of the workflow", sort_key=1)
 app = App(
     name="mathprobe",
     help="Reproduce, check and extend studies of transformers that do mathematics.",
-    version=__version__,
+    version=lambda: metadata.version("mathprobe"),
     default_parameter=Parameter(consume_multiple=True, negative=()),
     name_transform=lambda name: name,
     help_format="plaintext",

@@ -7,9 +7,8 @@ of equal bytes holds here.  A panel belongs to a model; NaN is never below anyth
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +22,7 @@ from mathprobe.linalg.laws import parts
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
-from mathprobe.paper.naming import entry
-from mathprobe.paper.tables import SHOWN_TOLERANCE, printed_rows
+from mathprobe.paper.tables import SHOWN_TOLERANCE
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -107,23 +105,13 @@ def judged(arrays: Arrays, recipe: str) -> Judged:
     return Judged(data["task"], data["law"], data["n"], recipe, made, exact)
 
 
-def tidy(paths: Iterable[Path]) -> pd.DataFrame:
-    """Read tidy tables of several tasks and sizes into one, with their task."""
-    read = []
-    for path in paths:
-        table = pd.read_csv(path, dtype={"seed": str})
-        task = entry(path.stem, ("failures", "verifiers", "roc")).task
-        read.append(table.assign(task=task))
-    return pd.concat(read, ignore_index=True)
-
-
 def share_below(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Give the share of values below each bound; of no values it is NaN."""
     counts = np.searchsorted(np.sort(values), at)  # NaN sorts last
     return counts / len(values) if len(values) else np.full(len(at), np.nan)
 
 
-def properties(models: Sequence[Judged], published: Mapping[str, Any]) -> Figure:
+def properties(models: Sequence[Judged], published: pd.DataFrame) -> Figure:
     """Draw which share of right and of wrong answers has a property, and how closely.
 
     Dots are what the paper and its notebook print of the same model.
@@ -133,20 +121,19 @@ def properties(models: Sequence[Judged], published: Mapping[str, Any]) -> Figure
     ]
 
     def draw(axes: Axes, panel: tuple[Judged, str]) -> None:
-        _shares(axes, *panel, published)
+        _shares(axes, *panel, _own(published, panel[0]))
 
     return _panels(shown, 3, draw, LINES.values(), "share below (%)")
 
 
-def _shares(axes: Axes, model: Judged, name: str, published: Mapping[str, Any]) -> None:
+def _shares(axes: Axes, model: Judged, name: str, published: pd.DataFrame) -> None:
     axes.axvline(KEPT[name].threshold, color="0.35", linewidth=0.7, linestyle=":")
     for group, look in LINES.items():
         shares = 100 * share_below(model.part(name, group), SPAN)
         axes.plot(SPAN, shares, **look)
-        printed = dict(_printed(model, name, group, published))
+        printed = _printed(published, name, group)
         axes.plot(
-            printed.keys(),
-            printed.values(),
+            *(printed.index, printed),
             **{"color": look["color"], "linestyle": "none", "marker": "o"},
             clip_on=False,  # a dot on the edge stays whole,
             in_layout=False,  # and no dots take no room
@@ -158,22 +145,18 @@ def _shares(axes: Axes, model: Judged, name: str, published: Mapping[str, Any]) 
     axes.set_title(model.title)
 
 
-def _printed(
-    model: Judged, name: str, group: str, published: Mapping[str, Any]
-) -> Iterator[tuple[float, float]]:
-    """Give the bounds at which a share is printed, and the percentages."""
-    place = model.task, model.law, model.n, model.recipe
-    for source in ("text", "notebook"):
-        rows = printed_rows(published["failures"], source, *place)
-        for (quantity, part, _, statistic, at), share in rows.items():
-            if (quantity, part, statistic) == (name, group, "below"):
-                yield at, 100 * share
+def _printed(published: pd.DataFrame, name: str, group: str) -> pd.Series:
+    """Return the printed percentages by their bounds; the notebook's are more exact."""
+    place = {"quantity": name, "group": group, "statistic": "below"}
+    rows = published[(published[list(place)] == pd.Series(place)).all(axis=1)]
+    shares = rows["notebook"].fillna(rows["published"])
+    return 100 * shares.set_axis(rows["at"])
 
 
 def conditions(models: Sequence[Judged], rules: pd.DataFrame) -> Figure:
     """Draw error against condition number, with the tolerance and the thresholds.
 
-    The rules are the tidy tables of verifiers, with their task.
+    The rules are the tidy tables of verifiers.
     """
     looks = [
         *({**LINES[group], "marker": "o"} for group in ("success", "failure")),

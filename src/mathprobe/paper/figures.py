@@ -7,7 +7,7 @@ Numbers in the tables are shares between 0 and 1; figures show percent.
 from __future__ import annotations
 
 import io
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,18 +25,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mathprobe import files
 from mathprobe.linalg.laws import LAWS, parts
-from mathprobe.paper.naming import (
-    GROUPS,
-    POSITIVE,
-    Entry,
-    Labels,
-    Model,
-    entry,
-    group,
-    in_order,
-    printed_size,
-    shape,
-)
+from mathprobe.paper.naming import GROUPS, POSITIVE, Labels, Model, group, shape
+from mathprobe.paper.pivots import Pivot
 
 WIDTH = 5.5  # inches: the paper's text
 STYLE: dict[str, Any] = {
@@ -80,51 +70,11 @@ LARGEST = 0.6  # inches: the side of a cell
 CEILING = "exact answer"  # what the encodings let through of it
 
 
-def label(law: str, published: Mapping[str, Any]) -> str:
-    """Name a law as the paper's tables do."""
-    return Labels(published.get("labels", {}))[law]
-
-
-def read(paths: Iterable[str], kind: str) -> dict[Entry, pd.DataFrame]:
-    """Read tables of a kind; return them by what they show."""
-    return {
-        entry(path.stem, [kind]): pd.read_csv(path, dtype={"recipe": "string"})
-        for path in map(Path, paths)
-    }
-
-
-def models(table: pd.DataFrame) -> list[Model]:
-    """List the models of a table, by recipe in its order, then by law."""
-    found = table[["recipe", "train"]].drop_duplicates()
-    return [
-        Model(law, recipe)
-        for recipe, own in found.groupby("recipe", sort=False)
-        for law in in_order(own["train"])
-    ]
-
-
-def model_labels(found: Iterable[Model], published: Mapping[str, Any]) -> list[str]:
-    """Name models by their law, and by their recipe where there are several."""
-    found = list(found)
-    several = len({recipe for _, recipe in found}) > 1
-    return [
-        label(law, published) + (f" ({recipe})" if several else "")
-        for law, recipe in found
-    ]
-
-
-def square(table: pd.DataFrame, values: str) -> pd.DataFrame:
-    """Spread tidy rows: models down, test laws across."""
-    wide = table.groupby(["train", "recipe", "test"])[values].mean().unstack()
-    index = pd.MultiIndex.from_tuples(models(table), names=Model._fields)
-    return wide.reindex(index=index, columns=in_order(table["test"]))
-
-
-def printed(published: Mapping[str, Any], task: str, n: int) -> pd.DataFrame:
-    """Give the shares that the paper prints for a task and size."""
-    rows = published["out_of_distribution"][task][f"n{n}"]
-    columns = published["columns"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns) / 100
+def model_labels(found: Iterable[Model], labels: Labels) -> list[str]:
+    """Name models by their law, and by their recipe if there are several."""
+    found = [Model(*model) for model in found]
+    several = len({model.recipe for model in found}) > 1
+    return [labels[law] + (f" ({recipe})" if several else "") for law, recipe in found]
 
 
 def save(figure: Figure, stem: Path) -> None:
@@ -155,14 +105,12 @@ class Panel(NamedTuple):
     ceiling: pd.Series | None = None  # an extra row, below
 
 
-def heatmaps(
-    table: pd.DataFrame, published: Mapping[str, Any], task: str, n: int | str
-) -> Figure:
+def heatmaps(square: Pivot, labels: Labels) -> Figure:
     """Draw accuracy by training and test law, beside what the paper prints.
 
-    Where it prints nothing for this size, its table of the nearest size stands beside.
+    If it prints nothing for this size, its table of the nearest size stands beside.
     """
-    panels = _panels(table, published, task, n)
+    panels = _panels(square)
     rows, columns = (len(side) + GAP for side in panels[0].values.axes)
     size = (WIDTH - MARGINS[0]) / max(len(panels), 2)  # of a panel without its labels
     size = min(size, LARGEST * columns)
@@ -171,29 +119,27 @@ def heatmaps(
         figure = Figure(figsize=(MARGINS[0] + len(panels) * size, height))
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, panel in zip(axes, panels, strict=True):
-            _heatmap(axis, panel, published)
+            _heatmap(axis, panel, labels)
         axes[0].set_ylabel("trained on")
         figure.supxlabel("tested on", fontsize=STYLE["font.size"])
         _colour_bar(figure, axes)
     return figure
 
 
-def _panels(
-    table: pd.DataFrame, published: Mapping[str, Any], task: str, n: int | str
-) -> list[Panel]:
-    ours = square(table, "accuracy")
-    ceiling = table.groupby("test")["oracle"].mean().reindex(ours.columns)
-    panels = [Panel(f"measured, {_of(n)}", ours, ceiling=ceiling)]
-    size = printed_size(published["out_of_distribution"], task, n)
+def _panels(square: Pivot) -> list[Panel]:
+    ours, size = square.wide("accuracy"), square.published_n
+    panels = [Panel(f"measured, {_of(square.n)}", ours, ceiling=square.oracle)]
     if size is None:
         return panels
-    same = printed(published, task, size).reindex(columns=ours.columns)
+    same = square.printed.pivot(index="train", columns="test", values="published")
+    same = same.reindex(columns=ours.columns)
     same = same.reindex(law for law, _ in ours.index).set_axis(ours.index)
-    if size == n:
-        panels.append(Panel(f"published, {_of(n)}", same))
+    if square.same:
+        panels.append(Panel(f"published, {_of(size)}", same))
         panels.append(_difference(ours - same))
     else:
-        panels.append(Panel(f"published for {_of(size)}, none for {_of(n)}", same))
+        other = f"published for {_of(size)}, none for {_of(square.n)}"
+        panels.append(Panel(other, same))
     return panels
 
 
@@ -213,11 +159,11 @@ def _places(groups: Iterable[Hashable]) -> np.ndarray:
     return np.cumsum(steps)
 
 
-def _heatmap(axes: Axes, panel: Panel, published: Mapping[str, Any]) -> None:
+def _heatmap(axes: Axes, panel: Panel, labels: Labels) -> None:
     values = panel.values
     across = _places(group(law) for law in values.columns)
     down = _places((recipe, group(law)) for law, recipe in values.index)
-    names = model_labels(map(Model._make, values.index), published)
+    names = model_labels(values.index, labels)
     bottom = down[-1] + 1.0 + GAP
     for y, (_, row) in zip(down, values.iterrows(), strict=True):
         _cells(axes, across, y, row, panel)
@@ -225,7 +171,7 @@ def _heatmap(axes: Axes, panel: Panel, published: Mapping[str, Any]) -> None:
         _cells(axes, across, bottom, panel.ceiling, panel)
         down, names = np.append(down, bottom), [*names, CEILING]
     axes.set(xlim=(-0.5, across[-1] + 0.5), ylim=(bottom + 0.5, -0.5), aspect="equal")
-    axes.set_xticks(across, [label(law, published) for law in values.columns])
+    axes.set_xticks(across, [labels[law] for law in values.columns])
     axes.set_title(panel.title, pad=13)
     axes.tick_params(length=0, pad=1.5)
     axes.tick_params("x", labelrotation=90)
@@ -279,11 +225,10 @@ def _colour_bar(figure: Figure, axes: Sequence[Axes]) -> None:
 
 
 def learning_curves(
-    table: pd.DataFrame, published: Mapping[str, Any], target: float | None = None
+    curves: Pivot, labels: Labels, target: float | None = None
 ) -> Figure:
     """Draw accuracy against training examples: a panel per test law."""
-    tests, trained = in_order(table["test"]), models(table)
-    table = table[table["examples"] > 0]
+    tests, points = curves.columns, curves.rows[curves.rows["examples"] > 0]
     columns = min(len(tests), 3)
     rows = -(-len(tests) // columns)
     with rc_context(STYLE):
@@ -293,11 +238,11 @@ def learning_curves(
             if test is None:
                 axes.remove()
                 continue
-            axes.set_title(f"tested on {label(test, published)}")
-            _curves(axes, table[table["test"] == test], trained, published)
+            axes.set_title(f"tested on {labels[test]}")
+            _curves(axes, points[points["test"] == test], curves.models, labels)
             _target(axes, target)
-        _examples_axis(grid, table["examples"])
-        _legend(figure, grid.flat[0], trained)
+        _examples_axis(grid, points["examples"])
+        _legend(figure, grid.flat[0], curves.models)
     return figure
 
 
@@ -340,12 +285,9 @@ def line_of(law: str) -> Line:
 
 
 def _curves(
-    axes: Axes,
-    table: pd.DataFrame,
-    trained: list[Model],
-    published: Mapping[str, Any],
+    axes: Axes, table: pd.DataFrame, trained: list[Model], labels: Labels
 ) -> None:
-    for model, name in zip(trained, model_labels(trained, published), strict=True):
+    for model, name in zip(trained, model_labels(trained, labels), strict=True):
         look, first = line_of(model.law), model.recipe == trained[0].recipe
         own = (table["train"] == model.law) & (table["recipe"] == model.recipe)
         points = table[own].dropna(subset="accuracy")

@@ -1,235 +1,389 @@
-"""Tidy tables from scores, curves and runs, beside what the paper printed.
+"""Tidy tables of the first study: what models did, beside what the paper prints.
 
-Shares stand between 0 and 1; what was not printed or not reached is None.
+Shares lie between 0 and 1.  An empty cell was not measured, not printed or not reached.
+A kind of table is registered with the function that builds it from a file of models.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
-from mathprobe import paths
+import pandas as pd
+
+from mathprobe import files
+from mathprobe.errors import InputError
 from mathprobe.intervals import wilson
+from mathprobe.linalg.draws import laws_for
 from mathprobe.linalg.laws import parts
 from mathprobe.linalg.scores import ORACLE
+from mathprobe.paths import LINALG_NAME
+from mathprobe.registry import Registry
 
 Row = dict[str, Any]
+Frame = pd.DataFrame
 
-COLUMNS = {
-    "ood": (
-        *("train", "test", "n", "recipe", "seeds", "examples"),
-        *("accuracy", "low", "high", "oracle", "published", "spread"),
-    ),
-    "tolerances": (
-        *("law", "recipe", "tolerance", "seeds", "examples"),
-        *("accuracy", "low", "high", "spread", "oracle", "malformed"),
-    ),
-    "learning_speed": (
-        *("train", "test", "n", "recipe", "target", "seeds", "reached", "examples"),
-        *("spread", "resolution", "budget", "best", "published"),
-    ),
-    "curves": (
-        *("train", "n", "recipe", "seed", "examples", "test"),
-        *("accuracy", "malformed", "loss"),
-    ),
-    "failures": (
-        *("train", "test", "n", "recipe", "quantity", "group", "tolerance"),
-        *("statistic", "at", "seeds", "examples", "value", "low", "high", "spread"),
-        *("oracle", "published", "notebook"),
-    ),
-    "verifiers": (
-        *("train", "test", "n", "recipe", "verifier", "chosen_by", "threshold"),
-        *("statistic", "seeds", "examples", "value", "low", "high", "spread"),
-        *("oracle", "published"),
-    ),
-    "roc": (
-        *("train", "n", "recipe", "seed", "test", "verifier", "threshold"),
-        *("false_positive_rate", "true_positive_rate"),
-    ),
-    "condition_numbers": (
-        *("law", "n", "matrices", "rejected", "quantile", "value", "low", "high"),
-        "published",
-    ),
-    "runs": (
-        *("model", "law", "n", "recipe", "machine", "cpu", "device", "threads"),
-        *("precision", "seeds", "parameters", "examples", "seconds"),
-        *("examples_per_second", "attempts"),
-        *("finished", "python", "torch", "revision", "clean", "joules"),
-    ),
-}
-TEXT_COLUMNS = frozenset(  # a revision such as 7e10 is no number
-    [
-        *("model", "law", "train", "test", "recipe", "machine", "cpu", "device"),
-        *("python", "torch", "revision", "finished", "precision"),
-    ]
-)
 SHOWN_TOLERANCE = 0.05  # of the paper's tables
-PERCENT = frozenset(  # what the paper prints in percent
-    ["below", "right", "successes_below", "failures_above"]
-)
+TYPES: dict[str, Any] = {
+    **dict.fromkeys(  # a revision such as 7e10 is no number, and a seed may be "oracle"
+        [
+            *("model", "task", "law", "train", "test", "recipe", "seed", "machine"),
+            *("cpu", "device", "python", "torch", "revision", "finished", "precision"),
+            *("quantity", "group", "statistic", "verifier", "chosen_by"),
+        ],
+        "str",
+    ),
+    **dict.fromkeys(  # counts, which may be missing
+        [
+            *("seeds", "reached", "examples", "resolution", "budget", "parameters"),
+            *("attempts", "threads", "matrices", "rejected", "count"),
+            *("total", "fails", "questions", "table"),
+        ],
+        COUNT := "Int64",
+    ),
+    "clean": "boolean",
+}
 
 
-def _typed(column: str, text: str) -> Any:
-    if text == "":
-        return None
-    if column in TEXT_COLUMNS:
-        return text
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def read(path: Path | str) -> Frame:
+    """Read a CSV with the declared types; a size `n` is a number, or text as `5x3`."""
+    return pd.read_csv(
+        path,
+        dtype=TYPES,
+        converters={"n": lambda text: int(text) if text.isdecimal() else text},
+        na_values=[""],
+        keep_default_na=False,  # a law may be called NA
+    )
 
 
-def read(path: Path) -> list[Row]:
-    """Read a CSV: numbers as numbers, an empty cell as None."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {k: _typed(k, v) for k, v in row.items()} for row in csv.DictReader(file)
-        ]
+def write(path: Path | str, frame: Frame, columns: Sequence[str]) -> None:
+    """Write exactly these columns as CSV; a column that the frame lacks is empty."""
+    shown = frame.reindex(columns=list(columns))
+    files.write_text(path, shown.to_csv(index=False, lineterminator="\n"))
+
+
+def records(frame: Frame) -> list[Row]:
+    """Return the rows as dictionaries; a missing value is None."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def joined(paths: Iterable[Path | str]) -> Frame:
+    """Read tables of one kind, of several tasks and sizes, into one."""
+    return pd.concat(map(read, paths), ignore_index=True)
+
+
+def collect(paths: Iterable[Path]) -> dict[str, Frame]:
+    """Read tables by their kind; those of several tasks and sizes become one."""
+    found: dict[str, list[Frame]] = {}
+    for path in paths:
+        frame = read(path)
+        fitting = (name for name in KINDS if KINDS[name].columns == tuple(frame))
+        found.setdefault(next(fitting, path.stem), []).append(frame)
+    return {name: pd.concat(own, ignore_index=True) for name, own in found.items()}
+
+
+NAME = ("task", "n", "train", "recipe")  # of a model
+STATISTIC = ("quantity", "group", "tolerance", "statistic", "at")
+RATE = ("verifier", "chosen_by", "statistic")
 
 
 @dataclass(frozen=True)
-class Named:
-    """A model by its name: what was, or was to be, trained on which law."""
+class Kind:
+    """A kind of tidy tables: how they are made, and where they are shown."""
 
-    task: str
-    law: str
-    size: int | str  # n of a square, and `5x3` of a rectangle
-    recipe: str
+    columns: tuple[str, ...] = ()
+    build: Callable[..., Frame] | None = (
+        None  # from the rows of `source`, of all models
+    )
+    source: str | None = None  # the file of a model; None: its run alone
+    entries: str | None = None  # table of the configuration: a table per task and size
+    printed: str | None = None  # file of published numbers
+    expected: Callable[[Frame, Frame], Frame] | None = (
+        None  # rows, of models and printed
+    )
+    keys: tuple[str, ...] = (*NAME, "test")  # columns that tell its rows apart
+    by: tuple[str, ...] = ("task", "n")  # those of them that tell pivots apart
+    templates: tuple[str, ...] = ()  # LaTeX files that show it
 
-    @property
-    def name(self) -> Row:
-        """Give the columns that name the model."""
-        return {"train": self.law, "n": self.size, "recipe": self.recipe}
+
+KINDS = Registry("kind of table")
+
+
+def kind(name: str, **facts: Any) -> Callable[[Callable], Callable]:
+    """Register the decorated function as the builder of a kind of tables."""
+
+    def register(build: Callable[..., Frame]) -> Callable[..., Frame]:
+        KINDS.add(name)(Kind(build=build, **facts))
+        return build
+
+    return register
+
+
+def contents() -> dict[str, list[str]]:
+    """Return the LaTeX files of the paper, each with the kinds that it shows."""
+    found: dict[str, list[str]] = {}
+    for name, known in KINDS.items():
+        for template in known.templates:
+            found.setdefault(template, []).append(name)
+    return found
+
+
+class Trained(NamedTuple):
+    """What a table is made from: the name of a model, and rows that begin with it."""
+
+    name: tuple[Any, ...]
+    rows: Frame
 
     @property
     def path(self) -> str:
-        """Return its path below its study."""
-        name = {"task": self.task, "law": self.law, "recipe": self.recipe}
-        return paths.LINALG_NAME.format(**name, n=self.size)
-
-    @property
-    def place(self) -> tuple[str, str, int | str, str]:
-        """Give the keys under which published statistics of the model stand."""
-        return self.task, self.law, self.size, self.recipe
-
-    def printed(self, published: Row, table: str) -> Row:
-        """Give what the paper prints in a kind of table for this task and size."""
-        return published[table].get(self.task, {}).get(f"n{self.size}", {})
+        """Return the path of the model below its study."""
+        task, n, law, recipe = self.name
+        return LINALG_NAME.format(task=task, n=n, law=law, recipe=recipe)
 
 
-@dataclass(frozen=True)
-class Trained(Named):
-    """A trained model as its files show it."""
-
-    run: Row
-    scores: list[Row]
-    curve: list[Row]
-    measured: list[Row]  # what one kind of table is made from
-
-    @classmethod
-    def of(
-        cls,
-        recipe: str,
-        run: Row,
-        scores: list[Row],
-        curve: list[Row],
-        measured: Iterable[Row] = (),
-    ) -> Trained:
-        """Take its name from its run."""
-        data = run["spec"]["data"]
-        rows, columns = data["n"], data["columns"]
-        size = rows if rows == columns else f"{rows}x{columns}"
-        files = run, scores, curve, list(measured)
-        return cls(data["task"], data["law"], size, recipe, *files)
-
-    @property
-    def schedule(self) -> Row:
-        """Give how it was trained."""
-        return self.run["spec"]["schedule"]
+def of_model(recipe: str, run: Row, rows: Frame | None = None) -> Trained:
+    """Name rows of a model, or else its run as a row, by its task, size and so on."""
+    data, schedule = run["spec"]["data"], run["spec"]["schedule"]
+    n, columns = data["n"], data["columns"]
+    name = data["task"], n if n == columns else f"{n}x{columns}", data["law"], recipe
+    rows = pd.json_normalize(run) if rows is None else rows
+    steps = {"resolution": schedule["curve_every"], "budget": schedule["examples"]}
+    return Trained(name, rows.assign(**dict(zip(NAME, name, strict=True)), **steps))
 
 
-def printed_cell(rows: Row, columns: list[str], train: str, test: str) -> float | None:
-    """Give a cell of a printed square; None, where nothing is printed."""
-    if train not in rows or test not in columns:
-        return None
-    return rows[train][columns.index(test)]
+PATH = re.compile(r"(\w+)/([\w+]+)/n(\d+(?:x\d+)?)/(\w+)")
 
 
-def _spread(values: list[float]) -> float | None:
-    """Give the standard deviation over seeds; of one seed there is none."""
-    return stdev(values) if len(values) > 1 else None
+def of_path(path: str) -> tuple[Any, ...]:
+    """Return the name of a model from its path below a study: task/law/nSIZE/recipe."""
+    found = PATH.fullmatch(path)
+    if not found:
+        raise InputError(f"{path!r}: no model's path, task/law/nSIZE/recipe")
+    task, law, n, recipe = found.groups()
+    return task, int(n) if n.isdecimal() else n, law, recipe
 
 
-def _over_seeds(rows: list[Row]) -> Row:
-    """Sum up the seeds of a model on one test: their mean, and how far they differ.
+def build(
+    kind: str,
+    models: Sequence[Trained],
+    published: dict[str, Frame],
+    missing: Iterable[str] = (),
+    targets: Sequence[tuple[str, float]] = (),
+) -> Frame:
+    """Build a kind of table of models; `missing` are paths of those without files.
+
+    `targets` are paths of models, each with an accuracy to which examples are counted.
+    """
+    if not targets:
+        return _build(kind, models, published, missing)
+    parts = []
+    for target in dict.fromkeys(accuracy for _, accuracy in targets):
+        own = {path for path, accuracy in targets if accuracy == target}
+        there = [model for model in models if model.path in own]
+        gone = [path for path in missing if path in own]
+        parts.append(_build(kind, there, published, gone, target=target))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _build(
+    kind: str,
+    models: Sequence[Trained],
+    published: dict[str, Frame],
+    missing: Iterable[str],
+    **options: Any,
+) -> Frame:
+    """Build a kind of table with the options of its builder.
+
+    One outer merge sets printed numbers beside the measured ones and adds the rows of
+    models that were not measured.
+    """
+    chosen: Kind = KINDS[kind]
+    if chosen.build is None:
+        raise InputError(f"{kind!r}: a table that is not made from files of models")
+    made = expected = Frame(columns=[*chosen.columns])
+    names = [*(model.name for model in models), *map(of_path, missing)]
+    if models:
+        rows = pd.concat([model.rows for model in models], ignore_index=True)
+        made = chosen.build(rows, **options)
+    if chosen.expected and names:
+        printed = published.get(chosen.printed, Frame(columns=["n"]))
+        expected = chosen.expected(
+            Frame(names, columns=[*NAME]).astype({"n": object}),
+            printed.astype({"n": object}),
+        )
+    if len(expected):
+        made = _beside(made, expected, [*chosen.keys]).assign(**options)
+    made = made.reindex(columns=[*chosen.columns])
+    return made.astype({c: COUNT for c in made if TYPES.get(c) == COUNT})
+
+
+def _beside(made: Frame, expected: Frame, keys: list[str]) -> Frame:
+    """Merge measured and expected rows; the measured ones come first."""
+    measured = len(made)
+    made = made.astype({"n": object}) if measured else expected.iloc[:0]
+    made = made.assign(_place=range(measured))
+    expected = expected.assign(_place=range(measured, measured + len(expected)))
+    both = made.merge(expected, "outer", keys, suffixes=("", "_printed"))
+    for column in {*made} & {*expected} - {*keys}:  # places, the threshold of a rule
+        both[column] = both[column].fillna(both[f"{column}_printed"])
+    return both.sort_values("_place", ignore_index=True)
+
+
+def _tested(models: Frame, tests: Callable[[str, str], Iterable[str]]) -> Frame:
+    """Return a row for every test of every model."""
+    tested = [[*tests(model.task, model.train)] for model in models.itertuples()]
+    return models.assign(test=tested).explode("test", ignore_index=True)
+
+
+def _everywhere(models: Frame, printed: Frame) -> Frame:
+    tested = _tested(
+        models, lambda task, law: dict.fromkeys([*laws_for(task), *parts(law)])
+    )
+    return tested.merge(printed, "left", ["task", "n", "train", "test"])
+
+
+def _on_printed_tests(models: Frame, printed: Frame) -> Frame:
+    tested = models.merge(printed[["task", "n", "test"]].drop_duplicates())
+    return tested.merge(printed, "left", ["task", "n", "train", "test"])
+
+
+def _at_home(models: Frame, printed: Frame) -> Frame:
+    return _tested(models, lambda _, law: parts(law)).merge(printed, on=[*NAME])
+
+
+def _at_shown_tolerance(models: Frame, printed: Frame) -> Frame:
+    return models.assign(tolerance=SHOWN_TOLERANCE)
+
+
+# By `statistics`, whose sums are exact: the order of the seeds does not matter.
+def mean(values: pd.Series) -> float:
+    """Return the mean of the values that are known; without any NaN."""
+    known = values.dropna()
+    return fmean(known) if len(known) else math.nan
+
+
+def _spread(values: pd.Series) -> float:
+    """Return the standard deviation over seeds; of one seed there is none: NaN."""
+    known = values.dropna()
+    return stdev(known) if len(known) > 1 else math.nan
+
+
+def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
+    """Average the seeds of every model on every test.
 
     The interval is that of the mean accuracy on these examples; the seeds share them.
     """
-    shares = [row["accuracy"] for row in rows]
-    first, accuracy = rows[0], fmean(shares)
-    low, high = wilson(round(accuracy * first["examples"]), first["examples"])
-    return {
-        **{"seeds": len(rows), "examples": first["examples"]},
-        **{"accuracy": accuracy, "low": low, "high": high, "spread": _spread(shares)},
-        "oracle": first["oracle"],
-        "malformed": fmean(row["malformed"] for row in rows),
-    }
+    made = scores.groupby([*keys], sort=False).agg(
+        seeds=("accuracy", "size"),
+        examples=("examples", "first"),
+        accuracy=("accuracy", mean),
+        spread=("accuracy", _spread),
+        oracle=("oracle", "first"),
+        malformed=("malformed", mean),
+    )
+    correct = (made["accuracy"] * made["examples"]).round().astype(int)
+    ends = [*map(wilson, correct, made["examples"])]
+    made["low"], made["high"] = [low for low, _ in ends], [high for _, high in ends]
+    return made.reset_index()
 
 
-def _tests(model: Trained) -> Iterator[tuple[str, float, Row]]:
-    """Give test law, tolerance and the seeds' sum of every test of a model."""
-    tests: dict[tuple[str, float], list[Row]] = {}
-    for row in model.scores:
-        tests.setdefault((row["test"], row["tolerance"]), []).append(row)
-    for (test, tolerance), rows in tests.items():
-        yield test, tolerance, _over_seeds(rows)
+@kind(
+    "ood",
+    source="scores.csv",
+    entries="out_of_distribution",
+    printed="accuracy",
+    expected=_everywhere,
+    columns=(
+        *("task", "train", "test", "n", "recipe", "seeds", "examples"),
+        *("accuracy", "low", "high", "oracle", "published", "spread"),
+    ),
+    templates=("out_of_distribution", "squares"),
+)
+def ood(scores: Frame) -> Frame:
+    """Average every model on every law (tables 1, 2, 3 and 5)."""
+    shown = scores[scores["tolerance"] == SHOWN_TOLERANCE]
+    return _over_seeds(shown, (*NAME, "test"))
 
 
-def ood(models: Iterable[Trained], published: Row) -> Iterator[Row]:
-    """Show every model on every law (tables 1, 2, 3 and 5)."""
-    for model in models:
-        printed = model.printed(published, "out_of_distribution")
-        for test, tolerance, cell in _tests(model):
-            if tolerance != SHOWN_TOLERANCE:
-                continue
-            percent = printed_cell(printed, published["columns"], model.law, test)
-            del cell["malformed"]
-            yield {
-                **{**model.name, "test": test, **cell},
-                "published": None if percent is None else percent / 100,
-            }
+@kind(
+    "tolerances",
+    source="scores.csv",
+    entries="out_of_distribution",
+    expected=_at_shown_tolerance,
+    keys=(*NAME, "tolerance"),
+    columns=(
+        *("task", "n", "train", "recipe", "tolerance", "seeds", "examples"),
+        *("accuracy", "low", "high", "spread", "oracle", "malformed"),
+    ),
+    templates=("tolerances",),
+)
+def tolerances(scores: Frame) -> Frame:
+    """Average every model on its own law, at all tolerances."""
+    return _over_seeds(scores[scores["test"] == scores["train"]], (*NAME, "tolerance"))
 
 
-def tolerances(models: Iterable[Trained], published: Row) -> Iterator[Row]:
-    """Show every model on its own law, at all tolerances."""
-    for model in models:
-        law = model.law
-        for test, tolerance, cell in _tests(model):
-            if test == law:
-                name = {"law": law, "recipe": model.recipe, "tolerance": tolerance}
-                yield {**name, **cell}
+@kind(
+    "curves",
+    source="curve.csv",
+    entries="learning_speed",
+    printed="learning_speed",
+    expected=_on_printed_tests,
+    columns=(
+        *("task", "train", "n", "recipe", "seed", "examples", "test"),
+        *("accuracy", "malformed", "loss"),
+    ),
+)
+def curves(curve: Frame) -> Frame:
+    """Keep the learning curves as they are."""
+    return curve
 
 
-def curves(models: Iterable[Trained], published: Row) -> Iterator[Row]:
-    """Put the learning curves of several models into one table."""
-    for model in models:
-        for point in model.curve:
-            yield {**model.name, **point}
+@kind(
+    "learning_speed",
+    source="curve.csv",
+    entries="learning_speed",
+    printed="learning_speed",
+    expected=_on_printed_tests,
+    columns=(
+        *("task", "train", "test", "n", "recipe", "target", "seeds", "reached"),
+        *("examples", "spread", "resolution", "budget", "best", "published"),
+    ),
+    templates=("learning_speed",),
+)
+def learning_speed(curve: Frame, target: float) -> Frame:
+    """Read from the curves how many examples a target accuracy takes (tables 6, 7)."""
+    seeds = curve.groupby([*NAME, "test", "seed"], sort=False)
+    per_seed = seeds.agg(
+        best=("accuracy", "max"),
+        resolution=("resolution", "first"),
+        budget=("budget", "first"),
+    )
+    per_seed["examples"] = [first_reached(points, target) for _, points in seeds]
+    tests = per_seed.groupby([*NAME, "test"], sort=False)
+    made = tests.agg(
+        seeds=("best", "size"),
+        reached=("examples", "count"),
+        examples=("examples", mean),
+        spread=("examples", _spread),
+        resolution=("resolution", "first"),
+        budget=("budget", "first"),
+        best=("best", mean),
+    )
+    some_missed = made["reached"] < made["seeds"]
+    made[["examples", "spread"]] = made[["examples", "spread"]].mask(some_missed)
+    made["examples"] = made["examples"].round().astype("Int64")
+    return made.assign(target=target).reset_index()
 
 
-def first_reached(points: list[tuple[float, float]], target: float) -> float | None:
-    """Interpolate where a curve of (examples, accuracy) first reaches a target."""
+def first_reached(curve: Frame, target: float) -> float | None:
+    """Interpolate where a curve of examples and accuracy first reaches a target."""
     before = 0.0, 0.0
-    for examples, accuracy in points:
+    for examples, accuracy in curve[["examples", "accuracy"]].itertuples(index=False):
         if accuracy >= target:
             share = (target - before[1]) / (accuracy - before[1])
             return before[0] + share * (examples - before[0])
@@ -237,164 +391,143 @@ def first_reached(points: list[tuple[float, float]], target: float) -> float | N
     return None
 
 
-def learning_speed(
-    models: Iterable[Trained], published: Row, target: float
-) -> Iterator[Row]:
-    """Read from the curves how many examples a target accuracy takes (tables 6, 7)."""
-    for model in models:
-        printed = model.printed(published, "learning_speed")
-        for test in model.run["spec"]["curve"]["tests"]:
-            curves = _curves_on(test, model)
-            reached = [first_reached(points, target) for points in curves]
-            found = [examples for examples in reached if examples is not None]
-            every = found if len(found) == len(reached) else []
-            millions = printed_cell(
-                printed.get("rows", {}),
-                printed.get("columns", []),
-                model.law,
-                test,
-            )
-            yield {
-                **model.name,
-                "test": test,
-                "target": target,
-                "seeds": len(curves),
-                "reached": len(found),  # seeds that did
-                "examples": round(fmean(every)) if every else None,
-                "spread": _spread(every),
-                "resolution": model.schedule["curve_every"],
-                "budget": model.schedule["examples"],
-                "best": fmean(max(share for _, share in points) for points in curves),
-                "published": None if millions is None else round(millions * 1e6),
-            }
+@kind(
+    "failures",
+    source="properties.csv",
+    entries="failures",
+    printed="failures",
+    expected=_at_home,
+    keys=(*NAME, "test", *STATISTIC),
+    by=(*NAME, "test"),
+    columns=(
+        *("task", "train", "test", "n", "recipe", *STATISTIC),
+        *("seeds", "examples", "value", "low", "high", "spread"),
+        *("oracle", "published", "notebook"),
+    ),
+    templates=("failures", "verifiers"),
+)
+def failures(properties: Frame) -> Frame:
+    """Average what the failures of every model keep, at home (section 2)."""
+    return _measured_at_home(properties, STATISTIC, ("value", "low", "high"))
 
 
-def _curves_on(test: str, model: Trained) -> list[list[tuple[float, float]]]:
-    """Give the curve (examples, accuracy) of every seed on a test."""
-    curves: dict[int, list[tuple[float, float]]] = {}
-    for point in model.curve:
-        if point["test"] == test:
-            place = point["examples"], point["accuracy"]
-            curves.setdefault(point["seed"], []).append(place)
-    return list(curves.values())
-
-
-def failures(models: Iterable[Trained], published: Row) -> Iterator[Row]:
-    """Say what every model's failures keep, at home (section 2)."""
-    columns = ("quantity", "group", "tolerance", "statistic", "at")
-    for model in models:
-        place, shown = model.place, published["failures"]
-        sources = {
-            "published": printed_rows(shown, "text", *place),
-            "notebook": printed_rows(shown, "notebook", *place),
-        }
-        yield from _at_home(model, columns, sources)
-
-
-def verifiers(models: Iterable[Trained], published: Row) -> Iterator[Row]:
-    """Say how well rules predict every model's failures, at home (section 3).
+@kind(
+    "verifiers",
+    source="verifiers.csv",
+    entries="failures",
+    printed="verifiers",
+    expected=_at_home,
+    keys=(*NAME, "test", *RATE),
+    by=(*NAME, "test"),
+    columns=(
+        *("task", "train", "test", "n", "recipe", "verifier", "chosen_by"),
+        *("threshold", "statistic", "seeds", "examples", "value", "low", "high"),
+        *("spread", "oracle", "published"),
+    ),
+    templates=("verifiers",),
+)
+def verifiers(rates: Frame) -> Frame:
+    """Average how well rules predict every model's failures, at home (section 3).
 
     A calibrated threshold is the mean of those that the seeds were given.
     """
-    columns = ("verifier", "chosen_by", "statistic")
-    for model in models:
-        printed = printed_rows(published["verifiers"], "text", *model.place)
-        paper = {
-            (verifier, "paper", statistic): value
-            for (verifier, _, statistic), value in printed.items()
-        }
-        yield from _at_home(model, columns, {"published": paper}, ("threshold",))
+    return _measured_at_home(rates, RATE, ("value", "low", "high", "threshold"))
 
 
-def roc(models: Iterable[Trained], published: Row) -> Iterator[Row]:
-    """Put the ROC curves of several models at home into one table."""
-    for model in models:
-        for point in model.measured:
-            yield {**model.name, **point}
+def _measured_at_home(
+    rows: Frame, keys: Sequence[str], averaged: Sequence[str]
+) -> Frame:
+    """Average the seeds of every statistic of a model on its own law.
 
-
-def printed_rows(
-    published: Row, source: str, task: str, law: str, n: int, recipe: str
-) -> dict[tuple, float]:
-    """Give what is printed of a model, by all columns but the last; shares as shares.
-
-    What is printed as `above` becomes what is below.
+    The means are those over the seeds that have a value; the bounds are means as well:
+    what the examples of one seed leave open.
     """
-    sizes = published.get(source, {}).get(task, {}).get(law, {})
-    keys, printed = published["columns"][:-1], {}
-    for *key, value in sizes.get(f"n{n}", {}).get(recipe, []):
-        names = dict(zip(keys, key, strict=True))
-        if names["statistic"] == "above":
-            names["statistic"], value = "below", 100 - value
-        share = names["statistic"] in PERCENT
-        printed[tuple(names.values())] = value / 100 if share else value
-    return printed
+    keys = [*NAME, "test", *keys]
+    rows = rows[
+        [*map(lambda test, law: test in parts(law), rows["test"], rows["train"])]
+    ]
+    exact = rows[rows["seed"] == ORACLE].set_index(keys)["value"].rename("oracle")
+    seeds = rows[rows["seed"] != ORACLE]
+    known = seeds["value"].notna()
+    some = known.groupby([seeds[key] for key in keys], dropna=False).transform("any")
+    made = seeds[known | ~some].groupby(keys, sort=False, dropna=False)
+    made = made.agg(
+        seeds=("value", "count"),
+        examples=("examples", lambda counts: round(fmean(counts))),
+        **{column: (column, mean) for column in averaged},
+        spread=("value", _spread),
+    )
+    return made.reset_index().merge(exact.reset_index(), "left", keys)
 
 
-def _at_home(
-    model: Trained,
-    columns: tuple[str, ...],
-    sources: Row,
-    averaged: tuple[str, ...] = (),
-) -> Iterator[Row]:
-    """Sum up what was measured of a model on its own law, statistic by statistic."""
-    means = ("value", "low", "high", *averaged)
-    own = parts(model.law)
-    cells: dict[tuple, list[Row]] = {}
-    for row in model.measured:
-        if row["test"] in own:
-            key = (row["test"], *(row[column] for column in columns))
-            cells.setdefault(key, []).append(row)
-    for (test, *key), rows in cells.items():
-        yield {
-            **{**model.name, "test": test, **dict(zip(columns, key, strict=True))},
-            **_of_seeds([row for row in rows if row["seed"] != ORACLE], means),
-            "oracle": next(row["value"] for row in rows if row["seed"] == ORACLE),
-            **{name: printed.get(tuple(key)) for name, printed in sources.items()},
-        }
+@kind(
+    "roc",
+    source="roc.csv",
+    entries="failures",
+    columns=(
+        *("task", "train", "n", "recipe", "seed", "test", "verifier", "threshold"),
+        *("false_positive_rate", "true_positive_rate"),
+    ),
+)
+def roc(points: Frame) -> Frame:
+    """Keep the ROC curves at home as they are."""
+    return points
 
 
-def _of_seeds(rows: list[Row], means: tuple[str, ...]) -> Row:
-    """Give the means over the seeds that have a value, and how far they differ.
-
-    The bounds are means as well: what the examples of one seed leave open.
-    """
-    there = [row for row in rows if row["value"] is not None]
-    return {
-        "seeds": len(there),
-        "examples": round(fmean(row["examples"] for row in there or rows)),
-        **{name: mean_of_known(row[name] for row in there or rows) for name in means},
-        "spread": _spread([row["value"] for row in there]),
-    }
-
-
-def mean_of_known(values: Iterable[float | None]) -> float | None:
-    """Give the mean of the values that are there; without any None."""
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
-
-
-def condition_numbers(rows: Iterable[Row], published: Row) -> Iterator[Row]:
-    """Set the printed quantiles beside measured ones (table 4)."""
-    printed = published["condition_numbers"]
-    for row in rows:
-        same = row["n"] == printed["n"] and row["law"] in printed["rows"]
-        quantiles = printed["rows"][row["law"]] if same else []
-        shown = dict(zip(printed["quantiles"], quantiles, strict=False))
-        yield {**row, "published": shown.get(row["quantile"])}
+@kind(
+    "runs",
+    columns=(
+        *("model", "task", "law", "n", "recipe", "machine", "cpu", "device", "threads"),
+        *("precision", "seeds", "parameters", "examples", "seconds"),
+        *("examples_per_second", "attempts"),
+        *("finished", "python", "torch", "revision", "clean", "joules"),
+    ),
+    templates=("runs",),
+)
+def runs(made: Frame) -> Frame:
+    """Describe what was trained where, and for how long."""
+    path = "{task}/{train}/n{n}/{recipe}"
+    return made.assign(
+        model=[path.format(**row) for row in records(made)],
+        law=made["train"],
+        torch=made["versions.torch"],
+        seeds=made["spec.seeds"],
+        precision=made["spec.precision"],
+    )
 
 
-def runs(models: Iterable[Trained], published: Row) -> Iterator[Row]:
-    """Say what was trained where, and for how long."""
-    for model in models:
-        run = model.run
-        copied = set(COLUMNS["runs"]) & set(run)
-        yield {
-            "model": f"{model.task}/{model.law}/n{model.size}/{model.recipe}",
-            "law": model.law,
-            "n": model.size,
-            "recipe": model.recipe,
-            "torch": run["versions"]["torch"],
-            **{key: run["spec"][key] for key in ("seeds", "precision")},
-            **{key: run[key] for key in copied},
-        }
+def condition_numbers(rows: Iterable[Row], published: dict[str, Frame]) -> Frame:
+    """Set printed quantiles beside those of a sample (table 4)."""
+    sample = Frame(rows).assign(task="symmetric_inverse").astype({"n": object})
+    keys = ["task", "n", "law", "quantile"]
+    return sample.merge(
+        published["condition_numbers"], "left", keys, suffixes=("", "_printed")
+    )
+
+
+for _name, _kind in {  # tables of no task and size that are not made from models' files
+    "condition_numbers": Kind(
+        columns=(
+            *("task", "law", "n", "matrices", "rejected", "quantile"),
+            *("value", "low", "high", "published"),
+        ),
+        printed="condition_numbers",
+        keys=("task", "n", "law", "quantile"),
+        templates=("condition_numbers",),
+    ),
+    "ceilings": Kind(
+        printed="accuracy",
+        keys=("task", "n", "input", "output", "law", "test", "tolerance"),
+        by=("task", "n", "input", "output", "law"),
+        templates=("ceilings",),
+    ),
+    "evidence": Kind(templates=("errata",)),
+    "arith_accuracy": Kind(templates=("arith_accuracy",)),
+    "arith_curves": Kind(),
+    "arith_circuits": Kind(templates=("arith_circuits",)),
+    "arith_controls": Kind(templates=("arith_circuits",)),
+    "arith_claims": Kind(templates=("arith_circuits",)),
+    "arith_reuse": Kind(templates=("arith_circuits",)),
+    "arith_evidence": Kind(templates=("arith_errata",)),
+}.items():
+    KINDS.add(_name)(_kind)

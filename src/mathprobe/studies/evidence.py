@@ -1,16 +1,17 @@
 """Evidence on where a paper, its code and its notebook disagree (Charton 2022).
 
 Every function holds printed numbers against each other, or against samples that need
-no network.  B: examples, n: size.  Percentages are percentages, as they are printed.
+no network.  `published` has the tidy tables of printed numbers by their names.  B:
+examples, n: size.  Percentages are percentages, as they are printed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import product
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -29,12 +30,12 @@ from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.conditions import conditions
 
 Row = dict[str, Any]
-Source = Callable[[Row, Evidence], Iterator[Row]]
+Published = dict[str, pd.DataFrame]
+Source = Callable[[Published, Evidence], Iterator[Row]]
 
 EVIDENCE = Registry("evidence")
 COLUMNS = ("evidence", "quantity", "unit", "printed", "value", "low", "high")
 TOLERANCE = 0.05  # of the paper's tables
-ACCURACY = "error", "all", None, "below", TOLERANCE  # as sections 2 and 3 are kept
 PERCENT, MILLIONS = "%", "million"
 
 
@@ -60,7 +61,7 @@ def share(quantity: str, hits: Tensor, printed: float | None = None) -> Row:
     return row(quantity, 100 * count / total, printed, PERCENT, low, high)
 
 
-def table(published: Row, spec: Evidence) -> Iterator[Row]:
+def table(published: Published, spec: Evidence) -> Iterator[Row]:
     """Gather all evidence, named by what it is on."""
     for name in EVIDENCE:
         for one in EVIDENCE[name](published, spec):
@@ -69,6 +70,27 @@ def table(published: Row, spec: Evidence) -> Iterator[Row]:
 
 def _rng(use: str) -> torch.Generator:
     return stream(STUDY, "evidence", use)
+
+
+def printed_of(printed: pd.DataFrame, **where: Any) -> pd.DataFrame:
+    """Return the rows that have these values."""
+    asked = {column: [value] for column, value in where.items()}
+    return printed[printed[[*where]].isin(asked).all(axis=1)]
+
+
+def the(column: str, printed: pd.DataFrame, **where: Any) -> float | None:
+    """Return the number in the one row that has these values; without any None."""
+    values = printed_of(printed, **where)[column].dropna()
+    return float(values.item()) if len(values) else None
+
+
+def _said(published: Published, statement: str) -> pd.DataFrame:
+    """Return the rows of a statement of section 4."""
+    return printed_of(published["in_text"], statement=statement)
+
+
+def _labels(published: Published) -> dict[str, str]:
+    return dict(published["labels"].itertuples(index=False))
 
 
 # Section 4: laws.
@@ -80,40 +102,47 @@ SHARPER = 10  # times as many matrices as the printed quantiles are from
 
 
 @EVIDENCE.add("coefficients")
-def coefficients(published: Row, spec: Evidence) -> Iterator[Row]:
+def coefficients(published: Published, spec: Evidence) -> Iterator[Row]:
     """Hold Table 4 against condition numbers under both readings of coefficients.
 
     The intervals are where quantiles of as many matrices as were printed of lie.
     """
+    n, count = _sample(published), SHARPER * spec.conditions.matrices
     for reading in COEFFICIENTS:
-        rows = []
+        rows, first = [], []
         for law in FROM_COEFFICIENTS:
             settings = {law: {"coefficients": reading}}
-            count = SHARPER * spec.conditions.matrices
-            sample = Conditions(published["condition_numbers"]["n"], count, settings)
-            rows += _quantiles(published, spec, law, conditions(sample, law)[0])
+            sample = conditions(Conditions(n, count, settings), law)[0]
+            own = list(_quantiles(published, spec, law, sample))
+            rows, first = [*rows, *own], [*first, own[0]]
         inside = [one["low"] <= one["printed"] <= one["high"] for one in rows]
         text = f"{reading}: quantiles of Table 4 in their intervals, of {len(inside)}"
         yield row(text, sum(inside))
-        for one in rows[:: len(published["condition_numbers"]["quantiles"])]:
+        for one in first:
             yield {**one, "quantity": f"{reading}: {one['quantity']}"}
 
 
+def _sample(published: Published) -> int:
+    """Return the size of the matrices of Table 4."""
+    return int(published["condition_numbers"]["n"].iloc[0])
+
+
 def _quantiles(
-    published: Row, spec: Evidence, law: str, sample: Tensor
+    published: Published, spec: Evidence, law: str, sample: Tensor
 ) -> Iterator[Row]:
-    printed, count = published["condition_numbers"], spec.conditions.matrices
-    for quantile, value in zip(printed["quantiles"], printed["rows"][law], strict=True):
-        ends = (rank / count for rank in quantile_ranks(quantile, count))
+    count, name = spec.conditions.matrices, _labels(published)[law]
+    for printed in printed_of(published["condition_numbers"], law=law).itertuples():
+        ends = (rank / count for rank in quantile_ranks(printed.quantile, count))
         low, high = (float(sample.quantile(end)) for end in ends)
-        text = f"{100 * quantile:g} % of {published['labels'][law]} have less than"
-        yield row(text, float(sample.quantile(quantile)), value, low=low, high=high)
+        value = float(sample.quantile(printed.quantile))
+        text = f"{100 * printed.quantile:g} % of {name} have less than"
+        yield row(text, value, printed.value, low=low, high=high)
 
 
 @EVIDENCE.add("marchenko_factor")
-def marchenko_factor(published: Row, spec: Evidence) -> Iterator[Row]:
+def marchenko_factor(published: Published, spec: Evidence) -> Iterator[Row]:
     """Compare the two readings of the deviation of the factor N of N^T N."""
-    n = published["condition_numbers"]["n"]
+    n = _sample(published)
     readings = {"text": FACTOR.deviation, "code": math.sqrt(BOUND) / math.sqrt(3.0)}
     for reading, deviation in readings.items():
         yield row(f"deviation of N, {reading}", deviation)
@@ -125,9 +154,9 @@ def marchenko_factor(published: Row, spec: Evidence) -> Iterator[Row]:
 
 
 @EVIDENCE.add("orientation")
-def orientation(published: Row, spec: Evidence) -> Iterator[Row]:
+def orientation(published: Published, spec: Evidence) -> Iterator[Row]:
     """Compare coefficients of matrices that are rotated by H and by its transpose."""
-    n, count = published["condition_numbers"]["n"], spec.conditions.matrices
+    n, count = _sample(published), spec.conditions.matrices
     rng = _rng("orientation")
     vectors = torch.linalg.eigh(WIGNER.draw(rng, count, n))[1]
     values = torch.linalg.eigvalsh(LAWS["laplace"](rng, count, n))
@@ -144,9 +173,9 @@ def orientation(published: Row, spec: Evidence) -> Iterator[Row]:
 
 
 @EVIDENCE.add("directions")
-def directions(published: Row, spec: Evidence) -> Iterator[Row]:
+def directions(published: Published, spec: Evidence) -> Iterator[Row]:
     """Hold eigenvectors of W against uniform directions, by their fourth moment."""
-    n, count = published["condition_numbers"]["n"], spec.conditions.matrices
+    n, count = _sample(published), spec.conditions.matrices
     yield row("mean fourth power of a coefficient, uniform", 3 / (n * (n + 2)))
     for reading in COEFFICIENTS:
         base = laws.Wigner(coefficients=reading)
@@ -159,38 +188,33 @@ def directions(published: Row, spec: Evidence) -> Iterator[Row]:
 
 
 @EVIDENCE.add("positive_spectra")
-def positive_spectra(published: Row, spec: Evidence) -> Iterator[Row]:
+def positive_spectra(published: Published, spec: Evidence) -> Iterator[Row]:
     """Ask how much of a symmetric law a model of positive spectra may get right."""
-    said = published["in_text"]
-    for size, printed in {"n5": None, **said["all_positive"]}.items():
-        n = int(size[1:])
+    said, chances = (_said(published, name) for name in ("positive", "all_positive"))
+    for n, printed in [(5, None), *zip(chances["n"], chances["percent"], strict=True)]:
         text = f"2⁻ⁿ, all eigenvalues positive, n = {n}"
         yield row(text, 100 * 0.5**n, printed, PERCENT)
-    rows = published["out_of_distribution"]["eigenvalues"]["n5"]
-    places = [
-        published["columns"].index(law) for law in said["positive_abroad"]["tests"]
-    ]
-    positive = [law for law in rows if laws.is_positive(law)]
-    cells = [rows[law][place] for law, place in product(positive, places)]
-    for end, printed in zip((min, max), said["positive_abroad"]["range"], strict=True):
-        text = f"Table 1, positive models on {_listed(published, said)}"
-        yield row(f"{text}: {end.__name__}imum", end(cells), printed, PERCENT)
-    yield from _absolute_values(published, spec)
+    tests = list(said["test"].unique())
+    table1 = printed_of(published["accuracy"], table=1)
+    table1 = table1[table1["train"].map(laws.is_positive) & table1["test"].isin(tests)]
+    listed = ", ".join(map(_labels(published).get, tests))
+    for end, value in table1["percent"].agg(["min", "max"]).items():
+        printed = said.loc[said["note"] == f"{end}imum", "percent"].iloc[0]
+        text = f"Table 1, positive models on {listed}: {end}imum"
+        yield row(text, value, printed, PERCENT)
+    yield from _absolute_values(published, spec, ["semicircle", *tests])
 
 
-def _listed(published: Row, said: Row) -> str:
-    tests = said["positive_abroad"]["tests"]
-    return ", ".join(published["labels"][law] for law in tests)
-
-
-def _absolute_values(published: Row, spec: Evidence) -> Iterator[Row]:
+def _absolute_values(
+    published: Published, spec: Evidence, tests: list[str]
+) -> Iterator[Row]:
     """Score |λ| as an answer: what a model that knows no sign would get right."""
-    n = published["condition_numbers"]["n"]
-    for law in ("semicircle", *published["in_text"]["positive_abroad"]["tests"]):
+    n, labels = _sample(published), _labels(published)
+    for law in tests:
         matrix = LAWS[law](_rng("positive_spectra"), spec.conditions.matrices, n)
         truth = TASKS["eigenvalues"].solve(matrix)
         guess = truth.abs().sort(dim=1, descending=True).values
-        name = published["labels"][law]
+        name = labels[law]
         yield share(f"{name}: all eigenvalues positive", (truth > 0).all(1)[:, 0])
         error = relative_error("eigenvalues", matrix, truth, guess)
         yield share(f"{name}: |λ| right within 5 %", error < TOLERANCE)
@@ -199,149 +223,135 @@ def _absolute_values(published: Row, spec: Evidence) -> Iterator[Row]:
 # Section 4: the text against the tables.
 
 
-def _cell(printed: Row, law: str, column: str) -> float | None:
-    return printed["rows"][law][printed["columns"].index(column)]
+def _speed(published: Published, task: str, n: int, *laws: str) -> float | None:
+    """Return a number of Tables 6 and 7 in millions, by training law and test law."""
+    where = dict(zip(("task", "n", "train", "test"), (task, n, *laws), strict=True))
+    return the("millions", published["learning_speed"], **where)
 
 
 @EVIDENCE.add("positive_model")
-def positive_model(published: Row, spec: Evidence) -> Iterator[Row]:
+def positive_model(published: Published, spec: Evidence) -> Iterator[Row]:
     """Find the model that the text calls positive among those of Table 6."""
-    speeds, said = published["learning_speed"], published["in_text"]["learning_speed"]
-    printed = _cell(said["eigenvalues"]["n5"], "positive", "positive")
+    printed = the("millions", published["in_text"], train="positive", test="positive")
     for law in ("abs_semicircle", "abs_laplace"):
-        value = _cell(speeds["eigenvalues"]["n5"], law, "abs_semicircle")
-        yield row(f"Table 6, {published['labels'][law]}", value, printed, MILLIONS)
+        value = _speed(published, "eigenvalues", 5, law, "abs_semicircle")
+        text = f"Table 6, {_labels(published)[law]}"
+        yield row(text, value, printed, MILLIONS)
 
 
 @EVIDENCE.add("saving")
-def saving(published: Row, spec: Evidence) -> Iterator[Row]:
-    """Compute how many examples fewer the pairs of Table 6 need."""
-    speeds, said = published["learning_speed"], published["in_text"]["saving"]
-    table6, labels = speeds["eigenvalues"]["n5"], published["labels"]
-    pairs = [
-        (said["law"], said["than"], "abs_semicircle", said["percent"]),
-        ("laplace", "semicircle", "semicircle", None),
-        ("gaussian", "semicircle", "semicircle", None),
-    ]
-    for law, than, test, printed in pairs:
-        fewer = 1 - _cell(table6, law, test) / _cell(table6, than, test)
-        text = f"fewer examples, {labels[law]} than {labels[than]}"
-        yield row(text, 100 * fewer, printed, PERCENT)
+def saving(published: Published, spec: Evidence) -> Iterator[Row]:
+    """Compute how many examples fewer laws of Table 6 need than that of the test."""
+    said, labels = _said(published, "saving"), _labels(published)
+    pairs = [*said[["train", "test", "percent"]].itertuples(index=False)]
+    pairs += [(law, "semicircle", None) for law in ("laplace", "gaussian")]
+    for law, test, printed in pairs:
+        needed, own = (
+            _speed(published, "eigenvalues", 5, train, test) for train in (law, test)
+        )
+        text = f"fewer examples, {labels[law]} than {labels[test]}"
+        yield row(text, 100 * (1 - needed / own), printed, PERCENT)
 
 
 @EVIDENCE.add("target_accuracy")
-def target_accuracy(published: Row, spec: Evidence) -> Iterator[Row]:
+def target_accuracy(published: Published, spec: Evidence) -> Iterator[Row]:
     """List the accuracies that Table 7 is said to be about."""
-    used = published["learning_speed"]["eigenvectors"]["n5"]["accuracy"]
-    for where, printed in published["in_text"]["target_accuracies"].items():
-        yield row(f"target taken here, and that of the {where}", used, printed, PERCENT)
+    (used,) = printed_of(published["learning_speed"], table=7)["percent"].unique()
+    for said in _said(published, "target").itertuples():
+        text = f"target taken here, and that of the {said.note}"
+        yield row(text, used, said.percent, PERCENT)
 
 
 @EVIDENCE.add("in_text")
-def in_text(published: Row, spec: Evidence) -> Iterator[Row]:
+def in_text(published: Published, spec: Evidence) -> Iterator[Row]:
     """Hold the accuracies in the text against the cells of the tables."""
-    said, tables = published["in_text"], published["out_of_distribution"]
-    labels, columns = published["labels"], published["columns"]
-    home = columns.index("semicircle")
-    for law, printed in said["accuracies"].items():
-        value = tables["eigenvalues"]["n8"][law][home]
-        yield row(f"Table 2, {labels[law]} on Semi-circle", value, printed, PERCENT)
-    vectors = tables["eigenvectors"]["n5"]
-    for law, printed in said["best_eigenvectors"].items():
-        best = max(cells[columns.index(law)] for cells in vectors.values())
-        yield row(f"Table 3, best on {labels[law]}", best, printed, PERCENT)
-    before = said["best_before"]
-    text = f"earlier paper, n = {before['n']}, {before['millions']} million examples"
-    yield row(text, None, before["accuracy"], PERCENT)
-    typical = said["typical_eigenvectors"]
-    cells = [value for law in typical["laws"] for value in vectors[law]]
-    for end in (min, max):
-        text = f"Table 3, {end.__name__}imum of the Gaussian and Laplace models"
-        yield row(text, end(cells), typical["accuracy"], PERCENT)
+    labels, typical = _labels(published), _said(published, "typical")
+    table2, table3 = (printed_of(published["accuracy"], table=k) for k in (2, 3))
+    for one in _said(published, "accuracy").itertuples():
+        value = the("percent", table2, n=one.n, train=one.train, test=one.test)
+        text = f"Table 2, {labels[one.train]} on {labels[one.test]}"
+        yield row(text, value, one.percent, PERCENT)
+    for one in _said(published, "best").itertuples():
+        best = printed_of(table3, test=one.test)["percent"].max()
+        yield row(f"Table 3, best on {labels[one.test]}", best, one.percent, PERCENT)
+    for one in _said(published, "before").itertuples():
+        text = f"earlier paper, n = {one.n}, {one.millions:g} million examples"
+        yield row(text, None, one.percent, PERCENT)
+    cells = table3[table3["train"].isin(typical["train"])]["percent"]
+    for end, value in cells.agg(["min", "max"]).items():
+        text = f"Table 3, {end}imum of the Gaussian and Laplace models"
+        yield row(text, value, typical["percent"].iloc[0], PERCENT)
 
 
 @EVIDENCE.add("counts_in_text")
-def counts_in_text(published: Row, spec: Evidence) -> Iterator[Row]:
+def counts_in_text(published: Published, spec: Evidence) -> Iterator[Row]:
     """Hold numbers of examples in the text against the tables, where they are."""
-    speeds, labels = published["learning_speed"], published["labels"]
-    for task, sizes in published["in_text"]["learning_speed"].items():
-        for size, said in sizes.items():
-            known = speeds[task].get(size, {"rows": {}, "columns": []})
-            for law, column in product(said["rows"], said["columns"]):
-                printed = _cell(said, law, column)
-                there = {"positive": "abs_semicircle"}.get(column, column)
-                if printed is None:
-                    continue
-                value = _cell(known, law, there) if law in known["rows"] else None
-                name = labels.get(law, law)
-                text = f"{task}, n = {size[1:]}: {name} on {labels[there]}"
-                yield row(text, value, printed, MILLIONS)
+    labels = _labels(published)
+    for said in _said(published, "learning_speed").itertuples():
+        test = {"positive": "abs_semicircle"}.get(said.test, said.test)
+        value = _speed(published, said.task, said.n, said.train, test)
+        name = labels.get(said.train, said.train)
+        text = f"{said.task}, n = {said.n}: {name} on {labels[test]}"
+        yield row(text, value, said.millions, MILLIONS)
 
 
 @EVIDENCE.add("steps")
-def steps(published: Row, spec: Evidence) -> Iterator[Row]:
+def steps(published: Published, spec: Evidence) -> Iterator[Row]:
     """Count the published numbers of examples that are whole epochs of the code."""
-    speeds, epoch = published["learning_speed"], spec.epoch / 1e6
-    counts = [
-        value
-        for sizes in speeds.values()
-        for printed in sizes.values()
-        for values in printed["rows"].values()
-        for value in values
-        if value is not None
-    ]
-    whole = [abs(count / epoch - round(count / epoch)) < 1e-6 for count in counts]
+    epoch = spec.epoch / 1e6
+    epochs = published["learning_speed"]["millions"].dropna() / epoch
+    whole = (epochs - epochs.round()).abs() < 1e-6
     text = f"printed counts that are multiples of {epoch:g} million, of {len(whole)}"
-    yield row(text, sum(whole))
+    yield row(text, int(whole.sum()))
 
 
 # Sections 2 and 3.
 
 
-def _said(published: Row, table: str, task: str, source: str = "text") -> Row:
-    """Give what sections 2 and 3 print on a task, by all but its last column."""
-    (sizes,) = published[table][source][task].values()
-    return {tuple(line[:-1]): line[-1] for line in sizes["n5"]["base"]}
+def _base(published: Published, kind: str, task: str) -> pd.DataFrame:
+    """Return what sections 2 and 3 print of the main model of a task."""
+    return printed_of(published[kind], task=task, n=5, recipe="base")
+
+
+def _below(column: str, printed: pd.DataFrame, quantity: str, at: float) -> float:
+    """Return the printed percentage of answers that have a quantity below a bound."""
+    where = {"quantity": quantity, "group": "all", "statistic": "below", "at": at}
+    return the(column, printed, **where)
 
 
 @EVIDENCE.add("rule_arithmetic")
-def rule_arithmetic(published: Row, spec: Evidence) -> Iterator[Row]:
+def rule_arithmetic(published: Published, spec: Evidence) -> Iterator[Row]:
     """Combine the rates on successes and failures to the rate of the whole rule."""
-    rules = {"eigenvectors": "vectors_condition", "inverse": "matrix_condition"}
-    for task, name in rules.items():
-        right = _said(published, "failures", task)[ACCURACY]
-        said = _said(published, "verifiers", task)
-        rule = name, VERIFIERS[name].threshold
-        below, above = (
-            said[*rule, rate] for rate in ("successes_below", "failures_above")
-        )
+    for task in ("eigenvectors", "inverse"):
+        right = _below("text", _base(published, "failures", task), "error", TOLERANCE)
+        rates = _base(published, "verifiers", task).set_index("statistic")["text"]
+        below, above = rates["successes_below"], rates["failures_above"]
         whole = (right * below + (100 - right) * above) / 100
         text = f"{task}: {right:g} % × {below:g} % + the rest × {above:g} %"
-        yield row(text, whole, said[*rule, "right"], PERCENT)
-    inverse = _said(published, "failures", "inverse")
-    right = inverse[ACCURACY]
-    close = inverse["inverse_error", "all", None, "below", 0.05]
-    printed = inverse["inverse_error", "failure", 0.05, "below", 0.05]
+        yield row(text, whole, rates["right"], PERCENT)
+    inverse = _base(published, "failures", "inverse")
+    close = _below("text", inverse, "inverse_error", TOLERANCE)
+    printed = the("text", inverse, quantity="inverse_error", group="failure")
     text = f"failures close to the inverse: ({close:g} − {right:g}) / (100 − {right:g})"
     yield row(text, 100 * (close - right) / (100 - right), printed, PERCENT)
 
 
 @EVIDENCE.add("mantissa")
-def mantissa(published: Row, spec: Evidence) -> Iterator[Row]:
+def mantissa(published: Published, spec: Evidence) -> Iterator[Row]:
     """Explain the mean condition number of failures by a single huge one.
 
     One value x among m that are next to nothing has mean x / m and, over the m, the
     deviation x sqrt(m - 1) / m: their ratio tells m, and then x.
     """
-    text = _said(published, "failures", "eigenvectors")
-    notebook = _said(published, "failures", "eigenvectors", "notebook")
-    printed = text["vectors_condition", "failure", 0.05, "mean", None]
+    vectors = _base(published, "failures", "eigenvectors")
+    failures = printed_of(vectors, quantity="vectors_condition", group="failure")
+    printed = the("text", failures, tolerance=TOLERANCE, statistic="mean")
     for bound in (0.05, 0.01):
         mean, deviation = (
-            notebook["vectors_condition", "failure", bound, statistic, None]
+            the("stored", failures, tolerance=bound, statistic=statistic)
             for statistic in ("mean", "deviation")
         )
-        wrong = 100 - notebook["error", "all", None, "below", bound]
+        wrong = 100 - _below("stored", vectors, "error", bound)
         if bound == TOLERANCE:
             factor = mean / 10 ** math.floor(math.log10(mean))
             yield row("mean of the failures, notebook", mean, printed)
@@ -356,13 +366,12 @@ def mantissa(published: Row, spec: Evidence) -> Iterator[Row]:
 
 
 @EVIDENCE.add("angles")
-def angles(published: Row, spec: Evidence) -> Iterator[Row]:
+def angles(published: Published, spec: Evidence) -> Iterator[Row]:
     """Show that the text prints, as angles, what the notebook finds for rows alone."""
-    text = _said(published, "failures", "eigenvectors")
-    notebook = _said(published, "failures", "eigenvectors", "notebook")
+    vectors = _base(published, "failures", "eigenvectors")
     for bound in (0.1, 0.05):
-        printed = text["row_angle", "all", None, "below", bound]
-        value = notebook["row_cosine", "all", None, "below", bound]
+        printed = _below("text", vectors, "row_angle", bound)
+        value = _below("stored", vectors, "row_cosine", bound)
         yield row(f"notebook, cosines of rows below {bound:g}", value, printed, PERCENT)
 
 
@@ -374,7 +383,7 @@ def _inversions(spec: Evidence) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @EVIDENCE.add("product_order")
-def product_order(published: Row, spec: Evidence) -> Iterator[Row]:
+def product_order(published: Published, spec: Evidence) -> Iterator[Row]:
     """Score labels by M P − I and by P M − I, whose transpose has the same norm."""
     seen, label, _ = _inversions(spec)
     readings = {"code, M P − I": (seen, label), "text, P M − I": (seen.mT, label.mT)}
@@ -384,7 +393,7 @@ def product_order(published: Row, spec: Evidence) -> Iterator[Row]:
 
 
 @EVIDENCE.add("exact_tokens")
-def exact_tokens(published: Row, spec: Evidence) -> Iterator[Row]:
+def exact_tokens(published: Published, spec: Evidence) -> Iterator[Row]:
     """Count answers that equal their label among those that are right, and besides."""
     seen, label, best = _inversions(spec)
     equal = (best == label).flatten(1).all(1)
@@ -396,19 +405,18 @@ def exact_tokens(published: Row, spec: Evidence) -> Iterator[Row]:
 
 
 @EVIDENCE.add("inverse_ceiling")
-def inverse_ceiling(published: Row, spec: Evidence) -> Iterator[Row]:
+def inverse_ceiling(published: Published, spec: Evidence) -> Iterator[Row]:
     """Ask of exact inverses what section 3 says of a model's."""
-    inverse = _said(published, "failures", "inverse")
-    rates = _said(published, "verifiers", "inverse")
+    inverse = _base(published, "failures", "inverse")
+    rates = _base(published, "verifiers", "inverse").set_index("statistic")["text"]
     seen, label, best = _inversions(spec)
-    accuracy = inverse[ACCURACY]
+    accuracy = _below("text", inverse, "error", TOLERANCE)
     for who, made in {"exact answers": best, "training labels": label}.items():
         correct = relative_error("inverse", seen, label, made) < TOLERANCE
         yield share(f"{who}: right", correct, accuracy)
         rule = VERIFIERS["matrix_condition"]
         found = verifiers.rates(rule.predict(seen, made), correct)
         for statistic, measured in found.items():
-            printed = rates["matrix_condition", rule.threshold, statistic]
             text = f"{who}: condition number, {statistic.replace('_', ' ')}"
             ends = {end: 100 * measured[end] for end in ("low", "high")}
-            yield row(text, 100 * measured["value"], printed, PERCENT, **ends)
+            yield row(text, 100 * measured["value"], rates[statistic], PERCENT, **ends)

@@ -1,0 +1,215 @@
+"""The files that jobs read, by scale and experiment.
+
+Paths are relative to the project.  Models of a record lie in its folder; what it lacks
+is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mathprobe import paths
+from mathprobe.catalog import RECORD, Catalog
+from mathprobe.catalog.arith import MAP
+from mathprobe.catalog.arith import TABLES as ARITH_TABLES
+from mathprobe.linalg.laws import parts
+from mathprobe.paper import published
+from mathprobe.paper.tables import KINDS, contents
+from mathprobe.settings import TableEntry
+
+Names = Iterable[dict[str, Any]]  # of models: the parts of their paths
+Wildcards = Any  # of a job
+
+PRINTED = "paper/published"
+PUBLISHED = [f"{PRINTED}/{name}.csv" for name in published.FILES]
+ERRATA = [f"{PRINTED}/errata.yaml", f"{PRINTED}/arith_errata.yaml"]
+
+
+class Inputs:
+    """Input files of the jobs of a catalog's experiments."""
+
+    def __init__(self, books: Catalog) -> None:
+        """Take the catalog of experiments."""
+        self.books = books
+
+    def testsets(self, w: Wildcards) -> list[str]:
+        """Return the test sets of a model."""
+        return self._testsets(w, self.books.tests(w.task, w.law))
+
+    def own_testsets(self, w: Wildcards) -> list[str]:
+        """Return the test sets of the laws that a model is trained on."""
+        return self._testsets(w, parts(w.law))
+
+    def _testsets(self, w: Wildcards, laws: Iterable[str]) -> list[str]:
+        name = {"scale": w.scale, "task": w.task, "n": w.n}
+        return [paths.TESTSET.format(**name, law=law) for law in laws]
+
+    def folders(
+        self, scale: str, names: Names, pattern: str = paths.MODEL
+    ) -> list[str]:
+        """Return the folders of models, each once."""
+        recorded = scale == RECORD
+        if recorded:
+            pattern = paths.recorded(pattern, str(self.books.record))
+        found = dict.fromkeys(pattern.format(scale=scale, **name) for name in names)
+        return [one for one in found if not recorded or Path(one, "run.json").exists()]
+
+    def decoders(self, scale: str, names: Iterable[str]) -> list[str]:
+        """Return the folders of decoders."""
+        return self.folders(scale, ({"model": name} for name in names), paths.ARITH)
+
+    def table(self, w: Wildcards) -> list[str]:
+        """Return the files of models that a table of the first study is made from."""
+        kind = KINDS[w.get("kind", "runs")]
+        names = ["run.json", kind.source] if kind.source else ["run.json"]
+        folders = self.folders(w.scale, self.shown(w))
+        return [f"{folder}/{name}" for folder in folders for name in names]
+
+    def shown(self, w: Wildcards) -> list[dict[str, Any]]:
+        """Return the names of the models that a table shows."""
+        if not w.get("task"):
+            return self.books.all_models(w.scale)
+        return [name for entry in self._entries(w) for name in self.books.models(entry)]
+
+    def _entries(self, w: Wildcards) -> list[TableEntry]:
+        table = KINDS[w.kind].entries
+        return self.books.linalg(w.scale).shown(table, w.task, w.n)
+
+    def missing(self, w: Wildcards) -> list[str]:
+        """Return the models of a table that a record does not have."""
+        return [
+            paths.LINALG_NAME.format(**name)
+            for name in self.shown(w)
+            if not self.folders(w.scale, [name])
+        ]
+
+    def targets(self, w: Wildcards) -> list[str]:
+        """Return MODEL=ACCURACY of the models of a table of learning speeds."""
+        if w.kind != "learning_speed":
+            return []
+        return self.books.linalg(w.scale).targets(w.task, w.n)
+
+    def arith_table(self, w: Wildcards) -> list[str]:
+        """Return the files of decoders that a table of the second study is made from.
+
+        Only decoders with a parent use inserted nodes again.
+        """
+        rows = self.books.arith(w.scale).rows
+        names = [name for name, row in rows.items() if row.parent or w.kind != "reuse"]
+        folders, files = self.decoders(w.scale, names), ARITH_TABLES[w.kind]
+        return [f"{folder}/{name}" for folder in folders for name in files]
+
+    def parent(self, w: Wildcards, file: str) -> list[str]:
+        """Return a file of the decoder whose weights another begins with, if any."""
+        parent = self.books.arith(w.scale).row(w.model).parent
+        folders = self.decoders(w.scale, [parent]) if parent else []
+        return [f"{folder}/{file}" for folder in folders]
+
+    def tables(self, scale: str, kind: str) -> list[str]:
+        """Return the tables of a kind."""
+        if not (table := KINDS[kind].entries):
+            return [f"{paths.TABLES.format(scale=scale)}/{kind}.csv"]
+        entries = self.books.linalg(scale).entries[table]
+        names = [{"kind": kind, "task": one.task, "n": one.n} for one in entries]
+        found = [paths.TABLE.format(scale=scale, **name) for name in names]
+        return list(dict.fromkeys(found))
+
+    def content(self, w: Wildcards) -> list[str]:
+        """Return the tables that a LaTeX file shows."""
+        kinds = contents()[w.content]
+        return [path for kind in kinds for path in self.tables(w.scale, kind)]
+
+    def all_tables(self, scale: str) -> list[str]:
+        """Return all tables of a scale."""
+        return [path for kind in KINDS for path in self.tables(scale, kind)]
+
+    def circuit_pages(self, scale: str) -> list[str]:
+        """Return the pages of single decoders, which a record does not have."""
+        names = [] if scale == RECORD else self.books.arith(scale).rows
+        return [f"{one}/circuit/circuit.html" for one in self.decoders(scale, names)]
+
+    def notebook(self, w: Wildcards) -> dict[str, Any]:
+        """Return what a notebook reads, by the names of its parameters.
+
+        `beside` is no parameter: it is found beside another file.
+        """
+        every = {kind: self.tables(w.scale, kind) for kind in KINDS}
+        one = {kind: found[0] for kind, found in every.items() if found}
+        entries = self.books.linalg(w.scale).entries["failures"]
+        names = [name for entry in entries for name in self.books.models(entry)]
+        homes = [f"{one}/home.npz" for one in self.folders(w.scale, names)]
+        inputs: dict[str, dict[str, Any]] = {
+            "overview": {
+                "facts": f"{paths.TABLES.format(scale=w.scale)}/facts.json",
+                "ood": every["ood"],
+                "verifiers": every["verifiers"],
+                "errata": ERRATA,
+                "evidence": [one["evidence"], one["arith_evidence"]],
+                "conditions": one["condition_numbers"],
+                "ceilings": one["ceilings"],
+                "accuracy": one["arith_accuracy"],
+                "claims": one["arith_claims"],
+                "runs": one["runs"],
+            },
+            "spectral_properties": {
+                "failures": every["failures"],
+                "homes": homes,
+                "published": _printed("failures", "labels"),
+            },
+            "verifiers": {
+                "verifiers": every["verifiers"],
+                "roc": every["roc"],
+                "homes": homes,
+            },
+            "generalization": {
+                "ood": every["ood"],
+                "tolerances": every["tolerances"],
+                "published": _printed("accuracy", "labels"),
+            },
+            "learning_speed": {
+                "speeds": every["learning_speed"],
+                "curves": every["curves"],
+                "published": _printed("learning_speed", "labels"),
+            },
+            "decoders": {
+                name: one[f"arith_{name}"]
+                for name in ("accuracy", "curves", "circuits")
+            },
+            **self._circuits(w.scale, one["arith_accuracy"]),
+        }
+        return inputs[w.notebook]
+
+    def _circuits(self, scale: str, accuracy: str) -> dict[str, dict[str, Any]]:
+        """Return what the notebooks on the decoders that the paper shows read."""
+        known = self.books.arith(scale)
+        shown = known.settings.shown
+
+        def of(names: Iterable[str], *files: str) -> list[str]:
+            return [
+                f"{one}/{file}" for one in self.decoders(scale, names) for file in files
+            ]
+
+        beside = [f"facts/{file}" for file in MAP]
+        maps = {
+            notebook: {
+                "nodes": of([name], "facts/nodes.csv"),
+                "beside": of([name], *beside),
+            }
+            for notebook, name in (
+                ("addition_circuit", shown.addition),
+                ("subtraction_circuit", shown.mixed),
+            )
+        }
+        children = [shown.mixed] if known.row(shown.mixed).parent else []
+        curves = of(known.relatives(shown.mixed), "curve.csv")
+        transfer = {"accuracy": accuracy, "curves": curves}
+        return {
+            **maps,
+            "parameter_transfer": {**transfer, "reuse": of(children, "reuse.csv")},
+        }
+
+
+def _printed(*names: str) -> list[str]:
+    return [f"{PRINTED}/{name}.csv" for name in names]

@@ -1,0 +1,79 @@
+"""The numbers that the paper prints, from tidy CSV in paper/published/.
+
+Source: Charton 2022, arXiv 2211.00170.  The columns of the files keep the printed
+units, percent and millions.  The columns that are added have the units of our tables,
+shares and counts: `published`, and `notebook` for the stored output of the notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mathprobe.catalog import size
+from mathprobe.paper.naming import Labels
+from mathprobe.paper.tables import COUNT, Frame, read
+
+PERCENT = ("below", "right", "successes_below", "failures_above")  # of statistics
+
+
+def read_all(paths: Iterable[Path | str]) -> dict[str, Frame]:
+    """Read files of published numbers, by their names."""
+    return {
+        name: UNITS.get(name, lambda printed: printed)(read(path))
+        for path in paths
+        for name in [Path(path).stem]
+    }
+
+
+def read_folder(folder: Path) -> dict[str, Frame]:
+    """Read the published numbers of the first study from their folder."""
+    return read_all(folder / f"{name}.csv" for name in FILES)
+
+
+def _statistics(printed: Frame) -> Frame:
+    """Return shares as shares; what is printed as `above` becomes what is below."""
+    above = printed["statistic"] == "above"
+    below = printed["statistic"].mask(above, "below")
+    text = printed["text"].mask(above, 100 - printed["text"])
+    printed = printed.assign(statistic=below, text=text)
+    unit = below.isin(PERCENT).map({True: 100.0, False: 1.0})
+    for column, own in (("text", "published"), ("stored", "notebook")):
+        if column in printed:
+            printed[own] = printed[column] / unit
+    return printed
+
+
+UNITS = {
+    "accuracy": lambda rows: rows.assign(published=rows["percent"] / 100),
+    "condition_numbers": lambda rows: rows.assign(published=rows["value"]),
+    "failures": _statistics,
+    "learning_speed": lambda rows: rows.assign(
+        published=(1e6 * rows["millions"]).round().astype(COUNT)
+    ),
+    "verifiers": _statistics,
+}
+FILES = (*UNITS, "in_text", "labels")
+
+
+def labels(published: dict[str, Frame]) -> Labels:
+    """Return the paper's names of the laws."""
+    return Labels(published["labels"].set_index("law")["label"])
+
+
+def nearest(printed: Frame, task: str, n: int | str) -> Frame:
+    """Return the rows of a task whose size is nearest to n; of a rectangle none."""
+    rows, columns = size(n)
+    if printed.empty:
+        return printed
+    own = printed[printed["task"] == task] if rows == columns else printed.iloc[:0]
+    sizes = sorted(own["n"].unique(), key=lambda other: (abs(other - rows), other))
+    return own[own["n"].isin(sizes[:1])]
+
+
+def number_in_paper(printed: Frame, task: str, n: int | str | None) -> int | None:
+    """Return the number of the paper's table of a task and size, if there is one."""
+    if printed.empty or "table" not in printed:
+        return None
+    known = printed.loc[(printed["task"] == task) & (printed["n"] == n), "table"]
+    return int(known.iloc[0]) if known.notna().any() else None
