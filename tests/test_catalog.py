@@ -137,7 +137,7 @@ def test_reading_a_configuration_changes_it_not(config, schema):
 
 def test_an_entry_that_is_not_configured_is_the_first_moved(books):
     shown = books.shown("demo", "learning_speed", "eigenvalues", "7")
-    first = books.entries("demo", "learning_speed")[0]
+    first = books.entries("demo")["learning_speed"][0]
     assert shown == [{**first, "n": "7"}]
 
 
@@ -147,7 +147,7 @@ def test_all_entries_of_a_task_and_size_are_shown(config, schema):
         {"task": "eigenvalues", "n": 5, "recipe": r} for r in ("base", "attended")
     ]
     books = Catalog(put(config, path, entries), schema)
-    assert books.shown("paper", "ood", "eigenvalues", "5") == entries
+    assert books.shown("paper", "out_of_distribution", "eigenvalues", "5") == entries
 
 
 @pytest.mark.parametrize(
