@@ -1,5 +1,6 @@
 """Made-up results of a scale, in the shape of its tidy tables."""
 
+import io
 from itertools import product
 from pathlib import Path
 
@@ -9,10 +10,9 @@ import torch
 from mathprobe.catalog import load, read
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
-from mathprobe.paper import arith_tables, tables
+from mathprobe.paper import arith_tables, published, tables
 from mathprobe.paper.arith_macros import REUSED
-from mathprobe.paper.ceiling_numbers import ON_ERRATA
-from mathprobe.paper.naming import Labels
+from mathprobe.paper.macros import ON_ERRATA
 from mathprobe.settings import TableEntry
 
 PROJECT = Path(__file__).parent.parent
@@ -21,13 +21,15 @@ ERRATA = {
     **read(PAPER / "published" / "errata.yaml"),
     **read(PAPER / "published" / "arith_errata.yaml"),
 }
-PUBLISHED = read(PAPER / "published" / "charton2022.yaml")
 CATALOG = load(PROJECT / "config" / "config.yaml")
 ARITH_FILES = [
     PAPER / "published" / "quirke2024.yaml",
     *sorted((PAPER / "published").glob("arith_*.csv")),
 ]
 PUBLISHED_ARITH = arith_tables.read_published(ARITH_FILES)
+PRINTED = [PAPER / "published" / f"{name}.csv" for name in published.FILES]
+PUBLISHED = published.read_all(PRINTED)
+LABELS = published.labels(PUBLISHED)
 LAWS = CATALOG.laws
 CIRCUITS = ("circuits", "controls", "claims", "reuse")  # tables of maps
 SCALES = ["smoke", "demo", "paper"]
@@ -38,8 +40,13 @@ def facts(scale: str) -> dict:
         **CATALOG.facts(scale),
         "published": PUBLISHED,
         "errata": ERRATA,
-        "labels": Labels(PUBLISHED["labels"]),
+        "labels": LABELS,
     }
+
+
+def frame(rows: list[dict]) -> pd.DataFrame:
+    """What is read of rows that were written."""
+    return tables.read(io.StringIO(pd.DataFrame(rows).to_csv(index=False)))
 
 
 def share(accuracy: float, examples: int = 5000) -> dict:
@@ -52,7 +59,7 @@ def square(models: list[dict]) -> list[dict]:
     return [
         {"train": name["law"], "test": test, **place, **same, **share((i + j) / 14)}
         for i, name in enumerate(models)
-        for place in [{"n": name["n"], "recipe": name["recipe"]}]
+        for place in [{key: name[key] for key in ("task", "n", "recipe")}]
         for j, test in enumerate(CATALOG.tests(name["task"], name["law"]))
     ]
 
@@ -61,8 +68,8 @@ def by_tolerance(models: list[dict]) -> list[dict]:
     measured = {"seeds": 1, "spread": None, "oracle": 0.9, "malformed": 0.001}
     return [
         {
-            **{"law": name["law"], "recipe": name["recipe"], "tolerance": t},
-            **{**share(10 * t), **measured},
+            **{"train": name["law"], "tolerance": t, **share(10 * t), **measured},
+            **{key: name[key] for key in ("task", "n", "recipe")},
         }
         for name in models
         for t in (0.05, 0.02, 0.01, 0.005)
@@ -75,8 +82,9 @@ def speed(models: list[dict], accuracy: float) -> list[dict]:
     same |= {"resolution": 20032, "budget": 400000}
     return [
         {
-            **{"train": name["law"], "n": name["n"], "recipe": name["recipe"]},
-            **{**same, "test": test, "examples": examples, "best": best},
+            **{"train": name["law"], "test": test, "examples": examples, "best": best},
+            **{key: name[key] for key in ("task", "n", "recipe")},
+            **same,
         }
         for name in models
         for test, examples, best in (
@@ -87,15 +95,14 @@ def speed(models: list[dict], accuracy: float) -> list[dict]:
 
 
 def condition_numbers() -> list[dict]:
-    published = PUBLISHED["condition_numbers"]
     return [
         {
-            **{"law": law, "n": 5, "matrices": 10000, "rejected": 0},
-            **{"quantile": quantile, "value": value},
-            **{"low": 0.9 * value, "high": 1.1 * value, "published": value},
+            **{"task": row.task, "law": row.law, "n": 5, "matrices": 10000},
+            **{"rejected": 0, "quantile": row.quantile, "value": row.value},
+            **{"low": 0.9 * row.value, "high": 1.1 * row.value},
+            "published": row.value,
         }
-        for law, row in published["rows"].items()
-        for quantile, value in zip(published["quantiles"], row, strict=True)
+        for row in PUBLISHED["condition_numbers"].itertuples()
     ]
 
 
@@ -200,20 +207,22 @@ def runs(models: list[dict]) -> list[dict]:
         **{"python": "3.11.7", "torch": "2.13.0", "revision": None, "clean": None},
     }
     return [
-        {
-            "model": "{task}/{law}/n{n}/{recipe}".format_map(name),
-            **{key: name[key] for key in ("law", "n", "recipe")},
-            **made,
-        }
+        {"model": "{task}/{law}/n{n}/{recipe}".format_map(name), **name, **made}
         for name in models
     ]
 
 
+def run_of(task: str, law: str, n: int) -> dict:
+    data = {"task": task, "law": law, "n": n, "columns": n}
+    return {
+        "spec": {"data": data, "schedule": {"curve_every": 100, "examples": 400}},
+        "versions": {"torch": "2.13.0"},
+    }
+
+
 def told(task: str, law: str, n: int, recipe: str, measured: list[dict]):
     """A model of which this was measured."""
-    data = {"task": task, "law": law, "n": n, "columns": n}
-    run = {"spec": {"data": data}}
-    return tables.Trained.of(recipe, run, [], [], measured)
+    return tables.of_model(recipe, run_of(task, law, n), frame(measured))
 
 
 def measured_properties(task: str, law: str, n: int) -> list[dict]:
@@ -243,53 +252,36 @@ def measured_rates(task: str, law: str, values=(0.5, 0.7)) -> list[dict]:
     ]
 
 
-def of_failures(scale: str, kind: str) -> dict[str, list[dict]]:
-    """Tables of failures or verifiers, of every model that a scale shows."""
-    made: dict[str, list[dict]] = {}
-    for entry in CATALOG.entries(scale, kind):
-        task, n = entry.task, entry.n
-        for law in entry.laws:
-            measured = {
-                "failures": measured_properties(task, law, n),
-                "verifiers": measured_rates(task, law),
-            }
-            model = told(task, law, n, entry.recipe, measured[kind])
-            rows = getattr(tables, kind)([model], PUBLISHED)
-            made.setdefault(f"{kind}_{task}_n{n}", []).extend(rows)
-    return made
-
-
-def named(scale: str, kind: str) -> dict[str, list[TableEntry]]:
-    """Give the entries of a kind of table at a scale, by the table's name."""
-    found: dict[str, list[TableEntry]] = {}
-    for entry in CATALOG.entries(scale, kind):
-        name = f"{entry.task}_n{entry.n}"
-        found.setdefault(f"{kind}_{name}", []).append(entry)
-    return found
+def of_failures(scale: str, kind: str) -> pd.DataFrame:
+    """The table of failures or verifiers of every model that a scale shows."""
+    made = []
+    for name in models(CATALOG.linalg(scale).entries["failures"]):
+        task, law = name["task"], name["law"]
+        measured = {
+            "failures": measured_properties(task, law, name["n"]),
+            "verifiers": measured_rates(task, law),
+        }
+        model = told(**name, measured=measured[kind])
+        made.append(tables.build(kind, [model], PUBLISHED))
+    return pd.concat(made, ignore_index=True)
 
 
 def models(entries: list[TableEntry]) -> list[dict]:
     return [name for entry in entries for name in CATALOG.models(entry)]
 
 
-def mock(scale: str, **others: list[dict]) -> dict[str, list[dict]]:
-    """Give the tables of a scale, and more squares that were asked for."""
-    return {
-        **{f"ood_{name}": square(other) for name, other in others.items()},
-        **{
-            name: square(models(entries))
-            for name, entries in named(scale, "ood").items()
-        },
-        **{
-            name: by_tolerance(models(entries))
-            for name, entries in named(scale, "tolerances").items()
-        },
-        **{
-            name: speed(models(entries), entries[0].accuracy)
-            for name, entries in named(scale, "learning_speed").items()
-        },
-        **of_failures(scale, "failures"),
-        **of_failures(scale, "verifiers"),
+def mock(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
+    """Give the tables of a scale, with squares of other models that were asked for."""
+    entries = CATALOG.linalg(scale).entries
+    compared = models(entries["out_of_distribution"])
+    made = {
+        "ood": [*square(list(others)), *square(compared)],
+        "tolerances": by_tolerance(compared),
+        "learning_speed": [
+            row
+            for entry in entries["learning_speed"]
+            for row in speed(models([entry]), entry.accuracy)
+        ],
         "condition_numbers": condition_numbers(),
         "ceilings": ceilings(),
         "arith_accuracy": decoders(scale),
@@ -298,3 +290,13 @@ def mock(scale: str, **others: list[dict]) -> dict[str, list[dict]]:
         "arith_evidence": evidence("arith_contradictions"),
         "runs": runs(CATALOG.all_models(scale)),
     }
+    return {
+        **{kind: frame(rows) for kind, rows in made.items()},
+        **{kind: of_failures(scale, kind) for kind in ("failures", "verifiers")},
+    }
+
+
+def shown(scale: str, table: str) -> list[str]:
+    """Name the tasks and sizes of a table of the configuration, each once."""
+    entries = CATALOG.linalg(scale).entries[table]
+    return list(dict.fromkeys(f"{entry.task}_n{entry.n}" for entry in entries))

@@ -138,7 +138,7 @@ def test_reading_a_configuration_changes_it_not(config):
 def test_a_table_that_is_not_configured_shows_the_first_recipe_of_its_kind(books):
     demo = books.linalg("demo")
     (shown,) = demo.shown("learning_speed", "eigenvalues", "7")
-    first = demo.entries("learning_speed")[0]
+    first = demo.entries["learning_speed"][0]
     assert (shown.n, shown.recipe, shown.accuracy) == ("7", "base", first.accuracy)
     assert [name["law"] for name in books.models(shown)] == books.laws
 
@@ -150,7 +150,7 @@ def entries(recipes, **more):
 def test_all_entries_of_a_task_and_size_are_shown(config):
     both = entries(["base", "attended"])
     books = Catalog(put(config, "linalg.tables.out_of_distribution", both))
-    shown = books.linalg("paper").shown("ood", "eigenvalues", "5")
+    shown = books.linalg("paper").shown("out_of_distribution", "eigenvalues", "5")
     assert [entry.plain() for entry in shown] == both
 
 

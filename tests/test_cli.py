@@ -10,10 +10,11 @@ import time
 import pytest
 from msgspec import structs
 
-from mathprobe import cli, files
+from mathprobe import cli, files, settings
+from mathprobe.paper import published
 from mathprobe.spec import Conditions, MatrixSpec, TestSet
 
-PUBLISHED = "paper/published/charton2022.yaml"
+PUBLISHED = [f"paper/published/{name}.csv" for name in published.FILES]
 ERRATA = "paper/published/errata.yaml", "paper/published/arith_errata.yaml"
 
 
@@ -130,7 +131,7 @@ def test_predicting_twice_gives_the_same_bytes(trained, tests, tmp_path):
 @pytest.mark.parametrize("kind", ["ood", "curves", "runs"])
 def test_tables_are_made_from_folders(trained, tmp_path, kind):
     out = tmp_path / "table.csv"
-    run("table", kind, out, "--published", PUBLISHED, "--models", trained)
+    run("table", kind, out, "--published", *PUBLISHED, "--models", trained)
     assert len(out.read_text().splitlines()) > 1
 
 
@@ -143,25 +144,25 @@ def test_every_model_is_counted_to_the_accuracies_that_its_entries_name(
     model = "eigenvalues/laplace/n2"
     targets = [f"{model}/base=0.1", f"{model}/half=0.2", f"{model}/half=0.1"]
     run(
-        *("table", "learning_speed", out, "--published", PUBLISHED),
+        *("table", "learning_speed", out, "--published", *PUBLISHED),
         *("--models", trained, half, "--targets", *targets),
         "eigenvalues/laplace/n5/p1000=0.3",
-        *("--absent", "eigenvalues/laplace/n5/p1000"),
+        *("--missing", "eigenvalues/laplace/n5/p1000"),
     )
     rows = list(csv.DictReader(out.read_text().splitlines()))
     found = {(row["recipe"], float(row["target"])) for row in rows}
     assert found == {("base", 0.1), ("half", 0.2), ("half", 0.1), ("p1000", 0.3)}
 
 
-def test_a_target_without_a_model_is_refused(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        run("table", "learning_speed", tmp_path / "t", "--targets", "0.99")
-    assert "invalid _target value: '0.99'" in capsys.readouterr().err
+def test_a_target_without_a_model_is_refused(tmp_path):
+    given = "--published", *PUBLISHED, "--models", "--targets", "0.99"
+    said = refused("table", "learning_speed", tmp_path / "t", *given)
+    assert "--targets: '0.99' is not MODEL=ACCURACY" in said
 
 
 def test_condition_numbers_stand_beside_the_published_ones(tmp_path):
     spec = Conditions(5, 200, {})
-    run("conditions", spec.json(), tmp_path / "c.csv", "--published", PUBLISHED)
+    run("conditions", spec.json(), tmp_path / "c.csv", "--published", *PUBLISHED)
     lines = (tmp_path / "c.csv").read_text().splitlines()
     assert lines[0].endswith("value,low,high,published")
     assert len(lines) == 1 + 7 * 3
@@ -240,17 +241,24 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("latex", "t.j2", "out", "--facts", "{"), "--facts: not JSON"),
-        (("numbers", "out", "--facts", "{"), "--facts: not JSON"),
-    ],
+    "arguments", [("latex", "paper/templates/runs.tex.j2", "out"), ("macros", "out")]
 )
-def test_facts_that_are_none_are_named(arguments, said, trained, tmp_path):
-    table = tmp_path / "ood_eigenvalues_n2.csv"
-    run("table", "ood", table, "--published", PUBLISHED, "--models", trained)
-    files = "--published", PUBLISHED, "--errata", *ERRATA, "--tables", table
-    assert said in refused(*arguments, *files)
+def test_facts_that_are_none_are_named(arguments, trained, tmp_path):
+    table, facts = tmp_path / "ood_eigenvalues_n2.csv", tmp_path / "facts.json"
+    run("table", "ood", table, "--published", *PUBLISHED, "--models", trained)
+    facts.write_text("{")
+    files = "--published", *PUBLISHED, "--errata", *ERRATA, "--tables", table
+    assert "facts.json: not JSON" in refused(*arguments, "--facts", facts, *files)
+
+
+def test_facts_are_those_of_the_configuration_that_is_in_effect(tmp_path, books):
+    config = settings.overlay(books.config, {"linalg": {"tests": {"examples": 7}}})
+    files.write_json(tmp_path / "config.json", config)
+    out = tmp_path / "facts.json"
+    run("facts", "paper", out, "--config", tmp_path / "config.json")
+    facts = json.loads(out.read_text())
+    assert facts["study"]["tests"]["examples"] == 7
+    assert facts["arith"] == json.loads(json.dumps(books.arith("paper").facts()))
 
 
 @pytest.mark.parametrize("parameters", ["x=1", "[1]", "3", '{"a": 1'])
@@ -262,10 +270,10 @@ def test_parameters_that_are_no_json_object_are_refused(tmp_path, parameters):
     assert "--parameters: not a JSON object" in said
 
 
-def test_an_unknown_kind_of_table_lists_the_known_ones(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        run("table", "first_reached", tmp_path / "t", "--published", PUBLISHED)
-    assert "choose from" in capsys.readouterr().err
+def test_an_unknown_kind_of_table_lists_the_known_ones(tmp_path):
+    published = "--published", *PUBLISHED, "--models"
+    said = refused("table", "first_reached", tmp_path / "t", *published)
+    assert "unknown kind of table 'first_reached'; known names are ood, " in said
 
 
 def test_a_specification_that_is_none_is_named(tmp_path):

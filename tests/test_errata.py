@@ -3,67 +3,71 @@
 from pathlib import Path
 
 import pytest
-from made_up import CATALOG, ERRATA, LAWS, PUBLISHED, facts, mock
+from made_up import CATALOG, ERRATA, LABELS, LAWS, PUBLISHED, facts, mock
 
 from mathprobe.catalog import REFERENCE
-from mathprobe.paper import latex
-from mathprobe.paper.numbers import results
+from mathprobe.paper import formats, latex
+from mathprobe.paper.macros import results
 from mathprobe.studies import arith_evidence
 from mathprobe.studies.evidence import EVIDENCE
 
 FIRST = {**ERRATA["contradictions"], **ERRATA["silences"]}
 SECOND = {**ERRATA["arith_contradictions"], **ERRATA["arith_silences"]}
 POINTS = {**FIRST, **SECOND}
-TABLES = {  # of the paper: where its numbers are kept, and their shape
-    1: ("out_of_distribution", "eigenvalues", "n5", 7, 7),
-    2: ("out_of_distribution", "eigenvalues", "n8", 7, 7),
-    3: ("out_of_distribution", "eigenvectors", "n5", 7, 7),
-    5: ("out_of_distribution", "symmetric_inverse", "n5", 7, 7),
-    6: ("learning_speed", "eigenvalues", "n5", 7, 2),
-    7: ("learning_speed", "eigenvectors", "n5", 4, 1),
+TABLES = {  # of the paper: where its numbers are kept, its rows and columns
+    1: ("accuracy", "eigenvalues", [5], 7, 7),
+    2: ("accuracy", "eigenvalues", [8, 10], 7, 7),
+    3: ("accuracy", "eigenvectors", [5], 7, 7),
+    4: ("condition_numbers", "symmetric_inverse", [5], 7, 3),
+    5: ("accuracy", "symmetric_inverse", [5], 7, 7),
+    6: ("learning_speed", "eigenvalues", [5], 7, 2),
+    7: ("learning_speed", "eigenvectors", [5], 4, 1),
 }
-
-
-def cells(kind, task, size):
-    printed = PUBLISHED[kind][task][size]
-    return printed["rows"] if kind == "learning_speed" else printed
 
 
 @pytest.mark.parametrize("number", TABLES)
 def test_every_published_table_is_whole(number):
-    *place, height, width = TABLES[number]
-    rows = cells(*place)
-    assert set(rows) <= set(LAWS)
-    assert [len(rows), *{len(row) for row in rows.values()}] == [height, width]
+    kind, task, sizes, height, width = TABLES[number]
+    rows = PUBLISHED[kind][PUBLISHED[kind]["table"] == number]
+    assert list(rows["n"].unique()) == sizes
+    assert set(rows["task"]) == {task}
+    down, across = ("law", "quantile") if number == 4 else ("train", "test")
+    assert set(rows[down]) <= set(LAWS)
+    first = rows[rows["n"] == sizes[0]]
+    assert not first.duplicated([down, across]).any()
+    assert (first[down].nunique(), first[across].nunique()) == (height, width)
+    assert len(first) == height * width
 
 
-def test_table_4_and_the_lower_part_of_table_2_are_whole():
-    assert set(PUBLISHED["condition_numbers"]["rows"]) == set(LAWS)
-    assert set(cells("out_of_distribution", "eigenvalues", "n10")) == {
-        *("gaussian", "laplace")
-    }
+def test_the_lower_part_of_table_2_is_whole():
+    lower = PUBLISHED["accuracy"]
+    lower = lower[lower["n"] == 10]
+    assert set(lower["train"]) == {"gaussian", "laplace"}
+    assert len(lower) == 14
 
 
-@pytest.mark.parametrize("kind", ["out_of_distribution", "learning_speed"])
-def test_every_published_table_is_reproduced_and_the_reverse(kind):
-    entries = getattr(CATALOG.linalg(REFERENCE).settings.tables, kind)
-    made = {(entry.task, f"n{entry.n}") for entry in entries}
-    printed = {(task, n) for task, sizes in PUBLISHED[kind].items() for n in sizes}
-    assert made == printed
+@pytest.mark.parametrize(
+    ("kind", "printed"),
+    [("out_of_distribution", "accuracy"), ("learning_speed", "learning_speed")],
+)
+def test_every_published_table_is_reproduced_and_the_reverse(kind, printed):
+    entries = CATALOG.linalg(REFERENCE).entries[kind]
+    made = {(entry.task, entry.n) for entry in entries}
+    rows = PUBLISHED[printed][["task", "n"]].itertuples(index=False, name=None)
+    assert made == set(rows)
 
 
 def test_every_published_accuracy_stands_beside_its_ceiling():
     tables = mock("smoke")
     template = Path("paper/templates/ceilings.tex.j2")
     text = latex.render(template, tables, facts("smoke"))
-    for task, sizes in PUBLISHED["out_of_distribution"].items():
-        for size, rows in sizes.items():
-            head = f"{task.replace('_', ' ')}, $n={size[1:]}$"
-            block = text.split(head)[1].split("exact answers")[0]
-            for law, row in rows.items():
-                line = block.split(PUBLISHED["labels"][law] + "}\n")[1].split("\\\\")[0]
-                shown = [cell.split("}")[0].split("{")[-1] for cell in line.split("&")]
-                assert shown[1:] == [str(value) for value in row]
+    for (task, n), square in PUBLISHED["accuracy"].groupby(["task", "n"]):
+        block = text.split(f"{task.replace('_', ' ')}, $n={n}$")[1]
+        block = block.split("exact answers")[0]
+        for law, row in square.groupby("train"):
+            line = block.split(LABELS[law] + "}\n")[1].split("\\\\")[0]
+            shown = [cell.split("}")[0].split("{")[-1] for cell in line.split("&")]
+            assert shown[1:] == [str(value) for value in row["percent"]]
 
 
 def test_every_point_says_what_is_printed_and_what_is_done():
@@ -110,7 +114,7 @@ def test_every_recipe_and_scale_of_another_choice_exists():
 @pytest.mark.parametrize("name", POINTS)
 def test_latex_has_a_way_to_print_every_character(name):
     text = "".join(str(value) for value in POINTS[name].values())
-    assert all(char.isascii() or char in latex.SPECIAL for char in text)
+    assert all(char.isascii() or char in formats.SPECIAL for char in text)
 
 
 @pytest.mark.parametrize("name", POINTS)

@@ -88,7 +88,7 @@ def curves():
 
 def drawn(kind, answers="mixed"):
     if kind == "properties":
-        return draw.properties(models(answers), PUBLISHED)
+        return draw.properties(models(answers), PUBLISHED["failures"])
     if kind == "conditions":
         return draw.conditions(models(answers), rules())
     few = curves() if answers == "mixed" else curves().iloc[:0]
@@ -154,12 +154,13 @@ def test_each_property_of_each_model_has_a_panel_with_four_lines():
 
 def test_printed_shares_are_dots_on_the_line_that_they_belong_to():
     model = draw.judged(measured("eigenvectors"), "base")
-    found = dict(draw._printed(model, "norm_deviation", "all", PUBLISHED))
+    printed = draw._own(PUBLISHED["failures"], model)
+    found = draw._printed(printed, "norm_deviation", "all")
     assert found[0.005] == pytest.approx(94.644)
-    assert found[0.01] == pytest.approx(98.864)
-    wrong = dict(draw._printed(model, "angle", "failure", PUBLISHED))
-    assert wrong == {0.03: pytest.approx(10)}
-    assert not dict(draw._printed(model._replace(n=2), "angle", "failure", PUBLISHED))
+    assert found[0.01] == pytest.approx(98.864)  # of the notebook; the text has 98.9
+    wrong = draw._printed(printed, "angle", "failure")
+    assert wrong.to_dict() == {0.03: pytest.approx(10)}
+    assert draw._own(PUBLISHED["failures"], model._replace(n=2)).empty
 
 
 def test_the_thresholds_are_drawn_where_they_are_finite():
@@ -190,12 +191,3 @@ def test_verdicts_lie_at_their_rates():
     for name, (x, y) in {"paper": (20, 90), "published": (25, 75)}.items():
         false, true = draw._verdict(verdicts, name)
         assert (false.item(), true.item()) == pytest.approx((x, y))
-
-
-def test_tidy_tables_are_joined_with_their_task(tmp_path):
-    paths = [tmp_path / f"roc_{task}_n2.csv" for task in HOME]
-    for path in paths:
-        path.write_text("seed,n\n1,2\noracle,2\n")
-    table = draw.tidy(paths)
-    assert list(table["task"]) == ["eigenvectors"] * 2 + ["inverse"] * 2
-    assert list(table["seed"]) == ["1", "oracle"] * 2

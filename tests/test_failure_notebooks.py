@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from made_up import CATALOG, PROJECT, PUBLISHED
+from made_up import CATALOG, PRINTED, PROJECT, PUBLISHED
 
 from mathprobe import files
 from mathprobe.paper import notebooks, tables
@@ -49,9 +49,9 @@ def written(folder, task, answers):
         csv = folder / task / f"{source}.csv"
         files.write_csv(csv, told[source], failures.COLUMNS[source])
         run = {"spec": spec.plain()}
-        model = tables.Trained.of("base", run, [], [], tables.read(csv))
-        rows = getattr(tables, kind)([model], PUBLISHED)
-        files.write_csv(path, rows, tables.COLUMNS[kind])
+        model = tables.of_model("base", run, tables.read(csv))
+        made = tables.build(kind, [model], PUBLISHED)
+        tables.write(path, made, tables.KINDS[kind].columns)
         parameters[kind] = path
     return parameters
 
@@ -61,7 +61,7 @@ def results(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     each = [written(folder, task, request.param) for task in HOME]
     given = {name: [str(one[name]) for one in each] for name in each[0]}
-    given["published"] = str(PROJECT / "paper/published/charton2022.yaml")
+    given["published"] = list(map(str, PRINTED))
     given["figures"] = str(folder / "figures")
     return request.param, folder, given
 

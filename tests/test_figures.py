@@ -12,20 +12,13 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from made_up import LABELS, LAWS, PUBLISHED
 
-from mathprobe.linalg.draws import laws_for
-from mathprobe.paper import figures
+from mathprobe.paper import figures, pivots
+from mathprobe.paper.naming import GROUPS, group
+from mathprobe.paper.pivots import Pivot
 
-LAWS = laws_for("eigenvalues")
-
-PROJECT = Path(__file__).parent.parent
 TESTS = ("semicircle", "abs_semicircle")
-
-
-@pytest.fixture(scope="module")
-def published() -> dict[str, Any]:
-    return yaml.safe_load((PROJECT / "paper/published/charton2022.yaml").read_text())
 
 
 @pytest.fixture
@@ -36,7 +29,12 @@ def ood() -> pd.DataFrame:
     return table.assign(oracle=0.875, recipe="base")
 
 
-def curves(examples: list[int], tests: tuple[str, ...] = TESTS) -> pd.DataFrame:
+def square(table: pd.DataFrame, task: str = "eigenvalues", n: int = 5) -> Pivot:
+    (pivot,) = pivots.of_kind("ood", table.assign(task=task, n=n), PUBLISHED)
+    return pivot
+
+
+def points(examples: list[int], tests: tuple[str, ...] = TESTS) -> pd.DataFrame:
     rows = [
         (train, test, count, 0.1 + 0.8 * k / len(examples))
         for (train, test), (k, count) in product(
@@ -44,7 +42,12 @@ def curves(examples: list[int], tests: tuple[str, ...] = TESTS) -> pd.DataFrame:
         )
     ]
     table = pd.DataFrame(rows, columns=["train", "test", "examples", "accuracy"])
-    return table.assign(recipe="base")
+    return table.assign(recipe="base", task="eigenvalues", n=5)
+
+
+def drawn_curves(table: pd.DataFrame, target: float | None = None) -> Any:
+    (pivot,) = pivots.of_kind("curves", table, PUBLISHED)
+    return figures.learning_curves(pivot, LABELS, target)
 
 
 def titles(figure: Any) -> list[str]:
@@ -60,109 +63,105 @@ def content(figure: Any, stem: Path) -> list[bytes]:
     return [stem.with_suffix(suffix).read_bytes() for suffix in (".pdf", ".svg")]
 
 
-def drawn(kind: str, ood: pd.DataFrame, published: dict[str, Any]) -> Any:
+def drawn(kind: str, ood: pd.DataFrame) -> Any:
     if kind == "heatmaps":
-        return figures.heatmaps(ood, published, "eigenvalues", 5)
-    return figures.learning_curves(curves([100, 200, 400]), published, 0.8)
+        return figures.heatmaps(square(ood), LABELS)
+    return drawn_curves(points([100, 200, 400]), 0.8)
 
 
 @pytest.mark.parametrize("kind", ["heatmaps", "learning_curves"])
-def test_a_figure_repeats_to_the_byte(kind, ood, published, tmp_path):
+def test_a_figure_repeats_to_the_byte(kind, ood, tmp_path):
     first, second = (
-        content(drawn(kind, ood, published), tmp_path / name / "figure")
+        content(drawn(kind, ood), tmp_path / name / "figure")
         for name in ("first", "second")
     )
     assert first == second
 
 
-def test_files_hold_no_date_and_text_that_can_be_searched(ood, published, tmp_path):
-    pdf, svg = content(drawn("heatmaps", ood, published), tmp_path / "figure")
+def test_files_hold_no_date_and_text_that_can_be_searched(ood, tmp_path):
+    pdf, svg = content(drawn("heatmaps", ood), tmp_path / "figure")
     assert b"CreationDate" not in pdf
     assert b"<dc:date>" not in svg
     assert b"/Type3" not in pdf
     assert {path.name for path in tmp_path.iterdir()} == {"figure.pdf", "figure.svg"}
 
 
-def test_a_figure_is_as_wide_as_the_text(ood, published):
-    assert drawn("heatmaps", ood, published).get_figwidth() == pytest.approx(5.5)
-    assert drawn("learning_curves", ood, published).get_figwidth() == 5.5
+def test_a_figure_is_as_wide_as_the_text(ood):
+    assert drawn("heatmaps", ood).get_figwidth() == pytest.approx(5.5)
+    assert drawn("learning_curves", ood).get_figwidth() == 5.5
 
 
-def test_drawing_leaves_the_global_style_alone(published, tmp_path):
+def test_drawing_leaves_the_global_style_alone(tmp_path):
     before = dict(matplotlib.rcParams)
-    content(figures.learning_curves(curves([1, 2]), published), tmp_path / "figure")
+    content(drawn_curves(points([1, 2])), tmp_path / "figure")
     assert dict(matplotlib.rcParams) == before
 
 
-def test_published_numbers_and_the_difference_stand_beside(ood, published):
-    figure = figures.heatmaps(ood, published, "eigenvalues", 5)
+def test_published_numbers_and_the_difference_stand_beside(ood):
+    figure = figures.heatmaps(square(ood), LABELS)
     assert titles(figure) == [
         "measured, $n=5$",
         "published, $n=5$",
         "measured $-$ published",
     ]
-    printed = figures.printed(published, "eigenvalues", 5)
-    assert texts(figure.axes[1]).count("100") == (printed == 1).to_numpy().sum()
+    printed = PUBLISHED["accuracy"]
+    table1 = printed[printed["table"] == 1]
+    assert texts(figure.axes[1]).count("100") == (table1["percent"] == 100).sum()
 
 
-def test_without_a_printed_size_the_printed_one_is_marked_as_another(ood, published):
-    figure = figures.heatmaps(ood, published, "eigenvalues", 2)
+def test_without_a_printed_size_the_printed_one_is_marked_as_another(ood):
+    figure = figures.heatmaps(square(ood, n=2), LABELS)
     assert titles(figure) == [
         "measured, $n=2$",
         "published for $n=5$, none for $n=2$",
     ]
 
 
-def test_a_task_of_which_nothing_is_printed_is_shown_alone(ood, published):
-    figure = figures.heatmaps(ood, published, "transposition", 2)
-    assert titles(figure) == ["measured, $n=2$"]
+def test_a_task_of_which_nothing_is_printed_is_shown_alone(ood):
+    figure = figures.heatmaps(square(ood, "transpose"), LABELS)
+    assert titles(figure) == ["measured, $n=5$"]
 
 
-def test_a_partly_printed_table_leaves_the_rest_empty(ood, published):
-    figure = figures.heatmaps(ood, published, "eigenvalues", 10)
-    numbers = [text for text in texts(figure.axes[1]) if text not in figures.GROUPS]
+def test_a_partly_printed_table_leaves_the_rest_empty(ood):
+    figure = figures.heatmaps(square(ood, n=10), LABELS)
+    numbers = [text for text in texts(figure.axes[1]) if text not in GROUPS]
     assert len(numbers) == 14
 
 
-def test_the_ceiling_is_a_row_of_its_own(ood, published):
-    axes = figures.heatmaps(ood, published, "eigenvalues", 5).axes[0]
+def test_the_ceiling_is_a_row_of_its_own(ood):
+    axes = figures.heatmaps(square(ood), LABELS).axes[0]
     assert axes.get_yticklabels()[-1].get_text() == figures.CEILING
     assert texts(axes).count("88") >= len(LAWS)
 
 
-def test_missing_cells_are_drawn_empty(ood, published, tmp_path):
+def test_missing_cells_are_drawn_empty(ood, tmp_path):
     ood.loc[ood["train"] == "laplace", ["accuracy", "oracle"]] = np.nan
     few = ood[ood["test"].isin(["semicircle", "abs_laplace"])]
-    content(figures.heatmaps(few, published, "eigenvalues", 5), tmp_path / "figure")
-
-
-def test_a_square_has_its_laws_in_the_order_of_all_tables(ood):
-    wide = figures.square(ood.iloc[::-1], "accuracy")
-    assert [law for law, _ in wide.index] == list(wide.columns) == list(LAWS)
+    content(figures.heatmaps(square(few), LABELS), tmp_path / "figure")
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_every_law_has_a_printed_label_and_a_group(law, published):
-    assert figures.label(law, published) == published["labels"][law]
-    assert figures.group(law) in figures.GROUPS[:2]
+def test_every_law_has_a_printed_label_and_a_group(law):
+    assert law in LABELS
+    assert group(law) in GROUPS[:2]
 
 
-def test_a_panel_for_each_test_law_and_a_line_for_each_training_law(published):
-    figure = figures.learning_curves(curves([100, 200]), published)
+def test_a_panel_for_each_test_law_and_a_line_for_each_training_law():
+    figure = drawn_curves(points([100, 200]))
     assert titles(figure) == ["tested on Semi-circle", "tested on abs-sc"]
     assert [len(axes.get_lines()) for axes in figure.axes] == [len(LAWS)] * 2
 
 
-def test_lines_differ_in_colour_and_in_marker(published):
-    lines = figures.learning_curves(curves([1, 2]), published).axes[0].get_lines()
+def test_lines_differ_in_colour_and_in_marker():
+    lines = drawn_curves(points([1, 2])).axes[0].get_lines()
     assert len({line.get_color() for line in lines}) == len(LAWS)
     assert len({line.get_marker() for line in lines}) == len(LAWS)
 
 
-def test_a_law_keeps_its_colour_when_others_are_missing(published):
-    table = curves([100, 200])
+def test_a_law_keeps_its_colour_when_others_are_missing():
+    table = points([100, 200])
     few = table[table["train"].isin(["laplace", "abs_laplace"])]
-    full, part = (figures.learning_curves(t, published) for t in (table, few))
+    full, part = map(drawn_curves, (table, few))
     colours = {x.get_label(): x.get_color() for x in full.axes[0].get_lines()}
     for line in part.axes[0].get_lines():
         assert line.get_color() == colours[line.get_label()]
@@ -171,19 +170,17 @@ def test_a_law_keeps_its_colour_when_others_are_missing(published):
 @pytest.mark.parametrize(
     ("last", "unit"), [(36_000_000, "millions"), (400_000, "thousands"), (640, "")]
 )
-def test_the_axis_counts_in_a_fitting_unit(last, unit, published):
-    figure = figures.learning_curves(curves([last // 2, last]), published)
+def test_the_axis_counts_in_a_fitting_unit(last, unit):
+    figure = drawn_curves(points([last // 2, last]))
     name = f"training examples ({unit})" if unit else "training examples"
     assert figure.axes[0].get_xlabel() == name
 
 
 @pytest.mark.parametrize("tests", [TESTS[:1], tuple(LAWS)])
-def test_one_point_no_point_and_any_number_of_panels_can_be_drawn(
-    tests, published, tmp_path
-):
-    table = curves([300_000], tests)
+def test_one_point_no_point_and_any_number_of_panels_can_be_drawn(tests, tmp_path):
+    table = points([300_000], tests)
     table.loc[table["train"] == "laplace", "accuracy"] = np.nan
-    figure = figures.learning_curves(table, published, 0.99)
+    figure = drawn_curves(table, 0.99)
     assert len(figure.axes) == len(tests)
     content(figure, tmp_path / "figure")
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from made_up import PAPER, PROJECT, SCALES, facts, mock, named
+from made_up import PAPER, PROJECT, SCALES, facts, mock, shown
 
 from mathprobe.errors import InputError
-from mathprobe.paper import latex, numbers, tables
+from mathprobe.paper import formats, latex, macros
 
 PER_TABLE = {  # templates that show each tidy table of a kind in a table of its own
-    "out_of_distribution.tex.j2": "ood",
-    "tolerances.tex.j2": "tolerances",
+    "out_of_distribution.tex.j2": "out_of_distribution",
+    "tolerances.tex.j2": "out_of_distribution",
     "learning_speed.tex.j2": "learning_speed",
 }
 OF_TWO_TABLES = ("ceilings.tex.j2", "arith_accuracy.tex.j2", "arith_circuits.tex.j2")
@@ -25,12 +25,12 @@ FIGURES = set(
     )
 )
 OF_TWO_TASKS = ("failures.tex.j2", "verifiers.tex.j2")  # a table for each
-OF_CELLS = (latex.uncertainty, latex.give_or_take)
+OF_CELLS = (formats.uncertainty, formats.give_or_take)
 WITHOUT_MODELS = [
     f"{name}.tex.j2"
     for name in ("condition_numbers", "ceilings", "errata", "arith_errata")
 ]
-FILTERS = [write for write in latex.FILTERS if write not in OF_CELLS]
+FILTERS = [write for write in formats.FILTERS if write not in OF_CELLS]
 
 
 def page(kind: str, scale: str = "demo", tables: dict | None = None) -> str:
@@ -75,7 +75,7 @@ def line(template: str, **values) -> str:
         ("{{ 12.4 | duration }}", r"12\,s"),
         ("{{ 59.7 | duration }}", r"1\,min 00\,s"),
         ("{{ 3723 | duration }}", r"1\,h 02\,min"),
-        ("{{ 1.0 | shade }}", str(latex.DEEPEST)),
+        ("{{ 1.0 | shade }}", str(formats.DEEPEST)),
         ("{{ {'low': 1.0, 'high': 1.0, 'spread': none} | uncertainty }}", "0.1"),
         ("{{ {'low': 0.9, 'high': 0.9, 'spread': 0.0301} | uncertainty }}", "3.1"),
         ("{{ {'low': 0.9, 'high': 0.914, 'spread': none} | uncertainty }}", "0.7"),
@@ -112,26 +112,12 @@ def test_latex_itself_passes_through_a_template():
     assert line(text) == "\\begin{a}{#1} % {{x}} {%\n\\% &\n"
 
 
-def test_a_table_is_read_with_its_types(tmp_path):
-    file = tmp_path / "a.csv"
-    file.write_text("law,n,share,clean,revision,empty\nlaplace,5,0.5,True,7e10,\n")
-    row = {"law": "laplace", "n": 5, "share": 0.5, "clean": True, "revision": "7e10"}
-    assert tables.read(file) == [{**row, "empty": None}]
-
-
-def test_only_what_latex_can_name_is_defined():
-    assert latex.define({"a/b_n2": "5"}) == "\\defresult{a/b_n2}{5}\n"
-    for key, text in (("a b", "5"), ("a", 5.0), ("a{", "5")):
-        with pytest.raises(InputError, match="cannot be named"):
-            latex.define({key: text})
-
-
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_template_gives_whole_tables(kind, scale):
     text = page(kind, scale)
-    shown = PER_TABLE.get(kind)
-    wanted = len(named(scale, shown)) if shown else 1
+    table = PER_TABLE.get(kind)
+    wanted = len(shown(scale, table)) if table else 1
     if kind in (*OF_TWO_TASKS, *OF_TWO_TABLES):
         wanted = 2
     if kind == "squares.tex.j2" and scale != "paper":
@@ -161,11 +147,11 @@ def models(task: str, n: int | str, recipe: str, *laws: str) -> list[dict]:
 
 
 def test_the_first_entry_of_the_settings_comes_first():
-    others = {
-        "transpose_n3": models("transpose", 3, "base", "gaussian_coefficients"),
-        "eigenvalues_n10": models("eigenvalues", 10, "base", "gaussian"),
-    }
-    text = page("out_of_distribution.tex.j2", tables=mock("demo", **others))
+    others = [
+        *models("transpose", 3, "base", "gaussian_coefficients"),
+        *models("eigenvalues", 10, "base", "gaussian"),
+    ]
+    text = page("out_of_distribution.tex.j2", tables=mock("demo", *others))
     assert re.findall(r"\\label{tab:(.*)}", text) == [
         *("ood", "ood:eigenvalues_n10", "ood:transpose_n3")
     ]
@@ -187,17 +173,17 @@ def test_rows_name_their_recipe_where_a_table_has_several():
 
 
 def test_mixtures_other_laws_and_rectangles_are_shown():
-    others = {
-        "transpose_n5x3": models(
+    others = [
+        *models(
             *("transpose", "5x3", "base"),
             *("uniform_coefficients", "gaussian_coefficients"),
         ),
-        "eigenvalues_n3": models(
+        *models(
             *("eigenvalues", 3, "base", "laplace", "laplace+uniform"),
             *("abs_laplace", "uniform_wigner"),
         ),
-    }
-    text = page("out_of_distribution.tex.j2", tables=mock("demo", **others))
+    ]
+    text = page("out_of_distribution.tex.j2", tables=mock("demo", *others))
     assert r"transpose for" + "\n  $5\\times 3$ matrices" in text
     small, general = text.split(r"\begin{table}")[2:]
     names = re.findall(r"^\\lawname{([^\\]+)}$", small, re.M)
@@ -216,7 +202,7 @@ def test_an_accuracy_that_was_not_reached_is_a_dash_with_the_best():
 
 def test_models_of_several_places_are_told_apart():
     tables = mock("demo")
-    tables["runs"][3] |= {"device": "cuda", "threads": 4}
+    tables["runs"].loc[3, ["device", "threads"]] = "cuda", 4
     text = page("runs.tex.j2", tables=tables)
     assert r"\textbf{b}" in text
     assert r"cuda, Cores \& Co" in text
@@ -260,10 +246,12 @@ def build(folder: Path, scale: str) -> Path:
         (folder / "tables" / kind.removesuffix(".j2")).write_text(
             page(kind, scale, tables)
         )
-    made = latex.define(numbers.results(tables, facts(scale)))
+    made = macros.define(macros.results(tables, facts(scale)))
     (folder / "tables" / "numbers.tex").write_text(made)
-    drawn = {f"generalization/{name}" for name in named(scale, "ood")}
-    drawn |= {f"learning_speed/{name}" for name in named(scale, "curves")}
+    drawn = {
+        *(f"generalization/ood_{name}" for name in shown(scale, "out_of_distribution")),
+        *(f"learning_speed/curves_{name}" for name in shown(scale, "learning_speed")),
+    }
     for name in drawn | FIGURES:
         path = folder / "figures" / f"{name}.pdf"
         path.parent.mkdir(parents=True, exist_ok=True)

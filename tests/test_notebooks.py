@@ -9,9 +9,10 @@ from itertools import product
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
+from made_up import PRINTED
 
-from mathprobe import files
 from mathprobe.errors import InputError
 from mathprobe.linalg.draws import laws_for
 from mathprobe.paper import notebooks, tables
@@ -61,7 +62,7 @@ def source(folder: Path, body: str) -> Path:
 def ood(task: str, n: int, trained: list[str], recipe: str = "base") -> list[dict]:
     return [
         {
-            **{"train": train, "test": test, "n": n, "recipe": recipe},
+            **{"task": task, "n": n, "train": train, "test": test, "recipe": recipe},
             **{"seeds": 1, "examples": 100, "oracle": 0.9},
             **{"accuracy": 0.5, "low": 0.4, "high": 0.6},
             "published": None if train == "laplace" else 1,
@@ -70,17 +71,18 @@ def ood(task: str, n: int, trained: list[str], recipe: str = "base") -> list[dic
     ]
 
 
-def within(laws: list[str]) -> list[dict]:
-    same = {"recipe": "base", "seeds": 1, "examples": 100, "accuracy": 0.5}
-    same |= {"low": 0.4, "high": 0.6, "oracle": 0.9, "malformed": 0.01}
+def within(laws: list[str], n: int = 5) -> list[dict]:
+    same = {"task": "eigenvalues", "n": n, "recipe": "base", "seeds": 1}
+    same |= {"examples": 100, "accuracy": 0.5, "low": 0.4, "high": 0.6}
+    same |= {"oracle": 0.9, "malformed": 0.01}
     return [
-        {"law": law, "tolerance": tolerance, **same}
+        {"train": law, "tolerance": tolerance, **same}
         for law, tolerance in product(laws, (0.05, 0.01))
     ]
 
 
-def curves(trained: list[str]) -> list[dict]:
-    same = {"n": 5, "recipe": "base", "malformed": 0, "loss": 1}
+def curves(trained: list[str], n: int = 5) -> list[dict]:
+    same = {"task": "eigenvalues", "n": n, "recipe": "base", "malformed": 0, "loss": 1}
     places = product(trained, (1, 2), ("semicircle", "uniform"), (10, 20))
     return [
         {"train": train, "seed": seed, "test": test, "examples": count}
@@ -90,7 +92,14 @@ def curves(trained: list[str]) -> list[dict]:
 
 
 def speeds(trained: list[str]) -> list[dict]:
-    same = {"n": 5, "recipe": "base", "target": 0.4, "seeds": 2, "best": 0.5}
+    same = {
+        "task": "eigenvalues",
+        "n": 5,
+        "recipe": "base",
+        "target": 0.4,
+        "seeds": 2,
+        "best": 0.5,
+    }
     same |= {"resolution": 1000, "budget": 90_000}
     return [
         {"train": train, "test": "semicircle", **same, "published": 5000 - place}
@@ -112,7 +121,7 @@ TABLES = {
     "learning_speed": {
         "learning_speed_eigenvalues_n5": speeds(LAWS),
         "curves_eigenvalues_n5": curves(LAWS),
-        "curves_eigenvalues_n8": curves(["laplace+uniform"]),
+        "curves_eigenvalues_n8": curves(["laplace+uniform"], 8),
     },
 }
 
@@ -123,13 +132,13 @@ def executed(name: str, folder: Path) -> notebooks.Executed:
     """Execute a notebook of the paper on made-up tables in a folder."""
     paths: dict[str, list[str]] = {}
     for stem, rows in TABLES[name].items():
-        kind = next(kind for kind in tables.COLUMNS if stem.startswith(f"{kind}_"))
+        kind = next(kind for kind in tables.KINDS if stem.startswith(f"{kind}_"))
         path = folder / f"{stem}.csv"
-        files.write_csv(path, rows, tables.COLUMNS[kind])
+        tables.write(path, pd.DataFrame(rows), tables.KINDS[kind].columns)
         paths.setdefault(PARAMETERS.get(kind, kind), []).append(str(path))
     parameters = {
         **paths,
-        "published": str(PROJECT / "paper/published/charton2022.yaml"),
+        "published": list(map(str, PRINTED)),
         "figures": str(folder / "figures"),
     }
     source = PROJECT / f"paper/notebooks/{name}.py"

@@ -3,13 +3,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_up import PUBLISHED
 
-from mathprobe import catalog, cli, estimates, files, plan
+from mathprobe import cli, estimates, files, plan
 from mathprobe.studies.arith.models import build as build_decoder
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.models import build
 
-PUBLISHED = catalog.read("paper/published/charton2022.yaml")
 NAME = {"task": "eigenvalues", "law": "laplace", "n": 2, "recipe": "base"}
 
 

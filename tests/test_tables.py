@@ -1,26 +1,24 @@
-import pytest
-from made_up import measured_properties, measured_rates, told
+"""Tidy tables: means over seeds beside printed numbers, and what is missing."""
 
-from mathprobe import catalog
+import io
+
+import pandas as pd
+import pytest
+from made_up import PUBLISHED, frame, measured_properties, measured_rates, run_of, told
+
+from mathprobe.errors import InputError
 from mathprobe.intervals import wilson
 from mathprobe.paper import tables
-from mathprobe.paper.tables import Trained
+from mathprobe.paper.tables import KINDS, STATISTIC, records
+from mathprobe.registry import UnknownName
 
 LAWS = ("semicircle", "laplace")
+MADE = [kind for kind in KINDS if KINDS[kind].build]
 
 
-@pytest.fixture(scope="module")
-def published():
-    return catalog.read("paper/published/charton2022.yaml")
-
-
-def model(law, n=5, accuracies=(0.5,)):
-    data = {"task": "eigenvalues", "law": law, "n": n, "columns": n}
-    data |= {"law_settings": {}}
-    schedule = {"curve_every": 100, "examples": 400}
-    spec = {"data": data, "schedule": schedule, "curve": {"tests": ["semicircle"]}}
-    spec |= {"seeds": len(accuracies), "precision": "float32"}
-    scores = [
+def scored(law, n=5, accuracies=(0.5,)):
+    """Scores of a model whose seeds have these accuracies."""
+    rows = [
         {
             **{"seed": seed, "test": test, "tolerance": tolerance},
             **{"examples": 10, "correct": 10 * accuracy},
@@ -31,37 +29,49 @@ def model(law, n=5, accuracies=(0.5,)):
         for tolerance in (0.05, 0.01)
         for seed, accuracy in enumerate(accuracies, 1)
     ]
-    curve = [
+    return told("eigenvalues", law, n, "base", rows)
+
+
+def learned(law, accuracies=(0.5,)):
+    """A curve whose seeds reach half, all and one and a half of these accuracies."""
+    rows = [
         {"seed": seed, "examples": 100 * k, "test": "semicircle", "loss": 1.0}
         | {"accuracy": 0.5 * accuracy * k, "malformed": 0.0}
         for k in (1, 2, 3)
         for seed, accuracy in enumerate(accuracies, 1)
     ]
-    run = {
-        "spec": spec,
-        "versions": {"torch": "2.13.0"},
-        "machine": "m",
-        "seconds": 1.0,
-    }
-    return Trained.of("base", run, scores, curve)
+    return told("eigenvalues", law, 5, "base", rows)
 
 
-def columns(rows, kind):
-    rows = list(rows)
-    assert rows
-    assert all(set(row) <= set(tables.COLUMNS[kind]) for row in rows)
-    return rows
+def made(kind, *models, missing=(), target=None):
+    """The rows of a table that were measured or are missing, with all its columns."""
+    paths = [*(model.path for model in models), *missing]
+    targets = [] if target is None else [(path, target) for path in paths]
+    table = tables.build(kind, models, PUBLISHED, missing, targets)
+    assert tuple(table) == KINDS[kind].columns
+    return records(table)
+
+
+def measured(kind, *models, **options):
+    rows = made(kind, *models, **options)
+    column = "value" if "value" in KINDS[kind].columns else "seeds"
+    return [row for row in rows if row[column] is not None]
 
 
 def test_out_of_distribution_has_the_promised_columns():
-    assert tables.COLUMNS["ood"] == (
-        *("train", "test", "n", "recipe", "seeds", "examples"),
+    assert KINDS["ood"].columns == (
+        *("task", "train", "test", "n", "recipe", "seeds", "examples"),
         *("accuracy", "low", "high", "oracle", "published", "spread"),
     )
 
 
-def test_published_shares_stand_beside_ours(published):
-    rows = columns(tables.ood([model(law) for law in LAWS], published), "ood")
+@pytest.mark.parametrize("kind", MADE)
+def test_every_table_of_a_size_says_its_task_and_size(kind):
+    assert {"task", "n"} <= set(KINDS[kind].columns)
+
+
+def test_published_shares_stand_beside_ours():
+    rows = measured("ood", *map(scored, LAWS))
     shown = {(row["train"], row["test"]): row["published"] for row in rows}
     assert shown == {
         ("semicircle", "semicircle"): 1.0,
@@ -71,38 +81,44 @@ def test_published_shares_stand_beside_ours(published):
     }
 
 
-def test_one_seed_has_an_interval_and_no_spread(published):
-    row = next(tables.ood([model("laplace")], published))
+def test_one_seed_has_an_interval_and_no_spread():
+    row = measured("ood", scored("laplace"))[0]
     assert (row["seeds"], row["accuracy"], row["spread"]) == (1, 0.5, None)
     assert (row["low"], row["high"]) == wilson(5, 10)
 
 
-def test_several_seeds_have_their_mean_and_spread(published):
-    row = next(tables.ood([model("laplace", accuracies=(0.4, 0.6, 0.8))], published))
+def test_several_seeds_have_their_mean_and_spread():
+    row = measured("ood", scored("laplace", accuracies=(0.4, 0.6, 0.8)))[0]
     assert (row["seeds"], row["examples"]) == (3, 10)
     assert row["accuracy"] == pytest.approx(0.6)
     assert row["spread"] == pytest.approx(0.2)
     assert (row["low"], row["high"]) == wilson(6, 10)
 
 
-def test_learning_speed_of_several_seeds_needs_all_of_them(published):
-    several = [model("laplace", accuracies=(0.5, 1.0))]
-    (row,) = tables.learning_speed(several, published, 0.5)
+def test_learning_speed_of_several_seeds_needs_all_of_them():
+    several = learned("laplace", (0.5, 1.0))
+    row = measured("learning_speed", several, target=0.5)[0]
     assert (row["seeds"], row["reached"], row["examples"]) == (2, 2, 150)
     assert row["spread"] == pytest.approx(100 / 2**0.5)
     assert row["best"] == pytest.approx((0.75 + 1.5) / 2)
-    (row,) = tables.learning_speed(several, published, 0.9)
+    row = measured("learning_speed", several, target=0.9)[0]
     assert (row["reached"], row["examples"], row["spread"]) == (1, None, None)
 
 
-def test_nothing_stands_where_nothing_was_published(published):
-    rows = columns(tables.ood([model("laplace", n=2)], published), "ood")
+def test_nothing_stands_where_nothing_was_published():
+    rows = measured("ood", scored("laplace", n=2))
     assert {row["published"] for row in rows} == {None}
 
 
-def test_tolerances_are_those_of_the_own_law(published):
-    rows = columns(tables.tolerances([model("laplace")], published), "tolerances")
-    assert [(row["law"], row["tolerance"]) for row in rows] == [
+def test_a_measured_test_without_printed_number_and_the_reverse_have_rows():
+    rows = made("learning_speed", learned("laplace"), target=0.5)
+    shown = {row["test"]: (row["seeds"], row["published"]) for row in rows}
+    assert shown == {"semicircle": (1, 2_700_000), "abs_semicircle": (None, 2_400_000)}
+
+
+def test_tolerances_are_those_of_the_own_law():
+    rows = measured("tolerances", scored("laplace"))
+    assert [(row["train"], row["tolerance"]) for row in rows] == [
         ("laplace", 0.05),
         ("laplace", 0.01),
     ]
@@ -112,112 +128,110 @@ def test_tolerances_are_those_of_the_own_law(published):
     ("target", "reached"),
     [(0.5, 200), (0.6, 240), (0.1, 40), (0.75, 300), (0.76, None)],
 )
-def test_learning_speed_is_interpolated_where_it_is_first_reached(
-    published, target, reached
-):
-    (row,) = columns(
-        tables.learning_speed([model("laplace")], published, target), "learning_speed"
-    )
+def test_learning_speed_is_interpolated_where_it_is_first_reached(target, reached):
+    (row,) = measured("learning_speed", learned("laplace"), target=target)
     assert row["examples"] == reached
     assert (row["resolution"], row["budget"], row["best"]) == (100, 400, 0.75)
     assert row["published"] == 2_700_000
 
 
 def test_a_curve_that_falls_again_counts_from_its_first_crossing():
-    points = [(1, 0.0), (2, 1.0), (3, 0.0), (4, 1.0)]
-    assert tables.first_reached(points, 0.5) == 1.5
+    points = {"examples": [1, 2, 3, 4], "accuracy": [0.0, 1.0, 0.0, 1.0]}
+    assert tables.first_reached(pd.DataFrame(points), 0.5) == 1.5
 
 
-def test_quantiles_meet_their_published_ones(published):
+def test_quantiles_meet_their_published_ones():
     row = {"law": "marchenko_pastur", "n": 5, "quantile": 0.9}
-    (shown,) = tables.condition_numbers([row], published)
-    assert shown["published"] == 5293
-    (other,) = tables.condition_numbers([{**row, "n": 4}], published)
-    assert other["published"] is None
+    shown, other = (
+        tables.condition_numbers([{**row, "n": n}], PUBLISHED)["published"]
+        for n in (5, 4)
+    )
+    assert shown.item() == 5293
+    assert other.isna().all()
 
 
-def test_runs_name_the_model_by_its_path(published):
-    (row,) = columns(tables.runs([model("laplace")], published), "runs")
+def test_runs_name_the_model_by_its_path():
+    run = run_of("eigenvalues", "laplace", 5) | {"machine": "m", "clean": True}
+    run["spec"] |= {"seeds": 3, "precision": "float32"}
+    (row,) = made("runs", tables.of_model("base", run))
     assert row["model"] == "eigenvalues/laplace/n5/base"
-    assert (row["torch"], row["machine"]) == ("2.13.0", "m")
+    assert (row["torch"], row["machine"], row["clean"]) == ("2.13.0", "m", True)
+    assert (row["seeds"], row["precision"], row["joules"]) == (3, "float32", None)
 
 
 def test_cells_are_typed_and_an_empty_one_is_none(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("law,n,share,clean,revision\nlaplace,5,,True,7e10\n")
-    assert tables.read(path) == [
-        {"law": "laplace", "n": 5, "share": None, "clean": True, "revision": "7e10"}
+    path.write_text("law,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n")
+    assert records(tables.read(path)) == [
+        {"law": "NA", "n": 5, "share": None, "clean": True, "revision": "7e10"}
+        | {"seeds": None, "seed": "oracle"}
     ]
 
 
-def printed_models(published, kind):
-    """Every model of which the paper or its notebook prints something."""
-    for source in published[kind].keys() - {"columns"}:
-        for task, laws in published[kind][source].items():
-            for law, sizes in laws.items():
-                for size, recipes in sizes.items():
-                    for recipe, rows in recipes.items():
-                        yield source, (task, law, int(size[1:]), recipe), rows
+def test_a_rectangle_has_its_size_as_text():
+    rows = tables.read(io.StringIO("n\n5\n5x3\n"))
+    assert rows["n"].tolist() == [5, "5x3"]
 
 
-def test_every_printed_property_stands_beside_its_own_row(published):
-    columns = {"text": "published", "notebook": "notebook"}
-    for source, model, lines in printed_models(published, "failures"):
-        measured = measured_properties(*model[:3])
-        rows = list(tables.failures([told(*model, measured)], published))
-        shown = [row[columns[source]] for row in rows]
-        assert sum(value is not None for value in shown) == len(lines)
-        for quantity, group, tolerance, statistic, at, value in lines:
-            key = (quantity, group, tolerance, statistic.replace("above", "below"), at)
-            (row,) = (
-                row
-                for row in rows
-                if key
-                == tuple(
-                    row[name]
-                    for name in ("quantity", "group", "tolerance", "statistic", "at")
-                )
-            )
-            expected = {
-                "below": value / 100,
-                "above": 1 - value / 100,
-            }.get(statistic, value)
-            assert row[columns[source]] == pytest.approx(expected)
+def test_what_is_written_is_read_and_written_alike(tmp_path):
+    table = tables.build("ood", [scored("laplace", accuracies=(0.25, 0.75))], PUBLISHED)
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    tables.write(first, table, KINDS["ood"].columns)
+    tables.write(second, tables.read(first), KINDS["ood"].columns)
+    assert first.read_bytes() == second.read_bytes()
+    assert b"laplace,semicircle,5,base,2,10,0.5," in first.read_bytes()
 
 
-def test_every_printed_rate_stands_beside_its_own_row(published):
-    for _, model, lines in printed_models(published, "verifiers"):
-        measured = measured_rates(*model[:2])
-        rows = list(tables.verifiers([told(*model, measured)], published))
-        shown = {
-            (row["verifier"], row["threshold"], row["statistic"]): row["published"]
-            for row in rows
-            if row["published"] is not None
-        }
-        assert shown == {tuple(line[:3]): line[3] / 100 for line in lines}
-        assert {row["chosen_by"] for row in rows if row["published"]} == {"paper"}
+def test_tables_are_collected_by_their_columns_whatever_they_are_called(tmp_path):
+    for name, law in (("a", "laplace"), ("b", "uniform")):
+        table = tables.build("ood", [scored(law)], PUBLISHED)
+        tables.write(tmp_path / f"{name}.csv", table, KINDS["ood"].columns)
+    (tmp_path / "evidence.csv").write_text("evidence,value\nx,1\n")
+    found = tables.collect(sorted(tmp_path.iterdir()))
+    assert set(found) == {"ood", "evidence"}
+    assert set(found["ood"]["train"]) == {"laplace", "uniform"}
 
 
-def test_the_notebook_and_the_text_agree_but_for_one_mean(published):
-    """Printed with fewer digits; 1.28 is the mantissa of the notebook's mean."""
-    found = {
-        source: {tuple(line[:-1]): line[-1] for line in lines}
-        for source, model, lines in printed_models(published, "failures")
-        if model == ("eigenvectors", "uniform_wigner", 5, "base")
-    }
-    both = found["text"].keys() & found["notebook"].keys()
-    apart = {
-        key: (found["text"][key], found["notebook"][key])
-        for key in both
-        if found["notebook"][key] != pytest.approx(found["text"][key], rel=4e-3)
-    }
-    assert len(both) == 7
-    assert apart == {
-        ("vectors_condition", "failure", 0.05, "mean", None): (
-            1.28,
-            1.2849138960821085e108,
-        )
-    }
+MAIN = [  # models of which sections 2 and 3 print something
+    *(("eigenvectors", "uniform_wigner", n, "base") for n in (5, 6)),
+    ("eigenvectors", "uniform_wigner", 5, "half"),
+    ("inverse", "uniform_coefficients", 5, "base"),
+]
+
+
+def of_model(printed, task, law, n, recipe):
+    names = {"task": task, "train": law, "n": n, "recipe": recipe}
+    return printed[(printed[list(names)] == pd.Series(names)).all(axis=1)]
+
+
+@pytest.mark.parametrize("model", MAIN)
+def test_every_printed_property_stands_beside_its_own_row(model):
+    rows = measured("failures", told(*model, measured_properties(*model[:3])))
+    printed = records(of_model(PUBLISHED["failures"], *model))
+    assert printed
+    shown = {tuple(row[key] for key in STATISTIC): row for row in rows}
+    for column in ("published", "notebook"):
+        known = sum(row[column] is not None for row in rows)
+        assert known == sum(row[column] is not None for row in printed)
+        for row in printed:
+            key = tuple(row[name] for name in STATISTIC)
+            assert shown[key][column] == row[column]
+
+
+def test_all_printed_statistics_are_of_models_that_are_looked_at():
+    for kind in ("failures", "verifiers"):
+        names = PUBLISHED[kind][["task", "train", "n", "recipe"]].drop_duplicates()
+        assert set(names.itertuples(index=False, name=None)) <= set(MAIN)
+
+
+@pytest.mark.parametrize("model", [MAIN[0], MAIN[-1]])
+def test_every_printed_rate_stands_beside_its_own_row(model):
+    rows = measured("verifiers", told(*model, measured_rates(*model[:2])))
+    shown = [row for row in rows if row["published"] is not None]
+    printed = records(of_model(PUBLISHED["verifiers"], *model))
+    keys = ("verifier", "chosen_by", "threshold", "statistic", "published")
+    expected = [tuple(row[key] for key in keys) for row in printed]
+    assert sorted(tuple(row[key] for key in keys) for row in shown) == sorted(expected)
 
 
 @pytest.mark.parametrize(
@@ -229,47 +243,99 @@ def test_the_notebook_and_the_text_agree_but_for_one_mean(published):
         ("inverse", "uniform_coefficients", 5, "half"),
     ],
 )
-def test_of_other_models_nothing_is_printed(published, model):
-    rows = list(
-        tables.failures([told(*model, measured_properties(*model[:3]))], published)
-    )
+def test_of_other_models_nothing_is_printed(model):
+    rows = made("failures", told(*model, measured_properties(*model[:3])))
     assert rows
     assert {row["published"] for row in rows} == {None} == {r["notebook"] for r in rows}
 
 
-def test_failures_are_those_at_home_with_the_oracles_beside(published):
-    model = ("eigenvectors", "uniform_wigner", 5, "base")
-    measured = measured_properties(*model[:3])
-    rows = columns(tables.failures([told(*model, measured)], published), "failures")
+def test_failures_are_those_at_home_with_the_oracles_beside():
+    model = MAIN[0]
+    rows = measured("failures", told(*model, measured_properties(*model[:3])))
     assert {row["test"] for row in rows} == {"uniform_wigner"}
     first = rows[0]
     assert (first["seeds"], first["value"], first["oracle"]) == (1, 1.0, 1.0)
-    mixed = "laplace+uniform_wigner"
-    rows = tables.failures(
-        [told("eigenvectors", mixed, 5, "base", measured)], published
-    )
+    mixed = "eigenvectors", "laplace+uniform_wigner", 5, "base"
+    rows = measured("failures", told(*mixed, measured_properties(*model[:3])))
     assert {row["test"] for row in rows} == {"laplace", "uniform_wigner"}
 
 
-def test_rates_are_means_over_the_seeds_that_have_one(published):
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((0.5, 0.7), (2, pytest.approx(0.6), pytest.approx(0.02**0.5), 0.0)),
+        ((None, 0.7), (1, 0.7, None, 0.0)),
+        ((None, None), (0, None, None, 0.0)),
+    ],
+)
+def test_rates_are_means_over_the_seeds_that_have_one(values, expected):
     task, law = "inverse", "uniform_coefficients"
-    model = told(task, law, 2, "base", measured_rates(task, law, (0.5, 0.7)))
-    row = columns(tables.verifiers([model], published), "verifiers")[0]
-    assert (row["seeds"], row["value"]) == (2, pytest.approx(0.6))
-    assert row["spread"] == pytest.approx(0.02**0.5)
-    assert (row["oracle"], row["threshold"]) == (1.0, 62.0)
-    model = told(task, law, 2, "base", measured_rates(task, law, (None, 0.7)))
-    row = next(tables.verifiers([model], published))
-    assert (row["seeds"], row["value"], row["spread"]) == (1, 0.7, None)
-    model = told(task, law, 2, "base", measured_rates(task, law, (None, None)))
-    row = next(tables.verifiers([model], published))
-    assert (row["seeds"], row["value"], row["low"]) == (0, None, 0.0)
+    rows = made(
+        "verifiers", told(task, law, 2, "base", measured_rates(task, law, values))
+    )
+    assert (
+        tuple(rows[0][key] for key in ("seeds", "value", "spread", "low")) == expected
+    )
+    assert (rows[0]["oracle"], rows[0]["threshold"]) == (1.0, 62.0)
 
 
-def test_points_of_curves_have_the_name_of_their_model(published):
-    point = {"seed": 1, "verifier": "matrix_condition", "threshold": 3.0}
+def test_points_of_curves_have_the_name_of_their_model():
+    point = {"seed": "1", "verifier": "matrix_condition", "threshold": 3.0}
     point |= {"false_positive_rate": 0.25, "true_positive_rate": 0.5}
-    measured = [{**point, "test": "uniform_coefficients"}]
-    model = told("inverse", "uniform_coefficients", 2, "base", measured)
-    (row,) = columns(tables.roc([model], published), "roc")
-    assert row == {**point, **model.name, "test": "uniform_coefficients"}
+    point |= {"test": "uniform_coefficients"}
+    (row,) = made("roc", told("inverse", "uniform_coefficients", 2, "base", [point]))
+    name = {"task": "inverse", "train": "uniform_coefficients", "n": 2}
+    assert row == {**point, **name, "recipe": "base"}
+
+
+def test_a_missing_model_has_what_is_printed_of_it_and_stands_behind():
+    rows = made("ood", scored("semicircle"), missing=["eigenvalues/laplace/n5/base"])
+    missing = [row for row in rows if row["train"] == "laplace"]
+    assert rows[-len(missing) :] == missing
+    assert [row["published"] for row in missing] == 7 * [1.0]
+    assert {(row["accuracy"], row["n"]) for row in missing} == {(None, 5)}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_tables_of_missing_models_alone_have_no_numbers_of_ours(kind):
+    options = {"target": 0.9} if kind == "learning_speed" else {}
+    missing = ["eigenvectors/uniform_wigner/n5/base", "eigenvectors/gaussian/n5/base"]
+    rows = made(kind, missing=missing, **options)
+    assert all(row.get("seeds") is None for row in rows)
+    numbers = [row["published"] for row in rows if row.get("published") is not None]
+    assert bool(numbers) == (KINDS[kind].printed is not None and kind != "curves")
+    if kind == "learning_speed":
+        assert {row["target"] for row in rows} == {0.9}
+    if kind == "verifiers":
+        assert {(row["chosen_by"], row["threshold"]) for row in rows} == {
+            ("paper", 1.045)
+        }
+
+
+def test_a_missing_model_of_which_nothing_is_printed_has_rows_of_accuracies():
+    rows = made("ood", missing=["transpose/uniform_coefficients/n5x3/base"])
+    assert [(row["n"], row["published"]) for row in rows] == 2 * [("5x3", None)]
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_a_table_of_no_models_is_empty(kind):
+    assert made(kind) == []
+
+
+def test_what_is_no_path_of_a_model_is_refused():
+    with pytest.raises(InputError, match="no model's path, task/law/nSIZE/recipe"):
+        made("ood", missing=["eigenvalues/laplace"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("oods", "known names are ood"), ("evidence", "not")]
+)
+def test_what_is_no_table_of_models_is_refused(kind, said):
+    with pytest.raises((InputError, UnknownName), match=said):
+        tables.build(kind, [], PUBLISHED)
+
+
+def test_a_model_without_rows_makes_an_empty_table():
+    rows = frame([{"seed": 1, "test": "a", "verifier": "b", "threshold": 1.0}]).iloc[:0]
+    model = tables.of_model("base", run_of("inverse", "uniform_coefficients", 2), rows)
+    assert made("roc", model) == []

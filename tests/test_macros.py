@@ -3,12 +3,13 @@ import re
 import pytest
 from made_up import PAPER, SCALES, facts, mock
 
-from mathprobe.paper import numbers
+from mathprobe.errors import InputError
+from mathprobe.paper import macros
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_number_of_the_prose_is_there(scale):
-    made = numbers.results(mock(scale), facts(scale))
+    made = macros.results(mock(scale), facts(scale))
     prose = "".join(file.read_text() for file in (PAPER / "sections").glob("*.tex"))
     prose += (PAPER / "main.tex").read_text()
     named = set(re.findall(r"\\(?:when)?result\{([^}]*)\}", prose))
@@ -18,7 +19,7 @@ def test_every_number_of_the_prose_is_there(scale):
 
 
 def test_the_numbers_are_those_of_the_tables():
-    made = numbers.results(mock("paper"), facts("paper"))
+    made = macros.results(mock("paper"), facts("paper"))
     assert made["ood/eigenvalues_n5/semicircle/marchenko_pastur"] == "42.9"
     assert made["main/ours/home"] == "0.0 to~85.7"
     assert made["main/published/home"] == "100"
@@ -31,15 +32,15 @@ def test_the_numbers_are_those_of_the_tables():
 
 
 def test_every_printed_square_is_described_at_every_scale():
-    made = numbers.results(mock("demo"), facts("demo"))
+    made = macros.results(mock("demo"), facts("demo"))
     assert made["published/eigenvalues_n8/semicircle/semicircle"] == "0"
     assert made["published/eigenvectors_n5/positive_on_symmetric"] == "0 to~3"
     assert made["squares"] == "1"
-    assert numbers.results(mock("paper"), facts("paper"))["squares"] == "5"
+    assert macros.results(mock("paper"), facts("paper"))["squares"] == "5"
 
 
 def test_failures_are_described_by_their_first_model_of_each_kind():
-    made = numbers.results(mock("paper"), facts("paper"))
+    made = macros.results(mock("paper"), facts("paper"))
     assert made["failures/vectors/n"] == made["failures/vectors/published_n"] == "5"
     assert made["failures/vectors/same_n"] == "yes"
     assert made["failures/vectors/accuracy/published"] == "92"
@@ -56,9 +57,30 @@ def test_failures_are_described_by_their_first_model_of_each_kind():
 
 
 def test_a_scale_without_inverses_says_so():
-    tables = {key: rows for key, rows in mock("demo").items() if "inverse" not in key}
-    made = numbers.results(tables, facts("demo"))
+    tables = {
+        kind: rows[~rows["task"].str.contains("inverse")] if "task" in rows else rows
+        for kind, rows in mock("demo").items()
+        if kind != "condition_numbers"
+    }
+    tables["condition_numbers"] = mock("demo")["condition_numbers"]
+    made = macros.results(tables, facts("demo"))
     assert made["failures/vectors/shown"] == "yes"
     assert made["failures/inverses/shown"] == "no"
     assert made["failures/inverses/accuracy"] == "---"
     assert made["verifiers/inverses/paper/threshold"] == "---"
+
+
+def test_a_scale_without_learning_speeds_says_so():
+    tables = mock("demo")
+    for rows in ({}, {"learning_speed": tables["learning_speed"].iloc[:0]}):
+        others = {kind: t for kind, t in tables.items() if kind != "learning_speed"}
+        made = macros.results(others | rows, facts("demo"))
+        assert made["speed/curves"] == made["speed/reached"] == "0"
+        assert made["speed/target"] == made["speed/ours/laplace"] == "---"
+
+
+def test_only_what_latex_can_name_is_defined():
+    assert macros.define({"a/b_n2": "5"}) == "\\defresult{a/b_n2}{5}\n"
+    for key, text in (("a b", "5"), ("a", 5.0), ("a{", "5")):
+        with pytest.raises(InputError, match="cannot be named"):
+            macros.define({key: text})
