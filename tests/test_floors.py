@@ -75,8 +75,8 @@ def test_what_the_snakefile_imports_loads_no_torch():
     assert runs_without_torch(f"import mathprobe.paper.tex, mathprobe.cli; {books}")
 
 
-def test_typesetting_needs_nothing_but_numpy():
-    """It is all that `envs/tex.yaml` has beside the engine."""
+def test_typesetting_needs_little():
+    """Numpy and msgspec are all that `envs/tex.yaml` has beside the engine."""
     code = (
         "import sys; import mathprobe.cli, mathprobe.paper.tex;"
         "tops = {name.split('.')[0] for name in sys.modules};"

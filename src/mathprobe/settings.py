@@ -45,14 +45,14 @@ Threads = Annotated[Positive, about("of each job")]
 Memory = Annotated[Positive, about("of each job, in MB")]
 
 
-class RecordSettings(Spec):
+class RecordSettings(Spec, frozen=True):
     """The scale `record`: what is kept of another scale's trainings."""
 
     scale: Annotated[str, about("whose settings and tables are shown")]
     folder: Annotated[str, about("in which the models are kept")]
 
 
-class TestSettings(Spec):
+class TestSettings(Spec, frozen=True):
     """Test sets, and when an answer is right."""
 
     __test__ = False  # not a test class, whatever its name begins with
@@ -71,7 +71,7 @@ class TestSettings(Spec):
                 raise ValueError(f"{tolerances} lacks {SHOWN_TOLERANCE} of the tables")
 
 
-class TableEntry(Spec, kw_only=True, omit_defaults=True):
+class TableEntry(Spec, frozen=True, kw_only=True, omit_defaults=True):
     """Models of a table: of a task, size and recipe, and of these laws or all."""
 
     task: Annotated[str, about("of the models")]
@@ -84,19 +84,19 @@ class TableEntry(Spec, kw_only=True, omit_defaults=True):
         check_unique(self.laws or [])
 
 
-class SpeedEntry(TableEntry, kw_only=True):
+class SpeedEntry(TableEntry, frozen=True, kw_only=True):
     """Models whose learning curves are read."""
 
     accuracy: Annotated[Share, about("to which the examples are counted")]
 
 
-class FailureEntry(TableEntry, kw_only=True):
+class FailureEntry(TableEntry, frozen=True, kw_only=True):
     """Models whose failures are looked at, on the law of their training."""
 
     laws: Annotated[Laws, about("of the trainings")]
 
 
-class TableSettings(Spec):
+class TableSettings(Spec, frozen=True):
     """The tables of the first study, and the models that each shows."""
 
     out_of_distribution: Annotated[list[TableEntry], Meta(min_length=1)]
@@ -105,7 +105,7 @@ class TableSettings(Spec):
     condition_numbers: ConditionSettings
 
 
-class LinalgSettings(Spec):
+class LinalgSettings(Spec, frozen=True):
     """The first study, Charton 2022, at a scale."""
 
     laws: Annotated[LawSettings, about("by law: `coefficients`, `bound`, `deviation`")]
@@ -115,20 +115,20 @@ class LinalgSettings(Spec):
     tables: TableSettings
 
 
-class GrokFastSettings(GrokFast):
+class GrokFastSettings(GrokFast, frozen=True):
     """GrokFast, for the decoders whose row asks for it."""
 
     mixing: Annotated[str, about("`rows`: a batch has all operations; `batches`: one")]
 
 
-class ShownDecoders(Spec):
+class ShownDecoders(Spec, frozen=True):
     """Decoders whose maps the paper shows."""
 
     addition: Annotated[str, about("name of a model that adds")]
     mixed: Annotated[str, about("name of a model that does both")]
 
 
-class ArithSettings(Spec):
+class ArithSettings(Spec, frozen=True):
     """The second study, Quirke, Neo, Barez 2024, at a scale."""
 
     models: Annotated[str, about("table of the models, a row each (below)")]
@@ -148,7 +148,7 @@ class ArithSettings(Spec):
     circuits: CircuitSearch
 
 
-class DecoderRow(Spec, kw_only=True):
+class DecoderRow(Spec, frozen=True, kw_only=True):
     """A model of the second study: a row of its table."""
 
     operation: Annotated[str, Meta(pattern="^[a-z]+$"), about("`add`, `sub`, `mix`")]
@@ -174,7 +174,7 @@ class DecoderRow(Spec, kw_only=True):
         return f"{inserted}{self.operation}_{shape}_{steps}{grokfast}_s{self.seed}"
 
 
-class ScaleSettings(Spec):
+class ScaleSettings(Spec, frozen=True):
     """What a scale changes."""
 
     linalg: Annotated[Changes, about("laid over `linalg`")] = field(
@@ -183,7 +183,7 @@ class ScaleSettings(Spec):
     arith: Annotated[Changes, about("laid over `arith`")] = field(default_factory=dict)
 
 
-class TrainResources(Spec):
+class TrainResources(Spec, frozen=True):
     """What a training needs."""
 
     gpus: Gpus
@@ -194,7 +194,7 @@ class TrainResources(Spec):
     save_every: Annotated[Count, about("minutes; 0: after every update")]
 
 
-class PredictResources(Spec):
+class PredictResources(Spec, frozen=True):
     """What the prediction of all tests of a model needs."""
 
     gpus: Gpus
@@ -203,14 +203,14 @@ class PredictResources(Spec):
     runtime: Annotated[Positive, about("time limit, in minutes")]
 
 
-class Compute(Spec):
+class Compute(Spec, frozen=True):
     """What jobs of a scale need; a change here changes no result."""
 
     train: TrainResources
     predict: PredictResources
 
 
-class Config(Spec):
+class Config(Spec, frozen=True):
     """The whole configuration."""
 
     default_scale: Annotated[str, about("what a plain `snakemake` makes")]

@@ -35,7 +35,7 @@ def check_unique(values: Sequence[Any]) -> None:
         raise ValueError(f"{values} has a value twice")
 
 
-class MatrixSpec(Spec):
+class MatrixSpec(Spec, frozen=True):
     """Matrices of a law or mixture at a size, and the question asked about them."""
 
     task: str
@@ -45,14 +45,14 @@ class MatrixSpec(Spec):
     law_settings: LawSettings
 
 
-class EncodingSpec(Spec):
+class EncodingSpec(Spec, frozen=True):
     """How the numbers of one side are written as tokens."""
 
     encoding: Annotated[str, about("`p10`, `p1000`, `b1999` or `fp15`")]
     digits: Annotated[Positive, about("significant digits")]
 
 
-class LayerConfig(Spec):
+class LayerConfig(Spec, frozen=True):
     """Layers of one side of a network."""
 
     layers: Annotated[Positive, about("number of layers")]
@@ -67,7 +67,7 @@ class LayerConfig(Spec):
             )
 
 
-class Schedule(Spec):
+class Schedule(Spec, frozen=True):
     """How a model is trained: Charton 2022, appendix."""
 
     examples: Annotated[Positive, about("of the training")]
@@ -100,7 +100,7 @@ class Schedule(Spec):
         return floor + 0.5 * (peak - floor) * (1.0 + math.cos(along))
 
 
-class CurveSettings(Spec):
+class CurveSettings(Spec, frozen=True):
     """Laws that a learning curve is measured on, and how many examples of each."""
 
     tests: Annotated[list[str], Meta(min_length=1), about("laws that it shows")]
@@ -112,13 +112,13 @@ class CurveSettings(Spec):
         check_unique(self.tests)
 
 
-class Curve(CurveSettings):
+class Curve(CurveSettings, frozen=True):
     """A learning curve with the settings of its laws."""
 
     law_settings: LawSettings
 
 
-class Recipe(Spec):
+class Recipe(Spec, frozen=True):
     """A network and its training, for any task and law."""
 
     input: EncodingSpec
@@ -134,7 +134,7 @@ class Recipe(Spec):
     seeds: Annotated[Positive, about("trained, each with own weights and data")]
 
 
-class Model(Recipe, kw_only=True):
+class Model(Recipe, frozen=True, kw_only=True):
     """A network and its training on matrices of a law."""
 
     data: MatrixSpec
@@ -147,7 +147,7 @@ class Model(Recipe, kw_only=True):
         return bool(goal and home) and all(row["accuracy"] >= goal for row in home)
 
 
-class TestSet(Spec):
+class TestSet(Spec, frozen=True):
     """A test set, the same for every model."""
 
     __test__ = False  # not a test class, whatever its name begins with
@@ -156,20 +156,20 @@ class TestSet(Spec):
     examples: Positive
 
 
-class ConditionSettings(Spec):
+class ConditionSettings(Spec, frozen=True):
     """A sample of matrices of every law whose condition numbers are shown."""
 
     n: Annotated[Positive, about("size of the matrices")]
     matrices: Annotated[int, Meta(ge=100), about("of each law")]
 
 
-class Conditions(ConditionSettings):
+class Conditions(ConditionSettings, frozen=True):
     """Such a sample with the settings of its laws."""
 
     law_settings: LawSettings
 
 
-class EncodedTest(Spec):
+class EncodedTest(Spec, frozen=True):
     """A test set as the tokens of two encodings show it."""
 
     data: MatrixSpec
@@ -178,14 +178,14 @@ class EncodedTest(Spec):
     output: EncodingSpec
 
 
-class Ceilings(Spec):
+class Ceilings(Spec, frozen=True):
     """Tests on which exact answers are scored; no network takes part."""
 
     questions: list[EncodedTest]
     tolerances: list[Share]
 
 
-class Evidence(Spec):
+class Evidence(Spec, frozen=True):
     """Samples, without a network, that the paper's statements are held against."""
 
     conditions: Conditions
@@ -193,7 +193,7 @@ class Evidence(Spec):
     epoch: Positive  # examples between two measurements
 
 
-class Enrichment(Spec):
+class Enrichment(Spec, frozen=True):
     """How questions are made harder: Quirke, Neo, Barez 2024, and their code."""
 
     batches: Annotated[Chance, about("share of the batches that is made harder")]
@@ -201,7 +201,7 @@ class Enrichment(Spec):
     equal: Annotated[Chance, about("share of a subtraction's then with answers of 0")]
 
 
-class Questions(Spec):
+class Questions(Spec, frozen=True):
     """Random questions of arithmetic."""
 
     digits: Positive
@@ -210,21 +210,21 @@ class Questions(Spec):
     enrichment: Enrichment
 
 
-class DecoderSettings(Spec, kw_only=True):
+class DecoderSettings(Spec, frozen=True, kw_only=True):
     """Widths of a decoder; hidden layers are four times as wide."""
 
     width: Annotated[Positive, about("of a layer; hidden layers are 4 times as wide")]
     head_width: Annotated[Positive, about("of each head, whatever the width")]
 
 
-class DecoderConfig(DecoderSettings, kw_only=True):
+class DecoderConfig(DecoderSettings, frozen=True, kw_only=True):
     """Layers of a decoder; its heads have a width of their own."""
 
     layers: Positive
     heads: Positive
 
 
-class GrokFast(Spec):
+class GrokFast(Spec, frozen=True):
     """Gradients are amplified by the mean of past ones: Lee and others 2024."""
 
     decay: Annotated[Share, about("of the mean of past gradients, at each update")]
@@ -232,7 +232,7 @@ class GrokFast(Spec):
     keeps: Annotated[bool, about("false: the mean is forgotten, as in the code")]
 
 
-class DecoderScheduleSettings(Spec, kw_only=True):
+class DecoderScheduleSettings(Spec, frozen=True, kw_only=True):
     """How a decoder is trained, whatever its number of updates."""
 
     batch: Annotated[Positive, about("questions of an update")]
@@ -244,7 +244,7 @@ class DecoderScheduleSettings(Spec, kw_only=True):
     curve_every: Annotated[Positive, about("questions between points of the curve")]
 
 
-class DecoderSchedule(DecoderScheduleSettings, kw_only=True):
+class DecoderSchedule(DecoderScheduleSettings, frozen=True, kw_only=True):
     """How a decoder is trained: Quirke, Neo, Barez 2024, by a number of updates."""
 
     updates: Positive
@@ -278,21 +278,21 @@ INSERTIONS = {  # of a parent's weights, by mode: the paper's name, what is held
 }
 
 
-class InsertionSettings(Spec, kw_only=True):
+class InsertionSettings(Spec, frozen=True, kw_only=True):
     """How a parent's weights come into a model."""
 
     complete: Annotated[bool, about("false: without what the code leaves out")]
     every: Annotated[Positive, about("updates until modes 2 and 3 write them again")]
 
 
-class Insertion(InsertionSettings, kw_only=True):
+class Insertion(InsertionSettings, frozen=True, kw_only=True):
     """A model's first weights are those of a trained one, as far as that goes."""
 
     parent: ArithModel
     mode: InsertionMode
 
 
-class ArithModel(Spec):
+class ArithModel(Spec, frozen=True):
     """A decoder that calculates, and its training."""
 
     name: str
@@ -313,20 +313,20 @@ class ArithModel(Spec):
         return False
 
 
-class AccuracySettings(Spec):
+class AccuracySettings(Spec, frozen=True):
     """How many questions tell how often a model is wrong."""
 
     questions: Annotated[Positive, about("of each operation, for `accuracy.csv`")]
 
 
-class Accuracy(AccuracySettings):
+class Accuracy(AccuracySettings, frozen=True):
     """Questions that tell how often a model is wrong."""
 
     batch: Positive  # enrichment is of a whole batch
     enrichment: Enrichment
 
 
-class CircuitSearch(Spec):
+class CircuitSearch(Spec, frozen=True):
     """How thoroughly a model of arithmetic is taken apart."""
 
     per_class: Annotated[Positive, about("questions of every class, for ablation")]

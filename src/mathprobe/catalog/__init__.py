@@ -31,7 +31,6 @@ __all__ = ["BASE", "read", "size"]
 REFERENCE = "paper"  # the scale that is the paper itself
 RECORD = "record"  # shows what is kept of another scale's trainings, and trains nothing
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # of a scale or recipe
-INVERSION = {"task": "inverse", "law": "uniform_coefficients", "n": 5}  # section 3
 READINGS = (  # settings in which text and code differ: neither is a smaller study
     "linalg.laws",
     "arith.enrichment.batches",
@@ -68,8 +67,9 @@ class Catalog:
                 check_choice(name, self.recipes, here, "recipe of config.linalg")
             decoders = overlay(config["arith"], changes.arith)
             self._arith[scale] = ArithCatalog(decoders, f"{place}.arith", root)
-        for studies in (self._linalg, self._arith, self._compute):
-            studies[RECORD] = studies[self.recorded_scale]
+        self._linalg[RECORD] = self._linalg[self.recorded_scale]
+        self._arith[RECORD] = self._arith[self.recorded_scale]
+        self._compute[RECORD] = self._compute[self.recorded_scale]
 
     def linalg(self, scale: str) -> LinalgCatalog:
         """Return the first study at a scale."""
@@ -188,7 +188,8 @@ class Catalog:
         """Describe the samples that the paper's statements are held against."""
         study = self.linalg(REFERENCE)
         epoch = study.recipe("eigenvalues", BASE).schedule.curve_every
-        inverse = self._encoded(**INVERSION, recipe=BASE)
+        section_3 = "inverse", "uniform_coefficients", 5
+        inverse = self._encoded(*section_3, BASE)
         return Evidence(study.conditions(), inverse, epoch)
 
 

@@ -141,9 +141,10 @@ class LinalgCatalog:
 
     def targets(self, task: str, n: int | str) -> list[str]:
         """Return MODEL=ACCURACY for every model of a table of learning speeds."""
+        entries: list[Any] = self.shown("learning_speed", task, n)
         found = [
             f"{LINALG_NAME.format(**name)}={entry.accuracy}"
-            for entry in self.shown("learning_speed", task, n)
+            for entry in entries
             for name in models(entry)
         ]
         return list(dict.fromkeys(found))
