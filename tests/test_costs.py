@@ -65,7 +65,7 @@ def test_costs_are_written_as_two_tables(books, logs, tmp_path):
     for name, count in (("rules", 2), ("trainings", 1)):
         rows = tables.read(out[name])
         assert len(rows) == count
-        assert tuple(rows[0]) == costs.COLUMNS[name]
+        assert tuple(rows) == costs.COLUMNS[name]
 
 
 def test_trainings_of_both_studies_are_told(books, tmp_path):

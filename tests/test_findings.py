@@ -8,7 +8,7 @@ from mathprobe import files
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.paper import circuit_notebooks, circuit_views, circuits, finding_tables
-from mathprobe.paper.tables import read
+from mathprobe.paper.tables import read, records
 
 POSITIONS = ("position", "token", "questions", "fails", "value", "low", "high")
 TOKENS = ["D1", "D0", "op", "D'1", "D'0", "=", "A3", "A2", "A1", "A0"]
@@ -83,7 +83,7 @@ def tables(model, tmp_path):
     for kind, columns in finding_tables.COLUMNS.items():
         path = tmp_path / f"arith_{kind}.csv"
         files.write_csv(path, finding_tables.rows(kind, [model], PUBLISHED), columns)
-        made[path.stem] = read(path)
+        made[path.stem] = records(read(path))
     return made
 
 

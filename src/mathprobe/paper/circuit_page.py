@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+import pandas as pd
 
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper.cells import percent
 from mathprobe.paper.quanta import MAPS, impacted, shown, subtask
 from mathprobe.studies.findings import (
     ATTENDS,
@@ -28,6 +28,11 @@ from mathprobe.studies.findings import (
 FIRST = "purpose"  # the map that is shown at the top
 
 Row = Mapping[str, Any]
+
+
+def percent(share: float | None) -> str:
+    """Return a share as a percentage, without the sign."""
+    return "–" if pd.isna(share) else f"{100 * share:.1f}"
 
 
 class Point(NamedTuple):
