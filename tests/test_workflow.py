@@ -260,7 +260,7 @@ def test_smoke_makes_every_kind_of_file(smoke):
     ]
     head = (results / "tables/ood_eigenvalues_n2.csv").read_text().splitlines()[0]
     assert head == (
-        "train,test,n,recipe,seeds,examples,accuracy,low,high,oracle,published,spread"
+        "task,train,test,n,recipe,seeds,examples,accuracy,low,high,oracle,published,spread"
     )
     for figure in (
         "generalization/ood_eigenvalues_n2",
