@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
+from typing import Any
 
 import pandas as pd
 from matplotlib import rc_context
@@ -77,7 +78,7 @@ def _dots(axes: Axes, table: pd.DataFrame) -> None:
         own = every.dropna(subset="per_million")
         rate, title = own["per_million"], TITLES[family]
         spread = [rate - own["low"], own["high"] - rate]
-        style = {"fmt": "o", "color": colour, "elinewidth": 0.6}
+        style: dict[str, Any] = {"fmt": "o", "color": colour, "elinewidth": 0.6}
         x = own["digits"] + shift
         axes.errorbar(x, rate, spread, label=f"{title}: ours", **style)
         style = {"markerfacecolor": "none", "color": colour}

@@ -16,10 +16,10 @@ from mathprobe.studies.comparisons import held
 
 Tables = Mapping[str, Any]
 
-TEXT = (
+TEXT = [
     *("model", "family", "operation", "class", "test", "quantity", "control", "of"),
     *("algorithm", "clause", "positions"),
-)
+]
 KEPT = "keep only, "  # begins the controls that replace all nodes but some
 CHANCE = {  # where a sub-task was looked for, and what that is called
     "found": "the model's candidates",

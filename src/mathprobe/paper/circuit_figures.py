@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def positions(rows: pd.DataFrame) -> Figure:
     places, hit = np.arange(len(rows)), rows["fails"].to_numpy() > 0
     axes.bar(places, share, color=COLOURS[4])
     reach = [(share - low)[hit], (high - share)[hit]]
-    style = {"fmt": "none", "ecolor": "0.3", "elinewidth": 0.6}
+    style: dict[str, Any] = {"fmt": "none", "ecolor": "0.3", "elinewidth": 0.6}
     axes.errorbar(places[hit], share[hit], reach, **style)
     named = zip(rows["token"], rows["position"], strict=True)
     axes.set_xticks(places, [f"{token}\nP{place}" for token, place in named])

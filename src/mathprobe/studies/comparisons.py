@@ -69,8 +69,8 @@ def held(claimed: pd.DataFrame, by: str) -> pd.DataFrame:
     """Count clauses of algorithms, and those that hold; optional ones only then."""
     claimed = claimed.astype({"holds": bool, "optional": bool})
     counted = claimed[claimed["holds"] | ~claimed["optional"]]
-    sums = counted.groupby(by, sort=False)["holds"]
-    return sums.agg(hold="sum", clauses="size")
+    grouped = counted.groupby(by, sort=False)
+    return grouped.agg(hold=("holds", "sum"), clauses=("holds", "size"))
 
 
 def reuse(child: Facts, parent: Facts) -> Iterator[Row]:
@@ -95,5 +95,6 @@ def reuse(child: Facts, parent: Facts) -> Iterator[Row]:
     yield _count("inserted nodes that still do a sub-task", same, purposeful)
 
 
-def _count(quantity: str, count: int, total: int | None = None) -> Row:
-    return dict(zip(COLUMNS, (quantity, count, total), strict=True))
+def _count(quantity: str, count: Any, total: Any = None) -> Row:
+    counts = int(count), None if total is None else int(total)
+    return dict(zip(COLUMNS, (quantity, *counts), strict=True))
