@@ -39,6 +39,7 @@ class CausalAttention(nn.Module):
     def forward(
         self, x: Tensor, later: Tensor, before: KeysValues | None = None
     ) -> Tensor:
+        """Return the residual stream after the layer, [B, T, D] as x."""
         """Attend from x [B, T, D], and to what is before, but not where later is true.
 
         Keys and values [B, S, H, D_h] of the tokens before may be given; later has

@@ -55,6 +55,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward_norm = norm(stack.width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the output of the layer, [B, S, D] as x."""
         seen = self.attention(x, self.attention.remember(x), mask)
         y = self.attention_norm(x + seen)
         return self.feed_forward_norm(y + self.feed_forward(y))
@@ -76,6 +77,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, memory: LayerMemory, mask: Tensor | None, causal: bool
     ) -> Tensor:
+        """Return the output of the layer, [B, T, D] as x."""
         y = self.attention_norm(x + self.attention(x, memory.prefix, causal=causal))
         asking = x if self.query == "input" else y
         y = self.cross_norm(y + self.cross(asking, memory.source, mask))

@@ -45,6 +45,7 @@ class Engine:
 
     @property
     def usable(self) -> bool:
+        """Return whether there is a program that typesets."""
         return self.command != ""
 
     @property
