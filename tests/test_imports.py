@@ -20,7 +20,7 @@ def test_what_the_snakefile_imports_loads_no_torch():
 
 
 def test_typesetting_needs_little():
-    """Numpy, msgspec and cyclopts are all that `envs/tex.yaml` has beside the engine."""
+    """`envs/tex.yaml` has numpy, msgspec and cyclopts beside the engine."""
     code = (
         "import sys; import mathprobe.cli, mathprobe.paper.tex;"
         "tops = {name.split('.')[0] for name in sys.modules};"

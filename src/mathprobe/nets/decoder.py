@@ -98,6 +98,7 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, later: Tensor, before: KeysValues | None = None
     ) -> Tensor:
+        """Return the residual stream after the layer, [B, T, D] as x."""
         x = self.hook_resid_pre(x)
         seen = self.attn(self.ln1(x), later, before)
         x = self.hook_resid_mid(x + self.hook_attn_out(seen))
