@@ -34,25 +34,19 @@ shell.prefix(
 
 try:
     CATALOG = catalog.Catalog(config, ROOT)
+    INPUTS = inputs.Inputs(CATALOG, ROOT)
+    INPUTS.check(path for path in sys.argv[1:] if path.startswith("results/"))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-INPUTS = inputs.Inputs(CATALOG)
 ESTIMATES = {scale: estimates.Estimates(CATALOG, scale) for scale in CATALOG.scales}
 TESTSET, MODEL, ARITH, TABLES = paths.TESTSET, paths.MODEL, paths.ARITH, paths.TABLES
 TRAINED = catalog.alternation(CATALOG.scales)
 CONTENTS = tables.contents()  # LaTeX files, and the kinds of tables that each shows
-BY_SIZE = [name for name, kind in tables.KINDS.items() if kind.entries]
-NOTEBOOKS = sorted(path.stem for path in (ROOT / "paper/notebooks").glob("*.py"))
+NOTEBOOKS = INPUTS.notebooks
 SECTIONS = sorted(path.name for path in (ROOT / "paper/sections").glob("*.tex"))
-PUBLISHED, ERRATA = local(inputs.PUBLISHED), local(inputs.ERRATA)
-ARITH_PUBLISHED = local(
-    [
-        f"paper/published/{path.name}"
-        for path in sorted((ROOT / "paper/published").glob("arith_*.csv"))
-    ]
-    + ["paper/published/quirke2024.yaml"]
-)
+PUBLISHED, ERRATA = local(INPUTS.published), local(inputs.ERRATA)
+ARITH_PUBLISHED = local(INPUTS.arith_published)
 ENGINE = tex.find(ROOT / tex.CACHE)
 
 logger.info(ENGINE.line)
@@ -62,7 +56,7 @@ if ENGINE.kind == "none":
 
 wildcard_constraints:
     **{name: paths.part(name, CATALOG.names) for name in ["n", *CATALOG.names]},
-    kind=catalog.alternation(BY_SIZE),
+    kind=catalog.alternation(INPUTS.by_size),
     content=catalog.alternation(CONTENTS),
     notebook=catalog.alternation(NOTEBOOKS),
 
@@ -155,15 +149,11 @@ EVALUATE = {
 
 
 def folders(w, input):
-    """Return the folders of the models that a job reads, where its copies are.
-
-    They are those of the first file of each model.
-    """
-    first = [
-        path for path in input.models if Path(path).name == Path(input.models[0]).name
-    ]
-    below = {"facts": 1}  # a file in this folder lies below that of its model
-    return [Path(path).parents[below.get(Path(path).parent.name, 0)] for path in first]
+    """Return the folders of the models that a job reads, where its copies are."""
+    own = [Path(path).parent for path in input.models]
+    return list(
+        dict.fromkeys(one.parent if one.name == "facts" else one for one in own)
+    )
 
 
 def notebook_parameters(w, input, output):
@@ -190,10 +180,8 @@ def reported(table):
 
 def study(w):
     """Return the report's category of a notebook."""
-    if w.notebook == "overview":
-        return "Paper"
-    first = {"spectral_properties", "verifiers", "generalization", "learning_speed"}
-    return "First study" if w.notebook in first else "Second study"
+    others = {"overview": "Paper", **dict.fromkeys(inputs.FIRST, "First study")}
+    return others.get(w.notebook, "Second study")
 
 
 def page_labels(w):
