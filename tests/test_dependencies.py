@@ -58,7 +58,7 @@ def fake(tmp_path, monkeypatch):
 
 
 def clear():
-    for cached in ("import_graph", "commands", "modules"):
+    for cached in ("import_graph", "commands", "modules", "digest"):
         getattr(dependencies, cached).cache_clear()
 
 
@@ -76,6 +76,7 @@ def test_imports_in_a_command_count_for_it_and_those_of_helpers_for_all(fake):
 def test_the_digest_changes_with_these_modules_alone(fake, module, changed):
     before = {name: dependencies.digest(name) for name in ("first", "second")}
     (fake / f"{module}.py").write_text("VALUE = 2")
+    clear()
     after = {name: dependencies.digest(name) for name in before}
     assert {name for name in before if before[name] != after[name]} == changed
 
@@ -85,7 +86,12 @@ def test_a_script_depends_on_what_it_imports(fake, tmp_path):
     script.write_text(
         "import json\nfrom fake import high\nfrom fake.low import VALUE\n"
     )
-    assert dependencies.of_script(script) == [Path("high.py"), Path("low.py")]
+    assert dependencies.imported_by(script) == {"fake.high", "fake.low"}
+    before = dependencies.digest("second", script)
+    assert before != dependencies.digest("second")
+    (fake / "high.py").write_text("VALUE = 2")
+    clear()
+    assert dependencies.digest("second", script) != before
 
 
 def test_an_unknown_command_lists_the_known_ones():

@@ -2,6 +2,7 @@
 # and functions from wildcards to specifications, inputs and resources.
 import hashlib
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -87,18 +88,6 @@ def stored(found):
     if isinstance(found, str):
         return found if found.startswith("results/") else local(found)
     return [stored(one) for one in found]
-
-
-def code(command):
-    """Return the source files that a command depends on."""
-    return local([f"src/mathprobe/{path}" for path in dependencies.files(command)])
-
-
-def notebook_code(w):
-    """Return the source files that a notebook depends on, and its execution."""
-    source = ROOT / f"paper/notebooks/{w.notebook}.py"
-    modules = {*dependencies.of_script(source), *dependencies.files("notebook")}
-    return local([f"src/mathprobe/{path}" for path in sorted(modules)])
 
 
 def templates(w):
@@ -190,9 +179,26 @@ def page_labels(w):
     return {"page": source.split("# # ", 1)[1].splitlines()[0]}
 
 
-def set_conda_environments():
-    """Set the environment of every rule for `--sdm conda`: TeX, or Python."""
+def complete_rules():
+    """Give every rule what follows from its command.
+
+    That is the environment for `--sdm conda`, and as a parameter a digest of the source
+    files that the command depends on, so that the rule runs again when one of them
+    changes.  Trainings have none: a change of the code never deletes a model.
+    """
     for made in workflow.rules:
-        name = "tex" if made.name == "paper_pdf" else "python"
-        if made.shellcmd:
-            made.conda_env = str(ROOT / f"envs/{name}.yaml")
+        if not made.shellcmd:
+            continue
+        [command] = re.findall(r"-m mathprobe (\w+)", made.shellcmd)
+        name = "tex" if command == "typeset" else "python"
+        made.conda_env = str(ROOT / f"envs/{name}.yaml")
+        if command == "notebook":
+            made.set_params(code=notebook_code)
+        elif command not in provenance.TRAINING.values():
+            made.set_params(code=dependencies.digest(command))
+
+
+def notebook_code(w):
+    """Return a digest of the source files that executing a notebook depends on."""
+    source = ROOT / f"paper/notebooks/{w.notebook}.py"
+    return dependencies.digest("notebook", source)
