@@ -15,7 +15,7 @@ from mathprobe.errors import InputError
 from mathprobe.paper import arith_views, circuit_views
 from mathprobe.paper.formats import FILTERS, size, span
 from mathprobe.paper.naming import group, in_order
-from mathprobe.paper.pivots import VIEWS
+from mathprobe.paper.pivots import views
 from mathprobe.paper.tables import SHOWN_TOLERANCE, Frame, Row, records
 
 FUNCTIONS = (group, in_order, size, span)  # that templates call
@@ -54,9 +54,9 @@ def render(template: Path, tables: dict[str, Frame], facts: Row) -> str:
     """Fill a template with the pivots of tables, by the names of their kinds."""
     rows = {name: records(frame) for name, frame in tables.items()}
     others = arith_views.VIEWS | circuit_views.VIEWS
-    views = {name: partial(view, tables, facts) for name, view in VIEWS.items()}
-    views |= {name: partial(view, rows, facts) for name, view in others.items()}
     known = {"tolerance": SHOWN_TOLERANCE}
     known |= {function.__name__: function for function in FUNCTIONS}
+    known |= {name: partial(view, tables, facts) for name, view in views().items()}
+    known |= {name: partial(view, rows, facts) for name, view in others.items()}
     page = environment(template.parent).get_template(template.name)
-    return page.render(tables=rows, **known, **facts, **views)
+    return page.render(tables=rows, **known, **facts)

@@ -296,8 +296,13 @@ def runs(tables: Tables, facts: Facts) -> list[Row]:
     ]
 
 
-VIEWS: dict[str, Callable[[Tables, Facts], list[Any]]] = {
-    **{kind: partial(pivots, kind) for kind in KINDS},
-    **{"ceilings": ceilings, "ceiling_squares": ceiling_squares},
-    **{"runs": runs, "summaries": summaries},
-}
+View = Callable[[Tables, Facts], list[Any]]
+
+
+def views() -> dict[str, View]:
+    """Return what templates call by name: the pivots of every kind, and other views."""
+    return {
+        **{kind: partial(pivots, kind) for kind in KINDS},
+        **{"ceilings": ceilings, "ceiling_squares": ceiling_squares},
+        **{"runs": runs, "summaries": summaries},
+    }
