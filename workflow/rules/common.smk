@@ -12,14 +12,8 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
-from mathprobe import (
-    catalog,
-    dependencies,
-    estimates,
-    files,
-    inputs,
-    paths,
-)  # noqa: E402
+from mathprobe import catalog, dependencies, estimates, files, inputs  # noqa: E402
+from mathprobe import paths, provenance  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
 from mathprobe.paper import latex, tables, tex  # noqa: E402
