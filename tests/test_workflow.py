@@ -154,7 +154,11 @@ WITH_GPUS = {
 
 def test_what_runs_networks_asks_for_a_gpu_on_the_cluster(on_the_cluster, profile):
     rules = "".join(path.read_text() for path in Path("workflow/rules").glob("*.smk"))
-    asking = re.findall(r"^rule (\w+):\n(?:(?:    .*)?\n)*?        gpu=", rules, re.M)
+    asking = re.findall(
+        r"^rule (\w+):\n(?:(?:    .*)?\n)*?        \*\*(?:TRAIN|EVALUATE)",
+        rules,
+        re.M,
+    )
     assert set(asking) == WITH_GPUS
     joined = set(profile["groups"])  # one partition for all jobs of a group
     assert set(profile["set-resources"]) == WITH_GPUS | joined
