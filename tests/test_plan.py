@@ -76,7 +76,7 @@ def test_seeds_and_examples_multiply(books, target):
 @pytest.mark.parametrize("scale", ["paper", "smoke"])
 def test_parameters_are_those_of_the_networks(books, scale):
     model = books.model(scale, **NAME)
-    network = build(Codecs(model), 1)
+    network = build(model, 1)
     counted = sum(parameter.numel() for parameter in network.parameters())
     assert estimates.parameters(model) == model.seeds * counted
     one = books.arith_model(scale, next(iter(books.arith(scale).rows)))

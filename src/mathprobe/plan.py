@@ -136,14 +136,9 @@ HEAD = (
 
 def text(costs: dict[str, list[Cost]], rate: Rate) -> str:
     """Write costs as a table; the last line counts every model once."""
-    rows = [HEAD]
-    rows += [_row(title, models, rate) for title, models in costs.items()]
-    rows.append(_row("all, each model once", once(costs), rate))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
-        for row in rows
-    ]
+    costs = {**costs, "all, each model once": once(costs)}
+    rows = [_row(title, models, rate) for title, models in costs.items()]
+    lines = status.aligned([HEAD, *rows], texts=1)
     notes = (
         f"{rate.operations:.2e} FLOP/s, {rate.origin}",
         "Hours of one device, for training alone; examples of all seeds; a recipe that "

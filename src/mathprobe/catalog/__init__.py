@@ -178,8 +178,8 @@ class Catalog:
         for table, entries in study.entries.items():
             for entry in entries:
                 # Only the comparison of laws tests a model on others than its own.
-                own = entry.laws if table == "failures" else laws_for(entry.task)
-                for law in own:
+                own = [name["law"] for name in models(entry)]
+                for law in own if table == "failures" else laws_for(entry.task):
                     test = self._encoded(entry.task, law, entry.n, entry.recipe)
                     asked[test.json()] = test
         return Ceilings(list(asked.values()), study.settings.tests.tolerances)
