@@ -87,7 +87,9 @@ def _is_made(run: Path, spec: Model | ArithModel) -> bool:
     return run.exists() and not spec.differences(files.read_json(run)["spec"])
 
 
-def _finish(trainer: Trainer, job: Job, label: str, origin: dict[str, Any]) -> None:
+def _finish(
+    trainer: Trainer[Any], job: Job, label: str, origin: dict[str, Any]
+) -> None:
     """Train to the end and save weights, curve and run; exit if it is stopped."""
     from mathprobe import checkpoint
     from mathprobe.progress import Watcher

@@ -24,8 +24,6 @@ from mathprobe.nets.layers import (
 )
 from mathprobe.spec import LayerConfig
 
-QUERIES = ("input", "attended")
-
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -129,10 +127,9 @@ class Seq2Seq(nn.Module):
         words = self.target_embedding.tokens.weight
         return functional.linear(x, words, self.output_bias)
 
-    def forward(
-        self, source_ids: Tensor, target_ids: Tensor, mask: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """Score the next word after each target prefix: logits [B, T, V]."""
+        mask = self.source_mask(source_ids)
         memory = self.encode(source_ids, mask)
         x = self.target_embedding(target_ids)
         for layer in self.decoder:
