@@ -4,8 +4,9 @@ import pytest
 from made_up import CATALOG, PUBLISHED, facts, frame, mock, square
 
 from mathprobe.paper import pivots
-from mathprobe.paper.pivots import VIEWS
 from mathprobe.paper.tables import Frame
+
+VIEWS = pivots.views()
 
 
 @pytest.fixture(scope="module")

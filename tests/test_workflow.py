@@ -658,7 +658,7 @@ def test_an_archive_is_typeset_elsewhere_with_the_same_numbers(smoke, tmp_path):
         (folder / "tables/ood_eigenvalues_n2.csv").read_text().splitlines()
         for folder in (results, record)
     )
-    of_lost = [row for row in after if row.startswith("laplace,")]
+    of_lost = [row for row in after if row.startswith("eigenvalues,laplace,")]
     assert set(after) - set(of_lost) <= set(before)
     assert len(after) == len(before)
-    assert of_lost[0] == "laplace,semicircle,2,base,,,,,,,,"
+    assert of_lost[0] == "eigenvalues,laplace,semicircle,2,base,,,,,,,,"

@@ -16,7 +16,7 @@ from mathprobe.errors import InputError
 from mathprobe.paper import arith_pivots
 from mathprobe.paper.formats import FILTERS, size, span
 from mathprobe.paper.naming import group, in_order
-from mathprobe.paper.pivots import VIEWS
+from mathprobe.paper.pivots import views
 from mathprobe.paper.tables import SHOWN_TOLERANCE, Frame, Row, records
 
 FUNCTIONS = (group, in_order, size, span)  # that templates call
@@ -66,9 +66,9 @@ def with_included(template: Path) -> list[Path]:
 def render(template: Path, tables: dict[str, Frame], facts: Row) -> str:
     """Fill a template with the pivots of tables, by the names of their kinds."""
     rows = {name: records(frame) for name, frame in tables.items()}
-    every = VIEWS | arith_pivots.PIVOTS
-    views = {name: partial(view, tables, facts) for name, view in every.items()}
     known = {"tolerance": SHOWN_TOLERANCE}
     known |= {function.__name__: function for function in FUNCTIONS}
+    every = views() | arith_pivots.PIVOTS
+    known |= {name: partial(view, tables, facts) for name, view in every.items()}
     page = environment(template.parent).get_template(template.name)
-    return page.render(tables=rows, **known, **facts, **views)
+    return page.render(tables=rows, **known, **facts)

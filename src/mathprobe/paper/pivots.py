@@ -15,23 +15,9 @@ import pandas as pd
 
 from mathprobe.catalog import size
 from mathprobe.linalg.laws import parts
-from mathprobe.paper.naming import (
-    POSITIVE,
-    SYMMETRIC,
-    Model,
-    group,
-    in_order,
-    question,
-)
+from mathprobe.paper.naming import POSITIVE, SYMMETRIC, Model, group, in_order, question
 from mathprobe.paper.published import nearest, number_in_paper
-from mathprobe.paper.tables import (
-    KINDS,
-    SHOWN_TOLERANCE,
-    Frame,
-    Row,
-    mean,
-    records,
-)
+from mathprobe.paper.tables import KINDS, SHOWN_TOLERANCE, Frame, Row, mean, records
 
 Tables = dict[str, Frame]  # by kind
 Facts = Row  # scale, published, labels, laws, positive, study, reference
@@ -160,10 +146,10 @@ class Pivot:
 def pivots(kind: str, tables: Tables, facts: Facts) -> list[Pivot]:
     """Return the pivots of a kind, those of the settings first and in their order."""
     entries = facts["study"]["tables"].get(KINDS[kind].entries, [])
-    asked = dict.fromkeys(f"{entry['task']}_n{entry['n']}" for entry in entries)
-    place = {name: number for number, name in enumerate(asked)}
+    asked = [f"{entry['task']}_n{entry['n']}" for entry in entries]
     found = of_kind(kind, tables.get(kind, Frame()), facts["published"])
-    return sorted(found, key=lambda p: (place.get(p.name, len(place)), p.name))
+    found.sort(key=lambda p: p.name)
+    return sorted(found, key=lambda p: [*asked, p.name].index(p.name))
 
 
 def of_kind(kind: str, rows: Frame, published: Tables) -> list[Pivot]:
@@ -256,8 +242,9 @@ def ceiling_squares(tables: Tables, facts: Facts) -> list[Row]:
             "exact": exact,
             "published": printed,
             "verdicts": {
-                key: verdict(share, exact.cells[key[1], SHOWN_TOLERANCE])
-                for key, share in printed.items()
+                (train, test): verdict(share, exact.cells[test, SHOWN_TOLERANCE])
+                for (train, test), share in printed.items()
+                if test in set(exact.rows["test"])
             },
         }
         for exact in ceilings(tables, facts)
@@ -296,8 +283,13 @@ def runs(tables: Tables, facts: Facts) -> list[Row]:
     ]
 
 
-VIEWS: dict[str, Callable[[Tables, Facts], list[Any]]] = {
-    **{kind: partial(pivots, kind) for kind in KINDS},
-    **{"ceilings": ceilings, "ceiling_squares": ceiling_squares},
-    **{"runs": runs, "summaries": summaries},
-}
+View = Callable[[Tables, Facts], list[Any]]
+
+
+def views() -> dict[str, View]:
+    """Return what templates call by name: the pivots of every kind, and other views."""
+    return {
+        **{kind: partial(pivots, kind) for kind in KINDS},
+        **{"ceilings": ceilings, "ceiling_squares": ceiling_squares},
+        **{"runs": runs, "summaries": summaries},
+    }

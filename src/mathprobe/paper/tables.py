@@ -88,6 +88,7 @@ def collect(paths: Iterable[Path]) -> dict[str, Frame]:
 
 
 NAME = ("task", "n", "train", "recipe")  # of a model
+CELL = ["task", "n", "train", "test"]  # what the paper prints one number for
 STATISTIC = ("quantity", "group", "tolerance", "statistic", "at")
 RATE = ("verifier", "chosen_by", "statistic")
 
@@ -97,15 +98,11 @@ class Kind:
     """A kind of tidy tables: how they are made, and where they are shown."""
 
     columns: tuple[str, ...] = ()
-    build: Callable[..., Frame] | None = (
-        None  # from the rows of `source`, of all models
-    )
-    source: str | None = None  # the file of a model; None: its run alone
-    entries: str | None = None  # table of the configuration: a table per task and size
+    build: Callable[..., Frame] | None = None  # from rows of all models
+    source: str | None = None  # the models' file that has these; None: their run
+    entries: str | None = None  # of the configuration: its tasks and sizes
     printed: str | None = None  # file of published numbers
-    expected: Callable[[Frame, Frame], Frame] | None = (
-        None  # rows, of models and printed
-    )
+    expected: Callable[[Frame, Frame], Frame] | None = None  # rows of models, printed
     keys: tuple[str, ...] = (*NAME, "test")  # columns that tell its rows apart
     by: tuple[str, ...] = ("task", "n")  # those of them that tell pivots apart
     templates: tuple[str, ...] = ()  # LaTeX files that show it
@@ -126,15 +123,15 @@ def kind(name: str, **facts: Any) -> Callable[[Callable], Callable]:
 
 def contents() -> dict[str, list[str]]:
     """Return the LaTeX files of the paper, each with the kinds that it shows."""
-    found: dict[str, list[str]] = {}
-    for name, known in KINDS.items():
-        for template in known.templates:
-            found.setdefault(template, []).append(name)
-    return found
+    every = dict.fromkeys(file for known in KINDS.values() for file in known.templates)
+    return {
+        file: [name for name, known in KINDS.items() if file in known.templates]
+        for file in every
+    }
 
 
 class Trained(NamedTuple):
-    """What a table is made from: the name of a model, and rows that begin with it."""
+    """The name of a model, and rows of one of its files with columns that say it."""
 
     name: tuple[Any, ...]
     rows: Frame
@@ -147,7 +144,7 @@ class Trained(NamedTuple):
 
 
 def of_model(recipe: str, run: Row, rows: Frame | None = None) -> Trained:
-    """Name rows of a model, or else its run as a row, by its task, size and so on."""
+    """Name the rows of a model; without rows, its run is the only one."""
     data, schedule = run["spec"]["data"], run["spec"]["schedule"]
     n, columns = data["n"], data["columns"]
     name = data["task"], n if n == columns else f"{n}x{columns}", data["law"], recipe
@@ -241,15 +238,15 @@ def _tested(models: Frame, tests: Callable[[str, str], Iterable[str]]) -> Frame:
 
 
 def _everywhere(models: Frame, printed: Frame) -> Frame:
-    tested = _tested(
-        models, lambda task, law: dict.fromkeys([*laws_for(task), *parts(law)])
-    )
-    return tested.merge(printed, "left", ["task", "n", "train", "test"])
+    def tests(task: str, law: str) -> Iterable[str]:
+        return dict.fromkeys([*laws_for(task), *parts(law)])
+
+    return _tested(models, tests).merge(printed, "left", CELL)
 
 
 def _on_printed_tests(models: Frame, printed: Frame) -> Frame:
     tested = models.merge(printed[["task", "n", "test"]].drop_duplicates())
-    return tested.merge(printed, "left", ["task", "n", "train", "test"])
+    return tested.merge(printed, "left", CELL)
 
 
 def _at_home(models: Frame, printed: Frame) -> Frame:
@@ -357,26 +354,20 @@ def curves(curve: Frame) -> Frame:
 )
 def learning_speed(curve: Frame, target: float) -> Frame:
     """Read from the curves how many examples a target accuracy takes (tables 6, 7)."""
-    seeds = curve.groupby([*NAME, "test", "seed"], sort=False)
-    per_seed = seeds.agg(
-        best=("accuracy", "max"),
-        resolution=("resolution", "first"),
-        budget=("budget", "first"),
-    )
+    keys = [*NAME, "test", "resolution", "budget"]
+    seeds = curve.groupby([*keys, "seed"], sort=False)
+    per_seed = seeds.agg(best=("accuracy", "max"))
     per_seed["examples"] = [first_reached(points, target) for _, points in seeds]
-    tests = per_seed.groupby([*NAME, "test"], sort=False)
-    made = tests.agg(
+    made = per_seed.groupby(keys, sort=False).agg(
         seeds=("best", "size"),
         reached=("examples", "count"),
         examples=("examples", mean),
         spread=("examples", _spread),
-        resolution=("resolution", "first"),
-        budget=("budget", "first"),
         best=("best", mean),
     )
-    some_missed = made["reached"] < made["seeds"]
-    made[["examples", "spread"]] = made[["examples", "spread"]].mask(some_missed)
-    made["examples"] = made["examples"].round().astype("Int64")
+    missed = made["reached"] < made["seeds"]  # by some seed
+    made[["examples", "spread"]] = made[["examples", "spread"]].mask(missed)
+    made["examples"] = made["examples"].round()
     return made.assign(target=target).reset_index()
 
 
@@ -443,9 +434,7 @@ def _measured_at_home(
     what the examples of one seed leave open.
     """
     keys = [*NAME, "test", *keys]
-    rows = rows[
-        [*map(lambda test, law: test in parts(law), rows["test"], rows["train"])]
-    ]
+    rows = rows.loc[[row.test in parts(row.train) for row in rows.itertuples()]]
     exact = rows[rows["seed"] == ORACLE].set_index(keys)["value"].rename("oracle")
     seeds = rows[rows["seed"] != ORACLE]
     known = seeds["value"].notna()
@@ -499,13 +488,12 @@ def runs(made: Frame) -> Frame:
 def condition_numbers(rows: Iterable[Row], published: dict[str, Frame]) -> Frame:
     """Set printed quantiles beside those of a sample (table 4)."""
     sample = Frame(rows).assign(task="symmetric_inverse").astype({"n": object})
-    keys = ["task", "n", "law", "quantile"]
-    return sample.merge(
-        published["condition_numbers"], "left", keys, suffixes=("", "_printed")
-    )
+    keys = [*KINDS["condition_numbers"].keys]
+    printed = published["condition_numbers"][[*keys, "published"]]
+    return sample.merge(printed.astype({"n": object}), "left", keys)
 
 
-for _name, _kind in {  # tables of no task and size that are not made from models' files
+for _name, _kind in {  # tables that are not made from files of models
     "condition_numbers": Kind(
         columns=(
             *("task", "law", "n", "matrices", "rejected", "quantile"),
@@ -524,10 +512,10 @@ for _name, _kind in {  # tables of no task and size that are not made from model
     "evidence": Kind(templates=("errata",)),
     "arith_accuracy": Kind(templates=("arith_accuracy",)),
     "arith_curves": Kind(),
-    "arith_circuits": Kind(templates=("arith_circuits",)),
-    "arith_controls": Kind(templates=("arith_circuits",)),
-    "arith_claims": Kind(templates=("arith_circuits",)),
-    "arith_reuse": Kind(templates=("arith_circuits",)),
     "arith_evidence": Kind(templates=("arith_errata",)),
+    **{
+        f"arith_{name}": Kind(templates=("arith_circuits",))
+        for name in ("circuits", "controls", "claims", "reuse")
+    },
 }.items():
     KINDS.add(_name)(_kind)
