@@ -86,7 +86,7 @@ def shares(circuits: Frame) -> Frame:
 def _share(rows: Frame, index: str, columns: str) -> Frame:
     """Return shares, of all rows together that are of the same index and column."""
     sums = rows.groupby([index, columns], sort=False)[["count", "total"]].sum()
-    return (sums["count"] / sums["total"]).unstack()
+    return (sums["count"] / sums["total"]).astype(float).unstack()
 
 
 def maps(tables: Tables, facts: Row) -> Frame:
