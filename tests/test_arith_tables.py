@@ -10,6 +10,7 @@ from made_up import (
     PUBLISHED_ARITH,
     decoders,
     facts,
+    frame,
     records,
 )
 from test_cli import refused, run
@@ -55,7 +56,7 @@ def prose(changed=(), scale="demo"):
         for model, operation, rate in changed:
             if (row["model"], row["operation"]) == (model, operation):
                 row["per_million"] = rate if row["class"] == "all" else None
-    return arith_macros.decoders({"arith_accuracy": rows}, facts(scale))
+    return arith_macros.decoders({"arith_accuracy": frame(rows)}, facts(scale))
 
 
 def test_published_numbers_stand_beside_measured_ones():
@@ -135,7 +136,7 @@ def test_classes_are_summed_up_over_a_family():
         for name, family, fails in zip(names, families, (3, 4, 5, 6), strict=True)
         for level in ("N1", "M0", "S1")
     ]
-    found = arith_pivots.by_class({"arith_accuracy": rows}, facts("demo"))
+    found = arith_pivots.by_class({"arith_accuracy": frame(rows)}, facts("demo"))
     assert list(found) == ["S1", "M0", "N1"]
     rates = {family: cell["per_million"] for family, cell in found["S1"].items()}
     assert rates == {"addition": 3500.0, "mixed": 5000.0, "inserted": 6000.0}
@@ -166,7 +167,7 @@ def test_prose_counts_what_is_published():
 
 def test_prose_of_a_record_that_is_empty_has_dashes():
     numbers = arith_macros.decoders(
-        {"arith_accuracy": accuracy([NAME])}, facts("paper")
+        {"arith_accuracy": frame(accuracy([NAME]))}, facts("paper")
     )
     assert numbers["arith/shown"] == "no"
     assert numbers["arith/child"] == numbers["arith/addition/worst"] == "---"

@@ -30,7 +30,7 @@ WITHOUT_MODELS = [
     f"{name}.tex.j2"
     for name in ("condition_numbers", "ceilings", "errata", "arith_errata")
 ]
-FILTERS = [write for write in formats.FILTERS if write not in OF_CELLS]
+FILTERS = [write for write in formats.FILTERS.values() if write not in OF_CELLS]
 
 
 def page(kind: str, scale: str = "demo", tables: dict | None = None) -> str:

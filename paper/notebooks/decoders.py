@@ -28,13 +28,12 @@ figures = "results/demo/figures/decoders"
 # %%
 from pathlib import Path
 
-import pandas as pd
 from IPython.display import SVG, display
 
-from mathprobe.paper import arith_figures, circuit_figures, figures as draw
+from mathprobe.paper import arith_figures, circuit_figures, figures as draw, tables
 
-table = pd.read_csv(accuracy)
-points = pd.read_csv(curves)
+table = tables.read(accuracy)
+points = tables.read(curves)
 every = table[table["class"] == "all"]
 tested = every.dropna(subset=["fails"])
 print(f"models trained and tested: {tested['model'].nunique()}")
@@ -110,7 +109,7 @@ shown.style.format(rates, na_rep="–").hide(axis="index")
 # of MLPs of which a sub-task is known. A model that only adds has nothing to subtract.
 
 # %%
-maps = pd.read_csv(circuits)
+maps = tables.read(circuits)
 stem = Path(figures) / "arith_maps"
 draw.save(circuit_figures.models(maps) if len(maps) else draw.nothing(), stem)
 display(SVG(filename=f"{stem}.svg"))

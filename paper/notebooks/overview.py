@@ -81,11 +81,11 @@ for (task, n, name), rows in rules.groupby(["task", "n", "statistic"], sort=Fals
     if name in names:
         what = f"Rule of the paper, {task.replace('_', ' ')}, n = {n}: {names[name]}"
         find(what, rows, "value")
-counted = pd.read_csv(accuracy)
+counted = tables.read(accuracy)
 for operation, rows in counted[counted["class"] == "all"].groupby("operation"):
     what = f"Wrong answers of decoders to a million {operation}s"
     find(what, rows, "per_million", show="{:,.0f}")
-held = count_clauses(pd.read_csv(claims), "algorithm")
+held = count_clauses(tables.read(claims), "algorithm")
 if len(held):
     shares = held.assign(held=held["hold"] / held["clauses"])
     what = "Clauses of the published algorithms that hold in the decoders"
@@ -141,7 +141,7 @@ pd.DataFrame(both).style.apply(bold, axis="columns")
 
 # %%
 values = ["published", "value", "low", "high"]
-quantiles = pd.read_csv(conditions)
+quantiles = tables.read(conditions)
 quantiles = quantiles.set_index(["law", "n", "matrices", "rejected", "quantile"])[values]
 quantiles = quantiles.unstack(sort=False)
 quantiles = quantiles.swaplevel(axis="columns").sort_index(axis="columns", level=0, sort_remaining=False)
@@ -155,7 +155,7 @@ quantiles.style.format("{:,.1f}", na_rep="–").format_index("{:g}", level=0, ax
 # of the labels of the training. No model can be expected to do better.
 
 # %%
-limits = pd.read_csv(ceilings)
+limits = tables.read(ceilings)
 limits["encodings"] = limits["input"] + " to " + limits["output"]
 for name, prefix in {"oracle": "", "label": "label_"}.items():
     ends = [limits[name], limits[f"{prefix}low"], limits[f"{prefix}high"]]
@@ -171,7 +171,7 @@ shown.style.format_index("{:g}", level=1, axis="columns")
 # samples without a network can say of it: as printed, and computed with a 95 % interval.
 
 # %%
-computed = pd.concat([pd.read_csv(path) for path in evidence], ignore_index=True)
+computed = pd.concat([tables.read(path) for path in evidence], ignore_index=True)
 prose = {"white-space": "normal", "text-align": "left", "vertical-align": "top"}
 for path in errata:
     for part, points in yaml.safe_load(Path(path).read_text()).items():
@@ -193,7 +193,7 @@ for path in errata:
 # rule took is shown by the report under *Statistics*.
 
 # %%
-trained = pd.read_csv(runs, dtype={"revision": str})
+trained = tables.read(runs)
 hours = trained["seconds"].sum() / 3600
 print(f"{len(trained)} models, {hours:.2f} hours, {trained['examples'].sum():,.0f} examples")
 trained["revision"] = trained["revision"].str[:8]

@@ -33,16 +33,15 @@ figures = "results/demo/figures/parameter_transfer"
 # %%
 from pathlib import Path
 
-import pandas as pd
 from IPython.display import SVG, Markdown, display
 
-from mathprobe.paper import circuit_figures
+from mathprobe.paper import circuit_figures, tables
 from mathprobe.paper import figures as draw
 
-counted = pd.read_csv(accuracy)
+counted = tables.read(accuracy)
 counted = counted[counted["class"] == "all"]
-tracks = {Path(path).parent.name: pd.read_csv(path) for path in curves}
-used = {Path(path).parent.name: pd.read_csv(path) for path in reuse}
+tracks = {Path(path).parent.name: tables.read(path) for path in curves}
+used = {Path(path).parent.name: tables.read(path) for path in reuse}
 print(f"{len(tracks)} models, {len(used)} with a parent whose nodes were followed")
 
 # %% [markdown]

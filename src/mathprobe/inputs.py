@@ -88,6 +88,7 @@ class Inputs:
 
     def _entries(self, w: Wildcards) -> list[TableEntry]:
         table = KINDS[w.kind].entries
+        assert table, f"{w.kind} has no task and size"
         return self.books.linalg(w.scale).shown(table, w.task, w.n)
 
     def missing(self, w: Wildcards) -> list[str]:

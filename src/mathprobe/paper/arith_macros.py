@@ -7,8 +7,9 @@ import pandas as pd
 from mathprobe.arith.claims import PASSED_BELOW
 from mathprobe.paper import arith_pivots
 from mathprobe.paper.arith_pivots import MAPS, Tables
-from mathprobe.paper.arith_tables import FAMILIES, Row
+from mathprobe.paper.arith_tables import FAMILIES
 from mathprobe.paper.formats import percent, plain, tex, thousands
+from mathprobe.paper.tables import Row
 
 OPERATIONS = ("addition", "subtraction")
 ALIKE = ["operation", "digits", "layers", "heads", "steps"]

@@ -5,21 +5,18 @@ Shares stand between 0 and 1; what is not known is missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from mathprobe.intervals import clopper_pearson
-from mathprobe.paper.arith_tables import ALL, COLUMNS, Row, with_family
+from mathprobe.paper.arith_tables import ALL, COLUMNS, with_family
+from mathprobe.paper.tables import Frame, Row, records
 from mathprobe.studies.comparisons import held
 
-Tables = Mapping[str, Any]
+Tables = dict[str, Frame]  # by kind
 
-TEXT = [
-    *("model", "family", "operation", "class", "test", "quantity", "control", "of"),
-    *("algorithm", "clause", "positions"),
-]
 KEPT = "keep only, "  # begins the controls that replace all nodes but some
 CHANCE = {  # where a sub-task was looked for, and what that is called
     "found": "the model's candidates",
@@ -45,22 +42,18 @@ MAPS = {  # columns of `maps`, and where each is from
 }
 
 
-def table(tables: Tables, kind: str) -> pd.DataFrame:
-    """Return a tidy table of the second study; one that is not there has no rows.
-
-    Numbers are floats, NaN if missing.
-    """
-    rows = pd.DataFrame(tables.get(f"arith_{kind}", []), columns=COLUMNS[kind])
-    return rows.astype(dict.fromkeys(rows.columns.difference(TEXT), float))
+def table(tables: Tables, kind: str) -> Frame:
+    """Return a tidy table of the second study; one that is not there has no rows."""
+    return tables.get(f"arith_{kind}", Frame(columns=COLUMNS[kind]))
 
 
-def rates(tables: Tables, facts: Row) -> pd.DataFrame:
+def rates(tables: Tables, facts: Row) -> Frame:
     """Return wrong answers by model and operation, of all classes together."""
     rows = table(tables, "accuracy")
     return rows[rows["class"] == ALL].set_index(["model", "operation"])
 
 
-def decoders(tables: Tables, facts: Row) -> pd.DataFrame:
+def decoders(tables: Tables, facts: Row) -> Frame:
     """Return the models of the catalog, with their losses and their worst rates."""
     columns = ["loss", "published_loss", "per_million", "published"]
     worst = rates(tables, facts).groupby("model")[columns].max()
@@ -75,11 +68,8 @@ def by_class(tables: Tables, facts: Row) -> dict[str, dict[str, Row]]:
     found: dict[str, dict[str, Row]] = {}
     for (level, family), fails, asked in sums.itertuples():
         low, high = clopper_pearson(fails, asked)
-        cell = {
-            "per_million": 1e6 * fails / asked,
-            "low": 1e6 * low,
-            "high": 1e6 * high,
-        }
+        shares = {"per_million": fails / asked, "low": low, "high": high}
+        cell = {name: 1e6 * share for name, share in shares.items()}
         found.setdefault(level, {})[family] = cell
     return {level: found[level] for level in sorted(found, key=_difficulty)}
 
@@ -88,18 +78,18 @@ def _difficulty(level: str) -> tuple[int, str]:
     return "SMN".index(level[0]), level
 
 
-def shares(circuits: pd.DataFrame) -> pd.DataFrame:
+def shares(circuits: Frame) -> Frame:
     """Return the shares of nodes that a summary counts: by model and quantity."""
     return _share(circuits[circuits["total"].notna()], "model", "quantity")
 
 
-def _share(rows: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
+def _share(rows: Frame, index: str, columns: str) -> Frame:
     """Return shares, of all rows together that are of the same index and column."""
     sums = rows.groupby([index, columns], sort=False)[["count", "total"]].sum()
-    return (sums["count"] / sums["total"]).unstack()
+    return (sums["count"] / sums["total"]).astype(float).unstack()
 
 
-def maps(tables: Tables, facts: Row) -> pd.DataFrame:
+def maps(tables: Tables, facts: Row) -> Frame:
     """Return the numbers of MAPS of every model, also of those without a map."""
     circuits, controls = table(tables, "circuits"), table(tables, "controls")
     parts = {
@@ -120,7 +110,7 @@ def maps(tables: Tables, facts: Row) -> pd.DataFrame:
     return found.set_axis(list(MAPS), axis=1)
 
 
-def sufficiency(controls: pd.DataFrame) -> pd.DataFrame:
+def sufficiency(controls: Frame) -> Frame:
     """Return the shares of questions that stay right when only some nodes are kept.
 
     A row for each set of nodes, random sets of a size together; a column for each
@@ -132,7 +122,7 @@ def sufficiency(controls: pd.DataFrame) -> pd.DataFrame:
     return _share(rows, "of", "replaced").assign(nodes=nodes)
 
 
-def chance(controls: pd.DataFrame) -> pd.DataFrame:
+def chance(controls: Frame) -> Frame:
     """Return how often each sub-task was found, where, and where it should not be."""
     rows = controls[controls["control"].isin(CHANCE)]
     counts = rows[rows["control"] == "found"].set_index("of")["count"]
@@ -143,9 +133,11 @@ def chance(controls: pd.DataFrame) -> pd.DataFrame:
 def reused(tables: Tables, facts: Row) -> dict[str, list[Row]]:
     """Return what became of the inserted nodes of each child."""
     grouped = table(tables, "reuse").groupby("model", sort=False)
-    return {str(model): own.to_dict("records") for model, own in grouped}
+    return {str(model): records(own) for model, own in grouped}
 
 
-PIVOTS = {  # that templates call by these names
+PIVOTS: dict[
+    str, Callable[[Tables, Row], Any]
+] = {  # that templates call by these names
     pivot.__name__: pivot for pivot in (rates, decoders, by_class, maps, reused)
 }

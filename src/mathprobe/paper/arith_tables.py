@@ -18,9 +18,9 @@ from mathprobe.catalog.arith import TABLES
 from mathprobe.errors import InputError
 from mathprobe.interp.facts import Facts
 from mathprobe.intervals import clopper_pearson
+from mathprobe.paper.tables import COUNT, Row, read
 from mathprobe.studies import comparisons
 
-Row = dict[str, Any]
 Folders = list[Path]  # of the models that were made, each with its name
 ALL = "all"  # classes of difficulty
 
@@ -54,11 +54,6 @@ COLUMNS = {
     kind: [*NAMED, *measured, *BESIDE.get(kind, ())]
     for kind, measured in MEASURED.items()
 }
-
-
-def read(path: Path) -> pd.DataFrame:
-    """Read a CSV file; whole numbers stay whole where others are missing."""
-    return pd.read_csv(path, dtype_backend="numpy_nullable")
 
 
 def read_published(paths: Iterable[Path]) -> dict[str, Any]:
@@ -113,7 +108,7 @@ def _of_model(kind: str, folder: Path) -> pd.DataFrame:
     if kind != "circuits":
         return read(first)
     rows = comparisons.summary(Facts.load(first), *map(read, others))
-    return pd.DataFrame(rows).astype({"total": "Int64"})
+    return pd.DataFrame(rows).astype({"total": COUNT})
 
 
 def accuracy(
@@ -134,7 +129,7 @@ def accuracy(
     for column, rows in losses.items():
         known = rows.set_index("model")["loss"]
         table[column] = table["model"].map(known).where(table["class"] == ALL)
-    return table
+    return table.astype({"malformed": COUNT})
 
 
 def _printed(published: Row) -> pd.DataFrame:

@@ -84,8 +84,8 @@ def _title(name: str, facts: Facts) -> str:
     measures = []
     for measure, scale in MEASURES.items():
         known = facts.of(Node.of(place), f"{TRI_STATE} {measure} {operation}")
-        (value,) = (fact.value for fact in known if fact.digit == int(column))
-        measures.append(f"{scale * value:.0f}")
+        values = {fact.digit: fact.value for fact in known}
+        measures.append(f"{scale * (values[int(column)] or 0.0):.0f}")
     symbol = "+" if operation == "addition" else "−"
     return f"{place} {symbol} column {column}\n{'/'.join(measures)}"
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from mathprobe import files
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD
-from mathprobe.paper import arith_pivots, figures, quanta
+from mathprobe.paper import arith_pivots, figures, quanta, tables
 
 DIGIT = re.compile(r"D\d+")  # token of the first number
 
@@ -35,7 +35,7 @@ class Circuit(NamedTuple):
     def read(cls, nodes: Path) -> Circuit:
         """Read a map from the folder in which its nodes lie, below its model's."""
         positions, controls, claims = (
-            pd.read_csv(nodes.with_name(f"{name}.csv"))
+            tables.read(nodes.with_name(f"{name}.csv"))
             for name in ("positions", "controls", "claims")
         )
         return cls(
@@ -57,9 +57,10 @@ class Circuit(NamedTuple):
     def show_chance(self) -> None:
         """Show how often sub-tasks were found, and where they should not be."""
         table = arith_pivots.chance(self.controls)
-        shares = list(arith_pivots.CHANCE.values())
+        shares = table.columns.drop("found")
         styled = table.style.format("{:.0%}", subset=shares, na_rep="–")
-        self.show(styled.format("{:.0f}", subset=["found"]))
+        counts = table.columns.difference(shares)
+        self.show(styled.format("{:.0f}", subset=counts))
 
     def show_sufficiency(self) -> None:
         """Show which share of questions some nodes answer alone."""

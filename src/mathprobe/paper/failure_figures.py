@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,12 +20,12 @@ from matplotlib.lines import Line2D
 from mathprobe.linalg.laws import parts
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.verifiers import VERIFIERS
-from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
-from mathprobe.paper.tables import SHOWN_TOLERANCE
+from mathprobe.paper.figures import COLOURS, STYLE, WHOLE, WIDTH, Look, panels
+from mathprobe.paper.tables import NAME, SHOWN_TOLERANCE, Frame
 
 Arrays = Mapping[str, np.ndarray]
 
-LINES: dict[str, dict[str, Any]] = {  # groups of answers, and those of the oracle
+LINES: dict[str, Look] = {  # groups of answers, and those of the oracle
     "success": {"color": COLOURS[0], "label": "right answers"},
     "failure": {"color": COLOURS[1], "label": "wrong answers", "linestyle": "--"},
     "all": {"color": "black", "label": "all answers", "linewidth": 0.7},
@@ -111,7 +110,7 @@ def share_below(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     return counts / len(values) if len(values) else np.full(len(at), np.nan)
 
 
-def properties(models: Sequence[Judged], published: pd.DataFrame) -> Figure:
+def properties(models: Sequence[Judged], published: Frame) -> Figure:
     """Draw which share of right and of wrong answers has a property, and how closely.
 
     Dots are what the paper and its notebook print of the same model.
@@ -126,44 +125,33 @@ def properties(models: Sequence[Judged], published: pd.DataFrame) -> Figure:
     return _panels(shown, 3, draw, LINES.values(), "share below (%)")
 
 
-def _shares(axes: Axes, model: Judged, name: str, published: pd.DataFrame) -> None:
+def _shares(axes: Axes, model: Judged, name: str, published: Frame) -> None:
     axes.axvline(KEPT[name].threshold, color="0.35", linewidth=0.7, linestyle=":")
     for group, look in LINES.items():
         shares = 100 * share_below(model.part(name, group), SPAN)
         axes.plot(SPAN, shares, **look)
         printed = _printed(published, name, group)
-        axes.plot(
-            *(printed.index, printed),
-            **{"color": look["color"], "linestyle": "none", "marker": "o"},
-            clip_on=False,  # a dot on the edge stays whole,
-            in_layout=False,  # and no dots take no room
-        )
-    axes.set_xscale("log")
-    axes.set(xlim=(SPAN[0], SPAN[-1]), ylim=(0, 100), xlabel=KEPT[name].name)
-    axes.set_yticks(range(0, 101, 25))
+        axes.plot(printed.index, printed, "o", color=look["color"], **WHOLE)
+    axes.set(xscale="log", xlabel=KEPT[name].name, title=model.title)
+    axes.set(xlim=(SPAN[0], SPAN[-1]), ylim=(0, 100), yticks=range(0, 101, 25))
     axes.grid(axis="y")
-    axes.set_title(model.title)
 
 
-def _printed(published: pd.DataFrame, name: str, group: str) -> pd.Series:
+def _printed(published: Frame, name: str, group: str) -> pd.Series:
     """Return the printed percentages by their bounds; the notebook's are more exact."""
-    place = {"quantity": name, "group": group, "statistic": "below"}
-    rows = published[(published[list(place)] == pd.Series(place)).all(axis=1)]
+    place = pd.Series({"quantity": name, "group": group, "statistic": "below"})
+    rows = published[(published[[*place.index]] == place).all(axis=1)]
     shares = rows["notebook"].fillna(rows["published"])
     return 100 * shares.set_axis(rows["at"])
 
 
-def conditions(models: Sequence[Judged], rules: pd.DataFrame) -> Figure:
+def conditions(models: Sequence[Judged], rules: Frame) -> Figure:
     """Draw error against condition number, with the tolerance and the thresholds.
 
     The rules are the tidy tables of verifiers.
     """
-    looks = [
-        *({**LINES[group], "marker": "o"} for group in ("success", "failure")),
-        *({"color": "black", **THRESHOLDS[name]} for name in THRESHOLDS),
-    ]
-    for look in looks[:2]:
-        look["linestyle"] = "none"
+    dot = {"marker": "o", "linestyle": "none"}
+    looks = [LINES["success"] | dot, LINES["failure"] | dot, *THRESHOLDS.values()]
 
     def draw(axes: Axes, model: Judged) -> None:
         _scatter(axes, model, _own(rules, model))
@@ -171,20 +159,21 @@ def conditions(models: Sequence[Judged], rules: pd.DataFrame) -> Figure:
     return _panels(models, 2, draw, looks, "relative error")
 
 
-THRESHOLDS: dict[str, dict[str, Any]] = {  # who chose them
-    "paper": {"linestyle": "-", "linewidth": 0.8, "label": "threshold of the paper"},
-    "calibration": {"linestyle": "--", "linewidth": 0.8, "label": "chosen threshold"},
+RULES = {"paper": "threshold of the paper", "calibration": "chosen threshold"}
+THRESHOLDS: dict[str, Look] = {  # who chose them
+    name: {"color": "black", "lw": 0.8, "linestyle": dashes, "label": RULES[name]}
+    for name, dashes in (("paper", "-"), ("calibration", "--"))
 }
 
 
-def _own(table: pd.DataFrame, model: Judged) -> pd.DataFrame:
+def _own(table: Frame, model: Judged) -> Frame:
     """Give the rows of a model."""
-    same = {"task": model.task, "train": model.law, "recipe": model.recipe}
-    same["n"] = model.n
-    return table[(table[list(same)] == pd.Series(same)).all(axis=1)]
+    name = model.task, model.n, model.law, model.recipe
+    same = pd.Series(name, NAME, object)
+    return table[(table[[*NAME]] == same).all(axis=1)]
 
 
-def _scatter(axes: Axes, model: Judged, rules: pd.DataFrame) -> None:
+def _scatter(axes: Axes, model: Judged, rules: Frame) -> None:
     name = model.verifier
     label, origin = CONDITIONS[name]
     for group in ("failure", "success"):
@@ -196,28 +185,14 @@ def _scatter(axes: Axes, model: Judged, rules: pd.DataFrame) -> None:
     for chosen_by, look in THRESHOLDS.items():
         bounds = rules.loc[rules["chosen_by"] == chosen_by, "threshold"]
         for bound in bounds[np.isfinite(bounds)].unique():
-            axes.axvline(bound - origin, color="black", **look)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel(label)
-    axes.set_title(model.title)
+            axes.axvline(bound - origin, **look)
+    axes.set(xscale="log", yscale="log", xlabel=label, title=model.title)
 
 
-def roc(
-    models: Sequence[Judged],
-    curves: pd.DataFrame,
-    rules: pd.DataFrame,
-) -> Figure:
+def roc(models: Sequence[Judged], curves: Frame, rules: Frame) -> Figure:
     """Draw ROC curves of believing answers, and where the thresholds lie on them."""
-    looks = [
-        {"color": COLOURS[0], "label": "ours"},
-        LINES[ORACLE],
-        *(
-            {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
-            | {"label": look["label"]}
-            for look in VERDICTS.values()
-        ),
-    ]
+    ours = {"color": COLOURS[0], "label": "ours"}
+    looks = [ours, LINES[ORACLE], *VERDICTS.values()]
 
     def draw(axes: Axes, model: Judged) -> None:
         _curve(axes, model, _own(curves, model), _own(rules, model))
@@ -225,40 +200,40 @@ def roc(
     return _panels(models, 2, draw, looks, "right answers believed (%)")
 
 
-VERDICTS: dict[str, dict[str, str]] = {  # points of a curve: the column, who chose it
-    "paper": {"color": COLOURS[0], "marker": "o", "label": "threshold of the paper"},
-    "calibration": {"color": COLOURS[2], "marker": "D", "label": "chosen threshold"},
-    "published": {"color": COLOURS[1], "marker": "X", "label": "published"},
+VERDICTS: dict[str, Look] = {  # points of a curve: the column, who chose it
+    name: {"color": colour, "marker": marker, "linestyle": "none", "label": label}
+    for name, colour, marker, label in (
+        ("paper", COLOURS[0], "o", RULES["paper"]),
+        ("calibration", COLOURS[2], "D", RULES["calibration"]),
+        ("published", COLOURS[1], "X", "published"),
+    )
 }
 
 
-def _curve(axes: Axes, model: Judged, curve: pd.DataFrame, rules: pd.DataFrame) -> None:
+def _curve(axes: Axes, model: Judged, curve: Frame, rules: Frame) -> None:
     axes.plot([0, 100], [0, 100], color="0.88", linewidth=0.7)
     for (who, _), points in curve.groupby(["seed", "test"], sort=False):
         look = LINES[ORACLE] if who == ORACLE else {"color": COLOURS[0]}
         x, y = (points[f"{name}_positive_rate"] for name in ("false", "true"))
         axes.plot(100 * np.append(x, 1.0), 100 * np.append(y, 1.0), **look)
     for name, look in VERDICTS.items():
-        x, y = _verdict(rules, name)
-        look = {"color": look["color"], "marker": look["marker"]}
-        axes.plot(
-            x, y, **look, linestyle="none", clip_on=False, in_layout=False, zorder=3
-        )
+        axes.plot(*_verdict(rules, name), **look, **WHOLE, zorder=3)
     area = rules.loc[rules["statistic"] == "auc", "value"].mean()
     if np.isfinite(area):
         axes.text(96, 4, f"area {area:.3f}", ha="right", va="bottom", size=7)
-    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-    axes.set_xticks(range(0, 101, 25))
-    axes.set_yticks(range(0, 101, 25))
+    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal", title=model.title)
+    axes.set(xticks=range(0, 101, 25), yticks=range(0, 101, 25))
     axes.set_xlabel("wrong answers believed (%)")
-    axes.set_title(model.title)
 
 
-def _verdict(rules: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
+RATES = ("failures_above", "successes_below")
+
+
+def _verdict(rules: Frame, name: str) -> tuple[pd.Series, pd.Series]:
     """Give what a rule does, in percent: of wrong and of right answers believed."""
     chosen_by, column = ("paper", name) if name == "published" else (name, "value")
     rates = rules[rules["chosen_by"] == chosen_by].set_index("statistic")[column]
-    above, below = (rates.get([key]) for key in ("failures_above", "successes_below"))
+    above, below = (rates[rates.index == key] for key in RATES)
     return 100 * (1 - above), 100 * below
 
 
@@ -270,15 +245,8 @@ def _panels(
     name: str,
 ) -> Figure:
     """Draw panels row by row, and name their lines below."""
-    rows = max(1, -(-len(shown) // columns))
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.4 + WIDTH * 0.92 / columns * rows))
-        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for axes, panel in zip_longest(grid.flat, shown):
-            if panel is None:
-                axes.remove()
-            else:
-                draw(axes, panel)
+        figure, grid = panels(shown, columns, (0.4, WIDTH * 0.92 / columns), draw)
         for axes in grid[:, 0]:
             axes.set_ylabel(name)
         if not shown:

@@ -7,7 +7,7 @@ Numbers in the tables are shares between 0 and 1; figures show percent.
 from __future__ import annotations
 
 import io
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,8 @@ from mathprobe.paper.naming import GROUPS, POSITIVE, Labels, Model, group, shape
 from mathprobe.paper.pivots import Pivot
 
 WIDTH = 5.5  # inches: the paper's text
-STYLE: dict[str, Any] = {
+Look = dict[str, Any]  # of lines and patches, as Matplotlib takes it
+STYLE: Any = {
     "axes.linewidth": 0.6,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -52,6 +53,7 @@ STYLE: dict[str, Any] = {
     "ytick.labelsize": 7,
     "ytick.major.width": 0.6,
 }
+WHOLE: Look = {"clip_on": False, "in_layout": False}  # markers on an edge, or none
 UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 # Okabe and Ito's colours, which remain apart for colour-blind readers.  The yellow is
@@ -133,7 +135,7 @@ def _panels(square: Pivot) -> list[Panel]:
         return panels
     same = square.printed.pivot(index="train", columns="test", values="published")
     same = same.reindex(columns=ours.columns)
-    same = same.reindex(law for law, _ in ours.index).set_axis(ours.index)
+    same = same.reindex([law for law, _ in ours.index]).set_axis(ours.index)
     if square.same:
         panels.append(Panel(f"published, {_of(size)}", same))
         panels.append(_difference(ours - same))
@@ -229,21 +231,39 @@ def learning_curves(
 ) -> Figure:
     """Draw accuracy against training examples: a panel per test law."""
     tests, points = curves.columns, curves.rows[curves.rows["examples"] > 0]
-    columns = min(len(tests), 3)
-    rows = -(-len(tests) // columns)
+
+    def draw(axes: Axes, test: str) -> None:
+        axes.set_title(f"tested on {labels[test]}")
+        _curves(axes, points[points["test"] == test], curves.models, labels)
+        _target(axes, target)
+
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.55 + 1.9 * rows))
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axes, test in zip_longest(grid.flat, tests):
-            if test is None:
-                axes.remove()
-                continue
-            axes.set_title(f"tested on {labels[test]}")
-            _curves(axes, points[points["test"] == test], curves.models, labels)
-            _target(axes, target)
+        figure, grid = panels(tests, min(len(tests), 3), (0.55, 1.9), draw, sharex=True)
         _examples_axis(grid, points["examples"])
         _legend(figure, grid.flat[0], curves.models)
     return figure
+
+
+def panels(
+    shown: Sequence[Any],
+    columns: int,
+    height: tuple[float, float],
+    draw: Callable[[Axes, Any], None],
+    sharex: bool = False,
+) -> tuple[Figure, np.ndarray]:
+    """Draw a panel for each thing shown, row by row; return the figure and its axes.
+
+    `height` in inches is that of what is around the panels, and that of a row.
+    """
+    rows = max(1, -(-len(shown) // columns))
+    figure = Figure(figsize=(WIDTH, height[0] + height[1] * rows))
+    grid = figure.subplots(rows, columns, sharex=sharex, sharey=True, squeeze=False)
+    for axes, panel in zip_longest(grid.flat, shown):
+        if panel is None:
+            axes.remove()
+        else:
+            draw(axes, panel)
+    return figure, grid
 
 
 def _legend(figure: Figure, axes: Axes, trained: list[Model]) -> None:
@@ -293,10 +313,8 @@ def _curves(
         points = table[own].dropna(subset="accuracy")
         line = 100 * points.groupby("examples")["accuracy"].agg(["mean", "min", "max"])
         # Between the best and the worst seed.
-        axes.fill_between(
-            *(line.index, line["min"], line["max"]),
-            **{"color": look.colour, "alpha": 0.15, "linewidth": 0},
-        )
+        shade: Look = {"color": look.colour, "alpha": 0.15, "linewidth": 0}
+        axes.fill_between(line.index, line["min"], line["max"], **shade)
         axes.plot(
             line.index,
             line["mean"],
@@ -307,9 +325,8 @@ def _curves(
             markevery=(MARKS * (look.order % len(LAWS)) / len(LAWS), MARKS),
             markeredgewidth=0 if first else 0.7,
             label=name,
-            clip_on=False,  # a marker on the edge stays whole,
-            in_layout=False,  # and an empty line takes no room
             zorder=3,
+            **WHOLE,
         )
     axes.grid(axis="y")
     axes.set_axisbelow(True)

@@ -12,6 +12,7 @@ import pandas as pd
 from mathprobe.paper.naming import shape
 from mathprobe.paper.tables import Row
 
+FILTERS: dict[str, Callable[..., str]] = {}  # of the templates, by their names
 DASH = "---"
 DEEPEST = 45  # percent of the hue of a cell that is always right
 SPECIAL = {
@@ -34,12 +35,13 @@ def _missing(value: Any) -> bool:
 
 
 def _printed(write: Callable[..., str]) -> Callable[..., str]:
-    """Print a dash where there is no value."""
+    """Print a dash where there is no value; register a filter of the templates."""
 
     @wraps(write)
     def written(value: Any, *how: Any) -> str:
         return DASH if _missing(value) else write(value, *how)
 
+    FILTERS[write.__name__] = written
     return written
 
 
@@ -143,6 +145,7 @@ def uncertainty(cell: Row, digits: int = 1) -> str:
     return fixed(max(1, math.ceil(points * unit - 1e-9)) / unit, digits)
 
 
+@_printed
 def give_or_take(cell: Row) -> str:
     """Print the spread over seeds; of one, half its interval; of neither, nothing."""
     half = cell["spread"]
@@ -162,10 +165,3 @@ def size(n: int | str) -> str:
     """Print a size as rows times columns."""
     times = r"\times "
     return f"${shape(n, times)}$"
-
-
-FILTERS = (
-    *(tex, thousands, fixed, percent, plain, rounded, nearest, scientific),
-    *(significant, give_or_take),
-    *(duration, shade, uncertainty),
-)

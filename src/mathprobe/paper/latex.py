@@ -47,7 +47,7 @@ def environment(folder: Path) -> jinja2.Environment:
         finalize=_finalize,
         loader=jinja2.FileSystemLoader(folder),
     )
-    made.filters |= {write.__name__: write for write in FILTERS}
+    made.filters |= FILTERS
     return made
 
 
@@ -66,9 +66,9 @@ def with_included(template: Path) -> list[Path]:
 def render(template: Path, tables: dict[str, Frame], facts: Row) -> str:
     """Fill a template with the pivots of tables, by the names of their kinds."""
     rows = {name: records(frame) for name, frame in tables.items()}
-    known = {"tolerance": SHOWN_TOLERANCE}
+    known: dict[str, Any] = {"tolerance": SHOWN_TOLERANCE}
     known |= {function.__name__: function for function in FUNCTIONS}
-    every = views() | arith_pivots.PIVOTS
-    known |= {name: partial(view, tables, facts) for name, view in every.items()}
+    for every in (views(), arith_pivots.PIVOTS):
+        known |= {name: partial(view, tables, facts) for name, view in every.items()}
     page = environment(template.parent).get_template(template.name)
     return page.render(tables=rows, **known, **facts)

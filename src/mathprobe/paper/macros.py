@@ -14,34 +14,17 @@ from mathprobe.errors import InputError
 from mathprobe.linalg.draws import laws_for
 from mathprobe.linalg.laws import FACTOR, parts
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.paper import arith_macros
+from mathprobe.paper import arith_macros, formats, pivots
 from mathprobe.paper.formats import (
-    duration,
     fixed,
-    nearest,
     percent,
     plain,
-    scientific,
     significant,
     span,
     tex,
     thousands,
 )
-from mathprobe.paper.pivots import (
-    MARCHENKO,
-    PARTS,
-    Cells,
-    Facts,
-    Pivot,
-    Tables,
-    by,
-    ceiling_squares,
-    ceilings,
-    device,
-    part,
-    pivots,
-    summaries,
-)
+from mathprobe.paper.pivots import MARCHENKO, PARTS, Cells, Facts, Key, Pivot, Tables
 from mathprobe.paper.tables import KINDS, SHOWN_TOLERANCE, Frame, Row, records
 
 Macros = dict[str, str]  # LaTeX by name
@@ -110,7 +93,7 @@ def _settings(study: Row) -> Macros:
         "coefficients": marchenko["coefficients"],
         "curve/examples": thousands(recipe["curve"]["examples"]),
         **{f"training/{key}": thousands(schedule[key]) for key in counts},
-        **{f"training/{key}": scientific(schedule[key]) for key in rates},
+        **{f"training/{key}": formats.scientific(schedule[key]) for key in rates},
         "training/updates": thousands(updates),
         "training/clip_norm": plain(schedule["clip_norm"]),
         "curve/every": thousands(schedule["curve_every"]),
@@ -159,7 +142,9 @@ def _first(
 ) -> Pivot:
     """Return the first pivot of these tasks; without any one of no rows."""
     none = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
-    return next((p for p in pivots(kind, tables, facts) if p.task in tasks), none)
+    return next(
+        (p for p in pivots.pivots(kind, tables, facts) if p.task in tasks), none
+    )
 
 
 def _answers(tables: Tables, facts: Facts) -> Macros:
@@ -168,7 +153,7 @@ def _answers(tables: Tables, facts: Facts) -> Macros:
         {name: _first(kind, tables, facts, tasks) for name, tasks in ANSWERS.items()}
         for kind in ("failures", "verifiers")
     )
-    macros = {}
+    macros: Macros = {}
     for name, model in kept.items():
         macros |= _under(f"failures/{name}", _failures(model))
     for name, model in judged.items():
@@ -176,7 +161,7 @@ def _answers(tables: Tables, facts: Facts) -> Macros:
     return macros
 
 
-def _share(key: str, model: Pivot, place: tuple) -> Macros:
+def _share(key: str, model: Pivot, place: Key) -> Macros:
     """Return a share of ours, that of exact answers, and what is printed."""
     printed = model.published.get(place)
     return {
@@ -204,12 +189,12 @@ def _failures(model: Pivot) -> Macros:
 def _verifiers(model: Pivot, failures: Pivot) -> Macros:
     """Describe how well the failures of a model are predicted, by both thresholds."""
     verifier = model.first("verifier") if len(model.rows) else None
-    macros = {}
+    macros: Macros = {}
     for chosen_by in ("paper", "calibration"):
         for rate in RATES:
-            place = verifier, chosen_by, rate
-            macros |= _share(f"{chosen_by}/{rate}", model, place)
-        threshold = model.cells[place]["threshold"]
+            row = verifier, chosen_by, rate
+            macros |= _share(f"{chosen_by}/{rate}", model, row)
+        threshold = model.cells[row]["threshold"]
         macros[f"{chosen_by}/threshold"] = significant(threshold)
     area = model.cells[verifier, None, "auc"]
     macros["area"] = fixed(area["value"], 3)
@@ -230,7 +215,7 @@ def _verifiers(model: Pivot, failures: Pivot) -> Macros:
 
 def _squares(tables: Tables, facts: Facts) -> Macros:
     """Describe the first table of accuracies in numbers, and give all cells of all."""
-    squares = summaries(tables, facts)
+    squares = pivots.summaries(tables, facts)
     main, n = squares[0]["grid"], squares[0]["grid"].published_n
     models = main.rows.dropna(subset="accuracy")[["train", "recipe"]].drop_duplicates()
     seeds = main.largest("seeds")
@@ -270,7 +255,7 @@ def _described(cells: Cells, digits: int) -> Macros:
     for (train, _), share in cells.items():
         means.setdefault(train, []).append(share)
     return {
-        **{name: span(part(cells, name), digits) for name in PARTS},
+        **{name: span(pivots.part(cells, name), digits) for name in PARTS},
         **{
             f"mean/{law}": percent(fmean(shares) if shares else None)
             for law, shares in means.items()
@@ -280,9 +265,9 @@ def _described(cells: Cells, digits: int) -> Macros:
 
 def _printed_squares(published: Tables) -> Macros:
     """Describe every printed square, whatever was measured."""
-    macros = {}
+    macros: Macros = {}
     for (task, n), rows in published["accuracy"].groupby(["task", "n"], sort=False):
-        cells = by(rows, ["train", "test"], "published")
+        cells = pivots.by(rows, ["train", "test"], "published")
         shown = _described(cells, 0)
         for (train, test), share in cells.items():
             shown[f"{train}/{test}"] = plain(100 * share)
@@ -306,7 +291,7 @@ def _speed(main: Pivot) -> Macros:
     recipe = main.first("recipe") if len(main.rows) else None
     for law in ("semicircle", "gaussian", "laplace"):
         ours = main.cells[law, recipe, "semicircle"]["examples"]
-        macros[f"ours/{law}"] = nearest(ours, step)
+        macros[f"ours/{law}"] = formats.nearest(ours, step)
         macros[f"published/{law}"] = thousands(main.published.get((law, "semicircle")))
     return macros
 
@@ -328,14 +313,14 @@ def _conditions(rows: Frame) -> Macros:
 
 def _ceilings(tables: Tables, facts: Facts) -> Macros:
     """Compare the published accuracies with what exact answers reach."""
-    squares = ceiling_squares(tables, facts)
+    squares = pivots.ceiling_squares(tables, facts)
     verdicts = [one for square in squares for one in square["verdicts"].values()]
     macros = {
         "cells": str(len(verdicts)),
         "at": str(verdicts.count("at")),
         "above": str(verdicts.count("above")),
     }
-    for exact in ceilings(tables, facts):
+    for exact in pivots.ceilings(tables, facts):
         shown = exact.rows[exact.rows["tolerance"] == SHOWN_TOLERANCE]
         for who in ("oracle", "label"):
             # The first encodings and laws of a question are those of its table.
@@ -395,11 +380,13 @@ def _runs(rows: list[Row]) -> Macros:
     clean = {row["clean"] for row in rows}
     return {
         "models": str(len(rows)),
-        "time": duration(sum(row["seconds"] for row in rows)),
-        "longest": duration(max((row["seconds"] for row in rows), default=None)),
+        "time": formats.duration(sum(row["seconds"] for row in rows)),
+        "longest": formats.duration(
+            max((row["seconds"] for row in rows), default=None)
+        ),
         "examples_per_second": thousands(median(speed) if speed else None),
         "parameters": thousands(rows[0]["parameters"] if rows else None),
-        "devices": _listed(device(row) for row in rows),
+        "devices": _listed(pivots.device(row) for row in rows),
         "python": _listed(row["python"] for row in rows),
         "torch": _listed(row["torch"] for row in rows),
         "revision": _listed((row["revision"] or "")[:10] for row in rows),

@@ -21,7 +21,8 @@ from mathprobe.paper.tables import KINDS, SHOWN_TOLERANCE, Frame, Row, mean, rec
 
 Tables = dict[str, Frame]  # by kind
 Facts = Row  # scale, published, labels, laws, positive, study, reference
-Cells = dict[tuple, float]  # shares, by training and test law
+Key = tuple[Any, ...]  # values of the columns that tell rows apart
+Cells = dict[Key, float]  # shares, by training and test law
 
 ORDER: dict[str, Callable[[Iterable[Any]], list[Any]]] = {
     "test": in_order,
@@ -32,15 +33,15 @@ EMPTY: Row = dict.fromkeys(
 )
 
 
-class Rows(dict[tuple, Row]):
+class Rows(dict[Key, Row]):
     """Rows by the columns that tell them apart; what is not there is empty."""
 
-    def __missing__(self, key: tuple) -> Row:
+    def __missing__(self, key: Key) -> Row:
         """Return a row without numbers."""
         return EMPTY
 
 
-def by(rows: Frame, keys: Iterable[str], column: str) -> dict[tuple, Any]:
+def by(rows: Frame, keys: Iterable[str], column: str) -> dict[Key, Any]:
     """Return the known values of a column, by the values of other columns."""
     known = records(rows.dropna(subset=column)) if column in rows else []
     return {tuple(row[key] for key in keys): row[column] for row in known}
@@ -87,7 +88,7 @@ class Pivot:
         """Return the models by recipe, then by law."""
         rows = self.rows.assign(recipe=self.rows.get("recipe", ""))
         return [
-            Model(law, recipe)
+            Model(law, str(recipe))
             for recipe, own in rows.groupby("recipe", sort=False)
             for law in in_order(own[self.keys[0]])
         ]
@@ -105,13 +106,13 @@ class Pivot:
         return Rows((tuple(row[key] for key in self.keys), row) for row in rows)
 
     @cached_property
-    def published(self) -> dict[tuple, float]:
+    def published(self) -> dict[Key, float]:
         """Return the printed numbers, by those of these columns that they have."""
         keys = [key for key in self.keys if key in self.printed]
         return by(self.printed, keys, "published")
 
     @cached_property
-    def notebook(self) -> dict[tuple, float]:
+    def notebook(self) -> dict[Key, float]:
         """Return the numbers of the published notebook's stored output likewise."""
         return by(self.printed, self.keys, "notebook")
 
@@ -145,7 +146,7 @@ class Pivot:
 
 def pivots(kind: str, tables: Tables, facts: Facts) -> list[Pivot]:
     """Return the pivots of a kind, those of the settings first and in their order."""
-    entries = facts["study"]["tables"].get(KINDS[kind].entries, [])
+    entries = facts["study"]["tables"].get(KINDS[kind].entries or "", [])
     asked = [f"{entry['task']}_n{entry['n']}" for entry in entries]
     found = of_kind(kind, tables.get(kind, Frame()), facts["published"])
     found.sort(key=lambda p: p.name)
@@ -156,17 +157,24 @@ def of_kind(kind: str, rows: Frame, published: Tables) -> list[Pivot]:
     """Return a pivot for every task and size, or model, beside what is printed."""
     known, found = KINDS[kind], []
     keys = tuple(key for key in known.keys if key not in known.by)
-    for place, own in rows.groupby([*known.by], sort=False) if len(rows) else ():
-        printed = published.get(known.printed, Frame())
-        for column, name in zip(known.by, place, strict=True):
-            if column in ("train", "recipe"):
-                printed = printed[printed[column] == name]
-        task, n, *_ = place
+    for _, own in rows.groupby([*known.by], sort=False) if len(rows) else ():
+        first = records(own.head(1))[0]
+        printed = published.get(known.printed or "", Frame())
+        for column in {"train", "recipe"} & {*known.by}:
+            printed = printed[printed[column] == first[column]]
+        task, n = first["task"], first["n"]
         found.append(Pivot(task, n, own, nearest(printed, task, n), keys))
     return found
 
 
 MARCHENKO = "marchenko_pastur"
+FOLLOWED = ("semicircle", "gaussian", "laplace")  # laws that the prose compares
+
+
+def _abroad(law: str, train: str, test: str) -> bool:
+    return train == law != test
+
+
 PARTS: dict[str, Callable[[str, str], bool]] = {  # of a square, by train and test
     "home": lambda train, test: test in parts(train),
     "positive_on_symmetric": lambda train, test: (
@@ -178,10 +186,7 @@ PARTS: dict[str, Callable[[str, str], bool]] = {  # of a square, by train and te
     "symmetric_on_marchenko": lambda train, test: (
         group(train) == SYMMETRIC and test == MARCHENKO
     ),
-    **{
-        f"{law}_abroad": lambda train, test, law=law: train == law != test
-        for law in ("semicircle", "gaussian", "laplace")
-    },
+    **{f"{law}_abroad": partial(_abroad, law) for law in FOLLOWED},
 }
 
 
@@ -269,18 +274,15 @@ def runs(tables: Tables, facts: Facts) -> list[Row]:
     rows = records(tables.get("runs", Frame()))
     laws = in_order(row["law"] for row in rows)
 
-    def place(row: Row) -> tuple[str, ...]:
-        return tuple(str(row[key]) for key in PLACE)
+    def place(row: Row) -> list[str]:
+        return [str(row[key]) for key in PLACE]
 
-    def order(row: Row) -> tuple[Any, ...]:
-        name = row["task"], size(row["n"]), row["recipe"]
-        return place(row), *name, laws.index(row["law"])
+    def name(row: Row) -> tuple[Any, ...]:
+        return row["task"], size(row["n"]), row["recipe"], laws.index(row["law"])
 
-    groups = (list(made) for _, made in groupby(sorted(rows, key=order), key=place))
-    return [
-        {"rows": made, **{key: made[0][key] for key in PLACE}, "on": device(made[0])}
-        for made in groups
-    ]
+    rows.sort(key=lambda row: (place(row), name(row)))
+    groups = [list(made) for _, made in groupby(rows, place)]
+    return [{**made[0], "rows": made, "on": device(made[0])} for made in groups]
 
 
 View = Callable[[Tables, Facts], list[Any]]

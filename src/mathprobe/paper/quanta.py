@@ -21,7 +21,7 @@ from matplotlib.patches import Rectangle
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper.figures import STYLE, WIDTH
+from mathprobe.paper.figures import STYLE, WIDTH, Look
 from mathprobe.registry import Registry
 from mathprobe.studies.findings import (
     FAILS,
@@ -32,7 +32,6 @@ from mathprobe.studies.findings import (
     percent,
 )
 
-MAPS = Registry("quanta map")
 LETTERS = {"S": "addition", "M": "positive difference", "N": "negative difference"}
 NOTED, CLOSE, STRONG = 0.1, 0.05, 0.4  # shares of attention
 MANY = 0.2  # share of questions: more than this is marked
@@ -60,6 +59,9 @@ class Kind:
     say: Say
     merged: bool = True
     colours: str = "summer_r"
+
+
+MAPS: Registry[Kind] = Registry("quanta map")
 
 
 def _kind(name: str, title: str, **data: Any) -> Callable[[Say], Say]:
@@ -196,7 +198,7 @@ def _column(axes: Axes, column: int, said: Sequence[Shown | None], kind: Kind) -
     for _, group in groupby(range(len(said)), keys.__getitem__):
         rows = list(group)
         cell, corner = said[rows[0]], (column, rows[0])
-        style = {"facecolor": _colour(cell, kind), "edgecolor": "white"}
+        style: Look = {"facecolor": _colour(cell, kind), "edgecolor": "white"}
         axes.add_patch(Rectangle(corner, 1, len(rows), linewidth=1.0, **style))
         if cell and cell.text:
             middle = column + 0.5, rows[0] + len(rows) / 2

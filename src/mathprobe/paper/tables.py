@@ -7,12 +7,11 @@ A kind of table is registered with the function that builds it from a file of mo
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 
@@ -22,7 +21,7 @@ from mathprobe.intervals import wilson
 from mathprobe.linalg.draws import laws_for
 from mathprobe.linalg.laws import parts
 from mathprobe.linalg.scores import ORACLE
-from mathprobe.paths import LINALG_NAME
+from mathprobe.paths import LINALG_NAME, RESULTS, parse
 from mathprobe.registry import Registry
 
 Row = dict[str, Any]
@@ -42,7 +41,7 @@ TYPES: dict[str, Any] = {
         [
             *("seeds", "reached", "examples", "resolution", "budget", "parameters"),
             *("attempts", "threads", "matrices", "rejected", "count"),
-            *("total", "fails", "questions", "table"),
+            *("total", "fails", "questions", "nines", "nodes", "table"),
         ],
         COUNT := "Int64",
     ),
@@ -55,10 +54,14 @@ def read(path: Path | str) -> Frame:
     return pd.read_csv(
         path,
         dtype=TYPES,
-        converters={"n": lambda text: int(text) if text.isdecimal() else text},
+        converters={"n": _size},
         na_values=[""],
         keep_default_na=False,  # a law may be called NA
     )
+
+
+def _size(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def write(path: Path | str, frame: Frame, columns: Sequence[str]) -> None:
@@ -69,7 +72,8 @@ def write(path: Path | str, frame: Frame, columns: Sequence[str]) -> None:
 
 def records(frame: Frame) -> list[Row]:
     """Return the rows as dictionaries; a missing value is None."""
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+    plain = frame.astype(object).where(frame.notna(), None)
+    return cast(list[Row], plain.to_dict("records"))
 
 
 def joined(paths: Iterable[Path | str]) -> Frame:
@@ -98,7 +102,7 @@ class Kind:
     """A kind of tidy tables: how they are made, and where they are shown."""
 
     columns: tuple[str, ...] = ()
-    build: Callable[..., Frame] | None = None  # from rows of all models
+    build: Build | None = None  # from rows of all models
     source: str | None = None  # the models' file that has these; None: their run
     entries: str | None = None  # of the configuration: its tasks and sizes
     printed: str | None = None  # file of published numbers
@@ -108,13 +112,14 @@ class Kind:
     templates: tuple[str, ...] = ()  # LaTeX files that show it
 
 
-KINDS = Registry("kind of table")
+KINDS: Registry[Kind] = Registry("kind of table")
+Build = Callable[..., Frame]
 
 
-def kind(name: str, **facts: Any) -> Callable[[Callable], Callable]:
+def kind(name: str, **facts: Any) -> Callable[[Build], Build]:
     """Register the decorated function as the builder of a kind of tables."""
 
-    def register(build: Callable[..., Frame]) -> Callable[..., Frame]:
+    def register(build: Build) -> Build:
         KINDS.add(name)(Kind(build=build, **facts))
         return build
 
@@ -153,16 +158,11 @@ def of_model(recipe: str, run: Row, rows: Frame | None = None) -> Trained:
     return Trained(name, rows.assign(**dict(zip(NAME, name, strict=True)), **steps))
 
 
-PATH = re.compile(r"(\w+)/([\w+]+)/n(\d+(?:x\d+)?)/(\w+)")
-
-
 def of_path(path: str) -> tuple[Any, ...]:
     """Return the name of a model from its path below a study: task/law/nSIZE/recipe."""
-    found = PATH.fullmatch(path)
-    if not found:
-        raise InputError(f"{path!r}: no model's path, task/law/nSIZE/recipe")
-    task, law, n, recipe = found.groups()
-    return task, int(n) if n.isdecimal() else n, law, recipe
+    whole = f"{RESULTS}/linalg/{path}/run.json".format(scale="any")
+    _, names = parse(whole, {})
+    return names["task"], _size(names["n"]), names["law"], names["recipe"]
 
 
 def build(
@@ -208,7 +208,7 @@ def _build(
         rows = pd.concat([model.rows for model in models], ignore_index=True)
         made = chosen.build(rows, **options)
     if chosen.expected and names:
-        printed = published.get(chosen.printed, Frame(columns=["n"]))
+        printed = published.get(chosen.printed or "", Frame(columns=["n"]))
         expected = chosen.expected(
             Frame(names, columns=[*NAME]).astype({"n": object}),
             printed.astype({"n": object}),
@@ -216,7 +216,7 @@ def _build(
     if len(expected):
         made = _beside(made, expected, [*chosen.keys]).assign(**options)
     made = made.reindex(columns=[*chosen.columns])
-    return made.astype({c: COUNT for c in made if TYPES.get(c) == COUNT})
+    return made.astype({c: COUNT for c in chosen.columns if TYPES.get(c) == COUNT})
 
 
 def _beside(made: Frame, expected: Frame, keys: list[str]) -> Frame:
@@ -233,7 +233,8 @@ def _beside(made: Frame, expected: Frame, keys: list[str]) -> Frame:
 
 def _tested(models: Frame, tests: Callable[[str, str], Iterable[str]]) -> Frame:
     """Return a row for every test of every model."""
-    tested = [[*tests(model.task, model.train)] for model in models.itertuples()]
+    names = zip(models["task"], models["train"], strict=True)
+    tested = pd.Series([[*tests(*name)] for name in names], models.index, object)
     return models.assign(test=tested).explode("test", ignore_index=True)
 
 
@@ -434,13 +435,14 @@ def _measured_at_home(
     what the examples of one seed leave open.
     """
     keys = [*NAME, "test", *keys]
-    rows = rows.loc[[row.test in parts(row.train) for row in rows.itertuples()]]
+    tests = zip(rows["test"], rows["train"], strict=True)
+    rows = rows.loc[[test in parts(law) for test, law in tests]]
     exact = rows[rows["seed"] == ORACLE].set_index(keys)["value"].rename("oracle")
     seeds = rows[rows["seed"] != ORACLE]
     known = seeds["value"].notna()
     some = known.groupby([seeds[key] for key in keys], dropna=False).transform("any")
-    made = seeds[known | ~some].groupby(keys, sort=False, dropna=False)
-    made = made.agg(
+    groups = seeds[known | ~some].groupby(keys, sort=False, dropna=False)
+    made = groups.agg(
         seeds=("value", "count"),
         examples=("examples", lambda counts: round(fmean(counts))),
         **{column: (column, mean) for column in averaged},
