@@ -6,11 +6,13 @@ rule paper_facts:
         f"{TABLES}/facts.json",
     log:
         f"logs/{TABLES}/facts.log",
+    resources:
+        config=str(CONFIG),  # no parameter: only changed facts make it run again
     params:
         facts=lambda w: digest(CATALOG.facts(w.scale)),
     shell:
-        "python -m mathprobe facts {wildcards.scale} {output} --config {CONFIG}"
-        " > {log} 2>&1"
+        "python -m mathprobe facts {wildcards.scale} {output}"
+        " --config {resources.config} > {log} 2>&1"
 
 
 rule paper_table:
