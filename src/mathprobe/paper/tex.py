@@ -45,6 +45,7 @@ class Engine:
 
     @property
     def usable(self) -> bool:
+        """Return whether it can typeset now."""
         return self.command != ""
 
     @property
