@@ -38,4 +38,4 @@ localrules:
     paper_pdf,
 
 
-set_conda_environments()
+complete_rules()

@@ -162,7 +162,7 @@ def _peak_memory(side: Callable[[Model], Callable[[], None]], model: Model) -> f
 def decoding(model: Model, examples: int = 256) -> dict[str, Any]:
     """Answer test examples greedily."""
     codecs = Codecs(model)
-    network = build(codecs, 1).to(DEVICE)
+    network = build(model, 1).to(DEVICE)
     matrix = draw(model.data, stream("benchmark", model.data.n), examples).matrix
     made = rate(lambda: predict(codecs, network, matrix), examples)
     other = peer(model)

@@ -1,11 +1,13 @@
 import csv
 import itertools
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 
 import pytest
 from msgspec import structs
@@ -278,3 +280,23 @@ def test_an_unknown_kind_of_table_lists_the_known_ones(tmp_path):
 
 def test_a_specification_that_is_none_is_named(tmp_path):
     assert "TestSet: not JSON" in refused("testset", "{", tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize("name", sorted(set(cli.app) - {"--help", "-h", "--version"}))
+def test_every_command_and_every_option_is_described(name):
+    command = cli.app[name]
+    assert command.help
+    for argument in command.assemble_argument_collection(parse_docstring=True):
+        if argument.show:
+            assert argument.parameter.help, argument.name
+
+
+def test_the_help_is_grouped_and_the_version_is_told(capsys):
+    run("--help")
+    people, rules = capsys.readouterr().out.split("For the rules of the workflow")
+    assert "For people" in people
+    for name in ("status", "plan", "stale", "archive", "unpack", "record"):
+        assert re.search(rf"\b{name}  ", people)
+    assert re.search(r"\bpredict  ", rules)
+    run("--version")
+    assert capsys.readouterr().out.strip() == metadata.version("mathprobe")

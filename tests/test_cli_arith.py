@@ -9,9 +9,9 @@ from msgspec import structs
 from test_cli import refused, run
 
 from mathprobe import cli, files
-from mathprobe.cli import arith as commands
-from mathprobe.cli import kept
+from mathprobe.cli import saved_outputs
 from mathprobe.studies.arith import accuracy as counted
+from mathprobe.studies.arith import models
 
 
 def train_arguments(spec, folder, parent=None):
@@ -66,7 +66,7 @@ def test_a_run_says_what_was_trained(trained, child):
 
 
 def test_a_stored_model_is_read_back(trained, child):
-    spec, network = commands.load(trained[1] / "model.safetensors")
+    spec, network = models.load(trained[1] / "model.safetensors")
     assert spec == child
     assert len(network.blocks) == child.network.layers
 
@@ -106,7 +106,7 @@ def test_a_parent_that_was_trained_otherwise_is_refused(trained, child, tmp_path
 
 def test_stale_knows_the_code_of_each_study(trained, capsys):
     cli.main(["stale", str(trained[1])])
-    assert "0 of 1 models" in capsys.readouterr().err
+    assert "0 of 1 models, 0 of 0 test sets" in capsys.readouterr().err
 
 
 def test_a_lost_child_is_found_again_if_its_parent_is_the_same(
@@ -119,7 +119,8 @@ def test_a_lost_child_is_found_again_if_its_parent_is_the_same(
     assert "put back from" in capsys.readouterr().out
     (lost / "run.json").unlink()
     files.write_json(lost / "state/done/run", {**facts(lost), "parent": "another"})
-    files.write_json(lost / "state/done" / kept.SUMS, kept._sums(lost / "state/done"))
+    there = lost / "state/done"
+    files.write_json(there / saved_outputs.SUMS, saved_outputs._sums(there))
     run(*train_arguments(child, lost, trained[0]))
     assert "training anew" in capsys.readouterr().out
     assert facts(lost)["parent"] == files.checksum(trained[0] / "model.safetensors")

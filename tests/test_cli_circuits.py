@@ -10,7 +10,7 @@ from test_cli import run
 
 from mathprobe import checkpoint, files
 from mathprobe.catalog.arith import MAP
-from mathprobe.cli import circuits as commands
+from mathprobe.cli import device
 from mathprobe.interp.facts import Facts
 from mathprobe.nets.decoder import Decoder
 from mathprobe.spec import CircuitSearch
@@ -34,9 +34,9 @@ def mapped(known, tmp_path_factory):
     """Folders of a model whose circuit is known, and of what was drawn of it."""
     folder = tmp_path_factory.mktemp("wired")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands, "load", lambda path: (known.spec, known.model))
-        patch.setattr(commands, "set_up_torch", lambda threads: "cpu")
-        patch.setattr("mathprobe.studies.arith.models.build", bare)
+        patch.setattr(models, "load", lambda path: (known.spec, known.model))
+        patch.setattr(device, "set_up_torch", lambda threads: "cpu")
+        patch.setattr(models, "build", bare)
         run("arith_map", folder / "model", SETTINGS.json(), folder / "facts")
     named = "--name", "wired", "--digits", 2, "--template", TEMPLATE
     run("arith_draw", folder / "facts", folder / "circuit.html", *named)

@@ -35,7 +35,7 @@ def test_the_conda_environment_names_the_versions_of_the_lock(locked):
 
 
 def test_the_typesetting_environment_names_the_versions_of_the_lock(locked):
-    for name in ("numpy", "msgspec"):
+    for name in ("numpy", "msgspec", "cyclopts"):
         assert conda("tex.yaml")[name] == locked[name]
 
 

@@ -162,10 +162,10 @@ def test_the_uniform_wigner_law_is_the_semicircle_of_uniform_coefficients():
         ("gaussian_coefficients", stats.norm(0, 10 / math.sqrt(3)).cdf),
     ],
 )
-@pytest.mark.parametrize("columns", [None, 7])
+@pytest.mark.parametrize("columns", [4, 7])
 def test_independent_coefficients_follow_their_law(law, cdf, columns):
-    matrix = LAWS[law](stream("c"), 500, 4, columns=columns)
-    assert matrix.shape == (500, 4, columns or 4)
+    matrix = laws.matrices(law, {}, stream("c"), 500, (4, columns)).matrix
+    assert matrix.shape == (500, 4, columns)
     assert stats.kstest(matrix.flatten().numpy(), cdf).pvalue > 1e-3
 
 
@@ -203,9 +203,9 @@ def test_a_single_law_is_drawn_as_it_draws_itself(law):
 
 def test_matrices_are_drawn_one_after_another_and_laid_side_by_side():
     rng = stream("side")
-    left, right = (LAWS["gaussian_coefficients"](rng, 5, 4, columns=c) for c in (2, 3))
-    shapes = ((4, 2), (4, 3))
-    both = laws.matrices("gaussian_coefficients", {}, stream("side"), 5, *shapes).matrix
+    law, shapes = "gaussian_coefficients", ((4, 2), (4, 3))
+    left, right = (laws.matrices(law, {}, rng, 5, shape).matrix for shape in shapes)
+    both = laws.matrices(law, {}, stream("side"), 5, *shapes).matrix
     assert torch.equal(both, torch.cat([left, right], dim=2))
 
 

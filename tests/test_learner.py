@@ -3,7 +3,6 @@ from msgspec import structs
 from torch import nn
 from torch.nn import functional
 
-from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.models import build
 from mathprobe.studies.linalg.training import trainer
 
@@ -33,12 +32,12 @@ def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
 def test_an_update_is_that_of_plain_torch(smoke_model):
     """Mean cross-entropy, gradients clipped in norm, Adam with the schedule's rate."""
     ours = learner(smoke_model)
-    network = build(Codecs(smoke_model), 1)
+    network = build(smoke_model, 1)
     adam = torch.optim.Adam(network.parameters())
     for update in range(3):
         batch = smoke_model.schedule.batch
         source, target = (ids[update * batch :][:batch] for ids in ours.blocks(0))
-        logits = network(source, target[:, :-1], network.source_mask(source))
+        logits = network(source, target[:, :-1])
         loss = functional.cross_entropy(
             logits.transpose(1, 2), target[:, 1:], ignore_index=ours.objective.padding
         )

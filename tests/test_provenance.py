@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from mathprobe import provenance
+from mathprobe import dependencies, files, provenance
 
 
 def test_a_stamp_says_which_code_runs_where():
@@ -12,18 +13,28 @@ def test_a_stamp_says_which_code_runs_where():
     assert set(stamp) >= {"revision", "clean", "python", "machine"}
 
 
-@pytest.mark.parametrize("study", provenance.DECIDING)
-def test_the_digest_follows_the_deciding_modules(study, monkeypatch, tmp_path):
-    before = provenance.code_digest(study)
-    modules = provenance.DECIDING[study]
-    for module in modules:
-        copy = tmp_path / module
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes((provenance.PACKAGE / module).read_bytes())
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    assert provenance.code_digest(study) == before
-    (tmp_path / modules[-1]).write_text("")
-    assert provenance.code_digest(study) != before
+@pytest.mark.parametrize("study", provenance.TRAINING)
+def test_the_code_of_a_training_is_what_its_command_depends_on(study):
+    code = provenance.stamp(study)["code"]
+    assert code == dependencies.digest(provenance.TRAINING[study])
+    modules = dependencies.modules(provenance.TRAINING[study])
+    assert {
+        *("mathprobe.cli.device", "mathprobe.learner", "mathprobe.seeds"),
+        f"mathprobe.studies.{study}.training",
+    } <= set(modules)
+    other = "arith" if study == "linalg" else "linalg"
+    assert not [name for name in modules if f".{other}." in name]
+
+
+def test_a_test_set_of_other_code_is_stale(tmp_path):
+    arrays = {"matrix": np.eye(2)}
+    path = tmp_path / "n2.npz"
+    files.save_arrays(path, arrays, code=dependencies.digest("testset"))
+    assert not provenance.is_stale_testset(path)
+    files.save_arrays(path, arrays, code="of other code")
+    assert provenance.is_stale_testset(path)
+    files.save_arrays(path, arrays)
+    assert provenance.is_stale_testset(path)
 
 
 def test_outside_a_checkout_the_revision_is_unknown(monkeypatch, tmp_path):

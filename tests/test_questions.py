@@ -264,16 +264,10 @@ def test_a_new_operation_is_one_entry(registries):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"digits": 0}, "digits: 0"),
         ({"mixing": "shuffled"}, "unknown mixing 'shuffled'; known names are batches"),
         ({"shares": {"division": 1.0}}, "unknown operation 'division'; .* addition"),
         ({"shares": {"addition": 0.5}}, "shares: .*together they are not 1"),
         ({"shares": {}}, "shares: .*together they are not 1"),
-        ({"shares": {"addition": 1.5, "subtraction": -0.5}}, "addition: 1.5: shares"),
-        (
-            {"enrichment": structs.replace(AS_CODED, nines=40.0)},
-            "enrichment.nines: 40.0: shares are between 0 and 1",
-        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, message):

@@ -101,7 +101,7 @@ def test_three_digits_hardly_bind(demo):
 
 def test_a_network_repeats_from_its_seed(demo):
     seeds = 1, 1, 2
-    first, again, other = (models.build(Codecs(demo), s).state_dict() for s in seeds)
+    first, again, other = (models.build(demo, s).state_dict() for s in seeds)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["output_bias"], other["output_bias"])
 
@@ -110,13 +110,12 @@ def test_building_leaves_the_global_stream_alone(demo):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    models.build(Codecs(demo), 1)
+    models.build(demo, 1)
     assert torch.equal(torch.rand(1), expected)
 
 
 def test_what_is_malformed_is_counted(demo):
-    codecs = Codecs(demo)
-    network = models.build(codecs, 1)
+    network = models.build(demo, 1)
     with torch.no_grad():
         network.output_bias[0] = 1e6  # nothing but end tokens
     test = {"laplace": drawn("laplace", examples=20)}

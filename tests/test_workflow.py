@@ -154,7 +154,11 @@ WITH_GPUS = {
 
 def test_what_runs_networks_asks_for_a_gpu_on_the_cluster(on_the_cluster, profile):
     rules = "".join(path.read_text() for path in Path("workflow/rules").glob("*.smk"))
-    asking = re.findall(r"^rule (\w+):\n(?:(?:    .*)?\n)*?        gpu=", rules, re.M)
+    asking = re.findall(
+        r"^rule (\w+):\n(?:(?:    .*)?\n)*?        \*\*(?:TRAIN|EVALUATE)",
+        rules,
+        re.M,
+    )
     assert set(asking) == WITH_GPUS
     joined = set(profile["groups"])  # one partition for all jobs of a group
     assert set(profile["set-resources"]) == WITH_GPUS | joined
@@ -212,11 +216,53 @@ def test_retries_carry_the_longest_training_over_the_limit(profile):
     assert not any("retries:" in text for text in rules)  # they would nest
 
 
+LOCAL = re.search(r"^localrules:\n((?:    .*\n)+)", Path("Snakefile").read_text(), re.M)
+
+
 def is_local(rule):
-    """Tell whether a rule's jobs run where Snakemake does; a dry run tells not."""
-    rules = "".join(path.read_text() for path in Path("workflow/rules").glob("*.smk"))
-    [text] = re.findall(rf"^rule {rule}:\n(.*?)^    shell:", rules, re.M | re.S)
-    return "localrule: True" in text
+    """Return whether a rule's jobs run where Snakemake does."""
+    return f"    {rule},\n" in LOCAL[1]
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("linalg/laws", {"testset", "conditions", "ceilings", "evidence"}),
+        ("linalg/verifiers", {"score", "failures", "evidence"}),
+        ("studies/linalg/scoring", {"score", "failures"}),
+        ("nets/seq2seq", {"predict"}),
+        ("arith/claims", {"map", "evidence", "table"}),
+        ("learner", set()),
+    ],
+)
+def test_a_changed_module_re_runs_exactly_what_depends_on_it(smoke, module, rules):
+    """Beside what follows from their outputs: predictions from test sets, and so on."""
+    path = smoke.folder / f"src/mathprobe/{module}.py"
+    before = path.read_text()
+    path.write_text(f"{before}\n# changed\n")
+    try:
+        done = smoke.snakemake("-n", *SMOKE)
+    finally:
+        path.write_text(before)
+    first = {
+        re.search(r"rule (\w+):", job)[1]
+        for job in re.split(r"\n\[.*\]\n", done.stdout)
+        if "Params have changed" in job
+    }
+    study = "arith" if module.startswith("arith") else "linalg"
+    computed = {name for name in first if not name.startswith("paper_")}
+    assert computed == {f"{study}_{rule}" for rule in rules}
+    assert not {"linalg_train", "arith_train"} & set(
+        re.findall(r"rule (\w+):", done.stdout)
+    )
+
+
+def test_a_plain_run_on_a_cluster_makes_the_paper(fresh):
+    jobs = fresh.planned("--profile", "slurm")
+    assert jobs["linalg_train"] == len(MODELS["paper"])
+    assert jobs["paper_pdf"] == 1
+    demo = fresh.planned("--profile", "slurm", "--config", "default_scale=demo")
+    assert demo["linalg_train"] == len(MODELS["demo"])
 
 
 def test_the_whole_paper_is_few_jobs_for_slurm(fresh):
@@ -465,18 +511,28 @@ def test_a_bad_configuration_stops_at_the_door(changed, old, new, said):
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "said"),
     [
-        "results/demo/linalg/eigenvalues/laplas/n2/base/scores.csv",
-        "results/tiny/paper.pdf",
-        "results/demo/linalg/eigenvalues/laplace/n2/bass/scores.csv",
-        "results/demo/linalg/eigenvalues/laplace/n0/base/scores.csv",
+        (
+            "results/demo/linalg/eigenvalues/laplas/n2/base/scores.csv",
+            "unknown law 'laplas'; did you mean 'laplace'?",
+        ),
+        ("results/dmeo/paper.pdf", "unknown scale 'dmeo'; did you mean 'demo'?"),
+        (
+            "results/demo/linalg/eigenvalues/laplace/n2/bass/scores.csv",
+            "unknown recipe 'bass'; did you mean 'base'?",
+        ),
+        (
+            "results/demo/linalg/eigenvalues/laplace/n0/base/scores.csv",
+            "'n0' is no size; sizes are n5 (square)",
+        ),
+        ("results/demo/tables/ceiling.csv", "did you mean 'ceilings.csv'?"),
     ],
 )
-def test_a_wrong_name_is_no_rule_to_produce(fresh, path):
+def test_a_wrong_name_is_answered_with_what_was_meant(fresh, path, said):
     done = fresh.snakemake("-n", path)
     assert done.returncode != 0
-    assert "No rule to produce" in done.stdout
+    assert said in done.stdout
     assert "Traceback" not in done.stdout
 
 

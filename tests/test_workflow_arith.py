@@ -32,7 +32,7 @@ def test_a_model_without_a_parent_is_trained_alone(copy):
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("results/paper/arith/add_d5_l9/run.json", "MissingRuleException"),
+        ("results/paper/arith/add_d5_l9/run.json", "unknown model 'add_d5_l9'"),
         (f"{PARENT}/run.json".replace("paper", "demo"), "unknown model 'add_d10_l2"),
     ],
 )

@@ -44,8 +44,8 @@ class Workflow:
 
     def start(self, *arguments, path=None, **options) -> subprocess.Popen:
         """Start Snakemake; its standard error stands in its output."""
-        own = str(Path(sys.executable).parent)  # the environment need not be activated
-        path = os.pathsep.join([own, path or os.environ["PATH"]])
+        # The environment need not be activated.
+        path = path or os.environ["PATH"].replace(str(Path(sys.executable).parent), "")
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *map(str, arguments)],
             cwd=self.folder,

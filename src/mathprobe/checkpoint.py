@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ def save_state(folder: Path, state: State) -> None:
         old.unlink()
 
 
-def load_state(folder: Path, say: Callable[[str], None] = print) -> State | None:
+def load_state(folder: Path) -> State | None:
     """Read the newest undamaged state of a folder, if there is one."""
     for path in reversed(_states(folder)):
         try:
@@ -109,7 +109,7 @@ def load_state(folder: Path, say: Callable[[str], None] = print) -> State | None
         except files.DamagedFile as error:
             aside = path.with_suffix(".damaged")
             path.rename(aside)
-            say(f"{error}; set aside as {aside.name}, trying the state before it")
+            print(f"{error}; set aside as {aside.name}, trying the state before it")
         else:
             return State(facts.pop("updates"), tensors, facts)
     return None

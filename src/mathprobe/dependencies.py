@@ -90,31 +90,31 @@ def _imported(command: str) -> Iterator[str]:
             yield imported
 
 
-def of_script(path: Path) -> list[Path]:
-    """Return the source files of this package that a script outside it depends on."""
-    graph, found = import_graph(), set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+def imported_by(script: Path) -> set[str]:
+    """Return the modules of this package that a script outside it depends on."""
+    graph = import_graph()
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(script.read_text("utf-8"))):
+        names: list[str] = []
         if isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        else:
-            continue
         for name in names:
             module = name if name in graph.modules else name.rpartition(".")[0]
             if module in graph.modules:
                 found |= {module, *graph.find_upstream_modules(module)}
-    return [source(module) for module in sorted(found)]
+    return found
 
 
-def files(command: str) -> list[Path]:
-    """Return the source files that a command depends on, relative to the package."""
-    return [source(module) for module in modules(command)]
+@cache
+def digest(command: str, script: Path | None = None) -> str:
+    """Return the SHA-256 of the source that a command, and a script, depend on.
 
-
-def digest(command: str) -> str:
-    """Return the SHA-256 of the names and contents of these files."""
+    It covers the names and the contents of the modules.
+    """
+    found = {*modules(command), *(imported_by(script) if script else ())}
     total = hashlib.sha256()
-    for path in files(command):
-        total.update(f"{path.as_posix()}\n".encode() + (PACKAGE / path).read_bytes())
+    for module in sorted(found):
+        total.update(f"{module}\n".encode() + (PACKAGE / source(module)).read_bytes())
     return total.hexdigest()

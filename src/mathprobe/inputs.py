@@ -23,16 +23,29 @@ Names = Iterable[dict[str, Any]]  # of models: the parts of their paths
 Wildcards = Any  # of a job
 
 PRINTED = "paper/published"
-PUBLISHED = [f"{PRINTED}/{name}.csv" for name in published.FILES]
+FIRST = ("spectral_properties", "verifiers", "generalization", "learning_speed")
 ERRATA = [f"{PRINTED}/errata.yaml", f"{PRINTED}/arith_errata.yaml"]
 
 
 class Inputs:
     """Input files of the jobs of a catalog's experiments."""
 
-    def __init__(self, books: Catalog) -> None:
-        """Take the catalog of experiments."""
+    def __init__(self, books: Catalog, root: Path = Path()) -> None:
+        """Take the catalog of experiments, and the folder of the project."""
         self.books = books
+        self.by_size = [name for name, kind in KINDS.items() if kind.entries]
+        self.notebooks = sorted(p.stem for p in (root / "paper/notebooks").glob("*.py"))
+        self.published = _printed(*published.FILES)
+        arith = sorted(path.stem for path in (root / PRINTED).glob("arith_*.csv"))
+        self.arith_published = [*_printed(*arith), f"{PRINTED}/quirke2024.yaml"]
+
+    def check(self, targets: Iterable[str]) -> None:
+        """Raise InputError, with what was probably meant, for a misspelt result."""
+        tables = {Path(path).name for path in self.all_tables(self.books.default_scale)}
+        tables |= {"facts.json", "numbers.tex", *(f"{name}.tex" for name in contents())}
+        known = {"kind": self.by_size, "table": sorted(tables)}
+        for target in targets:
+            paths.parse(target.rstrip("/"), {**self.books.names, **known})
 
     def testsets(self, w: Wildcards) -> list[str]:
         """Return the test sets of a model."""
@@ -75,6 +88,7 @@ class Inputs:
 
     def _entries(self, w: Wildcards) -> list[TableEntry]:
         table = KINDS[w.kind].entries
+        assert table, f"{w.kind} has no task and size"
         return self.books.linalg(w.scale).shown(table, w.task, w.n)
 
     def missing(self, w: Wildcards) -> list[str]:

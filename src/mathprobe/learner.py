@@ -13,6 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from mathprobe.spec import DecoderSchedule, GrokFast, Schedule
 BATCHES_PER_BLOCK = 64  # data is drawn in blocks; part of what fixes the result
 MEAN = "gradient_mean"  # in the state of a parameter
 WARM_UPS = 3  # updates that a capture needs before it, as torch's documentation says
+Network = TypeVar("Network", bound=nn.Module)
 Blocks = Callable[[int], Batch]  # block number -> what an objective reads, N rows
 
 
@@ -36,12 +38,12 @@ class Descent:
     grokfast: GrokFast | None = None
 
 
-class Learner:
+class Learner(Generic[Network]):
     """A network that is updated; its weights are float32, whatever the precision."""
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         blocks: Blocks,
         schedule: Schedule | DecoderSchedule,
         objective: Objective,
@@ -58,8 +60,8 @@ class Learner:
         self.loss_sum = torch.zeros(
             objective.shape, dtype=torch.float64, device=self.device
         )
-        self._block: tuple[int, Batch | None] = (-1, None)
-        self._batch: Batch | None = None  # where a capture reads it
+        self._block: tuple[int, Batch] = (-1, ())
+        self._batch: Batch = ()  # where a capture reads it
         self._graph: torch.cuda.CUDAGraph | None = None
         self._stream = torch.cuda.Stream() if self._captures else None
         self._data_stream = torch.cuda.Stream() if self._captures else None
@@ -84,7 +86,7 @@ class Learner:
         if self._block[0] != number:
             with torch.cuda.stream(self._data_stream):
                 block = self.blocks(number)
-            if self._stream:
+            if self._stream and self._data_stream:
                 self._stream.wait_stream(self._data_stream)
                 for ids in block:
                     ids.record_stream(self._stream)
@@ -97,12 +99,12 @@ class Learner:
             return
         if self._graph is None:
             self._batch = tuple(ids.clone() for ids in batch)
-            self._capture()
+            self._graph = self._capture()
         for place, ids in zip(self._batch, batch, strict=True):
             place.copy_(ids)
         self._graph.replay()
 
-    def _capture(self) -> None:
+    def _capture(self) -> torch.cuda.CUDAGraph:
         """Record an update; what the warm-up changed is put back."""
         kept = {name: tensor.clone() for name, tensor in self.tensors().items()}
         with warnings.catch_warnings():
@@ -110,10 +112,11 @@ class Learner:
             warnings.simplefilter("ignore", UserWarning)
             for _ in range(WARM_UPS):
                 self._update(self._batch)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=self._stream):
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
             self._update(self._batch)
         self.restore(kept)
+        return graph
 
     def _update(self, batch: Batch) -> None:
         self.optimiser.zero_grad()
@@ -129,7 +132,9 @@ class Learner:
     def _amplify(self, grokfast: GrokFast) -> None:
         """Add the mean of the gradients so far, which the first one begins."""
         for parameter in self.network.parameters():
-            state, gradient = self.optimiser.state[parameter], parameter.grad
+            if (gradient := parameter.grad) is None:
+                continue
+            state = self.optimiser.state[parameter]
             past = torch.where(state["step"] == 0, gradient, state[MEAN])
             mean = torch.lerp(gradient, past, grokfast.decay)
             state[MEAN].copy_(mean if grokfast.keeps else gradient)

@@ -16,7 +16,10 @@ Batch = tuple[Tensor, ...]
 class Objective(Protocol):
     """Losses of a batch; training minimises their mean."""
 
-    shape: tuple[int, ...]  # of the losses
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of the losses."""
+        ...
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the mean losses of a batch, of the shape above."""
@@ -37,8 +40,7 @@ class Translation:
         words = (target[:, 1:] != self.padding).sum()
         dtype = PRECISIONS[self.precision]
         with torch.autocast(source.device.type, dtype, enabled=dtype != torch.float32):
-            mask = network.source_mask(source)
-            logits = network(source, target[:, :-1], mask)
+            logits = network(source, target[:, :-1])
         loss = functional.cross_entropy(
             logits.flatten(0, 1).float(),
             target[:, 1:].flatten(),

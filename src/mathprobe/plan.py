@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mathprobe import estimates, flops, paths, status
+import pandas as pd
+
+from mathprobe import estimates, flops, status
 from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
 from mathprobe.paper.naming import question
 from mathprobe.paper.published import number_in_paper
 from mathprobe.paper.tables import KINDS, Frame, Row
+from mathprobe.paths import LINALG_NAME
 from mathprobe.spec import ArithModel, Model
 
 PDF = "paper.pdf"
 TRAINED = 4 * 4  # bytes a parameter while it trains: weight, gradient, two moments
 STORED = 4  # bytes a parameter of a model that is done
 STATE = 3 * 4  # bytes a parameter of a state, of which a training keeps two
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one model costs, all seeds together, and how much of it is done."""
-
-    model: str
-    examples: int
-    operations: int
-    parameters: int
-    done: float  # share
-
-    @property
-    def left(self) -> float:
-        """Give the operations that are still to be made."""
-        return self.operations * (1.0 - self.done)
-
-    @property
-    def memory(self) -> int:
-        """Give the bytes of a device that training takes besides activations."""
-        return TRAINED * self.parameters
-
-    @property
-    def disk(self) -> int:
-        """Give the bytes on disk when it is done."""
-        return STORED * self.parameters
+COLUMNS = ["table", "model", "examples", "operations", "parameters", "done"]
 
 
 @dataclass(frozen=True)
@@ -57,66 +36,54 @@ class Rate:
         return operations / self.operations / 3600
 
 
-def cost(books: Catalog, results: Path, name: Row) -> Cost:
-    """Return what a model of the first study costs, and how much is in the results."""
-    model = books.model(results.name, **name)
-    return _cost(results / "linalg", paths.LINALG_NAME.format(**name), model)
+def survey(books: Catalog, target: Path, published: dict[str, Frame]) -> Frame:
+    """Return what a scale's paper costs: a row for each model of each table.
+
+    Columns: table, model, examples and operations of all seeds, parameters, and the
+    share that is done.
+    """
+    results, scale = target.parent, target.parent.name
+    if target.name != PDF or scale not in books.scales:
+        allowed = ", ".join(f"results/{scale}/{PDF}" for scale in books.scales)
+        raise InputError(f"{target}: only a paper can be planned: {allowed}")
+    arith = books.arith(scale)
+    shown: list[tuple[str, str, str, Model | ArithModel]] = [
+        (table, "linalg", LINALG_NAME.format(**name), books.model(scale, **name))
+        for table, name in _tables(books, scale, published)
+    ]
+    for name in arith.rows:
+        shown.append(("second study: arithmetic", "arith", name, arith.model(name)))
+    rows = [
+        (table, name, *_cost(results / study / name, model))
+        for table, study, name, model in shown
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(["table", "model"])
 
 
-def arith_costs(books: Catalog, results: Path) -> list[Cost]:
-    """Return what every model of the second study costs."""
-    models = books.arith(results.name)
-    return [_cost(results / "arith", n, models.model(n)) for n in models.rows]
-
-
-def _cost(study: Path, name: str, model: Model | ArithModel) -> Cost:
-    total = model.schedule.examples
-    there = status.standing(study / name, name, total, 0.0)
-    return Cost(
-        name,
-        model.seeds * total,
-        estimates.operations(model),
-        estimates.parameters(model),
-        there.share,
-    )
-
-
-def tables(
+def _tables(
     books: Catalog, scale: str, published: dict[str, Frame]
-) -> dict[str, list[Row]]:
-    """Name the models of every table, by the paper's number of it where it has one."""
+) -> Iterator[tuple[str, Row]]:
+    """Yield tables with their models, by the paper's number if it has one."""
     printed = {
         kind.entries: published[kind.printed] for kind in KINDS.values() if kind.printed
     }
-    found: dict[str, list[Row]] = {}
     for table, entries in books.linalg(scale).entries.items():
         for entry in entries:
             what = entry.task, entry.n
             number = number_in_paper(printed[table], *what)
             title = f"Table {number}" if number else table.replace("_", " ")
-            names = found.setdefault(f"{title}: {question(*what)}", [])
-            names += [name for name in books.models(entry) if name not in names]
-    return found
+            for name in books.models(entry):
+                yield f"{title}: {question(*what)}", name
 
 
-def survey(
-    books: Catalog, target: Path, published: dict[str, Frame]
-) -> dict[str, list[Cost]]:
-    """Say what every table of a scale's paper costs."""
-    results = target.parent
-    if target.name != PDF or results.name not in books.scales:
-        allowed = ", ".join(f"results/{scale}/{PDF}" for scale in books.scales)
-        raise InputError(f"{target}: only a paper can be planned: {allowed}")
-    costs = {
-        title: [cost(books, results, name) for name in names]
-        for title, names in tables(books, results.name, published).items()
-    }
-    return {**costs, "second study: arithmetic": arith_costs(books, results)}
-
-
-def once(costs: dict[str, list[Cost]]) -> list[Cost]:
-    """Give every model once, whatever tables share it."""
-    return list(dict.fromkeys(one for table in costs.values() for one in table))
+def _cost(folder: Path, model: Model | ArithModel) -> tuple[int, float, int, float]:
+    total = model.schedule.examples
+    return (
+        model.seeds * total,
+        float(estimates.operations(model)),  # more than 64 bits hold
+        estimates.parameters(model),
+        status.standing(folder, folder.name, total, 0.0).share,
+    )
 
 
 def measured(books: Catalog, scale: str, reached: float) -> Rate:
@@ -134,16 +101,12 @@ HEAD = (
 )
 
 
-def text(costs: dict[str, list[Cost]], rate: Rate) -> str:
+def text(costs: Frame, rate: Rate) -> str:
     """Write costs as a table; the last line counts every model once."""
-    rows = [HEAD]
-    rows += [_row(title, models, rate) for title, models in costs.items()]
-    rows.append(_row("all, each model once", once(costs), rate))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
-        for row in rows
-    ]
+    every = costs.drop_duplicates("model").assign(table="all, each model once")
+    tables = pd.concat([costs, every]).groupby("table", sort=False)
+    rows = [_row(str(title), models, rate) for title, models in tables]
+    lines = status.aligned([HEAD, *rows], texts=1)
     notes = (
         f"{rate.operations:.2e} FLOP/s, {rate.origin}",
         "Hours of one device, for training alone; examples of all seeds; a recipe that "
@@ -155,20 +118,20 @@ def text(costs: dict[str, list[Cost]], rate: Rate) -> str:
     return "\n".join([*lines, "", *notes])
 
 
-def _row(title: str, models: list[Cost], rate: Rate) -> tuple[str, ...]:
-    total, left = (
-        sum(getattr(one, part) for one in models) for part in ("operations", "left")
+def _row(title: str, costs: Frame, rate: Rate) -> tuple[str, ...]:
+    operations, parameters, done = (
+        costs[k] for k in ("operations", "parameters", "done")
     )
     return (
         title,
-        str(len(models)),
-        str(sum(one.done == 1.0 for one in models)),
-        f"{sum(one.examples for one in models):,}",
-        f"{total:.2e}",
-        _hours(rate.hours(total)),
-        _hours(rate.hours(left)),
-        f"{max((one.memory for one in models), default=0) / 1e9:.2f}",
-        f"{sum(one.disk for one in models) / 1e9:.2f}",
+        str(len(costs)),
+        str((done == 1.0).sum()),
+        f"{costs['examples'].sum():,}",
+        f"{operations.sum():.2e}",
+        _hours(rate.hours(operations.sum())),
+        _hours(rate.hours((operations * (1.0 - done)).sum())),
+        f"{TRAINED * parameters.max() / 1e9:.2f}",
+        f"{STORED * parameters.sum() / 1e9:.2f}",
     )
 
 

@@ -23,7 +23,7 @@ JOURNAL, CURVE = "progress.json", "curve.csv"
 class Watcher:
     """Show the progress of one training, on standard error and in its folder."""
 
-    def __init__(self, label: str, trainer: Trainer, folder: Path) -> None:
+    def __init__(self, label: str, trainer: Trainer[Any], folder: Path) -> None:
         self.label, self.trainer, self.folder = label, trainer, folder
         self.total = trainer.schedule.examples
         self.first, self.points = trainer.examples, 0

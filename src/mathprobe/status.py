@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,14 +86,20 @@ def survey(books: Catalog, results: Path) -> list[Standing]:
 
 def text(standings: list[Standing]) -> str:
     """Write standings as a table, with a line that counts them."""
-    rows = [("model", "state", "done", "accuracy", "examples/s", "left")]
-    rows += [_row(one) for one in standings]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    head = ("model", "state", "done", "accuracy", "examples/s", "left")
+    lines = aligned([head, *map(_row, standings)], texts=2)
     lines += [f"{one.model}: {one.said}" for one in standings if one.said]
     counts = {state: sum(s.state == state for s in standings) for state in STATES}
     lines.append(", ".join(f"{count} {s}" for s, count in counts.items() if count))
     return "\n".join(lines)
+
+
+def aligned(rows: Sequence[tuple[str, ...]], texts: int) -> list[str]:
+    """Return the lines of a table: so many columns are text, the others numbers."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = "<" * texts + ">" * (len(widths) - texts)
+    line = "  ".join(map("{{:{}{}}}".format, sides, widths))
+    return [line.format(*row) for row in rows]
 
 
 def _row(one: Standing) -> tuple[str, ...]:

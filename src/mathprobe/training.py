@@ -17,18 +17,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Generic
 
-from torch import nn
+from torch import Tensor
 
 from mathprobe import checkpoint
 from mathprobe.errors import InputError
-from mathprobe.learner import Learner
+from mathprobe.learner import Learner, Network
 from mathprobe.spec import ArithModel, Model
 
 WATCH_SECONDS = 1.0
 CURVE_COLUMNS = ("seed", "examples", "test", "accuracy", "malformed", "loss")
-Measure = Callable[[nn.Module], list[dict[str, Any]]]
 
 
 class Interrupted(Exception):
@@ -44,14 +43,14 @@ class Progress:
     accuracy: float  # mean over the tests of that point; NaN before the first
 
 
-class Trainer:
+class Trainer(Generic[Network]):
     """The seeds of a model on their way; `run` takes them to the end."""
 
     def __init__(
         self,
-        learners: dict[int, Learner],
+        learners: dict[int, Learner[Network]],
         spec: Model | ArithModel,
-        measure: Measure,
+        measure: Callable[[Network], list[dict[str, Any]]],
         joules: Callable[[], float | None] = lambda: None,
         parts: Sequence[str] = (),
     ) -> None:
@@ -78,8 +77,8 @@ class Trainer:
         since = (self.updates - 1) % self.schedule.updates_per_point + 1
         for seed, learner in self.learners.items():
             losses = learner.take_loss() / since
-            facts = {"seed": seed, "examples": self.examples}
-            facts |= {"loss": float(losses.mean())}
+            facts: dict[str, Any] = {"seed": seed, "examples": self.examples}
+            facts["loss"] = float(losses.mean())
             if self._parts:
                 facts |= dict(zip(self._parts, losses.tolist(), strict=True))
             self.curve += [{**facts, **row} for row in self.measure(learner.network)]
@@ -87,14 +86,14 @@ class Trainer:
     def _note_attempt(self) -> None:
         """Write down how far this attempt is, and its energy where that is known."""
         self.history[-1]["saved_at"] = self.examples
-        now = self._joules()
-        known = now is not None and self._joules_begun is not None
-        self.history[-1]["joules"] = now - self._joules_begun if known else None
+        now, begun = self._joules(), self._joules_begun
+        known = None if now is None or begun is None else now - begun
+        self.history[-1]["joules"] = known
 
     def state(self) -> checkpoint.State:
         """Give everything that is needed to go on."""
         self._note_attempt()
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
         for seed, learner in self.learners.items():
             learner.wait()
             tensors |= {f"{seed}.{k}": v for k, v in learner.tensors().items()}

@@ -34,7 +34,6 @@ rule arith_train:
 rule arith_accuracy:
     input:
         model=f"{ARITH}/model.safetensors",
-        code=code("arith_accuracy"),
     output:
         f"{ARITH}/accuracy.csv",
     log:
@@ -53,7 +52,6 @@ rule arith_accuracy:
 rule arith_map:
     input:
         model=f"{ARITH}/model.safetensors",
-        code=code("arith_map"),
     output:
         MAP,
     log:
@@ -74,7 +72,6 @@ rule arith_draw:
     input:
         map=MAP,
         template=local("paper/templates/circuit.html.j2"),
-        code=code("arith_draw"),
     output:
         report(
             f"{ARITH}/circuit/circuit.html",
@@ -98,7 +95,6 @@ rule arith_reuse:
     input:
         child=f"{ARITH}/facts/nodes.csv",
         parent=lambda w: INPUTS.parent(w, "facts/nodes.csv"),
-        code=code("arith_reuse"),
     output:
         f"{ARITH}/reuse.csv",
     log:
@@ -111,7 +107,6 @@ rule arith_reuse:
 rule arith_evidence:
     input:
         published=ARITH_PUBLISHED,
-        code=code("arith_evidence"),
     output:
         reported(f"{TABLES}/arith_evidence.csv"),
     log:
@@ -126,7 +121,6 @@ rule arith_table:
         models=lambda w: stored(INPUTS.arith_table(w)),
         facts=f"{TABLES}/facts.json",
         published=ARITH_PUBLISHED,
-        code=code("arith_table"),
     output:
         reported(f"{TABLES}/arith_{{kind}}.csv"),
     log:

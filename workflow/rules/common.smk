@@ -2,6 +2,7 @@
 # and functions from wildcards to specifications, inputs and resources.
 import hashlib
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -11,14 +12,8 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
-from mathprobe import (
-    catalog,
-    dependencies,
-    estimates,
-    files,
-    inputs,
-    paths,
-)  # noqa: E402
+from mathprobe import catalog, dependencies, estimates, files, inputs  # noqa: E402
+from mathprobe import paths, provenance  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
 from mathprobe.paper import latex, tables, tex  # noqa: E402
@@ -34,25 +29,19 @@ shell.prefix(
 
 try:
     CATALOG = catalog.Catalog(config, ROOT)
+    INPUTS = inputs.Inputs(CATALOG, ROOT)
+    INPUTS.check(path for path in sys.argv[1:] if path.startswith("results/"))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-INPUTS = inputs.Inputs(CATALOG)
 ESTIMATES = {scale: estimates.Estimates(CATALOG, scale) for scale in CATALOG.scales}
 TESTSET, MODEL, ARITH, TABLES = paths.TESTSET, paths.MODEL, paths.ARITH, paths.TABLES
 TRAINED = catalog.alternation(CATALOG.scales)
 CONTENTS = tables.contents()  # LaTeX files, and the kinds of tables that each shows
-BY_SIZE = [name for name, kind in tables.KINDS.items() if kind.entries]
-NOTEBOOKS = sorted(path.stem for path in (ROOT / "paper/notebooks").glob("*.py"))
+NOTEBOOKS = INPUTS.notebooks
 SECTIONS = sorted(path.name for path in (ROOT / "paper/sections").glob("*.tex"))
-PUBLISHED, ERRATA = local(inputs.PUBLISHED), local(inputs.ERRATA)
-ARITH_PUBLISHED = local(
-    [
-        f"paper/published/{path.name}"
-        for path in sorted((ROOT / "paper/published").glob("arith_*.csv"))
-    ]
-    + ["paper/published/quirke2024.yaml"]
-)
+PUBLISHED, ERRATA = local(INPUTS.published), local(inputs.ERRATA)
+ARITH_PUBLISHED = local(INPUTS.arith_published)
 ENGINE = tex.find(ROOT / tex.CACHE)
 
 logger.info(ENGINE.line)
@@ -62,7 +51,7 @@ if ENGINE.kind == "none":
 
 wildcard_constraints:
     **{name: paths.part(name, CATALOG.names) for name in ["n", *CATALOG.names]},
-    kind=catalog.alternation(BY_SIZE),
+    kind=catalog.alternation(INPUTS.by_size),
     content=catalog.alternation(CONTENTS),
     notebook=catalog.alternation(NOTEBOOKS),
 
@@ -93,18 +82,6 @@ def stored(found):
     if isinstance(found, str):
         return found if found.startswith("results/") else local(found)
     return [stored(one) for one in found]
-
-
-def code(command):
-    """Return the source files that a command depends on."""
-    return local([f"src/mathprobe/{path}" for path in dependencies.files(command)])
-
-
-def notebook_code(w):
-    """Return the source files that a notebook depends on, and its execution."""
-    source = ROOT / f"paper/notebooks/{w.notebook}.py"
-    modules = {*dependencies.of_script(source), *dependencies.files("notebook")}
-    return local([f"src/mathprobe/{path}" for path in sorted(modules)])
 
 
 def templates(w):
@@ -155,15 +132,11 @@ EVALUATE = {
 
 
 def folders(w, input):
-    """Return the folders of the models that a job reads, where its copies are.
-
-    They are those of the first file of each model.
-    """
-    first = [
-        path for path in input.models if Path(path).name == Path(input.models[0]).name
-    ]
-    below = {"facts": 1}  # a file in this folder lies below that of its model
-    return [Path(path).parents[below.get(Path(path).parent.name, 0)] for path in first]
+    """Return the folders of the models that a job reads, where its copies are."""
+    own = [Path(path).parent for path in input.models]
+    return list(
+        dict.fromkeys(one.parent if one.name == "facts" else one for one in own)
+    )
 
 
 def notebook_parameters(w, input, output):
@@ -190,10 +163,8 @@ def reported(table):
 
 def study(w):
     """Return the report's category of a notebook."""
-    if w.notebook == "overview":
-        return "Paper"
-    first = {"spectral_properties", "verifiers", "generalization", "learning_speed"}
-    return "First study" if w.notebook in first else "Second study"
+    others = {"overview": "Paper", **dict.fromkeys(inputs.FIRST, "First study")}
+    return others.get(w.notebook, "Second study")
 
 
 def page_labels(w):
@@ -202,9 +173,26 @@ def page_labels(w):
     return {"page": source.split("# # ", 1)[1].splitlines()[0]}
 
 
-def set_conda_environments():
-    """Set the environment of every rule for `--sdm conda`: TeX, or Python."""
+def complete_rules():
+    """Give every rule what follows from its command.
+
+    That is the environment for `--sdm conda`, and as a parameter a digest of the source
+    files that the command depends on, so that the rule runs again when one of them
+    changes.  Trainings have none: a change of the code never deletes a model.
+    """
     for made in workflow.rules:
-        name = "tex" if made.name == "paper_pdf" else "python"
-        if made.shellcmd:
-            made.conda_env = str(ROOT / f"envs/{name}.yaml")
+        if not made.shellcmd:
+            continue
+        [command] = re.findall(r"-m mathprobe (\w+)", made.shellcmd)
+        name = "tex" if command == "typeset" else "python"
+        made.conda_env = str(ROOT / f"envs/{name}.yaml")
+        if command == "notebook":
+            made.set_params(code=notebook_code)
+        elif command not in provenance.TRAINING.values():
+            made.set_params(code=dependencies.digest(command))
+
+
+def notebook_code(w):
+    """Return a digest of the source files that executing a notebook depends on."""
+    source = ROOT / f"paper/notebooks/{w.notebook}.py"
+    return dependencies.digest("notebook", source)

@@ -2,8 +2,6 @@
 
 
 rule linalg_testset:
-    input:
-        code=code("testset"),
     output:
         TESTSET,
     log:
@@ -44,7 +42,6 @@ rule linalg_predict:
     input:
         model=f"{MODEL}/model.safetensors",
         tests=INPUTS.testsets,
-        code=code("predict"),
     output:
         f"{MODEL}/predictions.npz",
     log:
@@ -62,7 +59,6 @@ rule linalg_score:
     input:
         predictions=f"{MODEL}/predictions.npz",
         tests=INPUTS.testsets,
-        code=code("score"),
     output:
         scores=f"{MODEL}/scores.csv",
         examples=f"{MODEL}/examples.npz",
@@ -81,7 +77,6 @@ rule linalg_failures:
         examples=f"{MODEL}/examples.npz",
         predictions=f"{MODEL}/predictions.npz",
         tests=INPUTS.own_testsets,
-        code=code("failures"),
     output:
         home=f"{MODEL}/home.npz",
         properties=f"{MODEL}/properties.csv",
@@ -103,7 +98,6 @@ rule linalg_failures:
 rule linalg_conditions:
     input:
         published=PUBLISHED,
-        code=code("conditions"),
     output:
         reported(f"{TABLES}/condition_numbers.csv"),
     log:
@@ -116,8 +110,6 @@ rule linalg_conditions:
 
 
 rule linalg_ceilings:
-    input:
-        code=code("ceilings"),
     output:
         reported(f"{TABLES}/ceilings.csv"),
     log:
@@ -131,7 +123,6 @@ rule linalg_ceilings:
 rule linalg_evidence:
     input:
         published=PUBLISHED,
-        code=code("evidence"),
     output:
         reported(f"{TABLES}/evidence.csv"),
     log:

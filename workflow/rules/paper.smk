@@ -2,24 +2,23 @@
 
 
 rule paper_facts:
-    input:
-        code=code("facts"),
     output:
         f"{TABLES}/facts.json",
     log:
         f"logs/{TABLES}/facts.log",
+    resources:
+        config=str(CONFIG),  # no parameter: only changed facts make it run again
     params:
         facts=lambda w: digest(CATALOG.facts(w.scale)),
     shell:
-        "python -m mathprobe facts {wildcards.scale} {output} --config {CONFIG}"
-        " > {log} 2>&1"
+        "python -m mathprobe facts {wildcards.scale} {output}"
+        " --config {resources.config} > {log} 2>&1"
 
 
 rule paper_table:
     input:
         models=lambda w: stored(INPUTS.table(w)),
         published=PUBLISHED,
-        code=code("table"),
     output:
         reported(paths.TABLE),
     log:
@@ -38,7 +37,6 @@ rule paper_runs:
     input:
         models=lambda w: stored(INPUTS.table(w)),
         published=PUBLISHED,
-        code=code("table"),
     output:
         reported(f"{TABLES}/runs.csv"),
     log:
@@ -57,7 +55,6 @@ rule paper_latex:
         published=PUBLISHED,
         errata=ERRATA,
         templates=templates,
-        code=code("latex"),
     output:
         f"{TABLES}/{{content}}.tex",
     log:
@@ -74,7 +71,6 @@ rule paper_macros:
         tables=lambda w: INPUTS.all_tables(w.scale),
         published=PUBLISHED,
         errata=ERRATA,
-        code=code("macros"),
     output:
         f"{TABLES}/numbers.tex",
     log:
@@ -90,7 +86,6 @@ rule paper_notebook:
         unpack(lambda w: stored(INPUTS.notebook(w))),
         notebook=local("paper/notebooks/{notebook}.py"),
         template=local("paper/templates/notebook.html.j2"),
-        code=notebook_code,
     output:
         notebook="results/{scale}/notebooks/{notebook}.ipynb",
         html=report(
@@ -127,7 +122,6 @@ rule paper_pdf:
         tables=expand(f"{TABLES}/{{content}}.tex", content=CONTENTS, allow_missing=True),
         numbers=f"{TABLES}/numbers.tex",
         figures=figure_folders,
-        code=code("typeset"),
     output:
         report(
             "results/{scale}/paper.pdf",

@@ -17,7 +17,7 @@ from mathprobe.arith.columns import CARRIES, HANDS_ON, STOPS
 from mathprobe.arith.difficulty import CLASSES, classes
 from mathprobe.arith.tokens import Layout
 from mathprobe.lazy import torch
-from mathprobe.spec import Enrichment, Questions
+from mathprobe.spec import Enrichment
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -36,8 +36,8 @@ def varied(
     rng: Generator, operation: str, digits: int, enrichment: Enrichment, count: int
 ) -> Tensor:
     """Draw questions with answers [B, T]: up to so many of every class."""
-    settings = Questions(digits, {operation: 1.0}, "batches", enrichment)
-    ids = questions.draw(settings, rng, BATCHES, BATCH)
+    asked = questions.of_one(operation, digits, enrichment)
+    ids = questions.draw(asked, rng, BATCHES, BATCH)
     level = levels(operation, digits, ids)
     return torch.cat([ids[level == kind][:count] for kind in range(len(CLASSES))])
 

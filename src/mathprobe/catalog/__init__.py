@@ -9,15 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mathprobe.catalog.arith import ArithCatalog
-from mathprobe.catalog.linalg import (
-    BASE,
-    LinalgCatalog,
-    models,
-    size,
-)
+from mathprobe.catalog.linalg import BASE, LinalgCatalog, models, size
 from mathprobe.errors import InputError, check_choice
 from mathprobe.linalg.draws import laws_for
 from mathprobe.linalg.laws import LAWS, is_positive, parts
@@ -40,6 +35,12 @@ READINGS = (  # settings in which text and code differ: neither is a smaller stu
 )
 
 
+class _Scale(NamedTuple):
+    linalg: LinalgCatalog
+    arith: ArithCatalog
+    compute: Compute
+
+
 class Catalog:
     """Every experiment that the configuration describes, by name."""
 
@@ -55,36 +56,30 @@ class Catalog:
         self.recorded_scale = settings.record.scale
         self.record = Path(settings.record.folder)
         LinalgCatalog(config["linalg"], "config.linalg")  # names faults of all scales
-        self._linalg: dict[str, LinalgCatalog] = {}
-        self._arith: dict[str, ArithCatalog] = {}
-        self._compute = dict(settings.compute)
+        self._scales: dict[str, _Scale] = {}
         for scale, changes in settings.scales.items():
             place = f"config.scales.{scale}"
-            study = overlay(config["linalg"], changes.linalg)
-            self._linalg[scale] = LinalgCatalog(study, f"{place}.linalg")
-            for name in self._linalg[scale].settings.recipes:
+            values = overlay(config["linalg"], changes.linalg)
+            linalg = LinalgCatalog(values, f"{place}.linalg")
+            for name in linalg.settings.recipes:
                 here = f"{place}.linalg.recipes"
                 check_choice(name, self.recipes, here, "recipe of config.linalg")
-            decoders = overlay(config["arith"], changes.arith)
-            self._arith[scale] = ArithCatalog(decoders, f"{place}.arith", root)
-        self._linalg[RECORD] = self._linalg[self.recorded_scale]
-        self._arith[RECORD] = self._arith[self.recorded_scale]
-        self._compute[RECORD] = self._compute[self.recorded_scale]
+            values = overlay(config["arith"], changes.arith)
+            arith = ArithCatalog(values, f"{place}.arith", root)
+            self._scales[scale] = _Scale(linalg, arith, settings.compute[scale])
+        self._scales[RECORD] = self._scales[self.recorded_scale]
 
     def linalg(self, scale: str) -> LinalgCatalog:
         """Return the first study at a scale."""
-        check_choice(scale, self.shown_scales, "scale", "scale")
-        return self._linalg[scale]
+        return self._at(scale, self.shown_scales).linalg
 
     def arith(self, scale: str) -> ArithCatalog:
         """Return the second study at a scale."""
-        check_choice(scale, self.shown_scales, "scale", "scale")
-        return self._arith[scale]
+        return self._at(scale, self.shown_scales).arith
 
     def compute(self, scale: str) -> Compute:
         """Return what jobs need at a scale; it changes no result."""
-        check_choice(scale, self.shown_scales, "scale", "scale")
-        return self._compute[scale]
+        return self._at(scale, self.shown_scales).compute
 
     def models(self, entry: TableEntry) -> list[dict[str, Any]]:
         """Return the names of an entry's models."""
@@ -96,22 +91,21 @@ class Catalog:
 
     def testset(self, scale: str, task: str, law: str, n: int | str) -> TestSet:
         """Describe a test set."""
-        return self._trained(scale, self._linalg).testset(task, law, n)
+        return self._at(scale, self.scales).linalg.testset(task, law, n)
 
     def model(
         self, scale: str, task: str, law: str, n: int | str, recipe: str
     ) -> Model:
         """Describe a network and its training."""
-        return self._trained(scale, self._linalg).model(task, law, n, recipe)
+        return self._at(scale, self.scales).linalg.model(task, law, n, recipe)
 
     def arith_model(self, scale: str, name: str) -> ArithModel:
         """Describe a decoder of the second study and its training."""
-        return self._trained(scale, self._arith).model(name)
+        return self._at(scale, self.scales).arith.model(name)
 
-    def _trained(self, scale: str, studies: dict[str, Any]) -> Any:
-        """Return a study at a scale at which models are trained."""
-        check_choice(scale, self.scales, "scale", "scale")
-        return studies[scale]
+    def _at(self, scale: str, known: list[str]) -> _Scale:
+        check_choice(scale, known, "scale", "scale")
+        return self._scales[scale]
 
     @property
     def laws(self) -> list[str]:
@@ -121,7 +115,7 @@ class Catalog:
     @property
     def decoders(self) -> dict[str, DecoderRow]:
         """Return the models of the second study, of all scales."""
-        studies = [self._arith[scale] for scale in self.scales]
+        studies = map(self.arith, self.scales)
         return {name: row for study in studies for name, row in study.rows.items()}
 
     @property
@@ -178,8 +172,8 @@ class Catalog:
         for table, entries in study.entries.items():
             for entry in entries:
                 # Only the comparison of laws tests a model on others than its own.
-                own = entry.laws if table == "failures" else laws_for(entry.task)
-                for law in own:
+                own = [name["law"] for name in models(entry)]
+                for law in own if table == "failures" else laws_for(entry.task):
                     test = self._encoded(entry.task, law, entry.n, entry.recipe)
                     asked[test.json()] = test
         return Ceilings(list(asked.values()), study.settings.tests.tolerances)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import metadata
-from typing import TypeVar
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 from cyclopts import App, Group, Parameter
 
@@ -23,6 +24,23 @@ app = App(
     result_action="return_value",
 )
 app["--help"].group = app["--version"].group = Group("Options", sort_key=2)
+
+
+# Arguments and options that several commands have.
+Config = Annotated[Path, Parameter(help="Configuration file.")]
+Errata = Annotated[list[Path], Parameter(help="YAML files of errata.")]
+Facts = Annotated[Path, Parameter(help="Settings of the scale, written by `facts`.")]
+Out = Annotated[Path, Parameter(help="Where the result is written.")]
+Published = Annotated[list[Path], Parameter(help="Files of published numbers.")]
+Results = Annotated[Path, Parameter(help="Folder of a scale: results/SCALE.")]
+Spec = Annotated[str, Parameter(help="Specification, as JSON.")]
+Tables = Annotated[list[Path], Parameter(help="Tidy tables that are shown.")]
+Template = Annotated[Path, Parameter(help="Template of the page.")]
+Tests = Annotated[list[Path], Parameter(help="Test sets.")]
+Threads = Annotated[int, Parameter(help="Number of CPU threads.")]
+Weights = Annotated[Path, Parameter(help="Weights of the model.")]
+
+CONFIG = Path("config/config.yaml")
 
 
 def command(group: Group) -> Callable[[Command], Command]:

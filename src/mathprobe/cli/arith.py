@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mathprobe import files
-from mathprobe.cli.app import RULES, command
+from mathprobe.cli.app import (
+    RULES,
+    Facts,
+    Out,
+    Published,
+    Spec,
+    Template,
+    Threads,
+    Weights,
+    command,
+)
 
 
 @command(RULES)
-def arith_accuracy(model: Path, spec: str, out: Path, /, *, threads: int = 1) -> None:
-    """Count the wrong answers of a decoder, by class of difficulty.
-
-    Parameters
-    ----------
-    model
-        Weights of the decoder.
-    spec
-        Specification of the test, as JSON.
-    out
-        Where the counts are written.
-    threads
-        Number of CPU threads.
-    """
+def arith_accuracy(
+    model: Weights, spec: Spec, out: Out, /, *, threads: Threads = 1
+) -> None:
+    """Count the wrong answers of a decoder, by class of difficulty."""
     from mathprobe.cli.device import set_up_torch
 
     device = set_up_torch(threads)
@@ -36,16 +37,8 @@ def arith_accuracy(model: Path, spec: str, out: Path, /, *, threads: int = 1) ->
 
 
 @command(RULES)
-def arith_evidence(out: Path, /, *, published: list[Path]) -> None:
-    """Check published numbers of the second paper for consistency and by simulation.
-
-    Parameters
-    ----------
-    out
-        Where the table is written.
-    published
-        Files of published numbers.
-    """
+def arith_evidence(out: Out, /, *, published: Published) -> None:
+    """Check published numbers of the second paper for consistency and by simulation."""
     from mathprobe.paper import arith_tables
     from mathprobe.studies import arith_evidence, evidence
 
@@ -55,7 +48,7 @@ def arith_evidence(out: Path, /, *, published: list[Path]) -> None:
 
 @command(RULES)
 def arith_table(
-    kind: str, out: Path, /, *, facts: Path, published: list[Path], models: list[Path]
+    kind: str, out: Out, /, *, facts: Facts, published: Published, models: list[Path]
 ) -> None:
     """Write a table of what all decoders did, beside the published numbers.
 
@@ -63,12 +56,6 @@ def arith_table(
     ----------
     kind
         Kind of table.
-    out
-        Where the table is written.
-    facts
-        Settings of the scale, written by `facts`.
-    published
-        Files of published numbers.
     models
         Folders of the decoders that are trained.
     """
@@ -81,19 +68,15 @@ def arith_table(
 
 
 @command(RULES)
-def arith_map(model: Path, spec: str, out: Path, /, *, threads: int = 1) -> None:
+def arith_map(
+    model: Weights, spec: Spec, out: Path, /, *, threads: Threads = 1
+) -> None:
     """Search for the sub-tasks of every node of a decoder, and check claims.
 
     Parameters
     ----------
-    model
-        Weights of the decoder.
-    spec
-        Settings of the search, as JSON.
     out
         Folder of the results.
-    threads
-        Number of CPU threads.
     """
     from mathprobe.cli.device import set_up_torch
 
@@ -132,7 +115,7 @@ def arith_map(model: Path, spec: str, out: Path, /, *, threads: int = 1) -> None
 
 @command(RULES)
 def arith_draw(
-    folder: Path, out: Path, /, *, name: str, digits: int, template: Path
+    folder: Path, out: Out, /, *, name: str, digits: int, template: Template
 ) -> None:
     """Write the page of a decoder: its maps, and the facts of each node.
 
@@ -140,14 +123,10 @@ def arith_draw(
     ----------
     folder
         Folder that `arith_map` wrote.
-    out
-        Where the page is written.
     name
         Name of the decoder.
     digits
         Digits of its questions.
-    template
-        Template of the page.
     """
     import pandas as pd
 
@@ -155,16 +134,16 @@ def arith_draw(
     from mathprobe.paper import circuit_page
 
     facts = Facts.load(folder / "nodes.csv")
-    positions, controls, claims = (
-        pd.read_csv(folder / f"{table}.csv").to_dict("records")
+    tables: dict[str, list[Any]] = {
+        table: pd.read_csv(folder / f"{table}.csv").to_dict("records")
         for table in ("positions", "controls", "claims")
-    )
-    tables = {"positions": positions, "controls": controls, "claims": claims}
-    files.write_text(out, circuit_page.build(template, name, digits, facts, **tables))
+    }
+    page = circuit_page.build(template, name, digits, facts, **tables)
+    files.write_text(out, page)
 
 
 @command(RULES)
-def arith_reuse(child: Path, parent: Path, out: Path, /) -> None:
+def arith_reuse(child: Path, parent: Path, out: Out, /) -> None:
     """Count the nodes inserted from a parent that its child still uses.
 
     Parameters
@@ -173,8 +152,6 @@ def arith_reuse(child: Path, parent: Path, out: Path, /) -> None:
         `nodes.csv` of the child.
     parent
         `nodes.csv` of its parent.
-    out
-        Where the counts are written.
     """
     from mathprobe.interp.facts import Facts
     from mathprobe.studies import comparisons

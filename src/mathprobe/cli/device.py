@@ -18,7 +18,8 @@ def set_up_torch(threads: int) -> str:
     # Does what `use_deterministic_algorithms` does, without loading the compiler.
     torch.set_deterministic_debug_mode("error")
     # Nothing here reads memory that it has not written; filling it costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    # Set in a module that makes itself a class, which the checker cannot see.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathprobe import files
-from mathprobe.cli.app import RULES, command
+from mathprobe.cli.app import (
+    RULES,
+    Out,
+    Published,
+    Spec,
+    Tests,
+    Threads,
+    Weights,
+    command,
+)
 from mathprobe.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,16 +23,8 @@ if TYPE_CHECKING:
 
 
 @command(RULES)
-def testset(spec: str, out: Path, /) -> None:
-    """Make a test set.
-
-    Parameters
-    ----------
-    spec
-        Specification of the test set, as JSON.
-    out
-        Where matrices and answers are written, with the digest of the code.
-    """
+def testset(spec: Spec, out: Out, /) -> None:
+    """Make a test set."""
     from mathprobe import dependencies
     from mathprobe.spec import TestSet
     from mathprobe.studies.linalg import data
@@ -34,20 +35,8 @@ def testset(spec: str, out: Path, /) -> None:
 
 
 @command(RULES)
-def predict(model: Path, out: Path, /, *, tests: list[Path], threads: int = 1) -> None:
-    """Predict the answers to test sets, by a trained model and by the oracle.
-
-    Parameters
-    ----------
-    model
-        Weights of the model.
-    out
-        Where the predictions are written.
-    tests
-        Test sets.
-    threads
-        Number of CPU threads.
-    """
+def predict(model: Weights, out: Out, /, *, tests: Tests, threads: Threads = 1) -> None:
+    """Predict the answers to test sets, by a trained model and by the oracle."""
     from mathprobe.cli.device import set_up_torch
 
     device = set_up_torch(threads)
@@ -86,11 +75,11 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
 @command(RULES)
 def score(
     predictions: Path,
-    out: Path,
+    out: Out,
     /,
     *,
     examples: Path,
-    tests: list[Path],
+    tests: Tests,
     tolerances: list[float],
 ) -> None:
     """Score predictions: a row per test law, seed and tolerance.
@@ -99,12 +88,8 @@ def score(
     ----------
     predictions
         Predictions of a model.
-    out
-        Where the scores are written.
     examples
         Where the errors and other quantities of each example are written.
-    tests
-        Test sets of the predictions.
     tolerances
         Bounds of the relative error below which an answer is right.
     """
@@ -125,7 +110,7 @@ def failures(
     /,
     *,
     predictions: Path,
-    tests: list[Path],
+    tests: Tests,
     tolerances: list[float],
     home: Path,
     properties: Path,
@@ -140,8 +125,6 @@ def failures(
         Errors and quantities of each example, written by `score`.
     predictions
         Predictions of the model.
-    tests
-        Test sets of the training law.
     tolerances
         Errors from which an answer counts as a failure.
     home
@@ -173,18 +156,8 @@ def failures(
 
 
 @command(RULES)
-def conditions(spec: str, out: Path, /, *, published: list[Path]) -> None:
-    """Sample matrices of every law and write quantiles of their condition numbers.
-
-    Parameters
-    ----------
-    spec
-        Specification of the samples, as JSON.
-    out
-        Where the table is written.
-    published
-        CSV files of published numbers.
-    """
+def conditions(spec: Spec, out: Out, /, *, published: Published) -> None:
+    """Sample matrices of every law and write quantiles of their condition numbers."""
     from mathprobe.paper import tables
     from mathprobe.paper.published import read_all
     from mathprobe.spec import Conditions
@@ -196,16 +169,8 @@ def conditions(spec: str, out: Path, /, *, published: list[Path]) -> None:
 
 
 @command(RULES)
-def ceilings(spec: str, out: Path, /) -> None:
-    """Score the oracle through the encodings of the paper's models.
-
-    Parameters
-    ----------
-    spec
-        Specification of the tests, as JSON.
-    out
-        Where the table is written.
-    """
+def ceilings(spec: Spec, out: Out, /) -> None:
+    """Score the oracle through the encodings of the paper's models."""
     from mathprobe.spec import Ceilings
     from mathprobe.studies import ceilings
 
@@ -213,18 +178,8 @@ def ceilings(spec: str, out: Path, /) -> None:
 
 
 @command(RULES)
-def evidence(spec: str, out: Path, /, *, published: list[Path]) -> None:
-    """Check published numbers for consistency and against simulation.
-
-    Parameters
-    ----------
-    spec
-        Specification of the samples, as JSON.
-    out
-        Where the table is written.
-    published
-        CSV files of published numbers.
-    """
+def evidence(spec: Spec, out: Out, /, *, published: Published) -> None:
+    """Check published numbers for consistency and against simulation."""
     from mathprobe.paper.published import read_all
     from mathprobe.spec import Evidence
     from mathprobe.studies import evidence

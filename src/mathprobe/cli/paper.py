@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathprobe import files
-from mathprobe.cli.app import PEOPLE, RULES, command
+from mathprobe.cli.app import (
+    PEOPLE,
+    RULES,
+    Errata,
+    Facts,
+    Out,
+    Published,
+    Tables,
+    Template,
+    command,
+)
 from mathprobe.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,10 +26,10 @@ if TYPE_CHECKING:
 @command(RULES)
 def table(
     kind: str,
-    out: Path,
+    out: Out,
     /,
     *,
-    published: list[Path],
+    published: Published,
     models: list[Path],
     missing: list[str] | None = None,
     targets: list[str] | None = None,
@@ -30,10 +40,6 @@ def table(
     ----------
     kind
         Kind of table.
-    out
-        Where the table is written.
-    published
-        CSV files of published numbers.
     models
         Folders of the models.
     missing
@@ -68,15 +74,13 @@ def _target(text: str) -> tuple[str, float]:
 
 
 @command(RULES)
-def facts(scale: str, out: Path, /, *, config: Path) -> None:
+def facts(scale: str, out: Out, /, *, config: Path) -> None:
     """Write the settings of a scale that tables and prose name.
 
     Parameters
     ----------
     scale
         Name of the scale.
-    out
-        Where the settings are written, as JSON.
     config
         Configuration in effect, as JSON.
     """
@@ -87,32 +91,16 @@ def facts(scale: str, out: Path, /, *, config: Path) -> None:
 
 @command(RULES)
 def latex(
-    template: Path,
-    out: Path,
+    template: Template,
+    out: Out,
     /,
     *,
-    facts: Path,
-    published: list[Path],
-    errata: list[Path],
-    tables: list[Path],
+    facts: Facts,
+    published: Published,
+    errata: Errata,
+    tables: Tables,
 ) -> None:
-    """Fill a LaTeX template with tidy tables.
-
-    Parameters
-    ----------
-    template
-        Template of the table.
-    out
-        Where the LaTeX is written.
-    facts
-        Settings of the scale, written by `facts`.
-    published
-        CSV files of published numbers.
-    errata
-        YAML files of errata.
-    tables
-        Tidy tables that the template shows.
-    """
+    """Fill a LaTeX template with tidy tables."""
     from mathprobe.paper import latex
 
     shown, known = _read(tables, facts, published, errata)
@@ -121,29 +109,15 @@ def latex(
 
 @command(RULES)
 def macros(
-    out: Path,
+    out: Out,
     /,
     *,
-    facts: Path,
-    published: list[Path],
-    errata: list[Path],
-    tables: list[Path],
+    facts: Facts,
+    published: Published,
+    errata: Errata,
+    tables: Tables,
 ) -> None:
-    """Write the numbers that the prose names, as LaTeX macros.
-
-    Parameters
-    ----------
-    out
-        Where the LaTeX is written.
-    facts
-        Settings of the scale, written by `facts`.
-    published
-        CSV files of published numbers.
-    errata
-        YAML files of errata.
-    tables
-        All tidy tables of the scale.
-    """
+    """Write the numbers that the prose names, as LaTeX macros."""
     from mathprobe.paper import macros
 
     shown, known = _read(tables, facts, published, errata)
@@ -171,7 +145,7 @@ def notebook(
     html: Path,
     /,
     *,
-    template: Path,
+    template: Template,
     kept: Path,
     parameters: str,
 ) -> None:
@@ -185,8 +159,6 @@ def notebook(
         Where the executed notebook is written.
     html
         Where its page is written.
-    template
-        Template of the page.
     kept
         Where a notebook that fails is written, as far as it came.
     parameters
@@ -217,15 +189,13 @@ def tex() -> None:
 
 
 @command(RULES)
-def typeset(source: Path, out: Path, /, *, parts: list[Path]) -> None:
+def typeset(source: Path, out: Out, /, *, parts: list[Path]) -> None:
     """Typeset the paper with the tables, numbers and figures of a scale.
 
     Parameters
     ----------
     source
         Main LaTeX file.
-    out
-        Where the PDF is written.
     parts
         LaTeX files of tables, and folders of figures.
     """

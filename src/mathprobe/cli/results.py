@@ -6,25 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mathprobe.cli.app import PEOPLE, command
+from mathprobe.cli.app import CONFIG, PEOPLE, Config, Results, command
 
-CONFIG = Path("config/config.yaml")
 PUBLISHED = Path("paper/published")
 RECORD = Path("paper/record")
 SHARE_REACHED = 0.8  # of matrix products, by training at n = 5: benchmarks/README.md
 
 
 @command(PEOPLE)
-def status(results: Path, /, *, config: Path = CONFIG) -> None:
-    """Show the state of every training of a scale; `watch` keeps it live.
-
-    Parameters
-    ----------
-    results
-        Folder of a scale: results/SCALE.
-    config
-        Configuration file.
-    """
+def status(results: Results, /, *, config: Config = CONFIG) -> None:
+    """Show the state of every training of a scale; `watch` keeps it live."""
     from mathprobe import catalog, status
 
     print(status.text(status.survey(catalog.load(config), results)))
@@ -35,7 +26,7 @@ def plan(
     target: Path,
     /,
     *,
-    config: Path = CONFIG,
+    config: Config = CONFIG,
     published: Path = PUBLISHED,
     flops_per_second: float | None = None,
     share: float = SHARE_REACHED,
@@ -46,8 +37,6 @@ def plan(
     ----------
     target
         The paper: results/SCALE/paper.pdf.
-    config
-        Configuration file.
     published
         Folder of published numbers.
     flops_per_second
@@ -99,20 +88,16 @@ def settings() -> None:
 
 @command(PEOPLE)
 def archive(
-    results: Path, out: Path, /, *, weights: bool = False, config: Path = CONFIG
+    results: Results, out: Path, /, *, weights: bool = False, config: Config = CONFIG
 ) -> None:
     """Pack what rebuilds every table, figure and the PDF of a scale.
 
     Parameters
     ----------
-    results
-        Folder of a scale: results/SCALE.
     out
         Where the archive is written: NAME.tar.zst.
     weights
         Pack the weights too.
-    config
-        Configuration file.
     """
     from mathprobe import archive, catalog
 
@@ -148,17 +133,15 @@ def _contents(manifest: dict[str, Any]) -> str:
 
 
 @command(PEOPLE)
-def record(results: Path, /, *, record: Path = RECORD, config: Path = CONFIG) -> None:
+def record(
+    results: Results, /, *, record: Path = RECORD, config: Config = CONFIG
+) -> None:
     """Copy the metrics of all finished models of a scale, with their provenance.
 
     Parameters
     ----------
-    results
-        Folder of a scale: results/SCALE.
     record
         Folder of the record.
-    config
-        Configuration file.
     """
     from mathprobe import archive, catalog
 

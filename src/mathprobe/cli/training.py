@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathprobe import files, provenance
 from mathprobe.cli import saved_outputs
-from mathprobe.cli.app import RULES, command
+from mathprobe.cli.app import RULES, Spec, command
 from mathprobe.cli.device import device_name, set_up_torch
 from mathprobe.cli.saved_outputs import Job
 from mathprobe.spec import ArithModel, Model
@@ -21,14 +21,8 @@ STOPPED = 75  # EX_TEMPFAIL: the state is saved, run again to go on
 
 
 @command(RULES)
-def train(spec: str, /, *, job: Job) -> None:
-    """Train a model of the first study, or go on where its training was stopped.
-
-    Parameters
-    ----------
-    spec
-        Specification of the model, as JSON.
-    """
+def train(spec: Spec, /, *, job: Job) -> None:
+    """Train a model of the first study, or go on where its training was stopped."""
     device = set_up_torch(job.threads)
     from mathprobe.studies.linalg import STUDY
     from mathprobe.studies.linalg.training import trainer
@@ -42,13 +36,11 @@ def train(spec: str, /, *, job: Job) -> None:
 
 
 @command(RULES)
-def arith_train(spec: str, /, *, job: Job, parent: Path | None = None) -> None:
+def arith_train(spec: Spec, /, *, job: Job, parent: Path | None = None) -> None:
     """Train a decoder of arithmetic, or go on where its training was stopped.
 
     Parameters
     ----------
-    spec
-        Specification of the model, as JSON.
     parent
         Model whose weights are the initial ones.
     """
@@ -95,7 +87,9 @@ def _is_made(run: Path, spec: Model | ArithModel) -> bool:
     return run.exists() and not spec.differences(files.read_json(run)["spec"])
 
 
-def _finish(trainer: Trainer, job: Job, label: str, origin: dict[str, Any]) -> None:
+def _finish(
+    trainer: Trainer[Any], job: Job, label: str, origin: dict[str, Any]
+) -> None:
     """Train to the end and save weights, curve and run; exit if it is stopped."""
     from mathprobe import checkpoint
     from mathprobe.progress import Watcher

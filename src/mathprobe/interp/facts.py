@@ -95,6 +95,18 @@ class Facts:
         known = self._by_node.get(node, [])
         return [fact for fact in known if not names or fact.name in names]
 
+    def has(
+        self, node: Node, name: str, digit: int | None = None, least: float = 0.0
+    ) -> bool:
+        """Return whether a node has a fact about this digit, of this value at least.
+
+        A fact without a value is enough.
+        """
+        return any(
+            fact.digit == digit and (fact.value is None or fact.value >= least)
+            for fact in self.of(node, name)
+        )
+
     def save(self, path: Path | str) -> None:
         """Write the table."""
         files.write_csv(path, (fact.row() for fact in self), COLUMNS)

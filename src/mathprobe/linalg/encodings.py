@@ -252,6 +252,7 @@ class Positional(Encoding):
 
     @property
     def form(self) -> tuple[int, ...]:
+        """Return the kinds of the tokens of a number."""
         return (SIGN, *[MANTISSA] * -(-self.digits // self.group), EXPONENT)
 
     def _spell(self, x: torch.Tensor) -> torch.Tensor:

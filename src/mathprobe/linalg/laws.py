@@ -55,16 +55,10 @@ class Distribution(Generic[Base]):
     compared: bool = True  # it is a row of the tables
 
     def __call__(
-        self,
-        rng: Generator,
-        batch: int,
-        rows: int,
-        base: Base | None = None,
-        columns: int | None = None,
+        self, rng: Generator, batch: int, n: int, base: Base | None = None
     ) -> Tensor:
-        """Draw matrices [B, r, c], square unless told the columns."""
-        shape = batch, rows, columns or rows
-        return self.draw(rng, shape, base or self.base).matrix
+        """Draw square matrices [B, n, n]."""
+        return self.draw(rng, (batch, n, n), base or self.base).matrix
 
 
 def of_eigenvalues(

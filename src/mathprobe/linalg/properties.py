@@ -149,10 +149,7 @@ def share(count: int, total: int) -> Row:
 
 
 def summary(
-    quantities: Mapping[str, Tensor],
-    correct: Mapping[float, Tensor],
-    thresholds: Mapping[str, tuple[float, ...]] = THRESHOLDS,
-    quantiles: tuple[float, ...] = QUANTILES,
+    quantities: Mapping[str, Tensor], correct: Mapping[float, Tensor]
 ) -> Iterator[Row]:
     """Summarise quantities [B] over all examples, and successes and failures [B].
 
@@ -165,10 +162,10 @@ def summary(
     groups = _groups(correct)
     for (name, values), (group, tolerance) in product(quantities.items(), groups):
         chosen = values[groups[group, tolerance]]
-        if name in thresholds:
-            rows = _below(chosen, thresholds[name])
+        if name in THRESHOLDS:
+            rows = _below(chosen, THRESHOLDS[name])
         else:
-            rows = _spread(chosen, quantiles)
+            rows = _spread(chosen)
         place = {"quantity": name, "group": group, "tolerance": tolerance}
         for row in rows:
             yield {**place, **row}
@@ -192,7 +189,7 @@ def _below(values: Tensor, thresholds: tuple[float, ...]) -> Iterator[Row]:
         yield {"statistic": "below", "at": threshold, **share(count, len(values))}
 
 
-def _spread(values: Tensor, quantiles: tuple[float, ...]) -> Iterator[Row]:
+def _spread(values: Tensor) -> Iterator[Row]:
     infinite = share(int(values.isinf().sum()), len(values))
     yield {"statistic": "infinite", "at": None, **infinite}
     finite = values[values.isfinite()].sort().values
@@ -200,7 +197,7 @@ def _spread(values: Tensor, quantiles: tuple[float, ...]) -> Iterator[Row]:
     for statistic, of in MOMENTS.items():
         value = float(of(finite)) if total else None
         yield {"statistic": statistic, "at": None, **measured(total, value)}
-    for quantile in quantiles:
+    for quantile in QUANTILES:
         place = {"statistic": "quantile", "at": quantile}
         if not total:
             yield {**place, **measured(total, None)}

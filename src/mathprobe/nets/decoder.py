@@ -39,6 +39,7 @@ class CausalAttention(nn.Module):
     def forward(
         self, x: Tensor, later: Tensor, before: KeysValues | None = None
     ) -> Tensor:
+        """Return the residual stream after the layer, [B, T, D] as x."""
         """Attend from x [B, T, D], and to what is before, but not where later is true.
 
         Keys and values [B, S, H, D_h] of the tokens before may be given; later has
@@ -97,6 +98,7 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, later: Tensor, before: KeysValues | None = None
     ) -> Tensor:
+        """Return the residual stream after the layer, [B, T, D] as x."""
         x = self.hook_resid_pre(x)
         seen = self.attn(self.ln1(x), later, before)
         x = self.hook_resid_mid(x + self.hook_attn_out(seen))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mathprobe.errors import InputError
 from mathprobe.nets.decoder import Block, Decoder
 
 
@@ -20,9 +19,8 @@ def insert(parent: Decoder, child: Decoder, complete: bool) -> None:
 
     The published code, which `complete=False` follows, leaves out what heads write with
     (W_O, b_O), the second norm of each layer, and the biases of final norm and output.
-    Raises InputError where the parent does not fit in.
+    The catalog refuses a parent that does not fit in.
     """
-    check(parent, child)
     for mine, its in zip(parent.blocks, child.blocks, strict=False):
         _copy_heads(mine, its, complete)
         _copy(mine.mlp, its.mlp)
@@ -48,31 +46,6 @@ def hold(
             _copy_heads(mine, its, complete)
         if "mlps" in parts:
             _copy(mine.mlp, its.mlp)
-
-
-def check(parent: Decoder, child: Decoder) -> None:
-    """Refuse a parent that does not fit in."""
-    small, large = _sizes(parent), _sizes(child)
-    for what in ("tokens", "positions", "width", "head width"):
-        if small[what] != large[what]:
-            raise InputError(f"parent has {what} {small[what]}, child {large[what]}")
-    for what in ("layers", "heads"):
-        if small[what] > large[what]:
-            raise InputError(
-                f"parent has {small[what]} {what}, child only {large[what]}"
-            )
-
-
-def _sizes(model: Decoder) -> dict[str, int]:
-    attention = model.blocks[0].attn
-    return {
-        "tokens": model.tokens.num_embeddings,
-        "positions": model.positions.num_embeddings,
-        "width": model.tokens.embedding_dim,
-        "head width": attention.out.in_features // attention.heads,
-        "layers": len(model.blocks),
-        "heads": attention.heads,
-    }
 
 
 def _copy(mine: nn.Module, its: nn.Module) -> None:

@@ -48,9 +48,12 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Attend from x [B, T, D] where mask [B, 1, 1, S] is true."""
         query = self.query(x).unflatten(-1, (self.heads, -1))
-        parts = (part.transpose(1, 2) for part in (query, *memory))  # [B, heads, ...]
         seen = functional.scaled_dot_product_attention(
-            *parts, attn_mask=mask, is_causal=causal
+            query.transpose(1, 2),  # [B, heads, T, D / heads]
+            memory.keys.transpose(1, 2),
+            memory.values.transpose(1, 2),
+            attn_mask=mask,
+            is_causal=causal,
         )
         return self.out(seen.transpose(1, 2).flatten(2))
 

@@ -24,8 +24,6 @@ from mathprobe.nets.layers import (
 )
 from mathprobe.spec import LayerConfig
 
-QUERIES = ("input", "attended")
-
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -55,6 +53,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward_norm = norm(stack.width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the output of the layer, [B, S, D] as x."""
         seen = self.attention(x, self.attention.remember(x), mask)
         y = self.attention_norm(x + seen)
         return self.feed_forward_norm(y + self.feed_forward(y))
@@ -76,6 +75,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, memory: LayerMemory, mask: Tensor | None, causal: bool
     ) -> Tensor:
+        """Return the output of the layer, [B, T, D] as x."""
         y = self.attention_norm(x + self.attention(x, memory.prefix, causal=causal))
         asking = x if self.query == "input" else y
         y = self.cross_norm(y + self.cross(asking, memory.source, mask))
@@ -127,10 +127,9 @@ class Seq2Seq(nn.Module):
         words = self.target_embedding.tokens.weight
         return functional.linear(x, words, self.output_bias)
 
-    def forward(
-        self, source_ids: Tensor, target_ids: Tensor, mask: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """Score the next word after each target prefix: logits [B, T, V]."""
+        mask = self.source_mask(source_ids)
         memory = self.encode(source_ids, mask)
         x = self.target_embedding(target_ids)
         for layer in self.decoder:

@@ -45,7 +45,7 @@ class Engine:
 
     @property
     def usable(self) -> bool:
-        """Return whether it can typeset now."""
+        """Return whether there is a program that typesets."""
         return self.command != ""
 
     @property

@@ -27,7 +27,7 @@ from mathprobe.studies.evidence import PERCENT, row, share
 Row = dict[str, Any]
 Source = Callable[[Row], Iterator[Row]]
 
-EVIDENCE = Registry("evidence")
+EVIDENCE: Registry[Source] = Registry("evidence")
 QUESTIONS = 200_000
 PLAIN = Enrichment(0.0, 0.0, 0.0)
 EQUAL = 0.01  # of the enriched subtractions, in text and code

@@ -22,12 +22,11 @@ from mathprobe.arith import samples
 from mathprobe.arith.difficulty import CLASSES
 from mathprobe.arith.subtasks import SUBTASKS, SubTask
 from mathprobe.arith.tokens import Layout
-from mathprobe.interp import ablate, filters, pca
+from mathprobe.interp import ablate, pca
 from mathprobe.interp.attention import attention
 from mathprobe.interp.edits import Run
 from mathprobe.interp.facts import Fact, Facts
-from mathprobe.interp.filters import HEADS, MLPS, Filter, begins, known
-from mathprobe.interp.nodes import Node
+from mathprobe.interp.nodes import HEAD, MLP, Node
 from mathprobe.interp.search import Exchange, Nodes, Rate, pairs, search
 from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
@@ -154,11 +153,16 @@ class Circuit:
             for fact in _ablated(node, tokens, level)
         )
 
+    @property
+    def heads(self) -> list[Node]:
+        """List the useful heads."""
+        return [node for node in self.useful.nodes if node.kind == HEAD]
+
     @cached_property
     def attended(self) -> Facts:
         """Tell which tokens the useful heads attend to."""
         run, _ = self.sample
-        heads = HEADS.nodes(self.useful)
+        heads = self.heads
         if not heads:
             return Facts()
         shares = attention(run, heads).tolist()
@@ -172,7 +176,7 @@ class Circuit:
     @cached_property
     def panels(self) -> dict[tuple[Node, str, int], pca.Panel]:
         """Find heads whose components tell the three states of a column apart."""
-        heads, found = HEADS.nodes(self.useful), {}
+        heads, found = self.heads, {}
         for name in self.operations if heads else ():
             for k in range(self.digits):
                 names = "panels", name, k
@@ -203,21 +207,26 @@ class Circuit:
         )
         return Facts([*self.useful, *self.attended, *components])
 
-    def candidates(self, task: SubTask, k: int | None) -> Filter:
-        """Keep the nodes that may do a sub-task, alone or together with another."""
-        layout, places = self.layout, task.positions(self.layout)
-        kept = filters.positions(places.start, places.stop - 1)
-        impact = task.impacted(layout, k)
-        if impact:
-            kept &= known(*token_fact(IMPACT, impact))
-        return kept & begins(*(f"{FAILS} {letter}" for letter in task.classes))
+    def candidates(self, task: SubTask, k: int | None) -> list[Node]:
+        """List the nodes that may do a sub-task, alone or together with another."""
+        places, impact = task.positions(self.layout), task.impacted(self.layout, k)
+        needed = tuple(f"{FAILS} {letter}" for letter in task.classes)
+        return [
+            node
+            for node in self.known.nodes
+            if node.position in places
+            and (not impact or self.known.has(node, *token_fact(IMPACT, impact)))
+            and any(fact.name.startswith(needed) for fact in self.known.of(node))
+        ]
 
-    def attends(self, task: SubTask, k: int | None) -> Filter:
-        """Keep heads that see what a sub-task needs; all others see what is written."""
-        kept = HEADS
-        for name in task.sources(self.layout, k):
-            kept &= known(*token_fact(ATTENDS, name), self.settings.attends)
-        return kept | MLPS
+    def sees(self, nodes: Nodes, task: SubTask, k: int | None) -> bool:
+        """Return whether heads, together, attend to all that a sub-task needs."""
+        least = self.settings.attends
+        needed = [token_fact(ATTENDS, name) for name in task.sources(self.layout, k)]
+        return all(
+            any(self.known.has(node, *token, least) for node in nodes)
+            for token in needed
+        )
 
     def exchange(self, task: SubTask, k: int | None) -> Exchange:
         """Pose the pairs of a sub-task, of which both are answered right."""
@@ -241,24 +250,17 @@ class Circuit:
         for task in SUBTASKS.values():
             if task.operations <= set(self.operations):
                 for k in task.columns(self.digits):
-                    may = self.candidates(task, k)
-                    single = (may & self.attends(task, k)).nodes(self.known)
-                    both = self._pairs(task, k, may) if task.paired else []
+                    may, both = self.candidates(task, k), []
+                    # An MLP sees what heads wrote, whatever they attend to.
+                    single = [
+                        node
+                        for node in may
+                        if node.kind == MLP or self.sees((node,), task, k)
+                    ]
+                    if task.paired:
+                        both = [n for n in pairs(may) if self.sees(n, task, k)]
                     if single or both:
                         yield Trial(task, k, self.exchange(task, k), single, both)
-
-    def _pairs(self, task: SubTask, k: int | None, may: Filter) -> list[Nodes]:
-        """List pairs of heads that together see what the sub-task needs."""
-        needed = [token_fact(ATTENDS, name) for name in task.sources(self.layout, k)]
-        seen = [known(*token, self.settings.attends) for token in needed]
-
-        def sees(nodes: Nodes, one: Filter) -> bool:
-            return any(one.keeps(node, self.known.of(node)) for node in nodes)
-
-        heads = (may & HEADS).nodes(self.known)
-        return [
-            nodes for nodes in pairs(heads) if all(sees(nodes, one) for one in seen)
-        ]
 
     @cached_property
     def searched(self) -> list[tuple[Trial, dict[Nodes, Rate]]]:

@@ -23,7 +23,7 @@ from mathprobe.linalg.tasks import TASKS
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.registry import Registry
 from mathprobe.seeds import stream
-from mathprobe.spec import Conditions, Evidence
+from mathprobe.spec import Conditions, Evidence, LawSettings
 from mathprobe.studies import ceilings
 from mathprobe.studies.linalg import STUDY
 from mathprobe.studies.linalg.codecs import Codecs
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 Published = dict[str, pd.DataFrame]
 Source = Callable[[Published, Evidence], Iterator[Row]]
 
-EVIDENCE = Registry("evidence")
+EVIDENCE: Registry[Source] = Registry("evidence")
 COLUMNS = ("evidence", "quantity", "unit", "printed", "value", "low", "high")
 TOLERANCE = 0.05  # of the paper's tables
 PERCENT, MILLIONS = "%", "million"
@@ -78,10 +78,14 @@ def printed_of(printed: pd.DataFrame, **where: Any) -> pd.DataFrame:
     return printed[printed[[*where]].isin(asked).all(axis=1)]
 
 
-def the(column: str, printed: pd.DataFrame, **where: Any) -> float | None:
-    """Return the number in the one row that has these values; without any None."""
-    values = printed_of(printed, **where)[column].dropna()
-    return float(values.item()) if len(values) else None
+def the(column: str, printed: pd.DataFrame, **where: Any) -> float:
+    """Return the number in the one row that has these values."""
+    return float(printed_of(printed, **where)[column].dropna().item())
+
+
+def each(printed: pd.DataFrame) -> Iterator[Any]:
+    """Yield the rows, whose columns are attributes."""
+    yield from printed.itertuples(index=False)
 
 
 def _said(published: Published, statement: str) -> pd.DataFrame:
@@ -109,12 +113,14 @@ def coefficients(published: Published, spec: Evidence) -> Iterator[Row]:
     """
     n, count = _sample(published), SHARPER * spec.conditions.matrices
     for reading in COEFFICIENTS:
-        rows, first = [], []
+        rows: list[Row] = []
+        first: list[Row] = []
         for law in FROM_COEFFICIENTS:
-            settings = {law: {"coefficients": reading}}
+            settings: LawSettings = {law: {"coefficients": reading}}
             sample = conditions(Conditions(n, count, settings), law)[0]
             own = list(_quantiles(published, spec, law, sample))
-            rows, first = [*rows, *own], [*first, own[0]]
+            rows += own
+            first.append(own[0])
         inside = [one["low"] <= one["printed"] <= one["high"] for one in rows]
         text = f"{reading}: quantiles of Table 4 in their intervals, of {len(inside)}"
         yield row(text, sum(inside))
@@ -131,7 +137,7 @@ def _quantiles(
     published: Published, spec: Evidence, law: str, sample: Tensor
 ) -> Iterator[Row]:
     count, name = spec.conditions.matrices, _labels(published)[law]
-    for printed in printed_of(published["condition_numbers"], law=law).itertuples():
+    for printed in each(printed_of(published["condition_numbers"], law=law)):
         ends = (rank / count for rank in quantile_ranks(printed.quantile, count))
         low, high = (float(sample.quantile(end)) for end in ends)
         value = float(sample.quantile(printed.quantile))
@@ -197,7 +203,8 @@ def positive_spectra(published: Published, spec: Evidence) -> Iterator[Row]:
     tests = list(said["test"].unique())
     table1 = printed_of(published["accuracy"], table=1)
     table1 = table1[table1["train"].map(laws.is_positive) & table1["test"].isin(tests)]
-    listed = ", ".join(map(_labels(published).get, tests))
+    labels = _labels(published)
+    listed = ", ".join(labels[test] for test in tests)
     for end, value in table1["percent"].agg(["min", "max"]).items():
         printed = said.loc[said["note"] == f"{end}imum", "percent"].iloc[0]
         text = f"Table 1, positive models on {listed}: {end}imum"
@@ -223,18 +230,13 @@ def _absolute_values(
 # Section 4: the text against the tables.
 
 
-def _speed(published: Published, task: str, n: int, *laws: str) -> float | None:
-    """Return a number of Tables 6 and 7 in millions, by training law and test law."""
-    where = dict(zip(("task", "n", "train", "test"), (task, n, *laws), strict=True))
-    return the("millions", published["learning_speed"], **where)
-
-
 @EVIDENCE.add("positive_model")
 def positive_model(published: Published, spec: Evidence) -> Iterator[Row]:
     """Find the model that the text calls positive among those of Table 6."""
     printed = the("millions", published["in_text"], train="positive", test="positive")
+    table6 = printed_of(published["learning_speed"], task="eigenvalues", n=5)
     for law in ("abs_semicircle", "abs_laplace"):
-        value = _speed(published, "eigenvalues", 5, law, "abs_semicircle")
+        value = the("millions", table6, train=law, test="abs_semicircle")
         text = f"Table 6, {_labels(published)[law]}"
         yield row(text, value, printed, MILLIONS)
 
@@ -243,11 +245,12 @@ def positive_model(published: Published, spec: Evidence) -> Iterator[Row]:
 def saving(published: Published, spec: Evidence) -> Iterator[Row]:
     """Compute how many examples fewer laws of Table 6 need than that of the test."""
     said, labels = _said(published, "saving"), _labels(published)
-    pairs = [*said[["train", "test", "percent"]].itertuples(index=False)]
+    table6 = printed_of(published["learning_speed"], task="eigenvalues", n=5)
+    pairs = [(one.train, one.test, one.percent) for one in each(said)]
     pairs += [(law, "semicircle", None) for law in ("laplace", "gaussian")]
     for law, test, printed in pairs:
         needed, own = (
-            _speed(published, "eigenvalues", 5, train, test) for train in (law, test)
+            the("millions", table6, train=train, test=test) for train in (law, test)
         )
         text = f"fewer examples, {labels[law]} than {labels[test]}"
         yield row(text, 100 * (1 - needed / own), printed, PERCENT)
@@ -257,7 +260,7 @@ def saving(published: Published, spec: Evidence) -> Iterator[Row]:
 def target_accuracy(published: Published, spec: Evidence) -> Iterator[Row]:
     """List the accuracies that Table 7 is said to be about."""
     (used,) = printed_of(published["learning_speed"], table=7)["percent"].unique()
-    for said in _said(published, "target").itertuples():
+    for said in each(_said(published, "target")):
         text = f"target taken here, and that of the {said.note}"
         yield row(text, used, said.percent, PERCENT)
 
@@ -267,14 +270,14 @@ def in_text(published: Published, spec: Evidence) -> Iterator[Row]:
     """Hold the accuracies in the text against the cells of the tables."""
     labels, typical = _labels(published), _said(published, "typical")
     table2, table3 = (printed_of(published["accuracy"], table=k) for k in (2, 3))
-    for one in _said(published, "accuracy").itertuples():
+    for one in each(_said(published, "accuracy")):
         value = the("percent", table2, n=one.n, train=one.train, test=one.test)
         text = f"Table 2, {labels[one.train]} on {labels[one.test]}"
         yield row(text, value, one.percent, PERCENT)
-    for one in _said(published, "best").itertuples():
+    for one in each(_said(published, "best")):
         best = printed_of(table3, test=one.test)["percent"].max()
         yield row(f"Table 3, best on {labels[one.test]}", best, one.percent, PERCENT)
-    for one in _said(published, "before").itertuples():
+    for one in each(_said(published, "before")):
         text = f"earlier paper, n = {one.n}, {one.millions:g} million examples"
         yield row(text, None, one.percent, PERCENT)
     cells = table3[table3["train"].isin(typical["train"])]["percent"]
@@ -287,11 +290,13 @@ def in_text(published: Published, spec: Evidence) -> Iterator[Row]:
 def counts_in_text(published: Published, spec: Evidence) -> Iterator[Row]:
     """Hold numbers of examples in the text against the tables, where they are."""
     labels = _labels(published)
-    for said in _said(published, "learning_speed").itertuples():
+    for said in each(_said(published, "learning_speed")):
         test = {"positive": "abs_semicircle"}.get(said.test, said.test)
-        value = _speed(published, said.task, said.n, said.train, test)
-        name = labels.get(said.train, said.train)
-        text = f"{said.task}, n = {said.n}: {name} on {labels[test]}"
+        name = {"task": said.task, "n": said.n, "train": said.train, "test": test}
+        cell = printed_of(published["learning_speed"], **name)["millions"].dropna()
+        value = float(cell.item()) if len(cell) else None  # no table shows the model
+        law = labels.get(said.train, said.train)
+        text = f"{said.task}, n = {said.n}: {law} on {labels[test]}"
         yield row(text, value, said.millions, MILLIONS)
 
 

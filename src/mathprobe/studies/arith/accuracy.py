@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mathprobe.arith import questions
-from mathprobe.arith.difficulty import CLASSES, classes
+from mathprobe.arith import questions, samples
+from mathprobe.arith.difficulty import CLASSES
 from mathprobe.arith.tokens import Layout
 from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
@@ -56,8 +56,7 @@ def _counts(
         rng = stream(*names, device=device.type)
         ids = questions.draw(asked, rng, BATCHES_PER_BLOCK, test.batch)[:left]
         right, malformed = judge(network, layout, ids)
-        parts = layout.split(ids)
-        place = classes(operation, parts.first, parts.second)
+        place = samples.levels(operation, digits, ids)
         seen = torch.stack([torch.ones_like(right), ~right, malformed], -1)
         counts.index_add_(0, place, seen.long())
     return counts.cpu()

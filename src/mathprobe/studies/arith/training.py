@@ -23,7 +23,9 @@ from mathprobe.studies.arith.models import build, judge
 from mathprobe.training import Trainer
 
 
-def trainer(spec: ArithModel, device: str, parent: Decoder | None = None) -> Trainer:
+def trainer(
+    spec: ArithModel, device: str, parent: Decoder | None = None
+) -> Trainer[Decoder]:
     """Prepare a training; a model that is inserted into needs its trained parent."""
     network, layout = build(spec).to(device), Layout(spec.questions.digits)
     before = _inserted(spec, network, parent)
@@ -42,7 +44,7 @@ def trainer(spec: ArithModel, device: str, parent: Decoder | None = None) -> Tra
         schedule,
         Answers(layout.answer_length),
         Descent(
-            betas=tuple(schedule.betas),
+            betas=(schedule.betas[0], schedule.betas[1]),
             weight_decay=schedule.weight_decay,
             grokfast=schedule.grokfast,
         ),
@@ -57,11 +59,11 @@ def _inserted(
 ) -> Callable[[int], None]:
     """Write a parent's weights; return what is to be done before each update."""
     wanted = spec.insertion
-    if (wanted is None) != (parent is None):
-        need = "has no parent" if wanted is None else f"needs {wanted.parent.name}"
-        raise InputError(f"{spec.name} {need}")
-    if wanted is None:
+    if wanted is None and parent is None:
         return lambda update: None
+    if wanted is None or parent is None:
+        need = f"needs {wanted.parent.name}" if wanted else "has no parent"
+        raise InputError(f"{spec.name} {need}")
     parent = parent.to(next(network.parameters()).device)
     insertion.insert(parent, network, wanted.complete)
     return partial(_hold, wanted, parent, network)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 
 from torch import Tensor
 
@@ -19,12 +19,12 @@ class Codecs:
 
     model: Model | EncodedTest
 
-    @cached_property
+    @property
     def source(self) -> MatrixCodec:
         """Return the codec of the input."""
         return _codec(self.model.input)
 
-    @cached_property
+    @property
     def target(self) -> MatrixCodec:
         """Return the codec of the output."""
         return _codec(self.model.output)
@@ -51,5 +51,6 @@ class Codecs:
         return self.target.rounded(solved)
 
 
+@cache
 def _codec(side: EncodingSpec) -> MatrixCodec:
     return MatrixCodec(ENCODINGS[side.encoding](digits=side.digits))

@@ -15,17 +15,17 @@ from mathprobe.studies.linalg import STUDY
 from mathprobe.studies.linalg.codecs import Codecs
 
 
-def build(codecs: Codecs, number: int) -> Seq2Seq:
+def build(spec: Model, number: int) -> Seq2Seq:
     """Build the network of a seed, counted from 1, with its initial weights."""
-    model = codecs.model
+    codecs = Codecs(spec)
     with torch.random.fork_rng():
         torch.manual_seed(seed(STUDY, "weights", number))
         return Seq2Seq(
             _vocabulary(codecs.source, codecs.input_shape),
             _vocabulary(codecs.target, codecs.shape),
-            model.encoder,
-            model.decoder,
-            model.query,
+            spec.encoder,
+            spec.decoder,
+            spec.query,
         )
 
 
@@ -37,8 +37,7 @@ def _vocabulary(codec: MatrixCodec, shape: tuple[int, int]) -> Vocabulary:
 
 def networks(spec: Model) -> dict[int, Seq2Seq]:
     """Build the networks of all seeds."""
-    codecs = Codecs(spec)
-    return {number: build(codecs, number) for number in range(1, spec.seeds + 1)}
+    return {number: build(spec, number) for number in range(1, spec.seeds + 1)}
 
 
 def predict(codecs: Codecs, network: Seq2Seq, matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,20 +21,20 @@ from mathprobe.studies.linalg.models import networks, predict
 from mathprobe.training import Trainer
 
 
-def trainer(spec: Model, device: str) -> Trainer:
+def trainer(spec: Model, device: str) -> Trainer[Seq2Seq]:
     """Prepare a training; its data come from its specification alone."""
-    codecs, shown = Codecs(spec), curve_sets(spec)
+    shown = curve_sets(spec)
 
     def measure(network: Seq2Seq) -> list[dict[str, Any]]:
         return [
-            {"test": law, **_curve_point(codecs, network, *test)}
+            {"test": law, **_curve_point(spec, network, *test)}
             for law, test in shown.items()
         ]
 
     learners = {
         number: Learner(
             network.to(device),
-            partial(_block, codecs, device, number),
+            partial(_block, spec, device, number),
             spec.schedule,
             Translation(PADDING, spec.precision),
             Descent(spec.schedule.clip_norm),
@@ -58,23 +58,22 @@ def curve_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
     return shown
 
 
-def _block(
-    codecs: Codecs, device: str, number: int, block: int
-) -> tuple[Tensor, Tensor]:
+def _block(spec: Model, device: str, number: int, block: int) -> tuple[Tensor, Tensor]:
     """Draw a block of the training data of a seed: ids [N, S], [N, T]."""
-    data, count = codecs.model.data, BATCHES_PER_BLOCK * codecs.model.schedule.batch
-    rng = rng_for("train", data, number, block, device=device)
-    matrix, answer, _ = draw(data, rng, count)
+    rng = rng_for("train", spec.data, number, block, device=device)
+    matrix, answer, _ = draw(spec.data, rng, BATCHES_PER_BLOCK * spec.schedule.batch)
+    codecs = Codecs(spec)
     return codecs.source.encode(matrix), codecs.target.encode(answer)
 
 
 def _curve_point(
-    codecs: Codecs, network: Seq2Seq, matrix: Tensor, answer: Tensor
+    spec: Model, network: Seq2Seq, matrix: Tensor, answer: Tensor
 ) -> dict[str, Any]:
+    codecs = Codecs(spec)
     prediction, ok = predict(codecs, network, matrix)
     shown = codecs.rounded(matrix, answer)
-    error = relative_error(codecs.model.data.task, *shown, prediction)
+    error = relative_error(spec.data.task, *shown, prediction)
     return {
-        "accuracy": float((error < codecs.model.curve.tolerance).double().mean()),
+        "accuracy": float((error < spec.curve.tolerance).double().mean()),
         "malformed": float((~ok).double().mean()),
     }

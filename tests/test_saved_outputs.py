@@ -9,7 +9,7 @@ from msgspec import structs
 from test_cli import run, train_arguments
 
 from mathprobe import files, provenance
-from mathprobe.cli import kept, training
+from mathprobe.cli import saved_outputs, training
 
 OUTPUTS = ("model.safetensors", "curve.csv", "run.json")
 
@@ -38,13 +38,13 @@ def late(done, tmp_path):
 @pytest.fixture
 def trained(monkeypatch):
     """How often a training was begun."""
-    begun, train = [], training.to_the_end
+    begun, train = [], training._finish
 
-    def to_the_end(*arguments):
+    def finish(*arguments):
         begun.append(arguments)
         train(*arguments)
 
-    monkeypatch.setattr(training, "to_the_end", to_the_end)
+    monkeypatch.setattr(training, "_finish", finish)
     return begun
 
 
@@ -105,7 +105,7 @@ def test_one_lost_output_is_enough(smoke_model, done, tmp_path, trained, lost):
 
 
 def test_what_is_kept_costs_no_disk(done):
-    for name, output in zip(kept.OUTPUTS, OUTPUTS, strict=True):
+    for name, output in zip(saved_outputs.OUTPUTS, OUTPUTS, strict=True):
         assert (done / "state/done" / name).samefile(done / output)
 
 
@@ -152,7 +152,7 @@ def test_other_settings_are_trained(smoke_model, late, trained, capsys):
 
 
 def test_other_code_is_trained(smoke_model, late, trained, monkeypatch):
-    monkeypatch.setattr(provenance, "code_digest", lambda study: "newer")
+    monkeypatch.setattr(provenance.dependencies, "digest", lambda command: "newer")
     run(*train_arguments(smoke_model, late))
     assert len(trained) == 1
     assert json.loads((late / "run.json").read_text())["code"] == "newer"
@@ -163,8 +163,10 @@ def test_other_code_of_a_first_attempt_is_trained(smoke_model, late, trained):
     facts = json.loads((there / "run").read_text())
     facts["history"].insert(0, {**facts["history"][0], "code": "older"})
     files.write_json(there / "run", facts)
-    sums = json.loads((there / kept.SUMS).read_text())
-    files.write_json(there / kept.SUMS, {**sums, "run": files.checksum(there / "run")})
+    sums = json.loads((there / saved_outputs.SUMS).read_text())
+    files.write_json(
+        there / saved_outputs.SUMS, {**sums, "run": files.checksum(there / "run")}
+    )
     run(*train_arguments(smoke_model, late))
     assert len(trained) == 1
 
@@ -175,7 +177,7 @@ def test_another_number_of_threads_is_trained(smoke_model, late, trained, monkey
     assert len(trained) == 1
 
 
-@pytest.mark.parametrize("name", [*kept.OUTPUTS, kept.SUMS])
+@pytest.mark.parametrize("name", [*saved_outputs.OUTPUTS, saved_outputs.SUMS])
 @pytest.mark.parametrize("damage", ["gone", "half", "changed"])
 def test_what_is_damaged_is_trained_anew(
     smoke_model, done, late, trained, name, damage
@@ -207,7 +209,7 @@ def test_outputs_that_are_there_are_trained_anew_when_asked(
         (files, "checksum", 1, True),
         (Path, "rename", 1, True),
         *((files, "link", call, False) for call in (1, 2, 3)),
-        (kept, "clear", 1, False),
+        (saved_outputs, "clear", 1, False),
     ],
 )
 def test_a_training_killed_at_its_end_leaves_all_or_nothing(
@@ -246,7 +248,7 @@ def test_what_is_half_dropped_is_trained_anew_and_no_state_stays(
     (late / "state/000000000001.safetensors").write_text("of another training")
     other = structs.replace(smoke_model, seeds=1)
     with monkeypatch.context() as patched:
-        killed_at(patched, kept.shutil, "rmtree", 1)
+        killed_at(patched, saved_outputs.shutil, "rmtree", 1)
         with pytest.raises(Killed):
             run(*train_arguments(other, late))
     assert left(late) == {"done", "lock"}

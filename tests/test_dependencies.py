@@ -1,0 +1,122 @@
+"""Commands depend on the modules that they import, directly or not, and no others."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from mathprobe import cli, dependencies
+from mathprobe.registry import UnknownName
+
+FAKE = {
+    "__init__": "",
+    "low": "VALUE = 1",
+    "high": "from fake.low import VALUE",
+    "other": "",
+    "typed": "",
+    "cli/__init__": "",
+    "cli/verbs": """
+        from typing import TYPE_CHECKING
+
+        if TYPE_CHECKING:
+            from fake import typed
+
+
+        @command(RULES)
+        def first(out):
+            from fake import high
+
+            _write(out, high)
+
+
+        @command(RULES)
+        def second(out):
+            _write(out, None)
+
+
+        def _write(out, value):
+            import fake.other
+        """,
+}
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """A package of a few modules, in the place of ours."""
+    for name, text in FAKE.items():
+        path = tmp_path / f"fake/{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(dependencies, "PACKAGE", tmp_path / "fake")
+    monkeypatch.setattr(dependencies, "CLI", "fake.cli")
+    clear()
+    yield tmp_path / "fake"
+    clear()
+
+
+def clear():
+    for cached in ("import_graph", "commands", "modules", "digest"):
+        getattr(dependencies, cached).cache_clear()
+
+
+def test_imports_in_a_command_count_for_it_and_those_of_helpers_for_all(fake):
+    assert dependencies.modules("first") == (
+        *("fake.cli.verbs", "fake.high", "fake.low", "fake.other"),
+    )
+    assert dependencies.modules("second") == ("fake.cli.verbs", "fake.other")
+
+
+@pytest.mark.parametrize(
+    ("module", "changed"),
+    [("low", {"first"}), ("other", {"first", "second"}), ("typed", set())],
+)
+def test_the_digest_changes_with_these_modules_alone(fake, module, changed):
+    before = {name: dependencies.digest(name) for name in ("first", "second")}
+    (fake / f"{module}.py").write_text("VALUE = 2")
+    clear()
+    after = {name: dependencies.digest(name) for name in before}
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_a_script_depends_on_what_it_imports(fake, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json\nfrom fake import high\nfrom fake.low import VALUE\n"
+    )
+    assert dependencies.imported_by(script) == {"fake.high", "fake.low"}
+    before = dependencies.digest("second", script)
+    assert before != dependencies.digest("second")
+    (fake / "high.py").write_text("VALUE = 2")
+    clear()
+    assert dependencies.digest("second", script) != before
+
+
+def test_an_unknown_command_lists_the_known_ones():
+    with pytest.raises(UnknownName, match="unknown command 'trian'; known names are"):
+        dependencies.modules("trian")
+
+
+def test_every_command_of_the_command_line_is_found():
+    registered = {name for name in cli.app if not name.startswith("-")}
+    assert set(dependencies.commands()) == registered
+
+
+def test_a_test_set_depends_on_no_network_and_scores_on_no_training():
+    testset, score = map(dependencies.modules, ("testset", "score"))
+    assert "mathprobe.linalg.laws" in testset
+    assert not [name for name in testset if ".nets" in name or "training" in name]
+    assert "mathprobe.linalg.properties" in score
+    assert not [name for name in score if ".nets" in name or "training" in name]
+
+
+def test_modules_are_layered():
+    """The contracts of pyproject.toml hold."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
