@@ -146,7 +146,7 @@ def test_shares_count_what_is_malformed_as_not_below():
 
 def test_each_property_of_each_model_has_a_panel_with_four_lines():
     axes = drawn("properties").axes
-    names = [draw.KEPT[name].name for name in draw.KEPT]
+    names = [label for label, _ in draw.KEPT.values()]
     assert [each.get_xlabel() for each in axes] == names
     for each in axes:
         assert {look["color"] for look in draw.LINES.values()} <= lines(each).keys()

@@ -33,18 +33,11 @@ LINES: dict[str, Look] = {  # groups of answers, and those of the oracle
 }
 
 
-class Kept(NamedTuple):
-    """A property of predictions: its name on an axis, and what the paper asks of it."""
-
-    name: str
-    threshold: float
-
-
-KEPT = {
-    "eigenvalue_error": Kept("error of the eigenvalues", 0.01),
-    "norm_deviation": Kept("largest $|$norm $-$ 1$|$", 0.01),
-    "angle": Kept(r"largest $|$angle $-\,\pi/2|$", 0.03),
-    "inverse_error": Kept("distance to the inverse", 0.05),
+KEPT = {  # properties: the name on an axis, and the bound that the paper sets
+    "eigenvalue_error": ("error of the eigenvalues", 0.01),
+    "norm_deviation": ("largest $|$norm $-$ 1$|$", 0.01),
+    "angle": (r"largest $|$angle $-\,\pi/2|$", 0.03),
+    "inverse_error": ("distance to the inverse", 0.05),
 }
 SPAN = np.geomspace(1e-4, 2.0, 241)  # of properties: from rounding to beyond a unit
 CONDITIONS = {  # a verifier's axis, and what is subtracted to see the range on it
@@ -126,13 +119,14 @@ def properties(models: Sequence[Judged], published: Frame) -> Figure:
 
 
 def _shares(axes: Axes, model: Judged, name: str, published: Frame) -> None:
-    axes.axvline(KEPT[name].threshold, color="0.35", linewidth=0.7, linestyle=":")
+    label, bound = KEPT[name]
+    axes.axvline(bound, color="0.35", linewidth=0.7, linestyle=":")
     for group, look in LINES.items():
         shares = 100 * share_below(model.part(name, group), SPAN)
         axes.plot(SPAN, shares, **look)
         printed = _printed(published, name, group)
         axes.plot(printed.index, printed, "o", color=look["color"], **WHOLE)
-    axes.set(xscale="log", xlabel=KEPT[name].name, title=model.title)
+    axes.set(xscale="log", xlabel=label, title=model.title)
     axes.set(xlim=(SPAN[0], SPAN[-1]), ylim=(0, 100), yticks=range(0, 101, 25))
     axes.grid(axis="y")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from itertools import product
 from statistics import fmean, median
 from typing import Any
 
@@ -142,9 +143,8 @@ def _first(
 ) -> Pivot:
     """Return the first pivot of these tasks; without any one of no rows."""
     none = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
-    return next(
-        (p for p in pivots.pivots(kind, tables, facts) if p.task in tasks), none
-    )
+    found = pivots.pivots(kind, tables, facts)
+    return next((one for one in found if one.task in tasks), none)
 
 
 def _answers(tables: Tables, facts: Facts) -> Macros:
@@ -199,17 +199,16 @@ def _verifiers(model: Pivot, failures: Pivot) -> Macros:
     area = model.cells[verifier, None, "auc"]
     macros["area"] = fixed(area["value"], 3)
     macros["area/exact"] = fixed(area["oracle"], 3)
-    for group, name in (("success", "right"), ("failure", "wrong")):
-        for label, how in SPREADS.items():
-            place = verifier, group, SHOWN_TOLERANCE, *how
-            shown = {
-                "": failures.cells[place]["value"],
-                "/exact": failures.cells[place]["oracle"],
-                "/published": failures.published.get(place),
-                "/notebook": failures.notebook.get(place),
-            }
-            for suffix, value in shown.items():
-                macros[f"{name}/{label}{suffix}"] = significant(value)
+    groups = {"right": "success", "wrong": "failure"}
+    for (name, group), (label, how) in product(groups.items(), SPREADS.items()):
+        place = verifier, group, SHOWN_TOLERANCE, *how
+        shown = {
+            "": failures.cells[place]["value"],
+            "/exact": failures.cells[place]["oracle"],
+            "/published": failures.published.get(place),
+            "/notebook": failures.notebook.get(place),
+        }
+        macros |= {f"{name}/{label}{end}": significant(v) for end, v in shown.items()}
     return macros
 
 
@@ -289,7 +288,7 @@ def _speed(main: Pivot) -> Macros:
         "published_n": plain(main.published_n),
     }
     recipe = main.first("recipe") if len(main.rows) else None
-    for law in ("semicircle", "gaussian", "laplace"):
+    for law in pivots.FOLLOWED:
         ours = main.cells[law, recipe, "semicircle"]["examples"]
         macros[f"ours/{law}"] = formats.nearest(ours, step)
         macros[f"published/{law}"] = thousands(main.published.get((law, "semicircle")))
@@ -377,13 +376,12 @@ def _listed(values: Iterable[Any]) -> str:
 def _runs(rows: list[Row]) -> Macros:
     """Describe by what, where and how long the models were trained."""
     speed = [row["examples_per_second"] for row in rows]
+    seconds = [row["seconds"] for row in rows]
     clean = {row["clean"] for row in rows}
     return {
         "models": str(len(rows)),
-        "time": formats.duration(sum(row["seconds"] for row in rows)),
-        "longest": formats.duration(
-            max((row["seconds"] for row in rows), default=None)
-        ),
+        "time": formats.duration(sum(seconds)),
+        "longest": formats.duration(max(seconds, default=None)),
         "examples_per_second": thousands(median(speed) if speed else None),
         "parameters": thousands(rows[0]["parameters"] if rows else None),
         "devices": _listed(pivots.device(row) for row in rows),
