@@ -99,7 +99,7 @@ bench: env
 # Needs uv (pip install uv); the only place where versions are chosen.
 lock:
 	uv pip compile envs/requirements.in --universal --python-version 3.11 \
-	    --generate-hashes --no-annotate --no-header --no-emit-index-url \
+	    --generate-hashes --no-strip-extras --no-annotate --no-header --no-emit-index-url \
 	    -o envs/requirements.lock
 
 clean:
