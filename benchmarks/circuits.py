@@ -16,10 +16,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mathprobe import catalog, files
-from mathprobe.interp.edits import Run
+from mathprobe import files
+from mathprobe.catalog import Catalog
+from mathprobe.interp.patching import Run
 from mathprobe.studies.arith import models
-from mathprobe.studies.circuits import Circuit, Trial
+from mathprobe.studies.circuits import Circuit, SubtaskSearch
 
 CONFIG = Path(__file__).parent.parent / "config/config.yaml"
 SINGLE, PAIRED = 8, 3  # two layers of three heads, at a position
@@ -28,13 +29,13 @@ SINGLE, PAIRED = 8, 3  # two layers of three heads, at a position
 class Untrained(Circuit):
     """A decoder whose answers are taken for right."""
 
-    def trials(self) -> Iterator[Trial]:
+    def searches(self) -> Iterator[SubtaskSearch]:
         """Try few of the nodes."""
-        for trial in super().trials():
+        for trial in super().searches():
             single, paired = trial.single[:SINGLE], trial.paired[:PAIRED]
             yield replace(trial, single=single, paired=paired)
 
-    def right(self, run: Run, ids: Tensor) -> Tensor:
+    def is_correct(self, run: Run, ids: Tensor) -> Tensor:
         """Keep all questions."""
         return torch.ones(len(ids), dtype=torch.bool)
 
@@ -45,17 +46,17 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", default="add_d6_l2_h3_t15K_s372001")
     args = parser.parse_args()
-    books = catalog.load(CONFIG).arith("paper")
-    spec = books.model(args.model)
-    circuit = Untrained(spec, models.build(spec).eval(), books.circuits())
+    catalog = Catalog.load(CONFIG).arith("paper")
+    spec = catalog.model(args.model)
+    circuit = Untrained(spec, models.build(spec).eval(), catalog.circuits())
     stages: dict[str, Callable[[], object]] = {
-        "questions": lambda: circuit.sample,
-        "replacements": lambda: circuit.replacements,
+        "questions": lambda: circuit.varied_questions,
+        "replacements": lambda: circuit.ablation_values,
         "positions": lambda: circuit.positions,
-        "nodes": lambda: circuit.useful,
-        "attention": lambda: circuit.attended,
-        "components": lambda: circuit.panels,
-        "search": lambda: circuit.searched,
+        "nodes": lambda: circuit.ablation_facts,
+        "attention": lambda: circuit.attention_facts,
+        "components": lambda: circuit.pca_results,
+        "search": lambda: circuit.search_results,
     }
     seconds: dict[str, float] = {}
     for name, work in stages.items():
@@ -63,9 +64,12 @@ def main() -> None:
         work()
         seconds[name] = round(time.perf_counter() - begun, 1)
         print(f"{name:>14} {seconds[name]:8.1f} s", flush=True)
-    tried = sum(len(rates) for _, rates in circuit.searched)
-    facts = {"questions": len(circuit.sample[0].ids), "exchanges": tried}
-    facts |= {"nodes": len(circuit.useful.nodes), "threads": torch.get_num_threads()}
+    tried = sum(len(rates) for _, rates in circuit.search_results)
+    facts = {"questions": len(circuit.varied_questions[0].ids), "exchanges": tried}
+    facts |= {
+        "nodes": len(circuit.ablation_facts.nodes),
+        "threads": torch.get_num_threads(),
+    }
     print(facts, f"{sum(seconds.values()):.0f} s")
     files.write_json(args.out, {"model": args.model, "seconds": seconds, **facts})
 

@@ -20,22 +20,23 @@ import torch
 from msgspec.structs import replace
 from torch.utils.flop_counter import FlopCounterMode
 
-from mathprobe import catalog, files, provenance
-from mathprobe.learner import BATCHES_PER_BLOCK
+from mathprobe import files, provenance
+from mathprobe.catalog import Catalog
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.objectives import PRECISIONS
-from mathprobe.seeds import stream
+from mathprobe.losses import PRECISIONS
+from mathprobe.seeds import rng_for
 from mathprobe.spec import Model
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.data import draw
 from mathprobe.studies.linalg.models import build, predict
 from mathprobe.studies.linalg.training import trainer
+from mathprobe.train_state import BATCHES_PER_BLOCK
 
 REPEATS = 3
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 UPDATES = {"cpu": 1, "cuda": 100}[DEVICE]  # between two looks at the clock
 MEMORIES = ("memory", "plain_memory")
-TASK, LAW = "eigenvalues", "laplace"
+TASK, DISTRIBUTION = "eigenvalues", "laplace"
 
 
 def rate(work: Callable[[], object], examples: int, repeats: int = REPEATS) -> dict:
@@ -61,7 +62,7 @@ def generation(model: Model) -> dict[str, Any]:
     """Draw, solve and tokenise, on one thread where that is a processor."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    blocks = trainer(model, DEVICE).learners[1].blocks
+    blocks = trainer(model, DEVICE).train_states[1].batch_source
     ours = rate(lambda: blocks(1), BATCHES_PER_BLOCK * model.schedule.batch, 10)
     data = baseline.Data(model.data.n)
     plain = rate(lambda: data.batch(256), 256)
@@ -163,11 +164,11 @@ def decoding(model: Model, examples: int = 256) -> dict[str, Any]:
     """Answer test examples greedily."""
     codecs = Codecs(model)
     network = build(model, 1).to(DEVICE)
-    matrix = draw(model.data, stream("benchmark", model.data.n), examples).matrix
+    matrix = draw(model.data, rng_for("benchmark", model.data.n), examples).matrix
     made = rate(lambda: predict(codecs, network, matrix), examples)
     other = peer(model)
     source = baseline.Data(model.data.n).batch(examples)[0].to(DEVICE)
-    length = codecs.target.length(*codecs.shape)
+    length = codecs.target.max_length(*codecs.output_shape)
     return {
         "ours": made,
         "plain": rate(lambda: baseline.decode(other, source, length), examples),
@@ -195,11 +196,11 @@ def measurements(
     sizes: list[int], floors: dict[str, float]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Measure one thing after the other at the paper's shapes, each with its name."""
-    books = catalog.load("config/config.yaml")
+    catalog = Catalog.load("config/config.yaml")
     for key, value in encodings().items():
         yield f"numbers, {key}", value
     for n in sizes:
-        model = books.model("paper", TASK, LAW, n, "base")
+        model = catalog.model("paper", TASK, DISTRIBUTION, n, "base")
         yield f"generation, n={n}", generation(model)
         for name, varied in trainings(model).items():
             made = training(varied, floors[varied.precision])
@@ -216,7 +217,7 @@ def measure(sizes: list[int]) -> dict[str, Any]:
         print(f"{name}: {row['ours']['best']:,.0f}/s", flush=True)
     return {
         "machine": {
-            **provenance.stamp("linalg"),
+            **provenance.collect("linalg"),
             "device": torch.cuda.get_device_name() if DEVICE == "cuda" else DEVICE,
             "threads": torch.get_num_threads(),
             "matrix_rates": floors,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mathprobe import catalog
+from mathprobe.catalog import Catalog
 from mathprobe.spec import Model
 
 CONFIG = "config/config.yaml"
@@ -10,12 +10,12 @@ torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 
 
 @pytest.fixture(scope="session")
-def books():
+def catalog():
     """The catalog of the shipped configuration."""
-    return catalog.load(CONFIG)
+    return Catalog.load(CONFIG)
 
 
 @pytest.fixture(scope="session")
-def smoke_model(books) -> Model:
+def smoke_model(catalog) -> Model:
     """The smallest model that there is."""
-    return books.model("smoke", "eigenvalues", "laplace", 2, "base")
+    return catalog.model("smoke", "eigenvalues", "laplace", 2, "base")

@@ -3,11 +3,14 @@
 import torch
 
 from mathprobe.nets.decoder import Decoder
-from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
+from mathprobe.nets.seq2seq import Seq2Seq, SequenceConfig
 from mathprobe.spec import DecoderConfig, LayerConfig
 
 PAD = 1
-SOURCE, TARGET = Vocabulary(23, 9, PAD, ragged=True), Vocabulary(17, 7, PAD)
+SOURCE, TARGET = (
+    SequenceConfig(23, 9, PAD, variable_length=True),
+    SequenceConfig(17, 7, PAD),
+)
 
 
 def network(query="input", encoder=(2, 24, 4), decoder=(2, 16, 2)):

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from made_up import CATALOG, PAPER, PRINTED, PROJECT, frame, run_of
+from synthetic import CATALOG, PAPER, PRINTED, PROJECT, frame, run_of
 from test_cli import ERRATA, run
 
 from mathprobe.paper import tables
@@ -44,17 +44,17 @@ def test_a_new_table_goes_from_scores_to_latex(added, tmp_path):
     given = "--facts", facts, "--published", *PRINTED, "--errata", *ERRATA
     run("latex", added, tmp_path / "worst.tex", *given, "--tables", csv)
     text = (tmp_path / "worst.tex").read_text()
-    assert text == "\\lawname{Laplace} & Uniform & 12.5 \\\\\n"
+    assert text == "\\distributionname{Laplace} & Uniform & 12.5 \\\\\n"
 
 
 def test_the_workflow_makes_a_new_table_and_the_paper_waits_for_it(tmp_path):
     copy = Workflow(tmp_path / "copy")
-    before = copy.planned("results/demo/paper.pdf")
+    before = copy.planned_jobs("results/demo/paper.pdf")
     module = copy.folder / "src/mathprobe/paper/tables.py"
     module.write_text(f"{module.read_text()}\n\n{FUNCTION}")
     (copy.folder / "paper/templates/worst.tex.j2").write_text(TEMPLATE)
     section = copy.folder / PAPER.name / "sections/generalization.tex"
     section.write_text(section.read_text() + "\\input{tables/worst}\n")
-    after = copy.planned("results/demo/paper.pdf")
+    after = copy.planned_jobs("results/demo/paper.pdf")
     grown = {rule: n - before[rule] for rule, n in after.items() if n != before[rule]}
     assert grown == {"paper_table": 1, "paper_latex": 1}

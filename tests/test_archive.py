@@ -5,9 +5,10 @@ import tarfile
 
 import pytest
 import zstandard
-from made_up import PROJECT
+from synthetic import PROJECT
 
-from mathprobe import archive, catalog, cli, files
+from mathprobe import archive, cli, files
+from mathprobe.catalog import RECORD, Catalog
 from mathprobe.errors import InputError
 
 MODEL = "linalg/eigenvalues/laplace/n5/base"
@@ -68,8 +69,8 @@ def test_metrics_are_kept_and_weights_are_not(results, tmp_path, capsys):
 
 def test_a_record_grows_and_its_manifest_tells_of_all(results, tmp_path):
     kept = tmp_path / "kept"
-    archive.keep(results("linalg/a"), kept, CONFIG)
-    archive.keep(results("linalg/b"), kept, CONFIG)
+    archive.add_to_record(results("linalg/a"), kept, CONFIG)
+    archive.add_to_record(results("linalg/b"), kept, CONFIG)
     told = archive.verify(kept)
     assert list(told["models"]) == ["linalg/a", "linalg/b"]
     assert told["models"]["linalg/a"]["code"] == "c0"
@@ -78,7 +79,9 @@ def test_a_record_grows_and_its_manifest_tells_of_all(results, tmp_path):
 
 @pytest.mark.parametrize("missing", ["run.json", "scores.csv"])
 def test_what_is_not_finished_is_left(results, tmp_path, missing):
-    assert archive.keep(results(leave=[missing]), tmp_path / "kept", CONFIG) == []
+    assert (
+        archive.add_to_record(results(leave=[missing]), tmp_path / "kept", CONFIG) == []
+    )
     assert not (tmp_path / "kept").exists()
 
 
@@ -87,7 +90,7 @@ def test_what_nobody_can_make_again_is_refused(results, tmp_path, run):
     results("linalg/a")
     folder = results("linalg/b", **run)
     with pytest.raises(InputError, match="paper/linalg/b: made by code that is in no"):
-        archive.keep(folder, tmp_path / "kept", CONFIG)
+        archive.add_to_record(folder, tmp_path / "kept", CONFIG)
     assert not (tmp_path / "kept").exists()
 
 
@@ -118,7 +121,7 @@ def test_an_archive_without_tables_is_shown_by_those_that_are_there(results, tmp
     assert config["scales"] == CONFIG["scales"]
 
 
-def test_where_the_tables_differ_an_archive_shows_its_own(results, books, tmp_path):
+def test_where_the_tables_differ_an_archive_shows_its_own(results, catalog, tmp_path):
     out, there = tmp_path / "out", tmp_path / "there"
     cli.main(["archive", str(results()), str(out)])
     cli.main(["unpack", str(out), str(there)])
@@ -127,10 +130,10 @@ def test_where_the_tables_differ_an_archive_shows_its_own(results, books, tmp_pa
             tmp_path / f"config/arith_models{table}.tsv", "of another clone"
         )
     config = files.read_json(there / archive.CONFIG)
-    unpacked = catalog.Catalog(config, tmp_path)
-    for scale in books.scales:
-        assert unpacked.arith(scale).rows == books.arith(scale).rows
-    assert unpacked.arith(catalog.RECORD).rows == books.arith("paper").rows
+    unpacked = Catalog(config, tmp_path)
+    for scale in catalog.scales:
+        assert unpacked.arith(scale).rows == catalog.arith(scale).rows
+    assert unpacked.arith(RECORD).rows == catalog.arith("paper").rows
 
 
 def test_weights_are_packed_when_asked_for(results, tmp_path):
@@ -275,7 +278,7 @@ def test_a_table_is_held_against_the_manifest(packed, tmp_path, change, said):
     ],
 )
 def test_a_record_is_held_against_its_manifest(results, tmp_path, change, said):
-    archive.keep(results(), tmp_path / "kept", CONFIG)
+    archive.add_to_record(results(), tmp_path / "kept", CONFIG)
     change(tmp_path / "kept" / MODEL)
     with pytest.raises(InputError, match=said):
         archive.verify(tmp_path / "kept")

@@ -9,13 +9,13 @@ from torch.optim import lr_scheduler
 
 from mathprobe import checkpoint
 from mathprobe.arith import questions
-from mathprobe.arith.difficulty import CLASSES, classes
+from mathprobe.arith.complexity import CLASSES, class_indices
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 from mathprobe.spec import (
-    INSERTIONS,
-    Accuracy,
+    INSERTION_MODES,
+    AccuracyTest,
     ArithModel,
     DecoderConfig,
     DecoderSchedule,
@@ -41,7 +41,7 @@ def described(layers=1, heads=2, shares=None, grokfast=None, insertion=None):
         DecoderConfig(layers=layers, width=16, heads=heads, head_width=6),
         DecoderSchedule(
             **{"updates": 10, "batch": 8, "learning_rate": 1e-2, "warmup": 0.2},
-            **{"first_rate": 0.01, "betas": [0.9, 0.98], "weight_decay": 0.1},
+            **{"start_factor": 0.01, "betas": [0.9, 0.98], "weight_decay": 0.1},
             **{"grokfast": grokfast, "curve_every": 40},
         ),
         20,
@@ -54,7 +54,7 @@ PARENT = described()
 
 
 def child(mode, every=3, **changes):
-    wanted = Insertion(parent=PARENT, mode=mode, complete=True, every=every)
+    wanted = Insertion(parent=PARENT, mode=mode, complete=True, rewrite_every=every)
     return described(2, 3, MIXED, insertion=wanted, **changes)
 
 
@@ -84,8 +84,12 @@ def test_another_seed_trains_to_other_bits(tmp_path):
     one, other = prepared(PARENT), prepared(structs.replace(PARENT, seed=8))
     for trainer in (one, other):
         trainer.run(tmp_path, NEVER)
-    assert not equal(one.learners[7].tensors(), other.learners[8].tensors())
-    assert not torch.equal(one.learners[7].blocks(0)[0], other.learners[8].blocks(0)[0])
+    assert not equal(
+        one.train_states[7].state_dict(), other.train_states[8].state_dict()
+    )
+    assert not torch.equal(
+        one.train_states[7].batch_source(0)[0], other.train_states[8].batch_source(0)[0]
+    )
 
 
 def test_a_point_of_the_curve_has_the_loss_of_every_token(tmp_path):
@@ -103,27 +107,29 @@ def test_a_point_of_the_curve_has_the_loss_of_every_token(tmp_path):
 
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
 def test_a_specification_is_read_as_it_is_written(spec):
-    assert ArithModel.parse(spec.json()) == spec
+    assert ArithModel.from_json(spec.to_json()) == spec
 
 
 def test_learning_rates_are_those_of_torch():
     """Linear from a hundredth over a fifth of the updates, then a cosine to 0."""
     steps = structs.replace(PARENT.schedule, updates=23)
     parameter = torch.nn.Parameter(torch.zeros(1))
-    optimiser = torch.optim.SGD([parameter], lr=steps.learning_rate)
+    optimizer = torch.optim.SGD([parameter], lr=steps.learning_rate)
     expected = lr_scheduler.SequentialLR(
-        optimiser,
+        optimizer,
         [
-            lr_scheduler.LinearLR(optimiser, 0.01, total_iters=4),
-            lr_scheduler.CosineAnnealingLR(optimiser, 23 - 4),
+            lr_scheduler.LinearLR(optimizer, 0.01, total_iters=4),
+            lr_scheduler.CosineAnnealingLR(optimizer, 23 - 4),
         ],
         [4],
     )
     for update in range(23):
-        assert steps.rate(update) == pytest.approx(expected.get_last_lr()[0])
-        optimiser.step()
+        assert steps.learning_rate_at(update) == pytest.approx(
+            expected.get_last_lr()[0]
+        )
+        optimizer.step()
         expected.step()
-    assert steps.rate(0) == pytest.approx(0.01 * steps.learning_rate)
+    assert steps.learning_rate_at(0) == pytest.approx(0.01 * steps.learning_rate)
 
 
 @pytest.mark.parametrize("keeps", [None, True, False])
@@ -131,11 +137,11 @@ def test_an_update_is_that_of_plain_torch(keeps):
     """Cross-entropy of the answer, AdamW; GrokFast adds twice a mean of gradients."""
     grokfast = None if keeps is None else GrokFast(0.9, 2.0, keeps)
     spec = described(grokfast=grokfast)
-    ours, network = prepared(spec).learners[7], models.build(spec)
+    ours, network = prepared(spec).train_states[7], models.build(spec)
     adam = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.1)
     means = {}
     for update in range(4):
-        (ids,) = ours.blocks(0)
+        (ids,) = ours.batch_source(0)
         batch = ids[8 * update :][:8]
         logits = network(batch[:, :-1])[:, -4:].double()
         adam.zero_grad()
@@ -145,7 +151,7 @@ def test_an_update_is_that_of_plain_torch(keeps):
                 before = means.get(name, parameter.grad) if keeps else parameter.grad
                 means[name] = 0.9 * before + 0.1 * parameter.grad
                 parameter.grad += 2.0 * means[name]
-        adam.param_groups[0]["lr"] = spec.schedule.rate(update)
+        adam.param_groups[0]["lr"] = spec.schedule.learning_rate_at(update)
         adam.step()
         ours.step(update)
     expected, found = network.state_dict(), ours.network.state_dict()
@@ -156,14 +162,14 @@ def test_an_update_is_that_of_plain_torch(keeps):
             )
 
 
-@pytest.mark.parametrize("mode", INSERTIONS)
+@pytest.mark.parametrize("mode", INSERTION_MODES)
 def test_a_parent_is_written_again_where_the_mode_says(mode):
     trainer = prepared(child(mode, every=3))
-    learner, parent = trainer.learners[7], models.build(PARENT).blocks[0]
-    block = learner.network.blocks[0]
-    _, parts = INSERTIONS[mode]
+    train_state, parent = trainer.train_states[7], models.build(PARENT).blocks[0]
+    block = train_state.network.blocks[0]
+    _, parts = INSERTION_MODES[mode]
     held = {}
-    learner._make = lambda batch: held.update(
+    train_state._make = lambda batch: held.update(
         heads=torch.equal(block.attn.out.bias, parent.attn.out.bias),
         mlps=torch.equal(block.mlp.enter.weight, parent.mlp.enter.weight),
         norm=torch.equal(block.ln1.weight, parent.ln1.weight),
@@ -194,13 +200,13 @@ def test_a_parent_that_is_missing_or_not_wanted_is_refused(spec, parent, told):
 def test_stored_weights_are_those_of_the_training(tmp_path):
     trainer = prepared(child(1))
     trainer.run(tmp_path, NEVER)
-    learner = trainer.learners[7]
+    train_state = trainer.train_states[7]
     path = tmp_path / "model.safetensors"
-    checkpoint.save_model(path, {7: learner.network}, {"spec": child(1).plain()})
+    checkpoint.save_model(path, {7: train_state.network}, {"spec": child(1).to_dict()})
     again = models.build(child(1))
     facts = checkpoint.load_model(path, {7: again})
-    assert ArithModel.of(facts["spec"]) == child(1)
-    assert equal(again.state_dict(), learner.network.state_dict())
+    assert ArithModel.from_dict(facts["spec"]) == child(1)
+    assert equal(again.state_dict(), train_state.network.state_dict())
 
 
 def wrong_where_units_are_nine(model, ids, length):
@@ -211,14 +217,14 @@ def wrong_where_units_are_nine(model, ids, length):
 
 
 def test_fails_are_counted_class_by_class(monkeypatch):
-    monkeypatch.setattr(models, "complete", wrong_where_units_are_nine)
-    spec, test = described(shares=MIXED), Accuracy(1000, 8, ENRICHMENT)
+    monkeypatch.setattr(models, "greedy_answers", wrong_where_units_are_nine)
+    spec, test = described(shares=MIXED), AccuracyTest(1000, 8, ENRICHMENT)
     rows = list(accuracy(spec, models.build(spec), test))
-    one = questions.of_one("addition", 2, ENRICHMENT)
-    streams = [stream("arith", "accuracy", "addition", 2, block) for block in range(2)]
-    ids = torch.cat([questions.draw(one, rng, 64, 8) for rng in streams])[:1000]
+    one = questions.single_operation("addition", 2, ENRICHMENT)
+    streams = [rng_for("arith", "accuracy", "addition", 2, block) for block in range(2)]
+    ids = torch.cat([questions.sample(one, rng, 64, 8) for rng in streams])[:1000]
     parts = LAYOUT.split(ids)
-    level = classes("addition", parts.first, parts.second)
+    level = class_indices("addition", parts.first, parts.second)
     for row in (row for row in rows if row["operation"] == "addition"):
         mine = torch.ones(1000, dtype=torch.bool)
         if row["class"] != ALL:

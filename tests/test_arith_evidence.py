@@ -3,7 +3,7 @@
 from math import comb
 
 import pytest
-from made_up import PUBLISHED_ARITH
+from synthetic import PUBLISHED_ARITH
 
 from mathprobe.studies import arith_evidence
 from mathprobe.studies.evidence import COLUMNS

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from made_up import CATALOG, PROJECT, circuits, decoders
+from synthetic import CATALOG, PROJECT, circuits, decoders
 
 from mathprobe import files
 from mathprobe.paper import (
@@ -20,7 +20,9 @@ def curves(scale):
     points = [{**point, "examples": k, "loss": 10.0**-k} for k in (1, 1, 2, 2)]
     models = CATALOG.arith(scale).facts()["models"]
     rows = [{**point, "model": one["name"]} for one in models for point in points]
-    return arith_tables.named("curves", models, pd.DataFrame(rows)).to_dict("records")
+    return arith_tables.add_model_columns("curves", models, pd.DataFrame(rows)).to_dict(
+        "records"
+    )
 
 
 def table(rows, kind):
@@ -58,7 +60,7 @@ def test_published_and_own_counts_stand_at_their_digits():
 
 def test_every_model_has_a_bar_of_each_share_that_is_known_of_it():
     rows = circuits("paper")["arith_circuits"]
-    drawn = circuit_figures.models(pd.DataFrame(rows))
+    drawn = circuit_figures.node_shares(pd.DataFrame(rows))
     names = list(dict.fromkeys(row["model"] for row in rows))
     shares = dict(zip(circuit_figures.SHARES, drawn.axes, strict=True))
     assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == names

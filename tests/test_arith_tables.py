@@ -4,7 +4,7 @@ import csv
 
 import pandas as pd
 import pytest
-from made_up import (
+from synthetic import (
     ARITH_FILES,
     CATALOG,
     PUBLISHED_ARITH,
@@ -16,7 +16,7 @@ from made_up import (
 from test_cli import refused, run
 
 from mathprobe import files
-from mathprobe.arith.claims import PASSED_BELOW
+from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.intervals import clopper_pearson
 from mathprobe.paper import arith_macros, arith_pivots, arith_tables
 
@@ -34,7 +34,7 @@ def accuracy(names, counts=(), losses=()):
     curve = curve.reindex(columns=["model", "loss"])
     made = arith_tables.accuracy(measured, curve, PUBLISHED_ARITH)
     models = [model for model in MODELS if model["name"] in names]
-    return records(arith_tables.named("accuracy", models, made))
+    return records(arith_tables.add_model_columns("accuracy", models, made))
 
 
 def measurements(fails):
@@ -149,7 +149,7 @@ def test_prose_names_the_worst_and_counts_who_passes():
     numbers = prose([(one_layer, "addition", 9600.0), (scratch, "addition", 9.0)])
     assert numbers["arith/addition/worst"] == r"9\,600"
     assert numbers["arith/mixed/worst"] == "9"
-    assert numbers["arith/models"] == numbers["arith/there"] == "4"
+    assert numbers["arith/models"] == numbers["arith/tested"] == "4"
     assert numbers["arith/passed"] == "3"
     parts = [numbers[f"arith/{who}"] for who in ("parent", "scratch", "child")]
     assert [part.replace(r"\_", "_") for part in parts] == [two_layers, scratch, child]
@@ -161,7 +161,7 @@ def test_prose_counts_what_is_published():
     own = COUNTS[COUNTS["model"].isin(list(CATALOG.arith("paper").rows))]
     worst = [max(rows["fails"]) for _, rows in own.groupby("model")]
     assert numbers["arith/printed"] == str(len(worst)) == "43"
-    passed = sum(fails < PASSED_BELOW for fails in worst)
+    passed = sum(fails < WRONG_PER_MILLION_LIMIT for fails in worst)
     assert numbers["arith/published/passed"] == str(passed) == "28"
 
 
@@ -169,9 +169,9 @@ def test_prose_of_a_record_that_is_empty_has_dashes():
     numbers = arith_macros.decoders(
         {"arith_accuracy": frame(accuracy([NAME]))}, facts("paper")
     )
-    assert numbers["arith/shown"] == "no"
+    assert numbers["arith/measured"] == "no"
     assert numbers["arith/child"] == numbers["arith/addition/worst"] == "---"
-    assert numbers["arith/there"] == "0"
+    assert numbers["arith/tested"] == "0"
 
 
 @pytest.fixture

@@ -3,18 +3,18 @@ import torch
 from networks import decoder, ids
 from wired import wired
 
-from mathprobe.arith.questions import pose
+from mathprobe.arith.questions import encode_questions
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
-from mathprobe.interp.attention import attention
-from mathprobe.interp.edits import Run
+from mathprobe.interp.attention import mean_attention
 from mathprobe.interp.nodes import Node
-from mathprobe.seeds import stream
+from mathprobe.interp.patching import Run
+from mathprobe.seeds import rng_for
 
 
 def run(n, count=20):
-    first, second = torch.randint(10, (2, count, n), generator=stream("test"))
-    return Run(wired("addition", n), pose("addition", first, second), n + 2)
+    first, second = torch.randint(10, (2, count, n), generator=rng_for("test"))
+    return Run(wired("addition", n), encode_questions("addition", first, second), n + 2)
 
 
 @pytest.mark.parametrize("n", [2, 3])
@@ -23,7 +23,7 @@ def test_heads_that_compute_attend_to_their_column_and_nothing_else(n):
     for k in range(n + 1):
         for head in range(3):
             node = Node(layout.position(f"A{k}") - 1, 0, "head", head)
-            shares = attention(questions, [node])[0]
+            shares = mean_attention(questions, [node])[0]
             column = k - head
             expected = torch.zeros_like(shares)
             names = [f"D{column}", f"D'{column}"] if 0 <= column < n else ["OPR"]
@@ -33,11 +33,13 @@ def test_heads_that_compute_attend_to_their_column_and_nothing_else(n):
 
 
 def test_attention_is_averaged_over_questions_and_sums_to_one():
-    questions = Run.of(decoder(), ids(15, 6, 9), 3)
+    questions = Run.greedy(decoder(), ids(15, 6, 9), 3)
     heads = [node for node in questions.nodes if node.kind == "head"]
-    shares = attention(questions, heads)
+    shares = mean_attention(questions, heads)
     torch.testing.assert_close(shares.sum(1), torch.ones(len(heads)).double())
-    seen = questions.seen("blocks.1.attn.hook_pattern")["blocks.1.attn.hook_pattern"]
+    seen = questions.activations("blocks.1.attn.hook_pattern")[
+        "blocks.1.attn.hook_pattern"
+    ]
     row = heads.index(Node(5, 1, "head", 2))
     torch.testing.assert_close(shares[row], seen[:, 2, 5].mean(0))
     assert (shares[row, :6] > 0).all()
@@ -45,9 +47,9 @@ def test_attention_is_averaged_over_questions_and_sums_to_one():
 
 
 def test_of_no_heads_there_is_no_attention():
-    assert attention(run(2), []).shape == (0, 9)
+    assert mean_attention(run(2), []).shape == (0, 9)
 
 
 def test_what_is_no_head_attends_to_nothing():
     with pytest.raises(InputError, match="P05L0MLP: only heads attend"):
-        attention(run(2), [Node.of("P05L0MLP")])
+        mean_attention(run(2), [Node.parse("P05L0MLP")])

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from mathprobe import catalog, settings
+from mathprobe import settings
 from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
 from mathprobe.registry import UnknownName
 
 SHOWN = {
-    "shown": {
+    "example_models": {
         "addition": "add_d3_l2_h3_t3K_s1",
         "mixed": "ins1_mix_d3_l3_h4_t6K_s1",
     }
@@ -20,7 +20,7 @@ SHOWN = {
 
 @pytest.fixture
 def config():
-    return catalog.read("config/config.yaml")
+    return settings.read_yaml("config/config.yaml")
 
 
 def put(config, path, value):
@@ -34,10 +34,10 @@ def put(config, path, value):
     return changed
 
 
-def test_the_paper_scale_shrinks_nothing(books, config):
+def test_the_paper_scale_shrinks_nothing(catalog, config):
     assert config["scales"]["paper"] == {}
-    assert books.linalg("paper").settings.tests.plain() == config["linalg"]["tests"]
-    paper = books.model("paper", "eigenvalues", "laplace", 5, "base")
+    assert catalog.linalg("paper").settings.tests.to_dict() == config["linalg"]["tests"]
+    paper = catalog.model("paper", "eigenvalues", "laplace", 5, "base")
     assert (paper.encoder.layers, paper.encoder.width, paper.encoder.heads) == (
         6,
         512,
@@ -47,34 +47,36 @@ def test_the_paper_scale_shrinks_nothing(books, config):
 
 
 @pytest.mark.parametrize("scale", ["demo", "smoke"])
-def test_other_scales_only_shrink(books, scale):
+def test_other_scales_only_shrink(catalog, scale):
     paper, small = (
-        books.model(name, "eigenvalues", "laplace", 2, "base").plain()
+        catalog.model(name, "eigenvalues", "laplace", 2, "base").to_dict()
         for name in ("paper", scale)
     )
     for part in ("encoder", "decoder"):
         assert all(small[part][key] <= paper[part][key] for key in paper[part])
     assert small["schedule"]["examples"] < paper["schedule"]["examples"]
-    assert books.linalg(scale).settings.tests.examples <= 10_000
+    assert catalog.linalg(scale).settings.tests.examples <= 10_000
 
 
-def test_a_scale_changes_what_it_names_and_nothing_else(books):
-    demo, paper = books.linalg("demo"), books.linalg("paper")
+def test_a_scale_changes_what_it_names_and_nothing_else(catalog):
+    demo, paper = catalog.linalg("demo"), catalog.linalg("paper")
     assert demo.settings.tests.tolerances == paper.settings.tests.tolerances
     assert demo.recipe("eigenvalues", "base").schedule.batch == 64
 
 
-def test_the_coded_scale_differs_from_the_paper_in_the_law_alone(books):
-    paper, coded = (books.linalg(name).plain() for name in ("paper", "as_coded"))
-    assert {law["coefficients"] for law in coded["laws"].values()} == {"uniform"}
-    deviation = coded["laws"]["marchenko_pastur"]["deviation"]
+def test_the_coded_scale_differs_from_the_paper_in_the_distribution_alone(catalog):
+    paper, coded = (catalog.linalg(name).to_dict() for name in ("paper", "as_coded"))
+    assert {
+        distribution["coefficients"] for distribution in coded["distributions"].values()
+    } == {"uniform"}
+    deviation = coded["distributions"]["marchenko_pastur"]["deviation"]
     assert deviation == pytest.approx(10**0.5 / 3**0.5)
-    assert {**coded, "laws": paper["laws"]} == paper
+    assert {**coded, "distributions": paper["distributions"]} == paper
 
 
-def test_a_recipe_is_laid_over_base(books):
+def test_a_recipe_is_laid_over_base(catalog):
     base, other = (
-        books.model("paper", "eigenvalues", "laplace", 5, name)
+        catalog.model("paper", "eigenvalues", "laplace", 5, name)
         for name in ("base", "attended")
     )
     assert (base.query, other.query) == ("input", "attended")
@@ -82,51 +84,53 @@ def test_a_recipe_is_laid_over_base(books):
 
 
 @pytest.mark.parametrize("scale", ["demo", "smoke", "as_coded"])
-def test_a_recipe_is_laid_over_the_base_of_its_scale(books, config, scale):
-    base = books.model(scale, "eigenvalues", "laplace", 2, "base").plain()
+def test_a_recipe_is_laid_over_the_base_of_its_scale(catalog, config, scale):
+    base = catalog.model(scale, "eigenvalues", "laplace", 2, "base").to_dict()
     for name, over in config["linalg"]["recipes"].items():
         if name != "base":
-            made = books.model(scale, "eigenvalues", "laplace", 2, name).plain()
+            made = catalog.model(scale, "eigenvalues", "laplace", 2, name).to_dict()
             del made["curve"]  # its tests follow the schedule
-            expected = settings.overlay(base, over)
+            expected = settings.merge(base, over)
             assert made == {key: expected[key] for key in made}
 
 
-def test_a_task_changes_the_base_and_a_recipe_lies_over_both(books):
-    square = books.model("paper", "inverse", "uniform_coefficients", 5, "base")
+def test_a_task_changes_the_base_and_a_recipe_lies_over_both(catalog):
+    square = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
     assert (square.encoder.width, square.decoder.width) == (516, 512)
-    half = books.model("paper", "eigenvectors", "uniform_wigner", 5, "half")
+    half = catalog.model("paper", "eigenvectors", "uniform_wigner", 5, "half")
     assert half.schedule.examples == 80_000_000
     assert half.input.encoding == "p1000"
 
 
-def test_curves_are_measured_on_laws_that_fit_and_on_the_one_that_ends_them(books):
-    square = books.model("paper", "inverse", "uniform_coefficients", 5, "base")
+def test_curves_are_measured_on_distributions_that_fit_and_on_the_one_that_ends_them(
+    catalog,
+):
+    square = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
     assert square.curve.tests == ["uniform_coefficients"]
-    half = books.model("paper", "eigenvectors", "uniform_wigner", 5, "half")
+    half = catalog.model("paper", "eigenvectors", "uniform_wigner", 5, "half")
     assert half.curve.tests == ["semicircle", "abs_semicircle", "uniform_wigner"]
 
 
-def test_a_model_is_tested_on_the_laws_of_its_task_and_its_own(books):
-    assert books.tests("eigenvalues", "laplace") == books.laws
+def test_a_model_is_tested_on_the_distributions_of_its_task_and_its_own(catalog):
+    assert catalog.test_distributions("eigenvalues", "laplace") == catalog.distributions
     general = ["uniform_coefficients", "gaussian_coefficients"]
-    assert books.tests("inverse", "laplace+gaussian") == [
+    assert catalog.test_distributions("inverse", "laplace+gaussian") == [
         *general,
         "laplace",
         "gaussian",
     ]
 
 
-def test_a_mixture_has_the_settings_of_its_parts(books):
-    mixed = books.model("as_coded", "eigenvalues", "laplace+uniform", 5, "base")
-    assert set(mixed.data.law_settings) == {"laplace", "uniform"}
+def test_a_mixture_has_the_settings_of_its_parts(catalog):
+    mixed = catalog.model("as_coded", "eigenvalues", "laplace+uniform", 5, "base")
+    assert set(mixed.data.distribution_settings) == {"laplace", "uniform"}
 
 
-def test_sizes_may_be_rectangular_where_the_task_allows_it(books):
-    data = books.testset("demo", "transpose", "uniform_coefficients", "5x3").data
+def test_sizes_may_be_rectangular_where_the_task_allows_it(catalog):
+    data = catalog.testset("demo", "transpose", "uniform_coefficients", "5x3").data
     assert (data.n, data.columns) == (5, 3)
     with pytest.raises(InputError, match="5 x 3: matrices must be square"):
-        books.testset("demo", "inverse", "uniform_coefficients", "5x3")
+        catalog.testset("demo", "inverse", "uniform_coefficients", "5x3")
 
 
 def test_reading_a_configuration_changes_it_not(config):
@@ -135,12 +139,14 @@ def test_reading_a_configuration_changes_it_not(config):
     assert config == before
 
 
-def test_a_table_that_is_not_configured_shows_the_first_recipe_of_its_kind(books):
-    demo = books.linalg("demo")
-    (shown,) = demo.shown("learning_speed", "eigenvalues", "7")
+def test_a_table_that_is_not_configured_shows_the_first_recipe_of_its_kind(catalog):
+    demo = catalog.linalg("demo")
+    (shown,) = demo.table_entries("learning_speed", "eigenvalues", "7")
     first = demo.entries["learning_speed"][0]
     assert (shown.n, shown.recipe, shown.accuracy) == ("7", "base", first.accuracy)
-    assert [name["law"] for name in books.models(shown)] == books.laws
+    assert [
+        name["distribution"] for name in catalog.models(shown)
+    ] == catalog.distributions
 
 
 def entries(recipes, **more):
@@ -149,16 +155,18 @@ def entries(recipes, **more):
 
 def test_all_entries_of_a_task_and_size_are_shown(config):
     both = entries(["base", "attended"])
-    books = Catalog(put(config, "linalg.tables.out_of_distribution", both))
-    shown = books.linalg("paper").shown("out_of_distribution", "eigenvalues", "5")
-    assert [entry.plain() for entry in shown] == both
+    catalog = Catalog(put(config, "linalg.tables.out_of_distribution", both))
+    shown = catalog.linalg("paper").table_entries(
+        "out_of_distribution", "eigenvalues", "5"
+    )
+    assert [entry.to_dict() for entry in shown] == both
 
 
 def test_every_entry_of_a_table_of_learning_speeds_has_its_own_target(config):
-    slow = entries(["half"], laws=["laplace"], accuracy=0.7)
-    fast = entries(["base", "half"], laws=["laplace"], accuracy=0.9)
-    books = Catalog(put(config, "linalg.tables.learning_speed", [*slow, *fast]))
-    assert books.linalg("paper").targets("eigenvalues", "5") == [
+    slow = entries(["half"], distributions=["laplace"], accuracy=0.7)
+    fast = entries(["base", "half"], distributions=["laplace"], accuracy=0.9)
+    catalog = Catalog(put(config, "linalg.tables.learning_speed", [*slow, *fast]))
+    assert catalog.linalg("paper").target_accuracies("eigenvalues", "5") == [
         "eigenvalues/laplace/n5/half=0.7",
         "eigenvalues/laplace/n5/base=0.9",
         "eigenvalues/laplace/n5/half=0.9",
@@ -169,8 +177,8 @@ def test_every_entry_of_a_table_of_learning_speeds_has_its_own_target(config):
     ("scale", "full"),
     [("paper", True), ("as_coded", True), ("demo", False), ("smoke", False)],
 )
-def test_a_scale_that_shrinks_anything_is_not_full(books, scale, full):
-    assert books.facts(scale)["full"] == full
+def test_a_scale_that_shrinks_anything_is_not_full(catalog, scale, full):
+    assert catalog.facts(scale)["full"] == full
 
 
 @pytest.mark.parametrize(
@@ -178,7 +186,7 @@ def test_a_scale_that_shrinks_anything_is_not_full(books, scale, full):
     [
         ({"accuracy": {"questions": 1000}}, False),
         ({"models": "config/arith_models_demo.tsv"} | SHOWN, False),
-        ({"grokfast": {"keeps": False}}, True),
+        ({"grokfast": {"keep_average": False}}, True),
     ],
 )
 def test_a_scale_that_shrinks_the_second_study_alone_is_not_full(config, changes, full):
@@ -187,9 +195,9 @@ def test_a_scale_that_shrinks_the_second_study_alone_is_not_full(config, changes
     assert Catalog(changed).facts("light")["full"] == full
 
 
-def test_facts_are_plain_values(books):
-    for scale in books.shown_scales:
-        facts = books.facts(scale)
+def test_facts_are_plain_values(catalog):
+    for scale in catalog.all_scales:
+        facts = catalog.facts(scale)
         assert json.loads(json.dumps(facts)) == facts
 
 
@@ -240,26 +248,29 @@ BAD = {
     ),
     "linalg.recipes.base.curve.tests": (
         ["cauchy"],
-        "curve.tests: unknown law 'cauchy'",
+        "curve.tests: unknown distribution 'cauchy'",
     ),
     "linalg.tasks.trace": ({}, "config.linalg.tasks: unknown task 'trace'"),
     "linalg.tasks.inverse": (
         {"encoder": {"width": 516}},
         "config.linalg.tasks.inverse.encoder: width 516 is not a multiple of 8 heads",
     ),
-    "linalg.laws.cauchy": (
+    "linalg.distributions.cauchy": (
         {},
-        "laws: unknown law 'cauchy'; known names are semicircle",
+        "distributions: unknown distribution 'cauchy'; known names are semicircle",
     ),
-    "linalg.laws.laplace": (
+    "linalg.distributions.laplace": (
         {"deviation": 1.0},
-        "laws.laplace: unknown setting 'deviation'; known names are bound, coef",
+        "distributions.laplace: unknown setting 'deviation'; known names are bound, coef",
     ),
-    "linalg.laws.uniform": (
+    "linalg.distributions.uniform": (
         {"coefficients": "normal"},
-        "laws.uniform.coefficients: unknown law of coefficients 'normal'",
+        "distributions.uniform.coefficients: unknown distribution of coefficients 'normal'",
     ),
-    "linalg.laws.gaussian": ({"bound": "ten"}, "gaussian.bound: 'ten' is not a number"),
+    "linalg.distributions.gaussian": (
+        {"bound": "ten"},
+        "gaussian.bound: 'ten' is not a number",
+    ),
     "linalg.tests.tolerances": ([0.01], "config.linalg.tests: [0.01] lacks 0.05"),
     "linalg.tests.failure_tolerances": ([0.05, 0.05], "[0.05, 0.05] has a value twice"),
     "linalg.tables.out_of_distribution": (
@@ -309,24 +320,24 @@ def test_a_bad_configuration_is_named_with_its_place(config, path):
     [
         (("tiny", "eigenvalues", "laplace", 2, "base"), "unknown scale 'tiny'"),
         (("demo", "eigenvalue", "laplace", 2, "base"), "unknown task 'eigenvalue'"),
-        (("demo", "eigenvalues", "laplas", 2, "base"), "unknown law 'laplas'"),
+        (("demo", "eigenvalues", "laplas", 2, "base"), "unknown distribution 'laplas'"),
         (("demo", "eigenvalues", "laplace", 2, "bass"), "unknown recipe 'bass'"),
     ],
 )
-def test_an_unknown_name_lists_the_known_ones(books, call, message):
+def test_an_unknown_name_lists_the_known_ones(catalog, call, message):
     with pytest.raises((InputError, UnknownName), match=message):
-        books.model(*call)
+        catalog.model(*call)
 
 
 def test_yaml_that_is_none_is_named(tmp_path):
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(InputError, match=r"bad.yaml: not YAML"):
-        catalog.read(tmp_path / "bad.yaml")
+        settings.read_yaml(tmp_path / "bad.yaml")
 
 
 def test_laying_over_replaces_lists_and_leaves_the_lower_alone():
     under = {"a": {"b": [1, 2], "c": 3}}
-    assert settings.overlay(under, {"a": {"b": [9]}}) == {"a": {"b": [9], "c": 3}}
+    assert settings.merge(under, {"a": {"b": [9]}}) == {"a": {"b": [9], "c": 3}}
     assert under == {"a": {"b": [1, 2], "c": 3}}
 
 

@@ -8,34 +8,34 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mathprobe import checkpoint
-from mathprobe.checkpoint import State
+from mathprobe.checkpoint import Checkpoint
 from mathprobe.files import DamagedFile
 
 
 def state(updates):
     tensors = {"a": torch.full((3,), float(updates)), "step": torch.tensor(updates)}
-    return State(updates, tensors, {"curve": [{"x": 1}]})
+    return Checkpoint(updates, tensors, {"curve": [{"x": 1}]})
 
 
 def test_a_state_comes_back(tmp_path):
-    checkpoint.save_state(tmp_path, state(7))
-    back = checkpoint.load_state(tmp_path)
-    assert (back.updates, back.facts) == (7, {"curve": [{"x": 1}]})
+    checkpoint.save_checkpoint(tmp_path, state(7))
+    back = checkpoint.load_checkpoint(tmp_path)
+    assert (back.updates, back.metadata) == (7, {"curve": [{"x": 1}]})
     assert all(torch.equal(back.tensors[k], v) for k, v in state(7).tensors.items())
 
 
 def test_no_folder_is_no_state(tmp_path):
-    assert checkpoint.load_state(tmp_path / "none") is None
+    assert checkpoint.load_checkpoint(tmp_path / "none") is None
 
 
 def test_the_last_two_are_kept(tmp_path):
     for updates in (5, 900, 1000):
-        checkpoint.save_state(tmp_path, state(updates))
+        checkpoint.save_checkpoint(tmp_path, state(updates))
     assert sorted(os.listdir(tmp_path)) == [
         "000000000900.safetensors",
         "000000001000.safetensors",
     ]
-    assert checkpoint.load_state(tmp_path).updates == 1000
+    assert checkpoint.load_checkpoint(tmp_path).updates == 1000
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
@@ -43,13 +43,13 @@ def test_a_damaged_state_is_named_set_aside_and_the_one_before_used(
     tmp_path, damage, capsys
 ):
     for updates in (1, 2):
-        checkpoint.save_state(tmp_path, state(updates))
+        checkpoint.save_checkpoint(tmp_path, state(updates))
     path = tmp_path / "000000000002.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     half = bytes(content[: len(content) // 2])
     path.write_bytes({"truncate": half, "flip": bytes(content), "empty": b""}[damage])
-    assert checkpoint.load_state(tmp_path).updates == 1
+    assert checkpoint.load_checkpoint(tmp_path).updates == 1
     assert "000000000002.safetensors" in capsys.readouterr().out
     assert (tmp_path / "000000000002.damaged").exists()
 
@@ -59,17 +59,17 @@ def test_a_damaged_state_is_named_set_aside_and_the_one_before_used(
 def test_no_damage_passes_unnoticed(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("state")
     for updates in (1, 2):
-        checkpoint.save_state(folder, state(updates))
+        checkpoint.save_checkpoint(folder, state(updates))
     path = folder / "000000000002.safetensors"
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(
         st.integers(1, 255)
     )
     path.write_bytes(content)
-    back = checkpoint.load_state(folder)
+    back = checkpoint.load_checkpoint(folder)
     assert back.updates in (1, 2)
     expected = state(back.updates)
-    assert back.facts == expected.facts
+    assert back.metadata == expected.metadata
     assert all(torch.equal(back.tensors[k], v) for k, v in expected.tensors.items())
 
 
@@ -79,7 +79,7 @@ def test_a_model_carries_what_it_is(tmp_path):
     checkpoint.save_model(tmp_path / "m", seeds, {"spec": {"n": 5}})
     assert checkpoint.load_model(tmp_path / "m", {2: other}) == {"spec": {"n": 5}}
     assert torch.equal(model.weight, other.weight)
-    assert checkpoint.model_facts(tmp_path / "m") == {"spec": {"n": 5}}
+    assert checkpoint.model_metadata(tmp_path / "m") == {"spec": {"n": 5}}
 
 
 def test_equal_models_are_equal_files(tmp_path):
@@ -101,4 +101,4 @@ def test_a_damaged_model_is_refused(tmp_path):
         checkpoint.load_model(path, {1: nn.Linear(3, 2)})
     path.write_text(json.dumps({}))
     with pytest.raises(DamagedFile, match="damaged"):
-        checkpoint.model_facts(path)
+        checkpoint.model_metadata(path)

@@ -20,17 +20,17 @@ from mathprobe.spec import (
     Questions,
 )
 from mathprobe.studies import controls
+from mathprobe.studies.arith_facts import is_found, subtask_positions
 from mathprobe.studies.circuits import Circuit
-from mathprobe.studies.comparisons import held
-from mathprobe.studies.findings import found, is_found
+from mathprobe.studies.comparisons import count_clauses
 
 SETTINGS = CircuitSearch(
-    per_class=40,
+    questions_per_class=40,
     ablation="mean",
-    first_layer=False,
-    attends=0.01,
+    first_layer_means=False,
+    min_attention=0.01,
     pairs=128,
-    per_case=60,
+    questions_per_case=60,
     random_sets=3,
 )
 
@@ -39,7 +39,7 @@ SHARES = {"mixed": {"addition": 0.5, "subtraction": 0.5}}
 
 def score(rows):
     """Count the clauses that hold, and all."""
-    return tuple(held(pd.DataFrame(rows), "algorithm").sum())
+    return tuple(count_clauses(pd.DataFrame(rows), "algorithm").sum())
 
 
 def circuit(operation, n, model=None):
@@ -92,7 +92,7 @@ def done(circuit):
 
 def test_exactly_the_useful_positions_and_nodes_are_found(addition):
     assert [row["position"] for row in addition.positions if row["fails"]] == [6, 7, 8]
-    assert [node.name for node in addition.useful.nodes] == [
+    assert [node.name for node in addition.ablation_facts.nodes] == [
         *("P06L0H1", "P06L0H2", "P06L0MLP"),
         *("P07L0H0", "P07L0H1", "P07L0MLP"),
         *("P08L0H0", "P08L0MLP"),
@@ -117,7 +117,7 @@ def test_exactly_the_sub_tasks_of_subtraction_are_found_shared_by_two_heads(
         *(("P07L0H2", "MB", 0), ("P07L0H3", "MB", 0)),
         *(("P08L0H0", "MD", 0), ("P08L0H1", "MD", 0), ("P08L0MLP", "MD", 0)),
     }
-    shared = subtraction.facts.of(Node.of("P07L0H2"), "MB")
+    shared = subtraction.facts.for_node(Node.parse("P07L0H2"), "MB")
     assert [fact.partner for fact in shared if is_found(fact)] == [3]
 
 
@@ -169,7 +169,7 @@ def test_exactly_the_sub_tasks_of_cascades_are_found(cascades):
 
 def test_claims_about_two_layers_hold(cascades):
     for operation, clauses in (("addition", 5), ("subtraction", 6)):
-        rows = evaluate([operation], 2, 3, found(cascades[operation].facts))
+        rows = evaluate([operation], 2, 3, subtask_positions(cascades[operation].facts))
         told = [row for row in rows if row["algorithm"] == operation]
         assert score(told) == (clauses, clauses)
 
@@ -179,12 +179,12 @@ def test_a_layer_that_looks_two_columns_back_hands_a_carry_on():
     assert ("P09L0H1", "SS", 1) in done(three)
     assert ("P09L0H1", "SC", 1) in done(three)
     assert not any(task == "ST" and column < 2 for _, task, column in done(three))
-    rows = list(evaluate(["addition"], 1, 3, found(three.facts)))
+    rows = list(evaluate(["addition"], 1, 3, subtask_positions(three.facts)))
     assert score(rows) == (len(rows), len(rows))
 
 
 def test_heads_are_told_with_the_tokens_that_they_attend_to(addition):
-    facts = addition.facts.of(Node.of("P07L0H1"))
+    facts = addition.facts.for_node(Node.parse("P07L0H1"))
     seen = {(f.name, f.digit): f.value for f in facts if f.name.startswith("attends")}
     assert seen.keys() == {("attends D", 0), ("attends D'", 0)}
     assert seen["attends D", 0] == pytest.approx(0.5)
@@ -193,7 +193,7 @@ def test_heads_are_told_with_the_tokens_that_they_attend_to(addition):
 def test_what_fails_is_told_by_class_and_digit(addition):
     facts = {
         (fact.name, fact.digit): fact
-        for fact in addition.facts.of(Node.of("P06L0H2"))
+        for fact in addition.facts.for_node(Node.parse("P06L0H2"))
         if fact.name.startswith(("fails", "impact"))
     }
     (level,) = facts.keys() - {("fails", None), ("impact", 2)}
@@ -204,24 +204,28 @@ def test_what_fails_is_told_by_class_and_digit(addition):
 
 
 def test_components_tell_the_states_of_the_column_that_a_head_reads(addition):
-    clear = {(node.name, k) for node, _, k in addition.panels}
+    clear = {(node.name, k) for node, _, k in addition.pca_results}
     assert clear == {
         *(("P06L0H1", 1), ("P06L0H2", 0), ("P07L0H0", 1)),
         *(("P07L0H1", 0), ("P08L0H0", 0)),
     }
-    facts = addition.facts.of(Node.of("P07L0H0"), "tri-state agreement addition")
+    facts = addition.facts.for_node(
+        Node.parse("P07L0H0"), "tri-state agreement addition"
+    )
     assert [(fact.digit, fact.value > 0.8) for fact in facts] == [(1, True)]
 
 
 def test_claims_about_one_layer_hold_of_a_mixed_model(mixed):
-    rows = list(evaluate(["addition", "subtraction"], 1, 3, found(mixed.facts)))
+    rows = list(
+        evaluate(["addition", "subtraction"], 1, 3, subtask_positions(mixed.facts))
+    )
     assert score(rows) == (len(rows), len(rows))
     assert {row["algorithm"].split()[0] for row in rows} == {"addition", "subtraction"}
 
 
 def test_claims_about_one_layer_hold(addition, subtraction):
     for circuit, operation in ((addition, "addition"), (subtraction, "subtraction")):
-        rows = list(evaluate([operation], 1, 2, found(circuit.facts)))
+        rows = list(evaluate([operation], 1, 2, subtask_positions(circuit.facts)))
         assert len(rows) == 3
         assert score(rows) == (3, 3)
 
@@ -268,7 +272,7 @@ def test_an_untrained_model_does_no_sub_task(addition):
     """Taken for what it answers itself, nodes change answers, but as no claim says."""
     bare = replace(addition, model=untrained(addition))
     for name, k in (("SA", 0), ("SA", 1), ("SC", 0), ("ST", 1), ("SV", 1)):
-        drawn = SUBTASKS[name].pairs(bare.stream("test"), 2, k, 64)
+        drawn = SUBTASKS[name].pairs(bare.rng_for("test"), 2, k, 64)
         run = bare.run(drawn.clean)
         trial = replace(
             addition.exchange(SUBTASKS[name], k),

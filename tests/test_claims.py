@@ -5,7 +5,7 @@ from mathprobe.arith import claims
 from mathprobe.arith.claims import ALGORITHMS, at_least, before, evaluate, exists
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.arith.tokens import Layout
-from mathprobe.studies.comparisons import held
+from mathprobe.studies.comparisons import count_clauses
 
 N = 6
 LAYOUT = Layout(N)
@@ -83,7 +83,7 @@ def test_optional_clauses_count_only_where_they_hold():
     rows = list(evaluate(["addition"], 2, N, found))
     assert sum(row["optional"] for row in rows) == N - 1
     mandatory = len([row for row in rows if not row["optional"]])
-    (counts,) = held(pd.DataFrame(rows), "algorithm").itertuples(index=False)
+    (counts,) = count_clauses(pd.DataFrame(rows), "algorithm").itertuples(index=False)
     assert counts == (N + 1, mandatory + 1)
     assert [row["positions"] for row in rows if row["clause"] == "SC1"] == ["P19"]
 

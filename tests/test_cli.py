@@ -14,7 +14,7 @@ from msgspec import structs
 
 from mathprobe import cli, files, settings
 from mathprobe.paper import published
-from mathprobe.spec import Conditions, MatrixSpec, TestSet
+from mathprobe.spec import ConditionNumbers, MatrixSpec, TestSet
 
 PUBLISHED = [f"paper/published/{name}.csv" for name in published.FILES]
 ERRATA = "paper/published/errata.yaml", "paper/published/arith_errata.yaml"
@@ -37,16 +37,16 @@ def tests(smoke_model, tmp_path_factory):
     """Paths of the test sets that the smallest model's curve shows."""
     folder = tmp_path_factory.mktemp("tests")
     paths = []
-    for law in smoke_model.curve.tests:
-        data = structs.replace(smoke_model.data, law=law)
-        paths.append(folder / f"{law}.npz")
-        run("testset", TestSet(data, 30).json(), paths[-1])
+    for distribution in smoke_model.curve.tests:
+        data = structs.replace(smoke_model.data, distribution=distribution)
+        paths.append(folder / f"{distribution}.npz")
+        run("testset", TestSet(data, 30).to_json(), paths[-1])
     return paths
 
 
 def train_arguments(spec, folder):
     return [
-        *("train", spec.json()),
+        *("train", spec.to_json()),
         *("--model", folder / "model.safetensors", "--curve", folder / "curve.csv"),
         *("--run", folder / "run.json", "--state", folder / "state"),
     ]
@@ -80,7 +80,7 @@ def test_a_model_leaves_its_files_and_no_states(trained):
 
 def test_a_run_says_what_was_trained_where(trained, smoke_model):
     facts = json.loads((trained / "run.json").read_text())
-    assert facts["spec"] == smoke_model.plain()
+    assert facts["spec"] == smoke_model.to_dict()
     assert facts["examples"] == smoke_model.schedule.examples
     assert facts["attempts"] == 1
     assert facts["seconds"] > 0
@@ -92,9 +92,11 @@ def test_scores_have_a_row_per_seed_test_and_tolerance(trained, smoke_model):
     lines = (trained / "scores.csv").read_text().splitlines()
     assert lines[0].startswith("seed,test,tolerance,examples,correct,malformed")
     starts = [line.split(",")[:4] for line in lines[1:]]
-    laws = smoke_model.curve.tests
-    expected = itertools.product(laws, ("1", "2"), ("0.05", "0.01"))
-    assert starts == [[seed, law, t, "30"] for law, seed, t in expected]
+    distributions = smoke_model.curve.tests
+    expected = itertools.product(distributions, ("1", "2"), ("0.05", "0.01"))
+    assert starts == [
+        [seed, distribution, t, "30"] for distribution, seed, t in expected
+    ]
 
 
 def test_examples_are_measured_one_by_one(trained):
@@ -108,7 +110,7 @@ def test_failures_are_asked_of_tasks_that_have_properties_only(
 ):
     outputs = [
         f"--{kind}={tmp_path / kind}"
-        for kind in ("properties", "verifiers", "roc", "home")
+        for kind in ("properties", "verifiers", "roc", "in-distribution")
     ]
     made = "--predictions", trained / "predictions.npz", "--tests", *tests
     arguments = *outputs, *made, "--tolerances", 0.05
@@ -118,7 +120,7 @@ def test_failures_are_asked_of_tasks_that_have_properties_only(
 
 def test_a_test_set_of_another_size_is_refused(trained, smoke_model, tmp_path):
     data = structs.replace(smoke_model.data, n=3, columns=3)
-    run("testset", TestSet(data, 5).json(), tmp_path / "other.npz")
+    run("testset", TestSet(data, 5).to_json(), tmp_path / "other.npz")
     arguments = trained / "model.safetensors", tmp_path / "p", "--tests"
     said = refused("predict", *arguments, tmp_path / "other.npz")
     assert "other.npz is no test of this model: columns: 3 there, 2 here; n: 3" in said
@@ -147,7 +149,7 @@ def test_every_model_is_counted_to_the_accuracies_that_its_entries_name(
     targets = [f"{model}/base=0.1", f"{model}/half=0.2", f"{model}/half=0.1"]
     run(
         *("table", "learning_speed", out, "--published", *PUBLISHED),
-        *("--models", trained, half, "--targets", *targets),
+        *("--models", trained, half, "--target-accuracies", *targets),
         "eigenvalues/laplace/n5/p1000=0.3",
         *("--missing", "eigenvalues/laplace/n5/p1000"),
     )
@@ -157,14 +159,20 @@ def test_every_model_is_counted_to_the_accuracies_that_its_entries_name(
 
 
 def test_a_target_without_a_model_is_refused(tmp_path):
-    given = "--published", *PUBLISHED, "--models", "--targets", "0.99"
+    given = "--published", *PUBLISHED, "--models", "--target-accuracies", "0.99"
     said = refused("table", "learning_speed", tmp_path / "t", *given)
-    assert "--targets: '0.99' is not MODEL=ACCURACY" in said
+    assert "--target-accuracies: '0.99' is not MODEL=ACCURACY" in said
 
 
 def test_condition_numbers_stand_beside_the_published_ones(tmp_path):
-    spec = Conditions(5, 200, {})
-    run("conditions", spec.json(), tmp_path / "c.csv", "--published", *PUBLISHED)
+    spec = ConditionNumbers(5, 200, {})
+    run(
+        "condition_numbers",
+        spec.to_json(),
+        tmp_path / "c.csv",
+        "--published",
+        *PUBLISHED,
+    )
     lines = (tmp_path / "c.csv").read_text().splitlines()
     assert lines[0].endswith("value,low,high,published")
     assert len(lines) == 1 + 7 * 3
@@ -227,13 +235,13 @@ def test_a_damaged_test_set_is_named_with_the_remedy(trained, tests, tmp_path):
 
 def test_an_unwritable_place_is_named():
     spec = TestSet(MatrixSpec("eigenvalues", "laplace", 2, 2, {}), 5)
-    assert "/proc/nowhere" in refused("testset", spec.json(), "/proc/nowhere/t.npz")
+    assert "/proc/nowhere" in refused("testset", spec.to_json(), "/proc/nowhere/t.npz")
 
 
-def test_an_unknown_law_is_named_with_the_known_ones(tmp_path):
+def test_an_unknown_distribution_is_named_with_the_known_ones(tmp_path):
     spec = TestSet(MatrixSpec("eigenvalues", "cauchy", 2, 2, {}), 5)
-    said = refused("testset", spec.json(), tmp_path / "t.npz")
-    assert "unknown law 'cauchy'; known names are semicircle, uniform" in said
+    said = refused("testset", spec.to_json(), tmp_path / "t.npz")
+    assert "unknown distribution 'cauchy'; known names are semicircle, uniform" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -253,19 +261,24 @@ def test_facts_that_are_none_are_named(arguments, trained, tmp_path):
     assert "facts.json: not JSON" in refused(*arguments, "--facts", facts, *files)
 
 
-def test_facts_are_those_of_the_configuration_that_is_in_effect(tmp_path, books):
-    config = settings.overlay(books.config, {"linalg": {"tests": {"examples": 7}}})
+def test_facts_are_those_of_the_configuration_that_is_in_effect(tmp_path, catalog):
+    config = settings.merge(catalog.config, {"linalg": {"tests": {"examples": 7}}})
     files.write_json(tmp_path / "config.json", config)
     out = tmp_path / "facts.json"
     run("facts", "paper", out, "--config", tmp_path / "config.json")
     facts = json.loads(out.read_text())
     assert facts["study"]["tests"]["examples"] == 7
-    assert facts["arith"] == json.loads(json.dumps(books.arith("paper").facts()))
+    assert facts["arith"] == json.loads(json.dumps(catalog.arith("paper").facts()))
 
 
 @pytest.mark.parametrize("parameters", ["x=1", "[1]", "3", '{"a": 1'])
 def test_parameters_that_are_no_json_object_are_refused(tmp_path, parameters):
-    out = tmp_path / "n.ipynb", tmp_path / "n.html", "--kept", tmp_path / "k.ipynb"
+    out = (
+        tmp_path / "n.ipynb",
+        tmp_path / "n.html",
+        "--failed-notebook",
+        tmp_path / "k.ipynb",
+    )
     source = "paper/notebooks/generalization.py"
     template = "--template", "paper/templates/notebook.html.j2"
     said = refused("notebook", source, *out, *template, "--parameters", parameters)

@@ -17,15 +17,15 @@ from mathprobe.studies.arith import models
 def train_arguments(spec, folder, parent=None):
     parents = [] if parent is None else ["--parent", parent / "model.safetensors"]
     return [
-        *("arith_train", spec.json(), *parents),
+        *("arith_train", spec.to_json(), *parents),
         *("--model", folder / "model.safetensors", "--curve", folder / "curve.csv"),
         *("--run", folder / "run.json", "--state", folder / "state"),
     ]
 
 
 @pytest.fixture(scope="module")
-def child(books):
-    small = books.arith("smoke")
+def child(catalog):
+    small = catalog.arith("smoke")
     return next(
         model
         for model in map(small.model, small.rows)
@@ -43,10 +43,10 @@ def trained(child, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def accuracy(trained, books):
+def accuracy(trained, catalog):
     out = trained[1] / "accuracy.csv"
-    test = books.arith("smoke").accuracy()
-    run("arith_accuracy", trained[1] / "model.safetensors", test.json(), out)
+    test = catalog.arith("smoke").accuracy()
+    run("arith_accuracy", trained[1] / "model.safetensors", test.to_json(), out)
     with out.open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -60,7 +60,7 @@ def test_a_model_leaves_its_files_and_no_states(trained):
 
 def test_a_run_says_what_was_trained(trained, child):
     facts = json.loads((trained[1] / "run.json").read_text())
-    assert facts["spec"] == child.plain()
+    assert facts["spec"] == child.to_dict()
     assert (facts["study"], facts["examples"]) == ("arith", child.schedule.examples)
     assert facts["spec"]["insertion"]["parent"]["name"] == child.insertion.parent.name
 
@@ -71,8 +71,8 @@ def test_a_stored_model_is_read_back(trained, child):
     assert len(network.blocks) == child.network.layers
 
 
-def test_accuracy_has_all_operations_and_their_classes(accuracy, books):
-    asked = books.arith("smoke").accuracy().questions
+def test_accuracy_has_all_operations_and_their_classes(accuracy, catalog):
+    asked = catalog.arith("smoke").accuracy().questions
     assert tuple(accuracy[0]) == counted.COLUMNS
     for operation in ("addition", "subtraction"):
         rows = [row for row in accuracy if row["operation"] == operation]
@@ -120,7 +120,7 @@ def test_a_lost_child_is_found_again_if_its_parent_is_the_same(
     (lost / "run.json").unlink()
     files.write_json(lost / "state/done/run", {**facts(lost), "parent": "another"})
     there = lost / "state/done"
-    files.write_json(there / saved_outputs.SUMS, saved_outputs._sums(there))
+    files.write_json(there / saved_outputs.CHECKSUMS, saved_outputs._checksums(there))
     run(*train_arguments(child, lost, trained[0]))
     assert "training anew" in capsys.readouterr().out
     assert facts(lost)["parent"] == files.checksum(trained[0] / "model.safetensors")

@@ -4,12 +4,12 @@ import csv
 
 import pytest
 import torch
-from made_up import ARITH_FILES
+from synthetic import ARITH_FILES
 from test_circuits import SETTINGS, circuit
 from test_cli import run
 
 from mathprobe import checkpoint, files
-from mathprobe.catalog.arith import MAP
+from mathprobe.catalog.arith import MAP_FILES
 from mathprobe.cli import device
 from mathprobe.interp.facts import Facts
 from mathprobe.nets.decoder import Decoder
@@ -37,7 +37,7 @@ def mapped(known, tmp_path_factory):
         patch.setattr(models, "load", lambda path: (known.spec, known.model))
         patch.setattr(device, "set_up_torch", lambda threads: "cpu")
         patch.setattr(models, "build", bare)
-        run("arith_map", folder / "model", SETTINGS.json(), folder / "facts")
+        run("arith_map", folder / "model", SETTINGS.to_json(), folder / "facts")
     named = "--name", "wired", "--digits", 2, "--template", TEMPLATE
     run("arith_draw", folder / "facts", folder / "circuit.html", *named)
     return folder
@@ -49,14 +49,14 @@ def bare(spec):
 
 
 def test_a_map_has_all_its_files_and_its_facts(mapped, known):
-    assert {path.name for path in (mapped / "facts").iterdir()} == set(MAP)
+    assert {path.name for path in (mapped / "facts").iterdir()} == set(MAP_FILES)
     assert list(Facts.load(mapped / "facts/nodes.csv")) == list(known.facts)
     claims = table(mapped / "facts/claims.csv")
     assert {row["holds"] for row in claims} == {"True"}
     arrays = files.load_arrays(mapped / "facts/panels.npz")
     assert set(arrays) == {
         "case",
-        *(f"{node.name}.{name}.{k}" for node, name, k in known.panels),
+        *(f"{node.name}.{name}.{k}" for node, name, k in known.pca_results),
     }
     assert arrays["P07L0H0.addition.1"].shape == (len(arrays["case"]), 2)
     tags = [item["tags"] for item in files.read_json(mapped / "facts/features.json")]
@@ -88,15 +88,15 @@ def test_maps_are_summed_up_in_one_table(mapped, tmp_path):
     assert (clauses["count"], clauses["total"]) == ("3", "3")
 
 
-def test_a_trained_model_of_the_smoke_scale_is_mapped(books, tmp_path, capsys):
+def test_a_trained_model_of_the_smoke_scale_is_mapped(catalog, tmp_path, capsys):
     """It answers nothing right yet, and that is said."""
-    small = books.arith("smoke")
+    small = catalog.arith("smoke")
     name = next(iter(small.rows))
     spec = small.model(name)
     network = models.build(spec)
     path = tmp_path / "model.safetensors"
-    checkpoint.save_model(path, {spec.seed: network}, {"spec": spec.plain()})
-    run("arith_map", path, small.circuits().json(), tmp_path / "facts")
+    checkpoint.save_model(path, {spec.seed: network}, {"spec": spec.to_dict()})
+    run("arith_map", path, small.circuits().to_json(), tmp_path / "facts")
     assert f"{name} answers no question right" in capsys.readouterr().out
     assert Facts.load(tmp_path / "facts/nodes.csv").nodes == []
     named = "--name", name, "--digits", 2, "--template", TEMPLATE
@@ -106,7 +106,9 @@ def test_a_trained_model_of_the_smoke_scale_is_mapped(books, tmp_path, capsys):
     )
 
 
-def test_the_published_reading_takes_means_of_the_first_layer(books):
-    assert not books.arith("paper").circuits().first_layer
-    assert books.arith("as_coded").circuits().first_layer
-    assert CircuitSearch.parse(books.arith("smoke").circuits().json()).pairs == 16
+def test_the_published_reading_takes_means_of_the_first_layer(catalog):
+    assert not catalog.arith("paper").circuits().first_layer_means
+    assert catalog.arith("as_coded").circuits().first_layer_means
+    assert (
+        CircuitSearch.from_json(catalog.arith("smoke").circuits().to_json()).pairs == 16
+    )

@@ -4,7 +4,7 @@ from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.studies.comparisons import reuse, summary
 
-A, B, C, D = (Node.of(f"P12{part}") for part in ("L0H0", "L0H1", "L0MLP", "L1H3"))
+A, B, C, D = (Node.parse(f"P12{part}") for part in ("L0H0", "L0H1", "L0MLP", "L1H3"))
 
 
 def facts(**done):

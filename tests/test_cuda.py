@@ -6,14 +6,14 @@ from msgspec import structs
 
 from mathprobe import checkpoint
 from mathprobe.arith import questions
-from mathprobe.arith.difficulty import classes
+from mathprobe.arith.complexity import class_indices
 from mathprobe.arith.tokens import Layout
-from mathprobe.linalg import laws
+from mathprobe.linalg import distributions
 from mathprobe.linalg.codec import MatrixCodec
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 from mathprobe.spec import Enrichment, Questions
 from mathprobe.studies.arith import models, training
 from mathprobe.studies.linalg.data import draw
@@ -26,8 +26,8 @@ NEVER = 1e9  # seconds
 
 
 def drawn(device):
-    wide = 10.0 ** torch.randint(-8, 8, (500, 1, 1), generator=stream("cuda", 1))
-    return (wide * torch.randn(500, 4, 4, generator=stream("cuda", 2))).to(device)
+    wide = 10.0 ** torch.randint(-8, 8, (500, 1, 1), generator=rng_for("cuda", 1))
+    return (wide * torch.randn(500, 4, 4, generator=rng_for("cuda", 2))).to(device)
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
@@ -43,20 +43,22 @@ def test_tokens_and_their_values_are_those_of_a_processor(name):
     assert torch.equal(values.cpu(), codec.decode(here, 4, 4)[0])
 
 
-def test_eigenvalues_that_laws_chose_are_those_of_their_matrices():
-    rng = stream("cuda", "mixture", device="cuda")
-    matrix, chosen = laws.matrices("laplace+uniform", {}, rng, 500, (5, 5))
+def test_eigenvalues_that_distributions_chose_are_those_of_their_matrices():
+    rng = rng_for("cuda", "mixture", device="cuda")
+    matrix, chosen = distributions.draw_matrices(
+        "laplace+uniform", {}, rng, 500, (5, 5)
+    )
     assert matrix.is_cuda
     found = torch.linalg.eigvalsh(matrix)
     torch.testing.assert_close(chosen.sort().values, found, rtol=0.0, atol=1e-10)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_scores_are_those_of_a_processor(task, books):
-    law = "laplace" if TASKS[task].symmetric else "uniform_coefficients"
-    data = books.testset("smoke", task, law, 4).data
-    matrix, answer, _ = draw(data, stream("cuda", task), 200)
-    guess = answer * (1.0 + 0.05 * torch.randn(answer.shape, generator=stream("cuda")))
+def test_scores_are_those_of_a_processor(task, catalog):
+    distribution = "laplace" if TASKS[task].symmetric else "uniform_coefficients"
+    data = catalog.testset("smoke", task, distribution, 4).data
+    matrix, answer, _ = draw(data, rng_for("cuda", task), 200)
+    guess = answer * (1.0 + 0.05 * torch.randn(answer.shape, generator=rng_for("cuda")))
     here = relative_error(task, matrix, answer, guess)
     there = relative_error(task, *(x.cuda() for x in (matrix, answer, guess)))
     torch.testing.assert_close(there.cpu(), here, rtol=1e-9, atol=1e-12)
@@ -66,13 +68,13 @@ def test_scores_are_those_of_a_processor(task, books):
 @pytest.mark.parametrize("mixing", questions.MIXINGS)
 def test_questions_are_answered_and_classed_as_by_a_processor(operation, mixing):
     settings = Questions(20, {operation: 1.0}, mixing, Enrichment(0.5, 0.4, 0.01))
-    ids = questions.draw(settings, stream("cuda", operation, device="cuda"), 9, 64)
+    ids = questions.sample(settings, rng_for("cuda", operation, device="cuda"), 9, 64)
     assert ids.is_cuda
     first, _, second, _ = Layout(20).split(ids)
-    here = questions.pose(operation, first.cpu(), second.cpu())
+    here = questions.encode_questions(operation, first.cpu(), second.cpu())
     assert torch.equal(ids.cpu(), here)
-    expected = classes(operation, first.cpu(), second.cpu())
-    assert torch.equal(classes(operation, first, second).cpu(), expected)
+    expected = class_indices(operation, first.cpu(), second.cpu())
+    assert torch.equal(class_indices(operation, first, second).cpu(), expected)
 
 
 def trainer(spec, **changes):
@@ -80,14 +82,16 @@ def trainer(spec, **changes):
 
 
 def same(one, other):
-    one.wait()
-    other.wait()
-    expected = other.tensors()
-    return all(torch.equal(tensor, expected[k]) for k, tensor in one.tensors().items())
+    one.synchronize()
+    other.synchronize()
+    expected = other.state_dict()
+    return all(
+        torch.equal(tensor, expected[k]) for k, tensor in one.state_dict().items()
+    )
 
 
 def check_updates(captured, plain, recwarn):
-    """Make some updates of two equal learners, one of them without a graph."""
+    """Make some updates of two equal train_states, one of them without a graph."""
     plain._captures = False
     for update in range(5):
         captured.step(update)
@@ -100,18 +104,18 @@ def check_updates(captured, plain, recwarn):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_captured_update_is_the_plain_one(smoke_model, precision, recwarn):
-    captured = trainer(smoke_model, precision=precision).learners[1]
-    plain = trainer(smoke_model, precision=precision).learners[1]
+    captured = trainer(smoke_model, precision=precision).train_states[1]
+    plain = trainer(smoke_model, precision=precision).train_states[1]
     check_updates(captured, plain, recwarn)
 
 
 @pytest.mark.parametrize("place", [0, -1])  # one without a parent, one held to it
-def test_a_captured_update_of_a_decoder_is_the_plain_one(books, place, recwarn):
-    small = books.arith("smoke")
+def test_a_captured_update_of_a_decoder_is_the_plain_one(catalog, place, recwarn):
+    small = catalog.arith("smoke")
     spec = small.model(list(small.rows)[place])
     parent = spec.insertion and models.build(spec.insertion.parent)
     captured, plain = (
-        training.trainer(spec, "cuda", parent).learners[spec.seed] for _ in range(2)
+        training.trainer(spec, "cuda", parent).train_states[spec.seed] for _ in range(2)
     )
     check_updates(captured, plain, recwarn)
 
@@ -121,7 +125,7 @@ def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
     for _ in range(100):
         alone.step()
         together.step()
-    assert same(alone.learners[1], together.learners[1])
+    assert same(alone.train_states[1], together.train_states[1])
 
 
 @pytest.mark.parametrize("updates", [1, 4, 5, 9])
@@ -131,9 +135,11 @@ def test_a_stopped_training_resumes_to_the_same_bits(smoke_model, tmp_path, upda
     for _ in range(updates):
         first.step()
         if first._is_point():
-            first.point()
-    checkpoint.save_state(tmp_path, first.state())
+            first.evaluate()
+    checkpoint.save_checkpoint(tmp_path, first.make_checkpoint())
     assert second.resume(tmp_path)
     second.run(tmp_path, NEVER)
     assert whole.curve == second.curve
-    assert all(same(whole.learners[k], second.learners[k]) for k in whole.learners)
+    assert all(
+        same(whole.train_states[k], second.train_states[k]) for k in whole.train_states
+    )

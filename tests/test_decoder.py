@@ -6,10 +6,10 @@ import torch
 from networks import decoder, ids, stack
 from torch.nn import functional
 
-from mathprobe.decoding import complete
+from mathprobe.decoding import greedy_answers
 from mathprobe.nets.decoder import Decoder, FeedForward
-from mathprobe.nets.layers import KeysValues
-from mathprobe.nets.taps import capture, names
+from mathprobe.nets.hooks import capture, hook_names
+from mathprobe.nets.layers import KeyValues
 
 WORDS, LENGTH = 15, 9
 
@@ -136,7 +136,7 @@ def test_the_hidden_layer_is_four_times_as_wide():
 
 
 def test_taps_have_the_names_and_shapes_of_transformer_lens(model, tokens):
-    with capture(model, *names(model)) as seen:
+    with capture(model, *hook_names(model)) as seen:
         model(tokens)
     rows, per_head = (3, LENGTH, 12), (3, LENGTH, 4, 5)
     block = {
@@ -159,7 +159,7 @@ def test_taps_have_the_names_and_shapes_of_transformer_lens(model, tokens):
 
 
 def test_taps_see_what_their_names_say(model, tokens):
-    with capture(model, *names(model)) as seen:
+    with capture(model, *hook_names(model)) as seen:
         logits = model(tokens)
     stream = seen["hook_embed"] + seen["hook_pos_embed"]
     for k, block in enumerate(model.blocks):
@@ -198,7 +198,7 @@ def test_a_decoder_overfits_eight_sequences():
         adam.zero_grad()
         loss.backward()
         adam.step()
-    assert torch.equal(complete(model, tokens, 3), tokens[:, -3:])
+    assert torch.equal(greedy_answers(model, tokens, 3), tokens[:, -3:])
 
 
 @pytest.mark.parametrize("start", [1, 4, LENGTH - 1])
@@ -207,7 +207,7 @@ def test_going_on_from_keys_and_values_gives_the_same_logits(model, tokens, star
     with capture(model, *(tap + name for tap in taps for name in "kv")) as seen:
         whole = model(tokens)
     known = [
-        KeysValues(seen[f"{tap}k"][:, :start], seen[f"{tap}v"][:, :start])
+        KeyValues(seen[f"{tap}k"][:, :start], seen[f"{tap}v"][:, :start])
         for tap in taps
     ]
     rest = model(tokens[:, start:], known)

@@ -24,14 +24,14 @@ FAKE = {
             from fake import typed
 
 
-        @command(RULES)
+        @command(WORKFLOW)
         def first(out):
             from fake import high
 
             _write(out, high)
 
 
-        @command(RULES)
+        @command(WORKFLOW)
         def second(out):
             _write(out, None)
 
@@ -106,7 +106,7 @@ def test_every_command_of_the_command_line_is_found():
 
 def test_a_test_set_depends_on_no_network_and_scores_on_no_training():
     testset, score = map(dependencies.modules, ("testset", "score"))
-    assert "mathprobe.linalg.laws" in testset
+    assert "mathprobe.linalg.distributions" in testset
     assert not [name for name in testset if ".nets" in name or "training" in name]
     assert "mathprobe.linalg.properties" in score
     assert not [name for name in score if ".nets" in name or "training" in name]

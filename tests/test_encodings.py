@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mathprobe.linalg.encodings import ENCODINGS, FILLER
+from mathprobe.linalg.encodings import ENCODINGS, NO_TOKEN
 from mathprobe.registry import UnknownName
 
 # x, mantissa and exponent of P10, P1000 and B1999, token of FP15; by the published code
@@ -45,10 +45,10 @@ EXAMPLES = [
     (1e-99, 0, 0, "N0e0"),
     (9.99e102, 999, 100, "NaN"),
 ]
-MOST_DIGITS = {"p10": 15, "p1000": 15, "b1999": 5, "fp15": 4}
+MAX_DIGITS = {"p10": 15, "p1000": 15, "b1999": 5, "fp15": 4}
 SCIENTIFIC = ["p10", "p1000", "b1999"]  # all but FP15 round as C does
 NAMES_AND_DIGITS = [
-    (name, d) for name, most in MOST_DIGITS.items() for d in (1, 3, most)
+    (name, d) for name, most in MAX_DIGITS.items() for d in (1, 3, most)
 ]
 
 every_encoding = pytest.mark.parametrize("name", list(ENCODINGS))
@@ -154,7 +154,7 @@ def test_published_examples_read_as_their_tokens_say():
 def test_vocabularies_have_their_published_sizes(name, size, width):
     encoding = make(name, 3)
     assert len(set(encoding.vocabulary)) == len(encoding.vocabulary) == size
-    assert encoding.width == width
+    assert encoding.max_tokens == width
 
 
 # The published ids count 22 specials first and five signs, 27 words in all.
@@ -191,7 +191,7 @@ def test_hard_numbers_round_as_c_does(digits):
 @given(x=st.lists(floats, min_size=1), data=st.data())
 @quick
 def test_any_numbers_round_as_c_does(name, x, data):
-    digits = data.draw(st.integers(1, MOST_DIGITS[name]))
+    digits = data.draw(st.integers(1, MAX_DIGITS[name]))
     tokens = make(name, digits).tokens(x)
     assert tokens == [spelled(name, digits, *printed(v, digits)) for v in x]
 
@@ -298,7 +298,7 @@ def test_decimals_between_two_floats_decode_to_the_nearest(mantissa, exponent):
 )
 def test_decoding_is_strict(name, digits, words, value):
     encoding = make(name, digits)
-    place = {word: i for i, word in enumerate(encoding.vocabulary)} | {"_": FILLER}
+    place = {word: i for i, word in enumerate(encoding.vocabulary)} | {"_": NO_TOKEN}
     got, ok = encoding.decode([place[word] for word in words.split()])
     assert ok.item() == (value is not None)
     assert got.isnan().item() if value is None else got.item() == value
@@ -307,9 +307,9 @@ def test_decoding_is_strict(name, digits, words, value):
 def test_only_the_filler_stands_behind_a_short_zero():
     encoding = make("p10", 3)
     zero = encoding.encode(0.0)
-    assert zero.tolist()[3:] == [FILLER, FILLER]
+    assert zero.tolist()[3:] == [NO_TOKEN, NO_TOKEN]
     for other in (-2, len(encoding.vocabulary), 10**9):
-        assert not encoding.decode(torch.where(zero == FILLER, other, zero))[1]
+        assert not encoding.decode(torch.where(zero == NO_TOKEN, other, zero))[1]
 
 
 @every_width
@@ -318,32 +318,34 @@ def test_only_the_filler_stands_behind_a_short_zero():
 def test_malformed_ids_decode_to_nan(name, digits, data):
     encoding = make(name, digits)
     near = st.integers(-3, len(encoding.vocabulary) + 2)
-    row = st.lists(near | int64s, min_size=encoding.width, max_size=encoding.width)
+    row = st.lists(
+        near | int64s, min_size=encoding.max_tokens, max_size=encoding.max_tokens
+    )
     ids = torch.tensor(data.draw(st.lists(row, min_size=1, max_size=5)))
     values, ok = encoding.decode(ids)
     assert values.shape == ok.shape == ids.shape[:-1]
     assert (values.isnan() == ~ok).all()
-    assert not ok[encoding.opens(ids)[:, 0].logical_not()].any()
+    assert not ok[encoding.starts_number(ids)[:, 0].logical_not()].any()
 
 
 @every_encoding
 def test_decoding_takes_every_type_of_integer_and_no_other(name):
     encoding = make(name, 1)
-    ids = torch.zeros(2, encoding.width, dtype=torch.int64)
+    ids = torch.zeros(2, encoding.max_tokens, dtype=torch.int64)
     for kind in (torch.uint8, torch.int8, torch.int16, torch.int32):
         assert (encoding.decode(ids.to(kind))[1] == encoding.decode(ids)[1]).all()
     for kind in (torch.float64, torch.bool, torch.complex64):
         with pytest.raises(ValueError, match="integers"):
             encoding.decode(ids.to(kind))
         with pytest.raises(ValueError, match="integers"):
-            encoding.opens(ids.to(kind))
+            encoding.starts_number(ids.to(kind))
 
 
 @every_encoding
 def test_decoding_refuses_another_width(name):
     encoding = make(name, 3)
-    for shape in [(), (encoding.width + 1,), (encoding.width, 0)]:
-        with pytest.raises(ValueError, match=rf"\(\.\.\., {encoding.width}\)"):
+    for shape in [(), (encoding.max_tokens + 1,), (encoding.max_tokens, 0)]:
+        with pytest.raises(ValueError, match=rf"\(\.\.\., {encoding.max_tokens}\)"):
             encoding.decode(torch.zeros(shape, dtype=torch.int64))
 
 
@@ -375,9 +377,15 @@ def test_opening_tokens_are_signs_or_mantissas(name):
     ids = torch.arange(-2, len(encoding.vocabulary) + 2)
     first = ("+", "-") if name.startswith("p") else ("N", "-NaN")
     expected = [word.startswith(first) for word in encoding.vocabulary]
-    assert encoding.opens(ids).tolist() == [False, False, *expected, False, False]
-    opens = encoding.opens(encoding.encode([3.0, -0.1, 0.0]))
-    assert opens.tolist() == [[True] + [False] * (encoding.width - 1)] * 3
+    assert encoding.starts_number(ids).tolist() == [
+        False,
+        False,
+        *expected,
+        False,
+        False,
+    ]
+    opens = encoding.starts_number(encoding.encode([3.0, -0.1, 0.0]))
+    assert opens.tolist() == [[True] + [False] * (encoding.max_tokens - 1)] * 3
 
 
 @every_encoding
@@ -386,7 +394,7 @@ def test_numbers_of_any_shape_are_encoded(name, shape):
     encoding = make(name, 3)
     x = torch.linspace(-9, 9, math.prod(shape)).double().reshape(shape)
     ids = encoding.encode(x)
-    assert ids.shape == (*shape, encoding.width)
+    assert ids.shape == (*shape, encoding.max_tokens)
     assert ids.dtype == torch.int64
     values, ok = encoding.decode(ids)
     assert values.shape == ok.shape == shape
@@ -416,7 +424,7 @@ def test_unknown_encodings_stop_at_the_door():
 @every_encoding
 @pytest.mark.parametrize("digits", [0, -1, 3.0, "3", None, True, np.int64(3), 16])
 def test_bad_digits_are_refused(name, digits):
-    expected = rf"{name.upper()} takes an integer from 1 to {MOST_DIGITS[name]}$"
+    expected = rf"{name.upper()} takes an integer from 1 to {MAX_DIGITS[name]}$"
     with pytest.raises(ValueError, match=expected):
         ENCODINGS[name](digits=digits)
 

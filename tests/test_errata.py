@@ -3,16 +3,24 @@
 from pathlib import Path
 
 import pytest
-from made_up import CATALOG, ERRATA, LABELS, LAWS, PUBLISHED, facts, mock
+from synthetic import (
+    CATALOG,
+    DISTRIBUTIONS,
+    ERRATA,
+    LABELS,
+    PUBLISHED,
+    facts,
+    synthetic_tables,
+)
 
 from mathprobe.catalog import REFERENCE
 from mathprobe.paper import formats, latex
-from mathprobe.paper.macros import results
+from mathprobe.paper.macros import all_macros
 from mathprobe.studies import arith_evidence
 from mathprobe.studies.evidence import EVIDENCE
 
-FIRST = {**ERRATA["contradictions"], **ERRATA["silences"]}
-SECOND = {**ERRATA["arith_contradictions"], **ERRATA["arith_silences"]}
+FIRST = {**ERRATA["contradictions"], **ERRATA["omissions"]}
+SECOND = {**ERRATA["arith_contradictions"], **ERRATA["arith_omissions"]}
 POINTS = {**FIRST, **SECOND}
 TABLES = {  # of the paper: where its numbers are kept, its rows and columns
     1: ("accuracy", "eigenvalues", [5], 7, 7),
@@ -32,7 +40,7 @@ def test_every_published_table_is_whole(number):
     assert list(rows["n"].unique()) == sizes
     assert set(rows["task"]) == {task}
     down, across = ("law", "quantile") if number == 4 else ("train", "test")
-    assert set(rows[down]) <= set(LAWS)
+    assert set(rows[down]) <= set(DISTRIBUTIONS)
     first = rows[rows["n"] == sizes[0]]
     assert not first.duplicated([down, across]).any()
     assert (first[down].nunique(), first[across].nunique()) == (height, width)
@@ -58,27 +66,27 @@ def test_every_published_table_is_reproduced_and_the_reverse(kind, printed):
 
 
 def test_every_published_accuracy_stands_beside_its_ceiling():
-    tables = mock("smoke")
+    tables = synthetic_tables("smoke")
     template = Path("paper/templates/ceilings.tex.j2")
     text = latex.render(template, tables, facts("smoke"))
     for (task, n), square in PUBLISHED["accuracy"].groupby(["task", "n"]):
         block = text.split(f"{task.replace('_', ' ')}, $n={n}$")[1]
         block = block.split("exact answers")[0]
-        for law, row in square.groupby("train"):
-            line = block.split(LABELS[law] + "}\n")[1].split("\\\\")[0]
+        for distribution, row in square.groupby("train"):
+            line = block.split(LABELS[distribution] + "}\n")[1].split("\\\\")[0]
             shown = [cell.split("}")[0].split("{")[-1] for cell in line.split("&")]
             assert shown[1:] == [str(value) for value in row["percent"]]
 
 
 def test_every_point_says_what_is_printed_and_what_is_done():
-    known = {"title", "text", "code", "here", "setting", "number"}
-    silences = ERRATA["silences"] | ERRATA["arith_silences"]
-    for point in silences.values():
+    known = {"title", "text", "code", "here", "setting", "macro"}
+    omissions = ERRATA["omissions"] | ERRATA["arith_omissions"]
+    for point in omissions.values():
         assert {"title", "text", "code", "here"} <= set(point) <= known
     contradictions = ERRATA["contradictions"] | ERRATA["arith_contradictions"]
     for point in contradictions.values():
-        assert {"title", "place", "text", "changes", "here"} <= set(point)
-        assert set(point) <= known | {"place", "changes", "evidence"}
+        assert {"title", "location", "text", "effect", "here"} <= set(point)
+        assert set(point) <= known | {"location", "effect", "evidence"}
 
 
 def test_no_point_of_one_study_has_the_name_of_anothers():
@@ -95,8 +103,8 @@ def test_all_evidence_belongs_to_a_point_and_the_reverse(points, evidence):
 
 
 def test_every_setting_of_this_run_that_a_point_shows_is_known():
-    numbers = results(mock("demo"), facts("demo"))
-    named = {f"here/{p['number']}" for p in POINTS.values() if "number" in p}
+    numbers = all_macros(synthetic_tables("demo"), facts("demo"))
+    named = {f"here/{p['macro']}" for p in POINTS.values() if "macro" in p}
     assert named
     assert named <= numbers.keys()
 

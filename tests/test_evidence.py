@@ -1,16 +1,16 @@
 """Evidence: printed numbers against each other and against samples."""
 
 import pytest
-from made_up import PUBLISHED
+from synthetic import PUBLISHED
 
-from mathprobe.linalg.laws import WIGNER
+from mathprobe.linalg.distributions import WIGNER
 from mathprobe.spec import Evidence
 from mathprobe.studies import evidence
 
 
 @pytest.fixture(scope="module")
-def spec(books):
-    return books.evidence()
+def spec(catalog):
+    return catalog.evidence()
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_every_row_has_the_columns(found):
 
 
 def test_the_specification_survives_its_text(spec):
-    assert Evidence.parse(spec.json()) == spec
+    assert Evidence.from_json(spec.to_json()) == spec
 
 
 def test_table_4_was_made_with_gaussian_coefficients(found):
@@ -79,7 +79,7 @@ def test_a_third_is_what_another_pair_saves(found):
 
 
 def test_exact_inverses_fail_as_the_model_does(found):
-    rows = {row["quantity"]: row for row in of(found, "inverse_ceiling")}
+    rows = {row["quantity"]: row for row in of(found, "inverse_oracle")}
     assert rows["training labels: right"]["value"] == pytest.approx(91.9, abs=1.0)
     for who in ("exact answers", "training labels"):
         rule = rows[f"{who}: condition number, right"]
@@ -102,10 +102,10 @@ def test_answers_that_equal_the_label_only_add(found):
 
 def test_absolute_values_are_right_more_often_than_spectra_are_positive(found):
     rows = {row["quantity"]: row["value"] for row in of(found, "positive_spectra")}
-    for law in ("Laplace", "Gaussian", "Uniform"):
-        positive = rows[f"{law}: all eigenvalues positive"]
+    for distribution in ("Laplace", "Gaussian", "Uniform"):
+        positive = rows[f"{distribution}: all eigenvalues positive"]
         assert positive == pytest.approx(100 / 2**5, abs=0.6)
-        assert positive < rows[f"{law}: |λ| right within 5 %"] < 5.5
+        assert positive < rows[f"{distribution}: |λ| right within 5 %"] < 5.5
     assert rows["Semi-circle: |λ| right within 5 %"] < 0.2
 
 
@@ -125,7 +125,7 @@ def test_the_readings_of_the_factor_differ_by_the_root_of_three(found):
     deviation, mean, code, code_mean, ratio, other = values(found, "marchenko_factor")
     assert ratio == pytest.approx(3**0.5) == pytest.approx(mean / code_mean)
     assert (deviation, code) == pytest.approx((2.403, 1.826), abs=0.001)
-    assert other == WIGNER.deviation(5)
+    assert other == WIGNER.rms_eigenvalue(5)
 
 
 def test_printed_counts_are_whole_epochs(found):

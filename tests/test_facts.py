@@ -6,7 +6,9 @@ from mathprobe.errors import InputError
 from mathprobe.interp.facts import COLUMNS, Fact, Facts
 from mathprobe.interp.nodes import Node
 
-A, B, C, D = (Node.of(f"P{name}") for name in ("9L0H1", "10L0MLP", "10L1H0", "11L1H2"))
+A, B, C, D = (
+    Node.parse(f"P{name}") for name in ("9L0H1", "10L0MLP", "10L1H0", "11L1H2")
+)
 FACTS = Facts(
     [
         Fact(C, "fails", None, 0.25, 0.1, 0.5),
@@ -40,8 +42,8 @@ def test_every_table_is_read_as_it_was_written(tmp_path_factory, facts):
 def test_facts_stand_by_node_in_order():
     assert FACTS.nodes == [A, B, C, D]
     assert [fact.node for fact in FACTS] == [A, A, B, C, D, D, D, D]
-    assert [fact.digit for fact in FACTS.of(D, "attends D")] == [3, 13]
-    assert FACTS.of(Node.of("P1L0H0")) == []
+    assert [fact.digit for fact in FACTS.for_node(D, "attends D")] == [3, 13]
+    assert FACTS.for_node(Node.parse("P1L0H0")) == []
 
 
 def test_a_table_of_another_version_is_refused(tmp_path):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import PUBLISHED
+from synthetic import PUBLISHED
 
 from mathprobe.paper import failure_figures as draw
 from mathprobe.paper import figures
@@ -33,31 +33,39 @@ def measured(task, n=5, answers="mixed"):
         "malformed": np.full(shape, np.nan),
     }
     arrays = {}
-    for law in (HOME[task], "elsewhere"):
+    for distribution in (HOME[task], "elsewhere"):
         for name in ("error", *QUANTITIES[task]):
             offset = 1.0 if name.endswith("condition") else 0.0
             values = errors[answers] if name == "error" else rng.uniform(0, 1, shape)
             if answers == "malformed" and not name.startswith("matrix"):
                 values = np.full(shape, np.nan)
-            arrays[f"{law}.{name}"] = offset + values
-            arrays[f"{law}.oracle_{name}"] = offset + rng.uniform(0, 0.04, EXAMPLES)
-    data = {"task": task, "law": HOME[task], "n": n}
+            arrays[f"{distribution}.{name}"] = offset + values
+            arrays[f"{distribution}.oracle_{name}"] = offset + rng.uniform(
+                0, 0.04, EXAMPLES
+            )
+    data = {"task": task, "distribution": HOME[task], "n": n}
     return {**arrays, "spec": np.array(json.dumps({"data": data}))}
 
 
 def models(answers="mixed"):
-    return [draw.judged(measured(task, answers=answers), "base") for task in HOME]
+    return [draw.measurements(measured(task, answers=answers), "base") for task in HOME]
 
 
 def rules(threshold=1.5):
     """Verdicts on both models; a chosen threshold that believes everything."""
     rows = [
         {
-            **{"task": task, "train": law, "test": law, "n": 5, "recipe": "base"},
+            **{
+                "task": task,
+                "train": distribution,
+                "test": distribution,
+                "n": 5,
+                "recipe": "base",
+            },
             **{"chosen_by": chosen_by, "threshold": bound, "statistic": statistic},
             **{"value": value, "published": published},
         }
-        for task, law in HOME.items()
+        for task, distribution in HOME.items()
         for chosen_by, bound, published in (
             ("paper", threshold, 0.75),
             ("calibration", np.inf, None),
@@ -75,11 +83,17 @@ def rules(threshold=1.5):
 def curves():
     rows = [
         {
-            **{"task": task, "train": law, "test": law, "n": 5, "recipe": "base"},
+            **{
+                "task": task,
+                "train": distribution,
+                "test": distribution,
+                "n": 5,
+                "recipe": "base",
+            },
             **{"seed": who, "threshold": x, "false_positive_rate": x},
             "true_positive_rate": y,
         }
-        for task, law in HOME.items()
+        for task, distribution in HOME.items()
         for who in ("1", "2", "oracle")
         for x, y in ((0.0, 0.0), (0.2, 0.9))
     ]
@@ -90,7 +104,7 @@ def drawn(kind, answers="mixed"):
     if kind == "properties":
         return draw.properties(models(answers), PUBLISHED["failures"])
     if kind == "conditions":
-        return draw.conditions(models(answers), rules())
+        return draw.condition_numbers(models(answers), rules())
     few = curves() if answers == "mixed" else curves().iloc[:0]
     return draw.roc(models(answers), few, rules())
 
@@ -125,13 +139,17 @@ def test_a_figure_is_as_wide_as_the_text(kind):
 
 
 def test_only_answers_at_home_are_looked_at():
-    model = draw.judged(measured("inverse"), "half")
-    assert (model.task, model.law, model.n) == ("inverse", "uniform_coefficients", 5)
+    model = draw.measurements(measured("inverse"), "half")
+    assert (model.task, model.distribution, model.n) == (
+        "inverse",
+        "uniform_coefficients",
+        5,
+    )
     assert model.verifier == "matrix_condition"
     home = measured("inverse")["uniform_coefficients.error"]
-    assert (model.part("error", "all") == home.ravel()).all()
-    assert len(model.part("error", "oracle")) == EXAMPLES
-    parted = [model.part("error", group) for group in ("success", "failure")]
+    assert (model.select("error", "all") == home.ravel()).all()
+    assert len(model.select("error", "oracle")) == EXAMPLES
+    parted = [model.select("error", group) for group in ("success", "failure")]
     assert (parted[0] < 0.05).all()
     assert (parted[1] >= 0.05).all()
     assert sum(map(len, parted)) == 2 * EXAMPLES
@@ -146,14 +164,14 @@ def test_shares_count_what_is_malformed_as_not_below():
 
 def test_each_property_of_each_model_has_a_panel_with_four_lines():
     axes = drawn("properties").axes
-    names = [label for label, _ in draw.KEPT.values()]
+    names = [label for label, _ in draw.PROPERTIES.values()]
     assert [each.get_xlabel() for each in axes] == names
     for each in axes:
         assert {look["color"] for look in draw.LINES.values()} <= lines(each).keys()
 
 
 def test_printed_shares_are_dots_on_the_line_that_they_belong_to():
-    model = draw.judged(measured("eigenvectors"), "base")
+    model = draw.measurements(measured("eigenvectors"), "base")
     printed = draw._own(PUBLISHED["failures"], model)
     found = draw._printed(printed, "norm_deviation", "all")
     assert found[0.005] == pytest.approx(94.644)
@@ -172,9 +190,9 @@ def test_the_thresholds_are_drawn_where_they_are_finite():
 
 
 def test_every_point_keeps_within_the_panel():
-    model = draw.judged(measured("inverse"), "base")
+    model = draw.measurements(measured("inverse"), "base")
     wild = {**model.quantities, "matrix_condition": np.full(2 * EXAMPLES, 1e300)}
-    figure = draw.conditions([model._replace(quantities=wild)], rules())
+    figure = draw.condition_numbers([model._replace(quantities=wild)], rules())
     for dots in figure.axes[0].collections:
         assert (dots.get_offsets()[:, 0] == draw.EDGES[1]).all()
 

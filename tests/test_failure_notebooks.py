@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from made_up import CATALOG, PRINTED, PROJECT, PUBLISHED
+from synthetic import CATALOG, PRINTED, PROJECT, PUBLISHED
 
 from mathprobe import files
 from mathprobe.paper import notebooks, tables
@@ -30,26 +30,31 @@ def spoiled(best, answers):
 
 def written(folder, task, answers):
     """Write what a run leaves of a model; give the notebooks' parameters."""
-    law = HOME[task]
-    spec = CATALOG.model("demo", task, law, 2, "base")
-    test = make_testset(CATALOG.testset("demo", task, law, 2))
+    distribution = HOME[task]
+    spec = CATALOG.model("demo", task, distribution, 2, "base")
+    test = make_testset(CATALOG.testset("demo", task, distribution, 2))
     test = {
         name: values[:60] if values.ndim else values for name, values in test.items()
     }
     best = Codecs(spec).oracle(torch.from_numpy(test["matrix"])).numpy()
-    made = {f"{law}.prediction": spoiled(best, answers), f"{law}.oracle": best}
-    measured = scoring.examples(spec, {law: test}, made)
+    made = {
+        f"{distribution}.prediction": spoiled(best, answers),
+        f"{distribution}.oracle": best,
+    }
+    measured = scoring.measure(spec, {distribution: test}, made)
     told = failures.tables(spec, measured, [0.05, 0.01])
-    home = failures.home(spec, measured, {law: test}, made)
-    parameters = {"homes": folder / task / "base" / "home.npz"}
-    files.save_arrays(parameters["homes"], {**home, "spec": np.array(spec.json())})
+    home = failures.in_distribution_arrays(spec, measured, {distribution: test}, made)
+    parameters = {"predictions": folder / task / "base" / "home.npz"}
+    files.save_arrays(
+        parameters["predictions"], {**home, "spec": np.array(spec.to_json())}
+    )
     kinds = {"failures": "properties", "verifiers": "verifiers", "roc": "roc"}
     for kind, source in kinds.items():
         path = folder / f"{kind}_{task}_n2.csv"
         csv = folder / task / f"{source}.csv"
         files.write_csv(csv, told[source], failures.COLUMNS[source])
-        run = {"spec": spec.plain()}
-        model = tables.of_model("base", run, tables.read(csv))
+        run = {"spec": spec.to_dict()}
+        model = tables.model_rows("base", run, tables.read(csv))
         made = tables.build(kind, [model], PUBLISHED)
         tables.write(path, made, tables.KINDS[kind].columns)
         parameters[kind] = path
@@ -79,7 +84,9 @@ def drawn(results):
 
 
 def test_what_failures_keep_is_shown_of_any_predictions(results):
-    html = executed("spectral_properties", results, "failures homes published figures")
+    html = executed(
+        "spectral_properties", results, "failures predictions published figures"
+    )
     assert "failure_properties" in drawn(results)
     assert html.count("<table") == 4
     assert "Of these models nothing is printed" in html
@@ -90,7 +97,7 @@ def test_what_failures_keep_is_shown_of_any_predictions(results):
 
 
 def test_rules_are_applied_to_any_predictions(results):
-    needed = "verifiers roc homes figures"
+    needed = "verifiers roc predictions figures"
     html = executed("verifiers", results, needed)
     assert {"condition_error", "roc"} <= drawn(results)
     believed = re.search(r"(\d+) of 60 predictions are believed", html)[1]

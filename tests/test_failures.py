@@ -10,8 +10,8 @@ from mathprobe.studies.linalg.data import make_testset
 
 
 @pytest.fixture(scope="module")
-def spec(books):
-    return books.model("demo", "eigenvectors", "uniform_wigner", 2, "base")
+def spec(catalog):
+    return catalog.model("demo", "eigenvectors", "uniform_wigner", 2, "base")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def answers(spec, tests):
 
 @pytest.fixture(scope="module")
 def judged(spec, tests, answers):
-    return scoring.examples(spec, tests, answers)
+    return scoring.measure(spec, tests, answers)
 
 
 def test_the_oracle_is_measured_as_the_seeds_are(judged):
@@ -71,7 +71,7 @@ def test_verifiers_are_judged_at_the_first_tolerance(spec, judged):
         assert (below["statistic"], below["examples"]) == ("successes_below", count)
 
 
-def test_only_the_training_law_has_roc_curves(spec, judged):
+def test_only_the_training_distribution_has_roc_curves(spec, judged):
     abroad = {
         name.replace("uniform_wigner", "laplace"): values
         for name, values in judged.items()
@@ -84,9 +84,9 @@ def test_only_the_training_law_has_roc_curves(spec, judged):
 def test_what_is_kept_at_home_is_what_was_measured_and_asked(
     spec, tests, answers, judged, monkeypatch
 ):
-    monkeypatch.setattr(failures, "SHOWN", 7)
+    monkeypatch.setattr(failures, "STORED_EXAMPLES", 7)
     abroad = {"laplace.error": judged["uniform_wigner.error"]}
-    kept = failures.home(spec, {**judged, **abroad}, tests, answers)
+    kept = failures.in_distribution_arrays(spec, {**judged, **abroad}, tests, answers)
     shown = {name for name in kept if name.startswith("shown.")}
     assert kept.keys() - shown == judged.keys()
     matrix, answer, prediction = (

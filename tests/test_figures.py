@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import LABELS, LAWS, PUBLISHED
+from synthetic import DISTRIBUTIONS, LABELS, PUBLISHED
 
 from mathprobe.paper import figures, pivots
 from mathprobe.paper.naming import GROUPS, group
@@ -24,13 +24,16 @@ TESTS = ("semicircle", "abs_semicircle")
 @pytest.fixture
 def ood() -> pd.DataFrame:
     rng = np.random.default_rng(1)
-    rows = [(train, test, rng.uniform()) for train, test in product(LAWS, LAWS)]
+    rows = [
+        (train, test, rng.uniform())
+        for train, test in product(DISTRIBUTIONS, DISTRIBUTIONS)
+    ]
     table = pd.DataFrame(rows, columns=["train", "test", "accuracy"])
     return table.assign(oracle=0.875, recipe="base")
 
 
 def square(table: pd.DataFrame, task: str = "eigenvalues", n: int = 5) -> Pivot:
-    (pivot,) = pivots.of_kind("ood", table.assign(task=task, n=n), PUBLISHED)
+    (pivot,) = pivots.make_pivots("ood", table.assign(task=task, n=n), PUBLISHED)
     return pivot
 
 
@@ -38,7 +41,7 @@ def points(examples: list[int], tests: tuple[str, ...] = TESTS) -> pd.DataFrame:
     rows = [
         (train, test, count, 0.1 + 0.8 * k / len(examples))
         for (train, test), (k, count) in product(
-            product(LAWS, tests), enumerate(examples)
+            product(DISTRIBUTIONS, tests), enumerate(examples)
         )
     ]
     table = pd.DataFrame(rows, columns=["train", "test", "examples", "accuracy"])
@@ -46,7 +49,7 @@ def points(examples: list[int], tests: tuple[str, ...] = TESTS) -> pd.DataFrame:
 
 
 def drawn_curves(table: pd.DataFrame, target: float | None = None) -> Any:
-    (pivot,) = pivots.of_kind("curves", table, PUBLISHED)
+    (pivot,) = pivots.make_pivots("curves", table, PUBLISHED)
     return figures.learning_curves(pivot, LABELS, target)
 
 
@@ -130,8 +133,8 @@ def test_a_partly_printed_table_leaves_the_rest_empty(ood):
 
 def test_the_ceiling_is_a_row_of_its_own(ood):
     axes = figures.heatmaps(square(ood), LABELS).axes[0]
-    assert axes.get_yticklabels()[-1].get_text() == figures.CEILING
-    assert texts(axes).count("88") >= len(LAWS)
+    assert axes.get_yticklabels()[-1].get_text() == figures.ORACLE_LABEL
+    assert texts(axes).count("88") >= len(DISTRIBUTIONS)
 
 
 def test_missing_cells_are_drawn_empty(ood, tmp_path):
@@ -140,25 +143,25 @@ def test_missing_cells_are_drawn_empty(ood, tmp_path):
     content(figures.heatmaps(square(few), LABELS), tmp_path / "figure")
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_every_law_has_a_printed_label_and_a_group(law):
-    assert law in LABELS
-    assert group(law) in GROUPS[:2]
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_every_distribution_has_a_printed_label_and_a_group(distribution):
+    assert distribution in LABELS
+    assert group(distribution) in GROUPS[:2]
 
 
-def test_a_panel_for_each_test_law_and_a_line_for_each_training_law():
+def test_a_panel_for_each_test_distribution_and_a_line_for_each_training_distribution():
     figure = drawn_curves(points([100, 200]))
     assert titles(figure) == ["tested on Semi-circle", "tested on abs-sc"]
-    assert [len(axes.get_lines()) for axes in figure.axes] == [len(LAWS)] * 2
+    assert [len(axes.get_lines()) for axes in figure.axes] == [len(DISTRIBUTIONS)] * 2
 
 
 def test_lines_differ_in_colour_and_in_marker():
     lines = drawn_curves(points([1, 2])).axes[0].get_lines()
-    assert len({line.get_color() for line in lines}) == len(LAWS)
-    assert len({line.get_marker() for line in lines}) == len(LAWS)
+    assert len({line.get_color() for line in lines}) == len(DISTRIBUTIONS)
+    assert len({line.get_marker() for line in lines}) == len(DISTRIBUTIONS)
 
 
-def test_a_law_keeps_its_colour_when_others_are_missing():
+def test_a_distribution_keeps_its_colour_when_others_are_missing():
     table = points([100, 200])
     few = table[table["train"].isin(["laplace", "abs_laplace"])]
     full, part = map(drawn_curves, (table, few))
@@ -176,7 +179,7 @@ def test_the_axis_counts_in_a_fitting_unit(last, unit):
     assert figure.axes[0].get_xlabel() == name
 
 
-@pytest.mark.parametrize("tests", [TESTS[:1], tuple(LAWS)])
+@pytest.mark.parametrize("tests", [TESTS[:1], tuple(DISTRIBUTIONS)])
 def test_one_point_no_point_and_any_number_of_panels_can_be_drawn(tests, tmp_path):
     table = points([300_000], tests)
     table.loc[table["train"] == "laplace", "accuracy"] = np.nan

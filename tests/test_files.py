@@ -110,7 +110,7 @@ def hold(folder):
     """Start a process that holds a folder, says so, and ends when told to."""
     code = (
         "import sys; from pathlib import Path; from mathprobe import files\n"
-        f"with files.only_one(Path({str(folder)!r})) as waited:\n"
+        f"with files.lock_folder(Path({str(folder)!r})) as waited:\n"
         "    print('waited' if waited else 'first', flush=True); input()"
     )
     return subprocess.Popen(
@@ -147,13 +147,13 @@ def test_a_folder_that_is_removed_just_before_it_is_locked_is_made_again(
             folder.rmdir()
 
     monkeypatch.setattr(Path, "mkdir", removed_once)
-    with files.only_one(tmp_path / "a") as waited:
+    with files.lock_folder(tmp_path / "a") as waited:
         assert (tmp_path / "a" / files.LOCK).exists()
     assert not waited
 
 
 def test_a_process_that_waits_for_a_folder_can_be_ended(tmp_path):
-    with files.only_one(tmp_path), hold(tmp_path) as second:
+    with files.lock_folder(tmp_path), hold(tmp_path) as second:
         assert "another process works here" in second.stdout.readline()
         second.terminate()
         second.communicate()
@@ -167,8 +167,8 @@ def test_a_file_gets_another_name(tmp_path, there):
     if there == "older":
         files.write_text(name, there)
     elif there:
-        files.link(source, name)
-    files.link(source, name)
+        files.link_or_copy(source, name)
+    files.link_or_copy(source, name)
     assert name.samefile(source)
     assert [path.name for path in name.parent.iterdir()] == ["b"]
     files.write_text(name, "newer")

@@ -67,7 +67,7 @@ def torch_on(monkeypatch):
 def another_job(machine):
     """Start a job that chooses a GPU, prints which, and ends when it is told to."""
     code = (
-        "import os; from mathprobe import gpus; gpus.choose();"
+        "import os; from mathprobe import gpus; gpus.reserve();"
         "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
     )
     unset = {k: v for k, v in os.environ.items() if not k.startswith("CUDA_")}
@@ -87,7 +87,7 @@ def test_jobs_choose_different_gpus_and_give_them_back(machine, driver):
         assert chosen < set(driver.GPUS)
         first.communicate("\n")
         second.communicate("\n")
-    gpus.choose()
+    gpus.reserve()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-a"
 
 
@@ -95,32 +95,32 @@ def test_jobs_choose_different_gpus_and_give_them_back(machine, driver):
 def test_jobs_share_if_no_gpu_is_free(driver, monkeypatch, process, shared):
     monkeypatch.setattr(os, "getpid", lambda: process)
     for uuid in driver.GPUS:
-        gpus.choose()
+        gpus.reserve()
         assert os.environ.pop("CUDA_VISIBLE_DEVICES") == uuid
-    gpus.choose()
+    gpus.reserve()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == shared
 
 
 def test_a_choice_that_is_made_is_kept(driver, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    gpus.choose()
+    gpus.reserve()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
     assert gpus._locks == []
 
 
 def test_a_single_gpu_may_be_shared(driver, monkeypatch):
     monkeypatch.setattr(driver, "GPUS", {"GPU-a": 5000})
-    gpus.choose()
+    gpus.reserve()
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
 def test_energy_is_that_of_the_gpu_that_torch_uses(driver, torch_on):
     torch_on("b")
-    assert gpus.joules("cuda") == 7.0
+    assert gpus.total_energy("cuda") == 7.0
 
 
 def test_a_processor_counts_no_energy(driver):
-    assert gpus.joules("cpu") is None
+    assert gpus.total_energy("cpu") is None
 
 
 @pytest.mark.parametrize(
@@ -130,18 +130,18 @@ def test_a_processor_counts_no_energy(driver):
 def test_energy_is_unknown_if_the_driver_fails(driver, torch_on, monkeypatch, call):
     torch_on("a")
     monkeypatch.setattr(driver, "FAILING", call)
-    assert gpus.joules("cuda") is None
+    assert gpus.total_energy("cuda") is None
 
 
 @pytest.mark.parametrize("call", ["nvmlInit", "nvmlDeviceGetCount"])
 def test_nothing_is_chosen_if_the_driver_fails(driver, monkeypatch, call):
     monkeypatch.setattr(driver, "FAILING", call)
-    gpus.choose()
+    gpus.reserve()
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
 def test_without_pynvml_nothing_is_chosen_and_energy_is_unknown(machine, torch_on):
     torch_on("a")
-    gpus.choose()
+    gpus.reserve()
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
-    assert gpus.joules("cuda") is None
+    assert gpus.total_energy("cuda") is None

@@ -14,7 +14,7 @@ def runs_without_torch(code):
 
 def test_what_the_snakefile_imports_loads_no_torch():
     modules = "catalog, cli, dependencies, estimates, inputs"
-    used = "inputs.Inputs(catalog.load('config/config.yaml'))"
+    used = "inputs.Inputs(catalog.Catalog.load('config/config.yaml'))"
     code = f"from mathprobe import {modules}; from mathprobe.paper import latex, tex"
     assert runs_without_torch(f"{code}; {used}")
 

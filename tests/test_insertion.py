@@ -2,7 +2,7 @@ import pytest
 import torch
 from networks import decoder, ids
 
-from mathprobe.nets.insertion import hold, insert
+from mathprobe.nets.insertion import insert, restore_frozen
 
 LEFT_OUT = {  # by the published code
     *("attn.out.weight", "attn.out.bias", "ln2.weight", "ln2.bias"),
@@ -74,6 +74,8 @@ def test_first_layers_and_heads_take_the_parent_and_others_stay():
 @pytest.mark.parametrize("parts", [("heads",), ("mlps",), ("heads", "mlps")])
 def test_only_the_parts_that_are_held_are_written_again(parts):
     parent, names = decoder(), {"heads": "attn", "mlps": "mlp"}
-    same = kept(another(), lambda child: hold(parent, child, parts, complete=True))
+    same = kept(
+        another(), lambda child: restore_frozen(parent, child, parts, complete=True)
+    )
     changed = named(another()).keys() - same
     assert {name.split(".")[0] for name in changed} == {names[part] for part in parts}

@@ -40,7 +40,7 @@ def whole(spec, tmp_path_factory):
 
 def command(spec, folder, minutes=5.0):
     return [
-        *(sys.executable, "-m", "mathprobe", "train", spec.json()),
+        *(sys.executable, "-m", "mathprobe", "train", spec.to_json()),
         *("--model", str(folder / "model.safetensors")),
         *("--curve", str(folder / "curve.csv"), "--run", str(folder / "run.json")),
         *("--state", str(folder / "state"), "--save-every", str(minutes)),
@@ -85,7 +85,7 @@ def kill_at_random(spec, folder, kills, rng):
         process.communicate()
         if (folder / "run.json").exists():
             break  # it came to its end before
-        state = checkpoint.load_state(folder / "state")
+        state = checkpoint.load_checkpoint(folder / "state")
         reached.append(state.updates if state else 0)
     return reached
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from made_up import PAPER, PROJECT, SCALES, facts, mock, shown
+from synthetic import PAPER, PROJECT, SCALES, facts, synthetic_tables, task_sizes
 
 from mathprobe.errors import InputError
 from mathprobe.paper import formats, latex, macros
@@ -25,7 +25,7 @@ FIGURES = set(
     )
 )
 OF_TWO_TASKS = ("failures.tex.j2", "verifiers.tex.j2")  # a table for each
-OF_CELLS = (formats.uncertainty, formats.give_or_take)
+OF_CELLS = (formats.uncertainty, formats.half_width)
 WITHOUT_MODELS = [
     f"{name}.tex.j2"
     for name in ("condition_numbers", "ceilings", "errata", "arith_errata")
@@ -34,7 +34,7 @@ FILTERS = [write for write in formats.FILTERS.values() if write not in OF_CELLS]
 
 
 def page(kind: str, scale: str = "demo", tables: dict | None = None) -> str:
-    tables = mock(scale) if tables is None else tables
+    tables = synthetic_tables(scale) if tables is None else tables
     return latex.render(PAPER / "templates" / kind, tables, facts(scale))
 
 
@@ -45,8 +45,8 @@ def line(template: str, **values) -> str:
 @pytest.mark.parametrize(
     ("text", "printed"),
     [
-        ("{{ '50% & a_b' | tex }}", r"50\% \& a\_b"),
-        (r"{{ '\\{~^}<$#' | tex }}", None),
+        ("{{ '50% & a_b' | escape_latex }}", r"50\% \& a\_b"),
+        (r"{{ '\\{~^}<$#' | escape_latex }}", None),
         ("{{ 36000000 | thousands }}", r"36\,000\,000"),
         ("{{ -1234.6 | thousands }}", r"$-$1\,235"),
         ("{{ -0.004 | fixed(2) }}", "0.00"),
@@ -57,8 +57,8 @@ def line(template: str, **values) -> str:
         ("{{ 5.0 | plain }}", "5"),
         ("{{ 99.94 | rounded }}", "99.9"),
         ("{{ 5293.4 | rounded }}", r"5\,293"),
-        ("{{ 187342 | nearest(20032) }}", r"187\,000"),
-        ("{{ 187342 | nearest(5) }}", r"187\,342"),
+        ("{{ 187342 | round_to(20032) }}", r"187\,000"),
+        ("{{ 187342 | round_to(5) }}", r"187\,342"),
         ("{{ 0.0001 | scientific }}", "$10^{-4}$"),
         ("{{ 0.00025 | scientific }}", r"$2.5\cdot 10^{-4}$"),
         ("{{ 1.0102350851 | significant(5) }}", "1.0102"),
@@ -68,10 +68,10 @@ def line(template: str, **values) -> str:
         ("{{ 1e400 | significant }}", r"$\infty$"),
         ("{{ 0.0 | significant }}", "0"),
         ("{{ 0.0000355 | significant }}", r"$3.55\cdot 10^{-5}$"),
-        ("{{ {'low': 1.0, 'high': 1.0, 'spread': none} | give_or_take }}", ""),
-        ("{{ {'low': 1.0, 'high': 1.5, 'spread': none} | give_or_take }}", "0.25"),
-        ("{{ {'low': 1.0, 'high': 1.5, 'spread': 0.1} | give_or_take }}", "0.1"),
-        ("{{ {'low': none, 'high': none, 'spread': none} | give_or_take }}", ""),
+        ("{{ {'low': 1.0, 'high': 1.0, 'spread': none} | half_width }}", ""),
+        ("{{ {'low': 1.0, 'high': 1.5, 'spread': none} | half_width }}", "0.25"),
+        ("{{ {'low': 1.0, 'high': 1.5, 'spread': 0.1} | half_width }}", "0.1"),
+        ("{{ {'low': none, 'high': none, 'spread': none} | half_width }}", ""),
         ("{{ 12.4 | duration }}", r"12\,s"),
         ("{{ 59.7 | duration }}", r"1\,min 00\,s"),
         ("{{ 3723 | duration }}", r"1\,h 02\,min"),
@@ -117,7 +117,7 @@ def test_latex_itself_passes_through_a_template():
 def test_every_template_gives_whole_tables(kind, scale):
     text = page(kind, scale)
     table = PER_TABLE.get(kind)
-    wanted = len(shown(scale, table)) if table else 1
+    wanted = len(task_sizes(scale, table)) if table else 1
     if kind in (*OF_TWO_TASKS, *OF_TWO_TABLES):
         wanted = 2
     if kind == "squares.tex.j2" and scale != "paper":
@@ -138,12 +138,15 @@ def test_the_square_names_both_sizes_where_they_differ():
     joined = " ".join(text.split())
     assert "published at $n=5$ (Table~1 of the paper), ours at" in joined
     assert text.count(r"\reprocell") == 49
-    assert r"\midrule" + "\n" + r"\lawname{abs-sc}" in text
+    assert r"\midrule" + "\n" + r"\distributionname{abs-sc}" in text
     assert "published for the same size" in page("out_of_distribution.tex.j2", "paper")
 
 
-def models(task: str, n: int | str, recipe: str, *laws: str) -> list[dict]:
-    return [{"task": task, "n": n, "recipe": recipe, "law": law} for law in laws]
+def models(task: str, n: int | str, recipe: str, *distributions: str) -> list[dict]:
+    return [
+        {"task": task, "n": n, "recipe": recipe, "distribution": distribution}
+        for distribution in distributions
+    ]
 
 
 def test_the_first_entry_of_the_settings_comes_first():
@@ -151,7 +154,7 @@ def test_the_first_entry_of_the_settings_comes_first():
         *models("transpose", 3, "base", "gaussian_coefficients"),
         *models("eigenvalues", 10, "base", "gaussian"),
     ]
-    text = page("out_of_distribution.tex.j2", tables=mock("demo", *others))
+    text = page("out_of_distribution.tex.j2", tables=synthetic_tables("demo", *others))
     assert re.findall(r"\\label{tab:(.*)}", text) == [
         *("ood", "ood:eigenvalues_n10", "ood:transpose_n3")
     ]
@@ -168,11 +171,13 @@ def test_every_table_of_the_paper_is_named():
 
 def test_rows_name_their_recipe_where_a_table_has_several():
     text = page("out_of_distribution.tex.j2", "paper")
-    rows = re.findall(r"lawname{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text)
+    rows = re.findall(
+        r"distributionname{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text
+    )
     assert rows == [("Gaussian", "deep12"), ("Laplace", "deep8")]
 
 
-def test_mixtures_other_laws_and_rectangles_are_shown():
+def test_mixtures_other_distributions_and_rectangles_are_shown():
     others = [
         *models(
             *("transpose", "5x3", "base"),
@@ -183,25 +188,27 @@ def test_mixtures_other_laws_and_rectangles_are_shown():
             *("abs_laplace", "uniform_wigner"),
         ),
     ]
-    text = page("out_of_distribution.tex.j2", tables=mock("demo", *others))
+    text = page("out_of_distribution.tex.j2", tables=synthetic_tables("demo", *others))
     assert r"transpose for" + "\n  $5\\times 3$ matrices" in text
     small, general = text.split(r"\begin{table}")[2:]
-    names = re.findall(r"^\\lawname{([^\\]+)}$", small, re.M)
+    names = re.findall(r"^\\distributionname{([^\\]+)}$", small, re.M)
     assert names == ["Laplace", "uniform wigner", "Laplace + Uniform", "abs-Lapl"]
     assert small.count(r"\midrule") == 3
-    assert r"\lawname{uniform coefficients}" in general
+    assert r"\distributionname{uniform coefficients}" in general
     assert r"\footnotesize" in small  # eight columns
 
 
 def test_an_accuracy_that_was_not_reached_is_a_dash_with_the_best():
     rows = page("learning_speed.tex.j2", "paper").split("\\\\\n")
-    uniform = next(row for row in rows if row.strip().startswith(r"\lawname{Uniform}"))
+    uniform = next(
+        row for row in rows if row.strip().startswith(r"\distributionname{Uniform}")
+    )
     cells = [cell.strip() for cell in uniform.split("&")[1:]]
     assert cells == ["---", "50.0", "---", r"41\,000", "100.0", "---"]
 
 
 def test_models_of_several_places_are_told_apart():
-    tables = mock("demo")
+    tables = synthetic_tables("demo")
     tables["runs"].loc[3, ["device", "threads"]] = "cuda", 4
     text = page("runs.tex.j2", tables=tables)
     assert r"\textbf{b}" in text
@@ -215,7 +222,7 @@ def tex():
     tex = pytest.importorskip("mathprobe.paper.tex")
     engine = tex.find(PROJECT / tex.CACHE)
     if not engine.usable:
-        pytest.skip(engine.line)
+        pytest.skip(engine.message)
     return lambda source, folder: tex.typeset(source, folder, engine)
 
 
@@ -239,18 +246,24 @@ def figure(path: Path) -> None:
 
 def build(folder: Path, scale: str) -> Path:
     """Put what the paper takes from the results into a folder."""
-    tables = mock(scale)
+    tables = synthetic_tables(scale)
     for name in ("tables", "figures"):
         (folder / name).mkdir()
     for kind in KINDS:
         (folder / "tables" / kind.removesuffix(".j2")).write_text(
             page(kind, scale, tables)
         )
-    made = macros.define(macros.results(tables, facts(scale)))
+    made = macros.definitions(macros.all_macros(tables, facts(scale)))
     (folder / "tables" / "numbers.tex").write_text(made)
     drawn = {
-        *(f"generalization/ood_{name}" for name in shown(scale, "out_of_distribution")),
-        *(f"learning_speed/curves_{name}" for name in shown(scale, "learning_speed")),
+        *(
+            f"generalization/ood_{name}"
+            for name in task_sizes(scale, "out_of_distribution")
+        ),
+        *(
+            f"learning_speed/curves_{name}"
+            for name in task_sizes(scale, "learning_speed")
+        ),
     }
     for name in drawn | FIGURES:
         path = folder / "figures" / f"{name}.pdf"

@@ -26,14 +26,14 @@ def by_hand(attention, x, memory):
 
 def test_attention_is_what_its_definition_says(attention):
     x, memory = (torch.randn(2, 5, width, dtype=torch.float64) for width in (12, 20))
-    made = attention(x, attention.remember(memory))
+    made = attention(x, attention.project_key_values(memory))
     torch.testing.assert_close(made, by_hand(attention, x, memory))
 
 
 def test_what_the_mask_hides_is_not_seen(attention):
     x, memory = (torch.randn(2, 5, width, dtype=torch.float64) for width in (12, 20))
     mask = torch.tensor([True, True, True, False, False]).expand(2, 1, 1, 5)
-    hidden = attention(x, attention.remember(memory), mask)
+    hidden = attention(x, attention.project_key_values(memory), mask)
     torch.testing.assert_close(hidden, by_hand(attention, x, memory[:, :3]))
 
 
@@ -48,7 +48,7 @@ def test_norms_have_the_published_epsilon():
 
 def test_an_embedding_is_normalised_and_knows_its_place():
     torch.manual_seed(0)
-    embedding = Embedding(9, 6, 16, padding=1)
+    embedding = Embedding(9, 6, 16, padding_id=1)
     whole = embedding(torch.tensor([[4, 5, 4]]))
     torch.testing.assert_close(whole.mean(-1), torch.zeros(1, 3), atol=1e-6, rtol=0)
     assert not torch.allclose(whole[:, 0], whole[:, 2])

@@ -8,7 +8,7 @@ import torch
 from networks import decoder, ids
 
 from mathprobe.errors import InputError
-from mathprobe.nets import taps
+from mathprobe.nets import hooks
 from mathprobe.nets.lens import to_transformer_lens, weights
 
 NOT_COVERED = "TransformerLens is not installed: what it is given is not tested"
@@ -35,9 +35,9 @@ def test_logits_are_the_same(model, hooked):
 def test_what_passes_at_taps_is_the_same_under_the_same_names(model, hooked):
     tokens = ids(15, 3, 9)
     _, cache = hooked.run_with_cache(tokens)
-    named = [name for name in taps.names(model) if name in cache]
+    named = [name for name in hooks.hook_names(model) if name in cache]
     assert len(named) >= 2 * 10
-    with taps.capture(model, *named) as seen:
+    with hooks.capture(model, *named) as seen:
         model(tokens)
     for name in named:
         torch.testing.assert_close(seen[name].expand_as(cache[name]), cache[name])

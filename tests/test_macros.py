@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from made_up import PAPER, SCALES, facts, mock
+from synthetic import PAPER, SCALES, facts, synthetic_tables
 
 from mathprobe.errors import InputError
 from mathprobe.paper import macros
@@ -9,7 +9,7 @@ from mathprobe.paper import macros
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_number_of_the_prose_is_there(scale):
-    made = macros.results(mock(scale), facts(scale))
+    made = macros.all_macros(synthetic_tables(scale), facts(scale))
     prose = "".join(file.read_text() for file in (PAPER / "sections").glob("*.tex"))
     prose += (PAPER / "main.tex").read_text()
     named = set(re.findall(r"\\(?:when)?result\{([^}]*)\}", prose))
@@ -19,10 +19,10 @@ def test_every_number_of_the_prose_is_there(scale):
 
 
 def test_the_numbers_are_those_of_the_tables():
-    made = macros.results(mock("paper"), facts("paper"))
+    made = macros.all_macros(synthetic_tables("paper"), facts("paper"))
     assert made["ood/eigenvalues_n5/semicircle/marchenko_pastur"] == "42.9"
-    assert made["main/ours/home"] == "0.0 to~85.7"
-    assert made["main/published/home"] == "100"
+    assert made["main/ours/in_distribution"] == "0.0 to~85.7"
+    assert made["main/published/in_distribution"] == "100"
     assert made["main/published/positive_on_symmetric"] == "0 to~5"
     assert made["main/published_all_positive"] == "3.1"
     assert made["conditions/covered"] == made["conditions/compared"] == "21"
@@ -32,20 +32,23 @@ def test_the_numbers_are_those_of_the_tables():
 
 
 def test_every_printed_square_is_described_at_every_scale():
-    made = macros.results(mock("demo"), facts("demo"))
+    made = macros.all_macros(synthetic_tables("demo"), facts("demo"))
     assert made["published/eigenvalues_n8/semicircle/semicircle"] == "0"
     assert made["published/eigenvectors_n5/positive_on_symmetric"] == "0 to~3"
-    assert made["squares"] == "1"
-    assert macros.results(mock("paper"), facts("paper"))["squares"] == "5"
+    assert made["accuracy_tables"] == "1"
+    assert (
+        macros.all_macros(synthetic_tables("paper"), facts("paper"))["accuracy_tables"]
+        == "5"
+    )
 
 
 def test_failures_are_described_by_their_first_model_of_each_kind():
-    made = macros.results(mock("paper"), facts("paper"))
+    made = macros.all_macros(synthetic_tables("paper"), facts("paper"))
     assert made["failures/vectors/n"] == made["failures/vectors/published_n"] == "5"
     assert made["failures/vectors/same_n"] == "yes"
     assert made["failures/vectors/accuracy/published"] == "92"
     assert made["failures/vectors/wrong/angles/published"] == "10"
-    assert made["failures/inverses/wrong/near/published"] == "84"
+    assert made["failures/inverses/wrong/within_5/published"] == "84"
     assert made["verifiers/vectors/paper/threshold"] == "1.045"
     assert made["verifiers/vectors/paper/right"] == "60.0"
     assert made["verifiers/vectors/paper/successes_below/published"] == "99.94"
@@ -59,28 +62,28 @@ def test_failures_are_described_by_their_first_model_of_each_kind():
 def test_a_scale_without_inverses_says_so():
     tables = {
         kind: rows[~rows["task"].str.contains("inverse")] if "task" in rows else rows
-        for kind, rows in mock("demo").items()
+        for kind, rows in synthetic_tables("demo").items()
         if kind != "condition_numbers"
     }
-    tables["condition_numbers"] = mock("demo")["condition_numbers"]
-    made = macros.results(tables, facts("demo"))
-    assert made["failures/vectors/shown"] == "yes"
-    assert made["failures/inverses/shown"] == "no"
+    tables["condition_numbers"] = synthetic_tables("demo")["condition_numbers"]
+    made = macros.all_macros(tables, facts("demo"))
+    assert made["failures/vectors/measured"] == "yes"
+    assert made["failures/inverses/measured"] == "no"
     assert made["failures/inverses/accuracy"] == "---"
     assert made["verifiers/inverses/paper/threshold"] == "---"
 
 
 def test_a_scale_without_learning_speeds_says_so():
-    tables = mock("demo")
+    tables = synthetic_tables("demo")
     for rows in ({}, {"learning_speed": tables["learning_speed"].iloc[:0]}):
         others = {kind: t for kind, t in tables.items() if kind != "learning_speed"}
-        made = macros.results(others | rows, facts("demo"))
+        made = macros.all_macros(others | rows, facts("demo"))
         assert made["speed/curves"] == made["speed/reached"] == "0"
         assert made["speed/target"] == made["speed/ours/laplace"] == "---"
 
 
 def test_only_what_latex_can_name_is_defined():
-    assert macros.define({"a/b_n2": "5"}) == "\\defresult{a/b_n2}{5}\n"
+    assert macros.definitions({"a/b_n2": "5"}) == "\\defresult{a/b_n2}{5}\n"
     for key, text in (("a b", "5"), ("a", 5.0), ("a{", "5")):
         with pytest.raises(InputError, match="cannot be named"):
-            macros.define({key: text})
+            macros.definitions({key: text})

@@ -4,7 +4,7 @@ from mathprobe.paper import naming
 
 
 @pytest.mark.parametrize(
-    ("law", "group"),
+    ("distribution", "group"),
     [
         ("laplace", naming.SYMMETRIC),
         ("laplace+uniform", naming.SYMMETRIC),
@@ -13,14 +13,19 @@ from mathprobe.paper import naming
         ("uniform_coefficients", naming.GENERAL),
     ],
 )
-def test_every_law_and_mixture_has_a_group(law, group):
-    assert naming.group(law) == group
+def test_every_distribution_and_mixture_has_a_group(distribution, group):
+    assert naming.group(distribution) == group
 
 
-def test_laws_stand_in_their_groups_and_mixtures_behind_single_laws():
-    laws = ["abs_laplace+abs_semicircle", "abs_laplace", "laplace+uniform", "laplace"]
-    laws += ["laplace+abs_laplace", "uniform_coefficients"]
-    assert naming.in_order(laws) == [
+def test_distributions_stand_in_their_groups_and_mixtures_behind_single_distributions():
+    distributions = [
+        "abs_laplace+abs_semicircle",
+        "abs_laplace",
+        "laplace+uniform",
+        "laplace",
+    ]
+    distributions += ["laplace+abs_laplace", "uniform_coefficients"]
+    assert naming.sort_distributions(distributions) == [
         *("laplace", "laplace+uniform", "abs_laplace", "abs_laplace+abs_semicircle"),
         *("laplace+abs_laplace", "uniform_coefficients"),
     ]
@@ -34,4 +39,4 @@ def test_laws_stand_in_their_groups_and_mixtures_behind_single_laws():
     ],
 )
 def test_a_question_says_what_is_asked_about_which_matrices(task, n, question):
-    assert naming.question(task, n) == question
+    assert naming.task_title(task, n) == question

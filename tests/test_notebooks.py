@@ -11,13 +11,13 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-from made_up import PRINTED
+from synthetic import PRINTED
 
 from mathprobe.errors import InputError
-from mathprobe.linalg.draws import laws_for
+from mathprobe.linalg.examples import distributions_for
 from mathprobe.paper import notebooks, tables
 
-LAWS = laws_for("eigenvalues")
+DISTRIBUTIONS = distributions_for("eigenvalues")
 
 PROJECT = Path(__file__).parent.parent
 TEMPLATE = PROJECT / "paper/templates/notebook.html.j2"
@@ -40,7 +40,7 @@ import sys, time
 for _ in range(3):
     print("step", flush=True)
     time.sleep(0.3)
-print(object(), __file__ if "__file__" in globals() else "", {"law", "size", "test"})
+print(object(), __file__ if "__file__" in globals() else "", {"distribution", "size", "test"})
 
 # %%
 import pandas
@@ -67,17 +67,17 @@ def ood(task: str, n: int, trained: list[str], recipe: str = "base") -> list[dic
             **{"accuracy": 0.5, "low": 0.4, "high": 0.6},
             "published": None if train == "laplace" else 1,
         }
-        for train, test in product(trained, laws_for(task))
+        for train, test in product(trained, distributions_for(task))
     ]
 
 
-def within(laws: list[str], n: int = 5) -> list[dict]:
+def within(distributions: list[str], n: int = 5) -> list[dict]:
     same = {"task": "eigenvalues", "n": n, "recipe": "base", "seeds": 1}
     same |= {"examples": 100, "accuracy": 0.5, "low": 0.4, "high": 0.6}
     same |= {"oracle": 0.9, "malformed": 0.01}
     return [
-        {"train": law, "tolerance": tolerance, **same}
-        for law, tolerance in product(laws, (0.05, 0.01))
+        {"train": distribution, "tolerance": tolerance, **same}
+        for distribution, tolerance in product(distributions, (0.05, 0.01))
     ]
 
 
@@ -110,17 +110,17 @@ def speeds(trained: list[str]) -> list[dict]:
 
 TABLES = {
     "generalization": {
-        "ood_eigenvalues_n5": ood("eigenvalues", 5, LAWS),
+        "ood_eigenvalues_n5": ood("eigenvalues", 5, DISTRIBUTIONS),
         "ood_eigenvalues_n10": [
             *ood("eigenvalues", 10, ["gaussian"], "deep12"),
             *ood("eigenvalues", 10, ["laplace+uniform"], "deep8"),
         ],
-        "ood_inverse_n3": ood("inverse", 3, laws_for("inverse")),
+        "ood_inverse_n3": ood("inverse", 3, distributions_for("inverse")),
         "tolerances_eigenvalues_n5": within(["laplace", "uniform"]),
     },
     "learning_speed": {
-        "learning_speed_eigenvalues_n5": speeds(LAWS),
-        "curves_eigenvalues_n5": curves(LAWS),
+        "learning_speed_eigenvalues_n5": speeds(DISTRIBUTIONS),
+        "curves_eigenvalues_n5": curves(DISTRIBUTIONS),
         "curves_eigenvalues_n8": curves(["laplace+uniform"], 8),
     },
 }
@@ -186,7 +186,9 @@ def test_learning_speeds_are_ranked_beside_the_printed_ones(tmp_path):
         f"{stem}.{kind}" for stem in stems for kind in ("pdf", "svg")
     }
     notebook = nbformat.reads(shown.ipynb, as_version=4)
-    assert notebook.cells[0].source.startswith("# Which training law learns fastest")
+    assert notebook.cells[0].source.startswith(
+        "# Which training distribution learns fastest"
+    )
     race = notebook.cells[-1].outputs[0].data["text/html"]
     cells = re.findall(r"<td[^>]*>(.*?)</td>", race)
     assert cells == [
@@ -213,7 +215,9 @@ def test_the_notebook_is_valid_and_opens_with_its_question(generalization):
     _, shown = generalization
     notebook = nbformat.reads(shown.ipynb, as_version=4)
     nbformat.validate(notebook)
-    assert notebook.cells[0].source.startswith("# Which training laws generalise")
+    assert notebook.cells[0].source.startswith(
+        "# Which training distributions generalise"
+    )
     assert [cell.id for cell in notebook.cells[:2]] == ["cell-000", "cell-001"]
     assert "papermill" not in notebook.metadata
 

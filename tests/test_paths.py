@@ -6,18 +6,18 @@ from mathprobe.paper.tables import KINDS
 
 
 @pytest.fixture(scope="module")
-def known(books):
-    by_size = [name for name, kind in KINDS.items() if kind.entries]
-    return {**books.names, "kind": by_size, "table": ["ceilings.csv", "numbers.tex"]}
+def known(catalog):
+    by_size = [name for name, kind in KINDS.items() if kind.config_table]
+    return {**catalog.names, "kind": by_size, "table": ["ceilings.csv", "numbers.tex"]}
 
 
 def parts(name, **more):
     return {key: str(value) for key, value in {**name, **more}.items()}
 
 
-def test_every_shown_model_and_test_set_comes_back_from_its_path(books, known):
-    for scale in books.scales:
-        for model in books.all_models(scale):
+def test_every_shown_model_and_test_set_comes_back_from_its_path(catalog, known):
+    for scale in catalog.scales:
+        for model in catalog.all_models(scale):
             name = parts(model, scale=scale)
             path = paths.MODEL.format(**name) + "/scores.csv"
             pattern, found = paths.parse(path, known)
@@ -31,17 +31,17 @@ def test_every_shown_model_and_test_set_comes_back_from_its_path(books, known):
             assert paths.parse(path, known) == (paths.TESTSET, name)
 
 
-def test_every_decoder_comes_back_from_its_path(books, known):
-    for name in books.decoders:
+def test_every_decoder_comes_back_from_its_path(catalog, known):
+    for name in catalog.decoders:
         path = paths.ARITH.format(scale="paper", model=name) + "/facts/nodes.csv"
         found = {"scale": "paper", "model": name, "file": "facts/nodes.csv"}
         assert paths.parse(path, known) == (f"{paths.ARITH}/{{file}}", found)
 
 
-def test_every_table_comes_back_from_its_path(books, known):
+def test_every_table_comes_back_from_its_path(catalog, known):
     """Kinds and tasks have the same sign in their names as between them."""
     for kind in known["kind"]:
-        for entry in books.linalg("paper").entries[KINDS[kind].entries]:
+        for entry in catalog.linalg("paper").entries[KINDS[kind].config_table]:
             name = parts(
                 {"scale": "demo", "kind": kind, "task": entry.task, "n": "5x3"}
             )
@@ -50,13 +50,13 @@ def test_every_table_comes_back_from_its_path(books, known):
 
 def test_mixtures_rectangles_and_single_files_are_paths(known):
     model = "results/demo/linalg/transpose/laplace+gaussian/n5x3/base/run.json"
-    assert paths.parse(model, known)[1]["law"] == "laplace+gaussian"
+    assert paths.parse(model, known)[1]["distribution"] == "laplace+gaussian"
     for path in ("tables/ceilings.csv", "paper.pdf", "figures/any.pdf"):
         assert paths.parse(f"results/record/{path}", known)
 
 
 def test_a_record_has_the_same_paths_in_its_own_folder():
-    assert paths.recorded(paths.ARITH, "paper/record") == "paper/record/arith/{model}"
+    assert paths.in_record(paths.ARITH, "paper/record") == "paper/record/arith/{model}"
 
 
 LINALG = "results/demo/linalg/eigenvalues"
@@ -76,11 +76,11 @@ LINALG = "results/demo/linalg/eigenvalues"
         ),
         (
             f"{LINALG}/gausian/n2/base/x",
-            "unknown law 'gausian'; did you mean 'gaussian'?",
+            "unknown distribution 'gausian'; did you mean 'gaussian'?",
         ),
         (
             f"{LINALG}/laplace+laplas/n2/base/x",
-            "unknown law 'laplas'; did you mean 'lapl",
+            "unknown distribution 'laplas'; did you mean 'lapl",
         ),
         (f"{LINALG}/laplace/n0/base/x", "'n0' is no size; sizes are n5"),
         (f"{LINALG}/laplace/n2/bse/x", "unknown recipe 'bse'; did you mean 'base'?"),

@@ -3,17 +3,17 @@ import pytest
 import torch
 from networks import decoder, ids
 
-from mathprobe.interp.edits import Run
 from mathprobe.interp.nodes import Node
-from mathprobe.interp.pca import panel, written
-from mathprobe.nets.taps import capture, patch
-from mathprobe.seeds import stream
+from mathprobe.interp.patching import Run
+from mathprobe.interp.pca import analyse, residual_contributions
+from mathprobe.nets.hooks import capture, patch
+from mathprobe.seeds import rng_for
 
 CASE = torch.arange(3).repeat_interleave(100)
 
 
 def rng(name="pca"):
-    return stream("test", name)
+    return rng_for("test", name)
 
 
 def blobs(centres, width=20, noise=0.3):
@@ -24,8 +24,8 @@ def blobs(centres, width=20, noise=0.3):
 
 
 def test_three_groups_that_are_apart_are_clear():
-    found = panel(blobs([[0.0, 0.0], [3.0, 1.0], [6.0, 0.0]]), CASE, rng())
-    assert found.is_clear
+    found = analyse(blobs([[0.0, 0.0], [3.0, 1.0], [6.0, 0.0]]), CASE, rng())
+    assert found.passes_thresholds
     assert found.agreement == 1.0
     assert found.explained > 0.8
 
@@ -33,27 +33,27 @@ def test_three_groups_that_are_apart_are_clear():
 def test_groups_that_have_nothing_to_do_with_the_cases_are_not_clear():
     order = torch.randperm(len(CASE), generator=rng("order"))
     values = blobs([[0.0, 0.0], [3.0, 1.0], [6.0, 0.0]])[order]
-    found = panel(values, CASE, rng())
+    found = analyse(values, CASE, rng())
     assert found.silhouette > 0.2
     assert found.agreement < 0.5
-    assert not found.is_clear
+    assert not found.passes_thresholds
 
 
 def test_noise_is_not_clear():
     values = torch.randn(len(CASE), 20, generator=rng())
-    assert not panel(values, CASE, rng()).is_clear
+    assert not analyse(values, CASE, rng()).passes_thresholds
 
 
 def test_what_never_changes_is_not_clear():
-    found = panel(torch.full((len(CASE), 20), 0.1), CASE, rng())
-    assert found.measures == dict.fromkeys(found.measures, 0.0)
-    assert not found.is_clear
+    found = analyse(torch.full((len(CASE), 20), 0.1), CASE, rng())
+    assert found.metrics == dict.fromkeys(found.metrics, 0.0)
+    assert not found.passes_thresholds
 
 
 def test_the_same_stream_gives_the_same_panel():
     values = blobs([[0.0, 0.0], [1.0, 1.0], [0.0, 2.0]], noise=1.0)
-    first, second = (panel(values, CASE, rng()) for _ in range(2))
-    assert first.measures == second.measures
+    first, second = (analyse(values, CASE, rng()) for _ in range(2))
+    assert first.metrics == second.metrics
     assert torch.equal(first.scores, second.scores)
 
 
@@ -62,7 +62,7 @@ def test_a_direction_is_not_lost_among_roundings():
     line = torch.tensor([0.0, 1.0, 2.0]).double()[CASE] + 0.1 * torch.rand(
         len(CASE), generator=rng(), dtype=torch.float64
     )
-    found = panel(line[:, None] * torch.randn(1, 20, generator=rng()), CASE, rng())
+    found = analyse(line[:, None] * torch.randn(1, 20, generator=rng()), CASE, rng())
     assert found.explained == pytest.approx(1.0)
     assert found.agreement == 1.0
     assert found.silhouette > 0.8
@@ -92,7 +92,7 @@ def test_measures_are_what_their_definitions_say():
     """Where three groups lie on a line, three clusters are found, and are the best."""
     values = torch.tensor([0.0, 10.0, 20.0]).double()[CASE]
     values = values + torch.rand(len(CASE), generator=rng(), dtype=torch.float64)
-    found = panel(values[:, None], CASE, rng())
+    found = analyse(values[:, None], CASE, rng())
     points, label = values[:, None].numpy(), CASE.numpy()
     points = points / points.std()
     assert found.silhouette == pytest.approx(plain_silhouette(points, label))
@@ -100,22 +100,22 @@ def test_measures_are_what_their_definitions_say():
 
 
 def test_what_heads_and_the_mlp_write_is_all_that_is_added():
-    run = Run.of(decoder(), ids(15, 6, 9), 3)
+    run = Run.greedy(decoder(), ids(15, 6, 9), 3)
     taps = ["blocks.1.hook_attn_out", "blocks.1.hook_mlp_out"]
     block = run.model.blocks[1]
     with capture(run.model, *taps) as seen:
         run.model(run.ids[:, :-1])
     heads = [Node(4, 1, "head", head) for head in range(4)]
-    total = written(run, heads).sum(0) + block.attn.out.bias
+    total = residual_contributions(run, heads).sum(0) + block.attn.out.bias
     torch.testing.assert_close(total, seen[taps[0]][:, 4])
-    mlp = written(run, [Node(4, 1, "mlp")])[0] + block.mlp.leave.bias
+    mlp = residual_contributions(run, [Node(4, 1, "mlp")])[0] + block.mlp.leave.bias
     torch.testing.assert_close(mlp, seen[taps[1]][:, 4])
 
 
 def test_a_silent_head_writes_nothing():
-    run = Run.of(decoder(), ids(15, 6, 9), 3)
+    run = Run.greedy(decoder(), ids(15, 6, 9), 3)
     with patch(run.model, "blocks.1.attn.hook_z", torch.zeros_like):
-        assert not written(run, [Node(4, 1, "head", 1)]).any()
+        assert not residual_contributions(run, [Node(4, 1, "head", 1)]).any()
 
 
 def test_components_are_those_of_the_whole_decomposition():
@@ -123,7 +123,7 @@ def test_components_are_those_of_the_whole_decomposition():
     values *= 0.8 ** torch.arange(80)
     centred = values - values.mean(0)
     left, size, _ = torch.linalg.svd(centred, full_matrices=False)
-    found = panel(values, CASE, rng())
+    found = analyse(values, CASE, rng())
     share = float(size[0] ** 2 / (size**2).sum())
     assert found.explained == pytest.approx(share, rel=1e-6)
     expected = (left * size)[:, :2]

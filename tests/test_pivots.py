@@ -1,60 +1,77 @@
 import math
 
 import pytest
-from made_up import CATALOG, PUBLISHED, facts, frame, mock, square
+from synthetic import (
+    CATALOG,
+    PUBLISHED,
+    accuracy_matrix,
+    facts,
+    frame,
+    synthetic_tables,
+)
 
 from mathprobe.paper import pivots
 from mathprobe.paper.tables import Frame
 
-VIEWS = pivots.views()
+VIEWS = pivots.pivot_functions()
 
 
 @pytest.fixture(scope="module")
 def demo():
-    return mock("demo"), facts("demo")
+    return synthetic_tables("demo"), facts("demo")
 
 
-def test_a_square_has_every_law_in_order_and_a_ceiling_per_test(demo):
+def test_a_square_has_every_distribution_in_order_and_a_ceiling_per_test(demo):
     (grid,) = VIEWS["ood"](*demo)
-    laws = demo[1]["laws"]
-    assert grid.columns == [model.law for model in grid.models] == laws
-    assert set(grid.cells) == {(a, "base", b) for a in laws for b in laws}
-    assert grid.oracle.to_dict() == dict.fromkeys(laws, 0.96)
+    distributions = demo[1]["distributions"]
+    assert (
+        grid.columns == [model.distribution for model in grid.models] == distributions
+    )
+    assert set(grid.cells) == {
+        (a, "base", b) for a in distributions for b in distributions
+    }
+    assert grid.oracle.to_dict() == dict.fromkeys(distributions, 0.96)
 
 
 def test_the_nearest_printed_size_stands_beside(demo):
     (grid,) = VIEWS["ood"](*demo)
-    assert (grid.n, grid.published_n, grid.number) == (2, 5, 1)
+    assert (grid.n, grid.published_n, grid.table_number) == (2, 5, 1)
     assert grid.published["uniform", "laplace"] == 0.7
     assert (grid.name, grid.title) == ("eigenvalues_n2", "eigenvalues, 2 × 2")
 
 
 def test_a_title_has_the_number_of_the_same_size_alone():
-    titles = [pivot.title for pivot in VIEWS["ood"](mock("paper"), facts("paper"))]
+    titles = [
+        pivot.title for pivot in VIEWS["ood"](synthetic_tables("paper"), facts("paper"))
+    ]
     assert titles[0] == "eigenvalues, 5 × 5 (Table 1 of the paper)"
-    speeds = VIEWS["learning_speed"](mock("paper"), facts("paper"))
-    assert [speed.number for speed in speeds] == [6, 7, None]
+    speeds = VIEWS["learning_speed"](synthetic_tables("paper"), facts("paper"))
+    assert [speed.table_number for speed in speeds] == [6, 7, None]
 
 
-def test_a_law_with_several_recipes_is_several_models():
+def test_a_distribution_with_several_recipes_is_several_models():
     models = [
-        {"task": "eigenvalues", "n": 5, "recipe": recipe, "law": "laplace"}
+        {"task": "eigenvalues", "n": 5, "recipe": recipe, "distribution": "laplace"}
         for recipe in ("base", "attended")
     ]
-    (grid,) = pivots.of_kind("ood", frame(square(models)), PUBLISHED)
+    (grid,) = pivots.make_pivots("ood", frame(accuracy_matrix(models)), PUBLISHED)
     assert grid.models == [("laplace", "base"), ("laplace", "attended")]
-    for (law, test), accuracy in grid.ours.items():
-        assert accuracy == grid.cells[law, "base", test]["accuracy"]
+    for (distribution, test), accuracy in grid.measured.items():
+        assert accuracy == grid.cells[distribution, "base", test]["accuracy"]
 
 
-def test_a_wide_pivot_has_its_laws_in_the_order_of_all_tables(demo):
+def test_a_wide_pivot_has_its_distributions_in_the_order_of_all_tables(demo):
     rows = demo[0]["ood"].iloc[::-1]
-    (grid,) = pivots.of_kind("ood", rows, PUBLISHED)
+    (grid,) = pivots.make_pivots("ood", rows, PUBLISHED)
     wide = grid.wide("accuracy")
-    laws = demo[1]["laws"]
-    assert [law for law, _ in wide.index] == list(wide.columns) == laws
-    for (law, recipe, test), row in grid.cells.items():
-        assert wide.loc[(law, recipe), test] == row["accuracy"]
+    distributions = demo[1]["distributions"]
+    assert (
+        [distribution for distribution, _ in wide.index]
+        == list(wide.columns)
+        == distributions
+    )
+    for (distribution, recipe, test), row in grid.cells.items():
+        assert wide.loc[(distribution, recipe), test] == row["accuracy"]
 
 
 def test_what_is_not_there_is_a_row_without_numbers(demo):
@@ -63,10 +80,13 @@ def test_what_is_not_there_is_a_row_without_numbers(demo):
 
 
 def test_every_table_of_the_paper_is_summed_up_beside_its_printed_numbers():
-    found = VIEWS["summaries"](mock("paper"), facts("paper"))
-    assert [square["grid"].number for square in found] == [1, 2, 2, 3, 5]
-    inverse = found[-1]["parts"]["published"]
-    assert (min(inverse["home"]), max(inverse["home"])) == (16, 84)
+    found = VIEWS["summaries"](synthetic_tables("paper"), facts("paper"))
+    assert [square["pivot"].table_number for square in found] == [1, 2, 2, 3, 5]
+    inverse = found[-1]["blocks"]["published"]
+    assert (min(inverse["in_distribution"]), max(inverse["in_distribution"])) == (
+        16,
+        84,
+    )
     assert max(inverse["positive_on_symmetric"]) == 3
     assert inverse["symmetric_on_marchenko"] == pytest.approx([0, 2, 5, 7])
     assert [square["compared"] for square in found] == [49, 49, 14, 49, 49]
@@ -85,7 +105,7 @@ def test_equal_squares_agree_and_constant_ones_say_nothing():
 def test_quantiles_stand_beside_the_printed_ones(demo):
     (view,) = VIEWS["condition_numbers"](*demo)
     assert view.columns == [0.5, 0.75, 0.9]
-    assert [model.law for model in view.models] == demo[1]["laws"]
+    assert [model.distribution for model in view.models] == demo[1]["distributions"]
     assert view.published["laplace", 0.9] == 99.5
     assert view.cells["laplace", 0.9]["value"] == 99.5
 
@@ -122,8 +142,8 @@ def test_a_printed_share_is_at_a_ceiling_where_rounding_leaves_that_open(
 
 
 def test_published_squares_stand_above_the_ceilings_of_their_tests(demo):
-    found = pivots.ceiling_squares(*demo)
-    squares = {(s["exact"].task, s["exact"].n): s for s in found}
+    found = pivots.oracle_comparisons(*demo)
+    squares = {(s["oracle"].task, s["oracle"].n): s for s in found}
     assert list(squares) == [
         *(("eigenvalues", n) for n in (5, 8, 10)),
         *(("eigenvectors", 5), ("symmetric_inverse", 5)),
@@ -131,10 +151,10 @@ def test_published_squares_stand_above_the_ceilings_of_their_tests(demo):
     easy, hard = squares["eigenvalues", 5], squares["symmetric_inverse", 5]
     assert easy["verdicts"]["laplace", "laplace"] == "at"
     assert hard["verdicts"]["abs_laplace", "abs_semicircle"] == "below"
-    assert hard["exact"].cells["laplace", 0.05]["oracle"] == 0.9
+    assert hard["oracle"].cells["laplace", 0.05]["oracle"] == 0.9
 
 
-def test_ceilings_keep_laws_together_that_are_compared(demo):
+def test_ceilings_keep_distributions_together_that_are_compared(demo):
     groups = pivots.ceilings(*demo)
     sizes = {(g.task, g.n, g.first("input"), g.rows["test"].nunique()) for g in groups}
     assert ("eigenvectors", 5, "fp15", 7) in sizes
@@ -144,7 +164,7 @@ def test_ceilings_keep_laws_together_that_are_compared(demo):
 
 
 def test_failures_are_seen_model_by_model_beside_the_nearest_printed_size(demo):
-    found = VIEWS["failures"](mock("paper"), facts("paper"))
+    found = VIEWS["failures"](synthetic_tables("paper"), facts("paper"))
     seen = {(view.task, view.n, view.first("recipe")): view for view in found}
     assert {key: view.published_n for key, view in seen.items()} == {
         ("eigenvectors", 5, "base"): 5,

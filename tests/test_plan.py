@@ -3,14 +3,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_up import PUBLISHED
+from synthetic import PUBLISHED
 
 from mathprobe import cli, estimates, files, plan
 from mathprobe.studies.arith.models import build as build_decoder
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.models import build
 
-NAME = {"task": "eigenvalues", "law": "laplace", "n": 2, "recipe": "base"}
+NAME = {"task": "eigenvalues", "distribution": "laplace", "n": 2, "recipe": "base"}
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def said(capsys, *arguments):
     return capsys.readouterr().out.splitlines()
 
 
-def cost(books, target):
+def cost(catalog, target):
     """The row of the model NAME."""
-    costs = plan.survey(books, target, PUBLISHED)
+    costs = plan.estimate_costs(catalog, target, PUBLISHED)
     return costs[costs["model"] == "eigenvalues/laplace/n2/base"].iloc[0]
 
 
-def test_every_table_of_the_paper_is_planned(books):
-    costs = plan.survey(books, Path("results/paper/paper.pdf"), PUBLISHED)
+def test_every_table_of_the_paper_is_planned(catalog):
+    costs = plan.estimate_costs(catalog, Path("results/paper/paper.pdf"), PUBLISHED)
     models = costs.groupby("table").size().to_dict()
     assert models["Table 1: eigenvalues, 5 × 5"] == 7
     assert models["Table 2: eigenvalues, 10 × 10"] == 2
@@ -39,12 +39,14 @@ def test_every_table_of_the_paper_is_planned(books):
     }
 
 
-def test_what_tables_share_is_counted_once(books):
-    costs = plan.survey(books, Path("results/paper/paper.pdf"), PUBLISHED)
-    planned = len(books.all_models("paper")) + len(books.arith("paper").rows)
+def test_what_tables_share_is_counted_once(catalog):
+    costs = plan.estimate_costs(catalog, Path("results/paper/paper.pdf"), PUBLISHED)
+    planned = len(catalog.all_models("paper")) + len(catalog.arith("paper").rows)
     assert costs["model"].nunique() == planned < len(costs)
     last = (
-        plan.text(costs, plan.Rate(1e15, "as given")).split("\n\n")[0].split("\n")[-1]
+        plan.format_costs(costs, plan.Rate(1e15, "as given"))
+        .split("\n\n")[0]
+        .split("\n")[-1]
     )
     assert last.split()[:6] == ["all,", "each", "model", "once", str(planned), "0"]
 
@@ -58,47 +60,49 @@ def test_what_tables_share_is_counted_once(books):
         ("demo", "transpose", "gaussian_coefficients", "5x3", "base"),
     ],
 )
-def test_an_example_is_counted_at_the_shapes_of_its_codecs(books, name, monkeypatch):
-    model = books.model(*name)
+def test_an_example_is_counted_at_the_shapes_of_its_codecs(catalog, name, monkeypatch):
+    model = catalog.model(*name)
     codecs = Codecs(model)
     seen = []
-    monkeypatch.setattr(estimates.flops, "training", lambda *shape: seen.append(shape))
-    estimates.per_example(model)
+    monkeypatch.setattr(
+        estimates.flops, "seq2seq_training", lambda *shape: seen.append(shape)
+    )
+    estimates.flops_per_example(model)
     source, target = codecs.source, codecs.target
     assert seen == [
         (
-            *(model.encoder, model.decoder, source.length(*codecs.input_shape)),
-            *(target.length(*codecs.shape) - 1, len(target.vocabulary)),
+            *(model.encoder, model.decoder, source.max_length(*codecs.input_shape)),
+            *(target.max_length(*codecs.output_shape) - 1, len(target.vocabulary)),
         )
     ]
 
 
-def test_seeds_and_examples_multiply(books, target):
-    model = books.model("smoke", **NAME)
-    one = cost(books, target)
+def test_seeds_and_examples_multiply(catalog, target):
+    model = catalog.model("smoke", **NAME)
+    one = cost(catalog, target)
     assert one["examples"] == model.seeds * model.schedule.examples
-    assert one["operations"] == one["examples"] * estimates.per_example(model)
+    assert one["operations"] == one["examples"] * estimates.flops_per_example(model)
     assert one["done"] == 0.0
 
 
 @pytest.mark.parametrize("scale", ["paper", "smoke"])
-def test_parameters_are_those_of_the_networks(books, scale):
-    model = books.model(scale, **NAME)
+def test_parameters_are_those_of_the_networks(catalog, scale):
+    model = catalog.model(scale, **NAME)
     network = build(model, 1)
     counted = sum(parameter.numel() for parameter in network.parameters())
-    assert estimates.parameters(model) == model.seeds * counted
-    one = books.arith_model(scale, next(iter(books.arith(scale).rows)))
+    assert estimates.parameter_count(model) == model.seeds * counted
+    one = catalog.arith_model(scale, next(iter(catalog.arith(scale).rows)))
     counted = sum(parameter.numel() for parameter in build_decoder(one).parameters())
-    assert estimates.parameters(one) == counted
+    assert estimates.parameter_count(one) == counted
 
 
-def test_what_is_done_or_half_done_is_left_out_of_what_is_left(books, target):
+def test_what_is_done_or_half_done_is_left_out_of_what_is_left(catalog, target):
     folder = target.parent / "linalg" / "eigenvalues/laplace/n2/base"
     journal = {"examples": 160, "examples_per_second": 1.0}
     files.write_json(folder / "state/progress.json", journal)
-    assert cost(books, target)["done"] == 0.25
+    assert cost(catalog, target)["done"] == 0.25
     files.write_json(folder / "run.json", {"examples_per_second": 1.0})
-    assert cost(books, target)["done"] == 1.0
+    assert cost(catalog, target)["done"] == 1.0
 
 
 def test_the_plan_marks_what_is_done_and_says_what_the_hours_rest_on(target, capsys):
@@ -113,11 +117,15 @@ def test_the_plan_marks_what_is_done_and_says_what_the_hours_rest_on(target, cap
     assert lines[-3] == "1.00e+06 FLOP/s, as given"
 
 
-def test_a_measured_rate_is_told_from_the_share_that_is_assumed(books, monkeypatch):
-    monkeypatch.setattr(plan.flops, "measured_rate", lambda precision: (2e9, precision))
-    rate = plan.measured(books, "paper", 0.5)
+def test_a_measured_rate_is_told_from_the_share_that_is_assumed(catalog, monkeypatch):
+    monkeypatch.setattr(
+        plan.flops, "measure_matmul_rate", lambda precision: (2e9, precision)
+    )
+    rate = plan.measure_rate(catalog, "paper", 0.5)
     assert rate.operations == 1e9
-    assert rate.origin == "50% (--share, an assumption) of 2.00e+09 FLOP/s: bfloat16"
+    assert (
+        rate.origin == "50% (--utilization, an assumption) of 2.00e+09 FLOP/s: bfloat16"
+    )
 
 
 @pytest.mark.parametrize("path", ["results/tiny/paper.pdf", "results/demo", "x.pdf"])
@@ -136,19 +144,19 @@ def test_a_plan_with_a_given_rate_needs_no_torch():
     assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
 
 
-def test_a_decoder_is_counted_by_its_weights_and_attention(books):
+def test_a_decoder_is_counted_by_its_weights_and_attention(catalog):
     """Three passes of two operations for each weight and each pair of tokens."""
-    model = books.arith_model("paper", "ins1_mix_d6_l3_h4_t40K_s372001")
+    model = catalog.arith_model("paper", "ins1_mix_d6_l3_h4_t40K_s372001")
     tokens, weights = 3 * 6 + 4 - 1, 3 * (4 * 510 * 680 + 2 * 510 * 2040) + 510 * 15
     attention = 3 * 4 * 680 * tokens
     one = 3 * tokens * (2 * weights + attention)
-    assert estimates.operations(model) == 40_000 * 64 * one
+    assert estimates.training_flops(model) == 40_000 * 64 * one
 
 
-def test_decoders_are_planned_and_what_is_done_is_marked(books, target):
-    name = next(iter(books.arith("smoke").rows))
+def test_decoders_are_planned_and_what_is_done_is_marked(catalog, target):
+    name = next(iter(catalog.arith("smoke").rows))
     folder = target.parent / "arith" / name
     files.write_json(folder / "run.json", {"examples_per_second": 1.0})
-    costs = plan.survey(books, target, PUBLISHED).set_index("table")
+    costs = plan.estimate_costs(catalog, target, PUBLISHED).set_index("table")
     done = costs.loc["second study: arithmetic", "done"]
     assert [*done] == [1.0, 0.0, 0.0]

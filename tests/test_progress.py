@@ -21,12 +21,12 @@ class Halfway:
 
 @pytest.fixture
 def watcher(tmp_path):
-    with progress.Watcher("laplace", Halfway(), tmp_path) as made:
+    with progress.ProgressReporter("laplace", Halfway(), tmp_path) as made:
         yield made
 
 
 def journal(folder):
-    return json.loads((folder / progress.JOURNAL).read_text())
+    return json.loads((folder / progress.PROGRESS_FILE).read_text())
 
 
 def test_a_line_says_where_the_training_is(watcher):
@@ -60,21 +60,21 @@ def test_the_curve_is_written_as_it_grows(watcher, tmp_path):
     row = {"seed": 1, "examples": 2000, "test": "laplace", "accuracy": 0.1}
     watcher.trainer.curve = [{**row, "malformed": 0.0, "loss": 1.0}]
     watcher(Progress(2000, 0.5, 0.25))
-    text = (tmp_path / progress.CURVE).read_text()
+    text = (tmp_path / progress.CURVE_FILE).read_text()
     assert text.splitlines()[1] == "1,2000,laplace,0.1,0.0,1.0"
 
 
 def test_a_failure_is_noted_and_a_stop_is_none(tmp_path):
-    with pytest.raises(InputError), progress.Watcher("a", Halfway(), tmp_path):
+    with pytest.raises(InputError), progress.ProgressReporter("a", Halfway(), tmp_path):
         raise InputError("the loss is not finite")
     assert journal(tmp_path)["failed"] == "the loss is not finite"
-    with pytest.raises(SystemExit), progress.Watcher("a", Halfway(), tmp_path):
+    with pytest.raises(SystemExit), progress.ProgressReporter("a", Halfway(), tmp_path):
         raise SystemExit(75)
     assert "failed" not in journal(tmp_path)
 
 
 def test_a_person_gets_a_bar(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with progress.Watcher("laplace", Halfway(), tmp_path) as made:
+    with progress.ProgressReporter("laplace", Halfway(), tmp_path) as made:
         made(Progress(2000, 0.5, 0.25))
         assert made.bar.n == 2000

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from mathprobe.linalg import properties
 from mathprobe.linalg.codec import MatrixCodec
+from mathprobe.linalg.distributions import COEFFICIENTS, Wigner
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.linalg.laws import COEFFICIENTS, Wigner
 from mathprobe.linalg.properties import PROPERTIES, THRESHOLDS
 from mathprobe.registry import UnknownName
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 
 EXAMPLES = 20_000
 quick = settings(deadline=None, max_examples=40)
@@ -299,8 +299,8 @@ def test_a_single_wild_condition_moves_the_mean_and_not_the_median():
 
 
 def test_rounded_exact_eigenvectors_keep_everything():
-    law = Wigner(coefficients="uniform")
-    matrix = shown("fp15", law.draw(stream("properties"), EXAMPLES, 5))
+    distribution = Wigner(coefficients="uniform")
+    matrix = shown("fp15", distribution.draw(rng_for("properties"), EXAMPLES, 5))
     values, vectors = torch.linalg.eigh(matrix)
     exact = torch.cat([values[:, None], vectors], 1)
     measured = PROPERTIES["eigenvectors"](matrix, exact, shown("p1000", exact))
@@ -314,7 +314,7 @@ def test_rounded_exact_eigenvectors_keep_everything():
 
 
 def test_rounded_exact_inverses_are_near_the_inverse_of_what_is_seen():
-    rng = stream("properties")
+    rng = rng_for("properties")
     matrix = COEFFICIENTS["uniform"](rng, (EXAMPLES, 5, 5), 10 / math.sqrt(3))
     seen, prediction = shown("fp15", matrix), shown("p1000", matrix.inverse())
     measured = PROPERTIES["inverse"](seen, seen.inverse(), prediction)

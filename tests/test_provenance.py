@@ -5,7 +5,7 @@ from mathprobe import dependencies, files, provenance
 
 
 def test_a_stamp_says_which_code_runs_where():
-    stamp = provenance.stamp("linalg")
+    stamp = provenance.collect("linalg")
     assert stamp["versions"]["torch"].startswith("2.")
     assert stamp["cpu"]
     assert len(stamp["code"]) == 64
@@ -13,13 +13,13 @@ def test_a_stamp_says_which_code_runs_where():
     assert set(stamp) >= {"revision", "clean", "python", "machine"}
 
 
-@pytest.mark.parametrize("study", provenance.TRAINING)
+@pytest.mark.parametrize("study", provenance.TRAINING_COMMANDS)
 def test_the_code_of_a_training_is_what_its_command_depends_on(study):
-    code = provenance.stamp(study)["code"]
-    assert code == dependencies.digest(provenance.TRAINING[study])
-    modules = dependencies.modules(provenance.TRAINING[study])
+    code = provenance.collect(study)["code"]
+    assert code == dependencies.digest(provenance.TRAINING_COMMANDS[study])
+    modules = dependencies.modules(provenance.TRAINING_COMMANDS[study])
     assert {
-        *("mathprobe.cli.device", "mathprobe.learner", "mathprobe.seeds"),
+        *("mathprobe.cli.device", "mathprobe.train_state", "mathprobe.seeds"),
         f"mathprobe.studies.{study}.training",
     } <= set(modules)
     other = "arith" if study == "linalg" else "linalg"
@@ -44,6 +44,6 @@ def test_outside_a_checkout_the_revision_is_unknown(monkeypatch, tmp_path):
 
 def test_a_package_that_is_missing_is_said_to_be(monkeypatch):
     monkeypatch.setattr(provenance, "VERSIONS", ("no-such-package",))
-    assert provenance.stamp("linalg")["versions"] == {
+    assert provenance.collect("linalg")["versions"] == {
         "no-such-package": "not installed"
     }

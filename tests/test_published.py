@@ -1,31 +1,31 @@
 """Printed numbers: what is read of them, and what stands nearest."""
 
 import pytest
-from made_up import LABELS, PUBLISHED
+from synthetic import LABELS, PUBLISHED
 
 from mathprobe.paper import published
 
 
 @pytest.mark.parametrize(("n", "size"), [(2, 5), (5, 5), (6, 5), (7, 8), (20, 10)])
 def test_sizes_are_near_by_their_difference_and_small_on_ties(n, size):
-    near = published.nearest(PUBLISHED["accuracy"], "eigenvalues", n)
+    near = published.nearest_size(PUBLISHED["accuracy"], "eigenvalues", n)
     assert set(near["n"]) == {size}
 
 
 @pytest.mark.parametrize(("task", "n"), [("eigenvalues", "5x3"), ("transpose", 5)])
 def test_of_rectangles_and_other_tasks_nothing_is_near(task, n):
-    assert published.nearest(PUBLISHED["accuracy"], task, n).empty
+    assert published.nearest_size(PUBLISHED["accuracy"], task, n).empty
 
 
 def test_tables_have_the_papers_numbers():
     found = {
-        (task, n): published.number_in_paper(PUBLISHED["accuracy"], task, n)
+        (task, n): published.table_number(PUBLISHED["accuracy"], task, n)
         for task, n in (("eigenvalues", 8), ("symmetric_inverse", 5), ("inverse", 5))
     }
     assert list(found.values()) == [2, 5, None]
     speeds = PUBLISHED["learning_speed"]
-    assert published.number_in_paper(speeds, "eigenvectors", 5) == 7
-    assert published.number_in_paper(speeds, "eigenvalues", 8) is None  # in the text
+    assert published.table_number(speeds, "eigenvectors", 5) == 7
+    assert published.table_number(speeds, "eigenvalues", 8) is None  # in the text
 
 
 def test_printed_units_stay_beside_those_of_our_tables():

@@ -4,7 +4,7 @@ from mathprobe.interp.nodes import Node
 from mathprobe.studies.published_maps import behaviors, features
 
 LAYOUT = Layout(6)
-HEAD, MLP = Node.of("P12L0H1"), Node.of("P20L1MLP")
+HEAD, MLP = Node.parse("P12L0H1"), Node.parse("P20L1MLP")
 
 
 def test_what_was_seen_is_written_as_tags():
@@ -39,7 +39,7 @@ def test_only_what_was_found_is_written():
             Fact(HEAD, "SA", 3, 1.0, 0.95, 1.0, partner=2),
             Fact(HEAD, "OPR", None, 1.0, 0.95, 1.0),
             Fact(HEAD, "MD", 3, 0.6, 0.5, 0.7),
-            Fact(Node.of("P13L0MLP"), "fails", None, 0.5, 0.4, 0.6),
+            Fact(Node.parse("P13L0MLP"), "fails", None, 0.5, 0.4, 0.6),
         ]
     )
     told = [item["tags"] for item in features(facts)]

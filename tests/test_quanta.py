@@ -10,11 +10,13 @@ from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.paper import circuit_page, figures, quanta
-from mathprobe.paper.quanta import MAPS, impacted
+from mathprobe.paper.quanta import MAPS, format_digits
 
 TEMPLATE = Path(__file__).parent.parent / "paper/templates/circuit.html.j2"
 LAYOUT = Layout(6)
-A, B, C, D = (Node.of(name) for name in ("P11L0H0", "P11L0H1", "P18L0H1", "P18L1MLP"))
+A, B, C, D = (
+    Node.parse(name) for name in ("P11L0H0", "P11L0H1", "P18L0H1", "P18L1MLP")
+)
 FACTS = Facts(
     [
         Fact(A, "fails", None, 0.004, 0.001, 0.01),
@@ -51,14 +53,14 @@ SAID = {
 
 @pytest.mark.parametrize("kind", MAPS)
 def test_cells_say_what_is_known(kind):
-    said = quanta.shown(kind, FACTS, LAYOUT)
+    said = quanta.cells(kind, FACTS, LAYOUT)
     assert set(said) == set(FACTS.nodes)
     assert {node: c.text for node, c in said.items() if c.text} == SAID[kind]
     assert all(0.0 <= cell.shade <= 1.0 for cell in said.values())
 
 
 def test_many_fails_are_marked():
-    said = quanta.shown("fails", FACTS, LAYOUT)
+    said = quanta.cells("fails", FACTS, LAYOUT)
     assert [node for node, cell in said.items() if cell.marked] == [C]
 
 
@@ -73,7 +75,7 @@ def test_many_fails_are_marked():
     ],
 )
 def test_digits_are_written_as_ranges_where_three_follow(digits, text):
-    assert impacted(digits) == text
+    assert format_digits(digits) == text
 
 
 def texts(figure):

@@ -9,10 +9,10 @@ from notation import digits, text
 from scipy import stats
 
 from mathprobe.arith import questions
-from mathprobe.arith.questions import MIXINGS, OPERATIONS, draw, pose
+from mathprobe.arith.questions import MIXINGS, OPERATIONS, encode_questions, sample
 from mathprobe.arith.tokens import MINUS, PLUS, TOKENS, Layout
 from mathprobe.errors import InputError
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 from mathprobe.spec import Enrichment, Questions
 
 EXACT = {"addition": int.__add__, "subtraction": int.__sub__}
@@ -40,7 +40,7 @@ def mixed(subtraction, mixing="batches", enrichment=AS_CODED, n=6):
 
 def drawn(settings, batches, batch, *names):
     """Give the parts of questions, batch by batch: [N, B, ...]."""
-    ids = draw(settings, stream("questions", *names), batches, batch)
+    ids = sample(settings, rng_for("questions", *names), batches, batch)
     return Layout(settings.digits).split(ids.unflatten(0, (batches, batch)))
 
 
@@ -54,7 +54,7 @@ def test_every_answer_about_short_numbers_is_exact(operation, n):
     pairs = list(product(range(10**n), repeat=2))
     first, second = (digits(side, n) for side in zip(*pairs, strict=True))
     expected = [written(operation, *pair, n) for pair in pairs]
-    assert text(pose(operation, first, second)) == expected
+    assert text(encode_questions(operation, first, second)) == expected
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -62,7 +62,7 @@ def test_every_answer_about_short_numbers_is_exact(operation, n):
 @pytest.mark.parametrize("n", [3, 6, 10, 15, 18, 19, 20])
 def test_sampled_answers_are_exact(operation, enrichment, n):
     settings = asked(operation, n, enrichment)
-    ids = draw(settings, stream("exact", operation, n), 40, 25)
+    ids = sample(settings, rng_for("exact", operation, n), 40, 25)
     parts = Layout(n).split(ids)
     pairs = zip(text(parts.first), text(parts.second), strict=True)
     expected = [written(operation, int(x), int(y), n) for x, y in pairs]
@@ -88,7 +88,7 @@ def hard_pairs(draw_from, operation):
 @given(data=st.data())
 def test_long_cascades_are_exact(operation, data):
     n, first, second = data.draw(hard_pairs(operation))
-    ids = pose(operation, digits([first], n), digits([second], n))
+    ids = encode_questions(operation, digits([first], n), digits([second], n))
     assert text(ids) == [written(operation, first, second, n)]
 
 
@@ -104,14 +104,16 @@ def test_long_cascades_are_exact(operation, data):
     ],
 )
 def test_worked_examples(operation, first, second, answer):
-    assert text(pose(operation, digits([first], 6), digits([second], 6))) == [answer]
+    assert text(
+        encode_questions(operation, digits([first], 6), digits([second], 6))
+    ) == [answer]
 
 
 def test_questions_may_have_any_number_of_axes():
-    first, second = torch.randint(10, (2, 3, 4, 5), generator=stream("axes"))
+    first, second = torch.randint(10, (2, 3, 4, 5), generator=rng_for("axes"))
     for operation in OPERATIONS:
-        ids = pose(operation, first, second)
-        flat = pose(operation, first.flatten(0, 1), second.flatten(0, 1))
+        ids = encode_questions(operation, first, second)
+        flat = encode_questions(operation, first.flatten(0, 1), second.flatten(0, 1))
         assert torch.equal(ids.flatten(0, 1), flat)
 
 
@@ -122,13 +124,13 @@ def test_a_carry_goes_on_through_columns_that_hand_it_on(states):
     for state in reversed(states):
         carry = state > 0 or (state == 0 and carry)
         expected.insert(0, carry)
-    assert questions.carried(torch.tensor(states)).tolist() == expected
+    assert questions.carries_out(torch.tensor(states)).tolist() == expected
 
 
 @pytest.mark.parametrize("mixing", MIXINGS)
 def test_questions_repeat_from_their_stream(mixing):
     settings = mixed(0.5, mixing)
-    first, again, other = (draw(settings, stream("q", k), 8, 9) for k in "aab")
+    first, again, other = (sample(settings, rng_for("q", k), 8, 9) for k in "aab")
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.shape == (72, Layout(6).length)
@@ -252,7 +254,7 @@ def test_a_new_operation_is_one_entry(registries):
             return first, torch.zeros_like(second)
 
     shares = {"first_only": 0.25, "addition": 0.25, "subtraction": 0.5}
-    ids = draw(Questions(3, shares, "rows", ALWAYS), stream("new"), 2, 8)
+    ids = sample(Questions(3, shares, "rows", ALWAYS), rng_for("new"), 2, 8)
     parts = Layout(3).split(ids)
     assert (parts.operator == TOKENS["*"]).sum() == 4
     assert [row[3] for row in text(ids)[:8]] == [*"**++----"]
@@ -273,4 +275,4 @@ def test_a_new_operation_is_one_entry(registries):
 def test_settings_that_make_no_sense_are_refused(changes, message):
     settings = structs.replace(mixed(0.66), **changes)
     with pytest.raises(InputError, match=message):
-        draw(settings, stream("bad"), 1, 1)
+        sample(settings, rng_for("bad"), 1, 1)

@@ -33,4 +33,4 @@ def test_a_name_is_given_once(shapes):
 def test_decorating_gives_the_thing_back(shapes):
     assert shapes.add("flat")(3) == 3
     assert shapes["flat"] == 3
-    assert shapes.known("flat") == "flat"
+    assert shapes.check("flat") == "flat"

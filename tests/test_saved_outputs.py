@@ -163,9 +163,9 @@ def test_other_code_of_a_first_attempt_is_trained(smoke_model, late, trained):
     facts = json.loads((there / "run").read_text())
     facts["history"].insert(0, {**facts["history"][0], "code": "older"})
     files.write_json(there / "run", facts)
-    sums = json.loads((there / saved_outputs.SUMS).read_text())
+    sums = json.loads((there / saved_outputs.CHECKSUMS).read_text())
     files.write_json(
-        there / saved_outputs.SUMS, {**sums, "run": files.checksum(there / "run")}
+        there / saved_outputs.CHECKSUMS, {**sums, "run": files.checksum(there / "run")}
     )
     run(*train_arguments(smoke_model, late))
     assert len(trained) == 1
@@ -177,7 +177,7 @@ def test_another_number_of_threads_is_trained(smoke_model, late, trained, monkey
     assert len(trained) == 1
 
 
-@pytest.mark.parametrize("name", [*saved_outputs.OUTPUTS, saved_outputs.SUMS])
+@pytest.mark.parametrize("name", [*saved_outputs.OUTPUTS, saved_outputs.CHECKSUMS])
 @pytest.mark.parametrize("damage", ["gone", "half", "changed"])
 def test_what_is_damaged_is_trained_anew(
     smoke_model, done, late, trained, name, damage
@@ -208,8 +208,8 @@ def test_outputs_that_are_there_are_trained_anew_when_asked(
     [
         (files, "checksum", 1, True),
         (Path, "rename", 1, True),
-        *((files, "link", call, False) for call in (1, 2, 3)),
-        (saved_outputs, "clear", 1, False),
+        *((files, "link_or_copy", call, False) for call in (1, 2, 3)),
+        (saved_outputs, "clear_state_folder", 1, False),
     ],
 )
 def test_a_training_killed_at_its_end_leaves_all_or_nothing(

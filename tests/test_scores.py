@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from mathprobe.linalg import scores
-from mathprobe.linalg.draws import draw, laws_for
+from mathprobe.linalg.examples import distributions_for, draw
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 
 TARGET = torch.tensor([[[4.0], [-1.0]]], dtype=torch.float64)
 
@@ -37,14 +37,18 @@ def test_a_zero_target_is_right_only_if_hit():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_zeros_answer_no_task(task):
-    matrix, answer, _ = draw(task, laws_for(task)[0], {}, stream("zeros"), 20, 3, 3)
+    matrix, answer, _ = draw(
+        task, distributions_for(task)[0], {}, rng_for("zeros"), 20, 3, 3
+    )
     error = scores.relative_error(task, matrix, answer, torch.zeros_like(answer))
     assert (error >= 1.0).all()
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_nan_stays_nan(task):
-    matrix, answer, _ = draw(task, laws_for(task)[0], {}, stream("nan"), 20, 3, 3)
+    matrix, answer, _ = draw(
+        task, distributions_for(task)[0], {}, rng_for("nan"), 20, 3, 3
+    )
     prediction = answer.clone()
     prediction[::2] = torch.nan
     error = scores.relative_error(task, matrix, answer, prediction)

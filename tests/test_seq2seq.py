@@ -3,8 +3,8 @@ import torch
 from networks import PAD, TARGET, ids, network
 from torch.nn import functional
 
-from mathprobe.decoding import greedy
-from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
+from mathprobe.decoding import greedy_decode
+from mathprobe.nets.seq2seq import Seq2Seq, SequenceConfig
 from mathprobe.spec import LayerConfig
 
 
@@ -92,7 +92,10 @@ def test_layers_have_the_published_number_of_parameters(encoder, decoder, per_la
 
 def test_tables_start_as_published():
     model = Seq2Seq(
-        Vocabulary(4000, 9, PAD), TARGET, LayerConfig(1, 64, 4), LayerConfig(1, 64, 4)
+        SequenceConfig(4000, 9, PAD),
+        TARGET,
+        LayerConfig(1, 64, 4),
+        LayerConfig(1, 64, 4),
     )
     table = model.source_embedding.tokens.weight
     assert table[PAD].abs().max() == 0
@@ -110,4 +113,4 @@ def test_a_network_overfits_eight_examples():
         adam.zero_grad()
         loss.backward()
         adam.step()
-    assert torch.equal(greedy(model, source, 0, 7), target)
+    assert torch.equal(greedy_decode(model, source, 0, 7), target)

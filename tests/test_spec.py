@@ -11,8 +11,8 @@ TEST = TestSet(
 
 
 def test_json_comes_back_and_is_one_text_for_equal_values():
-    assert TestSet.parse(TEST.json()) == TEST
-    assert TestSet.parse(TEST.json()).json() == TEST.json()
+    assert TestSet.from_json(TEST.to_json()) == TEST
+    assert TestSet.from_json(TEST.to_json()).to_json() == TEST.to_json()
 
 
 @pytest.mark.parametrize(
@@ -27,17 +27,17 @@ def test_json_comes_back_and_is_one_text_for_equal_values():
 )
 def test_a_bad_specification_is_named(text, message):
     with pytest.raises(InputError, match=message):
-        TestSet.parse(text)
+        TestSet.from_json(text)
 
 
 def test_differences_name_the_place_and_both_values():
     other = structs.replace(TEST, data=MatrixSpec("eigenvalues", "uniform", 5, 5, {}))
-    assert TEST.differences(other.plain()) == [
-        "data.law: 'uniform' there, 'laplace' here",
-        "data.law_settings: {} there, None here",
-        "data.law_settings.laplace.bound: None there, 10.0 here",
+    assert TEST.differences(other.to_dict()) == [
+        "data.distribution: 'uniform' there, 'laplace' here",
+        "data.distribution_settings: {} there, None here",
+        "data.distribution_settings.laplace.bound: None there, 10.0 here",
     ]
-    assert TEST.differences(TEST.plain()) == []
+    assert TEST.differences(TEST.to_dict()) == []
 
 
 def test_the_last_batch_is_whole():
@@ -46,7 +46,9 @@ def test_the_last_batch_is_whole():
 
 
 def test_the_rate_warms_up_from_almost_nothing_then_falls_to_its_floor():
-    rates = [SCHEDULE.rate(update) for update in range(SCHEDULE.updates + 1)]
+    rates = [
+        SCHEDULE.learning_rate_at(update) for update in range(SCHEDULE.updates + 1)
+    ]
     assert rates[0] == pytest.approx(1e-7)
     assert rates[2] == pytest.approx((1e-7 + 1e-3) / 2)
     assert rates[4] == pytest.approx(1e-3)
@@ -58,12 +60,14 @@ def test_the_rate_warms_up_from_almost_nothing_then_falls_to_its_floor():
 def test_the_papers_rate_after_36_million_examples():
     paper = Schedule(36_000_000, 64, 1e-4, 1e-5, 10_000, 4_000_000, None, 5.0, 300_000)
     assert paper.updates == 562_500
-    assert paper.rate(paper.updates) == pytest.approx(9.6e-5, abs=1e-6)
+    assert paper.learning_rate_at(paper.updates) == pytest.approx(9.6e-5, abs=1e-6)
 
 
 def test_questions_come_back_from_json():
     shares = {"addition": 0.34, "subtraction": 0.66}
     questions = Questions(6, shares, "batches", Enrichment(0.4, 0.4, 0.01))
-    assert Questions.parse(questions.json()) == questions
+    assert Questions.from_json(questions.to_json()) == questions
     with pytest.raises(InputError, match=r"Questions\.enrichment: equal is missing"):
-        Questions.of(questions.plain() | {"enrichment": {"batches": 1, "nines": 1}})
+        Questions.from_dict(
+            questions.to_dict() | {"enrichment": {"batches": 1, "nines": 1}}
+        )

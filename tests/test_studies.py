@@ -4,24 +4,26 @@ import torch
 from msgspec import structs
 
 from mathprobe.intervals import quantile_ranks
-from mathprobe.linalg import laws
+from mathprobe.linalg import distributions
+from mathprobe.linalg.distributions import DISTRIBUTIONS, IID
 from mathprobe.linalg.encodings import ENCODINGS, Positional
-from mathprobe.linalg.laws import IID, LAWS
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS, Task
-from mathprobe.spec import Conditions, EncodingSpec, MatrixSpec, TestSet
+from mathprobe.spec import ConditionNumbers, EncodingSpec, MatrixSpec, TestSet
 from mathprobe.studies.linalg import conditions, models, scoring, training
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.data import make_testset
 
 
 @pytest.fixture(scope="module")
-def demo(books):
-    return books.model("demo", "eigenvalues", "laplace", 2, "base")
+def demo(catalog):
+    return catalog.model("demo", "eigenvalues", "laplace", 2, "base")
 
 
-def drawn(law, n=2, examples=4000):
-    return make_testset(TestSet(MatrixSpec("eigenvalues", law, n, n, {}), examples))
+def drawn(distribution, n=2, examples=4000):
+    return make_testset(
+        TestSet(MatrixSpec("eigenvalues", distribution, n, n, {}), examples)
+    )
 
 
 def pair(test):
@@ -30,8 +32,8 @@ def pair(test):
 
 def errors(codecs, matrix, answer, prediction):
     """Measure predictions as the tokens show them."""
-    task = codecs.model.data.task
-    return relative_error(task, *codecs.rounded(matrix, answer), prediction)
+    task = codecs.spec.data.task
+    return relative_error(task, *codecs.round_trip(matrix, answer), prediction)
 
 
 def accuracy(error):
@@ -44,7 +46,7 @@ def test_test_sets_do_not_depend_on_models_and_repeat():
 
 def test_training_data_are_not_the_test_set(demo):
     trainer = training.trainer(demo, "cpu")
-    source, target = trainer.learners[1].blocks(0)
+    source, target = trainer.train_states[1].batch_source(0)
     codecs = Codecs(demo)
     tested = codecs.source.encode(torch.from_numpy(drawn("laplace")["matrix"]))
     both = torch.cat([source, tested]).unique(dim=0)
@@ -53,7 +55,7 @@ def test_training_data_are_not_the_test_set(demo):
 
 
 def test_curves_are_measured_on_sets_of_their_own(demo):
-    shown = training.curve_sets(demo)
+    shown = training.validation_sets(demo)
     assert list(shown) == demo.curve.tests
     matrix, answer = shown["semicircle"]
     assert len(matrix) == len(answer) == demo.curve.examples
@@ -61,18 +63,18 @@ def test_curves_are_measured_on_sets_of_their_own(demo):
     assert not torch.isin(matrix.flatten(), tested.flatten()).any()
 
 
-def test_curve_sets_follow_the_settings_of_their_laws(demo):
-    settings = {**demo.curve.law_settings, "semicircle": {"bound": 5.0}}
-    curve = structs.replace(demo.curve, law_settings=settings)
+def test_curve_sets_follow_the_settings_of_their_distributions(demo):
+    settings = {**demo.curve.distribution_settings, "semicircle": {"bound": 5.0}}
+    curve = structs.replace(demo.curve, distribution_settings=settings)
     changed, plain = (
-        training.curve_sets(one)["semicircle"][0]
+        training.validation_sets(one)["semicircle"][0]
         for one in (structs.replace(demo, curve=curve), demo)
     )
     torch.testing.assert_close(2 * changed, plain)
 
 
 def test_blocks_repeat_and_differ(demo):
-    blocks = training.trainer(demo, "cpu").learners[1].blocks
+    blocks = training.trainer(demo, "cpu").train_states[1].batch_source
     assert torch.equal(blocks(3)[0], blocks(3)[0])
     assert not torch.equal(blocks(3)[0], blocks(4)[0])
 
@@ -119,31 +121,33 @@ def test_what_is_malformed_is_counted(demo):
     with torch.no_grad():
         network.output_bias[0] = 1e6  # nothing but end tokens
     test = {"laplace": drawn("laplace", examples=20)}
-    answers = models.predictions(demo, {1: network}, test)
-    rows = list(scoring.score(scoring.examples(demo, test, answers), [0.05]))
+    answers = models.predict_all(demo, {1: network}, test)
+    rows = list(scoring.accuracy_rows(scoring.measure(demo, test, answers), [0.05]))
     assert rows[0]["malformed"] == 1.0
     assert rows[0]["correct"] == 0
     assert rows[0]["oracle"] > 0.5
 
 
-def test_a_new_task_law_and_encoding_are_trained_and_scored(smoke_model, monkeypatch):
-    for registry in (TASKS, LAWS, ENCODINGS):
+def test_a_new_task_distribution_and_encoding_are_trained_and_scored(
+    smoke_model, monkeypatch
+):
+    for registry in (TASKS, DISTRIBUTIONS, ENCODINGS):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
     diagonal = Task(
-        shape=lambda rows, columns: (min(rows, columns), 1),
+        output_shape=lambda rows, columns: (min(rows, columns), 1),
         solve=lambda matrix: matrix.diagonal(dim1=1, dim2=2)[..., None],
     )
     TASKS.add("diagonal")(diagonal)
 
-    @LAWS.add("signs")
-    @laws.of_matrices(IID, symmetric=False)
-    def signs(rng, shape, base):
+    @DISTRIBUTIONS.add("signs")
+    @distributions.from_matrices(IID, symmetric=False)
+    def signs(rng, shape, parameters):
         return torch.randn(shape, generator=rng).sign().double()
 
     @ENCODINGS.add("p100")
     class P100(Positional):
-        group = 2
+        digits_per_token = 2
 
     side = EncodingSpec("p100", 2)
     curve = structs.replace(smoke_model.curve, tests=["signs"])
@@ -154,17 +158,17 @@ def test_a_new_task_law_and_encoding_are_trained_and_scored(smoke_model, monkeyp
     trainer = training.trainer(spec, "cpu")
     for _ in range(spec.schedule.updates):
         trainer.step()
-    seeds = {number: one.network for number, one in trainer.learners.items()}
+    seeds = {number: one.network for number, one in trainer.train_states.items()}
     test = {"signs": make_testset(TestSet(data, 200))}
-    answers = models.predictions(spec, seeds, test)
-    rows = list(scoring.score(scoring.examples(spec, test, answers), [0.05]))
+    answers = models.predict_all(spec, seeds, test)
+    rows = list(scoring.accuracy_rows(scoring.measure(spec, test, answers), [0.05]))
     assert [row["oracle"] for row in rows] == [1.0, 1.0]
     assert all(row["accuracy"] > 0.2 for row in rows)  # a quarter by guessing the signs
 
 
 @pytest.fixture(scope="module")
 def measured():
-    rows = conditions.condition_numbers(Conditions(5, 10_000, {}))
+    rows = conditions.condition_numbers(ConditionNumbers(5, 10_000, {}))
     return {(row["law"], row["quantile"]): row for row in rows}
 
 
@@ -179,43 +183,56 @@ PRINTED = {  # Charton 2022, table 4
 }
 
 
-@pytest.mark.parametrize("law", PRINTED)
+@pytest.mark.parametrize("distribution", PRINTED)
 @pytest.mark.parametrize("place", range(3))
-def test_table_4_is_met_within_sampling_error(measured, law, place):
+def test_table_4_is_met_within_sampling_error(measured, distribution, place):
     """Two samples of 10 000: their difference has sqrt 2 times the error of one."""
-    row = measured[law, conditions.QUANTILES[place]]
+    row = measured[distribution, conditions.QUANTILES[place]]
     error = (row["high"] - row["low"]) / (2 * 1.96)
-    assert abs(row["value"] - PRINTED[law][place]) < 3.5 * 2**0.5 * error
+    assert abs(row["value"] - PRINTED[distribution][place]) < 3.5 * 2**0.5 * error
 
 
 def test_uniform_coefficients_miss_table_4():
     settings = {"semicircle": {"coefficients": "uniform"}}
-    rows = conditions.condition_numbers(Conditions(5, 10_000, settings))
+    rows = conditions.condition_numbers(ConditionNumbers(5, 10_000, settings))
     median = rows[0]
     assert (median["law"], median["quantile"]) == ("semicircle", 0.5)
     assert median["high"] < 9.2 < PRINTED["semicircle"][0]
 
 
 def test_only_marchenko_pastur_is_ever_rejected(measured):
-    rejected = {law: row["rejected"] for (law, _), row in measured.items()}
+    rejected = {
+        distribution: row["rejected"] for (distribution, _), row in measured.items()
+    }
     assert 0 < rejected.pop("marchenko_pastur") < 300
     assert set(rejected.values()) == {0}
 
 
 UNRELATED = {  # what a module must not depend on, at any depth
-    "linalg.data": ("nets", "linalg.encodings", "linalg.scores", "training", "learner"),
-    "linalg.codecs": ("nets", "linalg.scores", "training", "learner"),
-    "linalg.models": ("linalg.scores", "linalg.laws", "training", "learner"),
-    "linalg.scoring": ("nets", "linalg.laws", "training", "learner"),
+    "linalg.data": (
+        "nets",
+        "linalg.encodings",
+        "linalg.scores",
+        "training",
+        "train_state",
+    ),
+    "linalg.codecs": ("nets", "linalg.scores", "training", "train_state"),
+    "linalg.models": (
+        "linalg.scores",
+        "linalg.distributions",
+        "training",
+        "train_state",
+    ),
+    "linalg.scoring": ("nets", "linalg.distributions", "training", "train_state"),
     "linalg.training": ("linalg.properties", "linalg.verifiers"),
-    "linalg.conditions": ("nets", "linalg.encodings", "training", "learner"),
-    "ceilings": ("nets", "training", "learner"),
-    "evidence": ("nets", "training", "learner"),
-    "failures": ("nets", "training", "learner"),
-    "arith.models": ("training", "learner", "arith.questions"),
-    "arith.accuracy": ("training", "learner", "objectives"),
-    "arith_evidence": ("nets", "training", "learner", "paper"),
-    "circuits": ("training", "learner", "paper"),
+    "linalg.conditions": ("nets", "linalg.encodings", "training", "train_state"),
+    "oracle_accuracy": ("nets", "training", "train_state"),
+    "evidence": ("nets", "training", "train_state"),
+    "failures": ("nets", "training", "train_state"),
+    "arith.models": ("training", "train_state", "arith.questions"),
+    "arith.accuracy": ("training", "train_state", "losses"),
+    "arith_evidence": ("nets", "training", "train_state", "paper"),
+    "circuits": ("training", "train_state", "paper"),
     "comparisons": ("nets", "paper"),
 }
 

@@ -4,19 +4,26 @@ import io
 
 import pandas as pd
 import pytest
-from made_up import PUBLISHED, frame, measured_properties, measured_rates, run_of, told
+from synthetic import (
+    PUBLISHED,
+    frame,
+    measured_properties,
+    measured_rates,
+    model_result,
+    run_of,
+)
 
 from mathprobe.errors import InputError
 from mathprobe.intervals import wilson
 from mathprobe.paper import tables
-from mathprobe.paper.tables import KINDS, STATISTIC, records
+from mathprobe.paper.tables import KINDS, STATISTIC_KEYS, records
 from mathprobe.registry import UnknownName
 
-LAWS = ("semicircle", "laplace")
+DISTRIBUTIONS = ("semicircle", "laplace")
 MADE = [kind for kind in KINDS if KINDS[kind].build]
 
 
-def scored(law, n=5, accuracies=(0.5,)):
+def scored(distribution, n=5, accuracies=(0.5,)):
     """Scores of a model whose seeds have these accuracies."""
     rows = [
         {
@@ -25,14 +32,14 @@ def scored(law, n=5, accuracies=(0.5,)):
             **{"malformed": 0.0, "accuracy": accuracy, "low": 0.2, "high": 0.8},
             "oracle": 1.0,
         }
-        for test in LAWS
+        for test in DISTRIBUTIONS
         for tolerance in (0.05, 0.01)
         for seed, accuracy in enumerate(accuracies, 1)
     ]
-    return told("eigenvalues", law, n, "base", rows)
+    return model_result("eigenvalues", distribution, n, "base", rows)
 
 
-def learned(law, accuracies=(0.5,)):
+def learned(distribution, accuracies=(0.5,)):
     """A curve whose seeds reach half, all and one and a half of these accuracies."""
     rows = [
         {"seed": seed, "examples": 100 * k, "test": "semicircle", "loss": 1.0}
@@ -40,7 +47,7 @@ def learned(law, accuracies=(0.5,)):
         for k in (1, 2, 3)
         for seed, accuracy in enumerate(accuracies, 1)
     ]
-    return told("eigenvalues", law, 5, "base", rows)
+    return model_result("eigenvalues", distribution, 5, "base", rows)
 
 
 def made(kind, *models, missing=(), target=None):
@@ -71,7 +78,7 @@ def test_every_table_of_a_size_says_its_task_and_size(kind):
 
 
 def test_published_shares_stand_beside_ours():
-    rows = measured("ood", *map(scored, LAWS))
+    rows = measured("ood", *map(scored, DISTRIBUTIONS))
     shown = {(row["train"], row["test"]): row["published"] for row in rows}
     assert shown == {
         ("semicircle", "semicircle"): 1.0,
@@ -116,7 +123,7 @@ def test_a_measured_test_without_printed_number_and_the_reverse_have_rows():
     assert shown == {"semicircle": (1, 2_700_000), "abs_semicircle": (None, 2_400_000)}
 
 
-def test_tolerances_are_those_of_the_own_law():
+def test_tolerances_are_those_of_the_own_distribution():
     rows = measured("tolerances", scored("laplace"))
     assert [(row["train"], row["tolerance"]) for row in rows] == [
         ("laplace", 0.05),
@@ -137,7 +144,7 @@ def test_learning_speed_is_interpolated_where_it_is_first_reached(target, reache
 
 def test_a_curve_that_falls_again_counts_from_its_first_crossing():
     points = {"examples": [1, 2, 3, 4], "accuracy": [0.0, 1.0, 0.0, 1.0]}
-    assert tables.first_reached(pd.DataFrame(points), 0.5) == 1.5
+    assert tables.examples_to_reach(pd.DataFrame(points), 0.5) == 1.5
 
 
 def test_quantiles_meet_their_published_ones():
@@ -153,7 +160,7 @@ def test_quantiles_meet_their_published_ones():
 def test_runs_name_the_model_by_its_path():
     run = run_of("eigenvalues", "laplace", 5) | {"machine": "m", "clean": True}
     run["spec"] |= {"seeds": 3, "precision": "float32"}
-    (row,) = made("runs", tables.of_model("base", run))
+    (row,) = made("runs", tables.model_rows("base", run))
     assert row["model"] == "eigenvalues/laplace/n5/base"
     assert (row["torch"], row["machine"], row["clean"]) == ("2.13.0", "m", True)
     assert (row["seeds"], row["precision"], row["joules"]) == (3, "float32", None)
@@ -161,7 +168,9 @@ def test_runs_name_the_model_by_its_path():
 
 def test_cells_are_typed_and_an_empty_one_is_none(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("law,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n")
+    path.write_text(
+        "distribution,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n"
+    )
     assert records(tables.read(path)) == [
         {"law": "NA", "n": 5, "share": None, "clean": True, "revision": "7e10"}
         | {"seeds": None, "seed": "oracle"}
@@ -183,11 +192,11 @@ def test_what_is_written_is_read_and_written_alike(tmp_path):
 
 
 def test_tables_are_collected_by_their_columns_whatever_they_are_called(tmp_path):
-    for name, law in (("a", "laplace"), ("b", "uniform")):
-        table = tables.build("ood", [scored(law)], PUBLISHED)
+    for name, distribution in (("a", "laplace"), ("b", "uniform")):
+        table = tables.build("ood", [scored(distribution)], PUBLISHED)
         tables.write(tmp_path / f"{name}.csv", table, KINDS["ood"].columns)
     (tmp_path / "evidence.csv").write_text("evidence,value\nx,1\n")
-    found = tables.collect(sorted(tmp_path.iterdir()))
+    found = tables.read_by_kind(sorted(tmp_path.iterdir()))
     assert set(found) == {"ood", "evidence"}
     assert set(found["ood"]["train"]) == {"laplace", "uniform"}
 
@@ -199,22 +208,22 @@ MAIN = [  # models of which sections 2 and 3 print something
 ]
 
 
-def of_model(printed, task, law, n, recipe):
-    names = {"task": task, "train": law, "n": n, "recipe": recipe}
+def of_model(printed, task, distribution, n, recipe):
+    names = {"task": task, "train": distribution, "n": n, "recipe": recipe}
     return printed[(printed[list(names)] == pd.Series(names)).all(axis=1)]
 
 
 @pytest.mark.parametrize("model", MAIN)
 def test_every_printed_property_stands_beside_its_own_row(model):
-    rows = measured("failures", told(*model, measured_properties(*model[:3])))
+    rows = measured("failures", model_result(*model, measured_properties(*model[:3])))
     printed = records(of_model(PUBLISHED["failures"], *model))
     assert printed
-    shown = {tuple(row[key] for key in STATISTIC): row for row in rows}
+    shown = {tuple(row[key] for key in STATISTIC_KEYS): row for row in rows}
     for column in ("published", "notebook"):
         known = sum(row[column] is not None for row in rows)
         assert known == sum(row[column] is not None for row in printed)
         for row in printed:
-            key = tuple(row[name] for name in STATISTIC)
+            key = tuple(row[name] for name in STATISTIC_KEYS)
             assert shown[key][column] == row[column]
 
 
@@ -226,7 +235,7 @@ def test_all_printed_statistics_are_of_models_that_are_looked_at():
 
 @pytest.mark.parametrize("model", [MAIN[0], MAIN[-1]])
 def test_every_printed_rate_stands_beside_its_own_row(model):
-    rows = measured("verifiers", told(*model, measured_rates(*model[:2])))
+    rows = measured("verifiers", model_result(*model, measured_rates(*model[:2])))
     shown = [row for row in rows if row["published"] is not None]
     printed = records(of_model(PUBLISHED["verifiers"], *model))
     keys = ("verifier", "chosen_by", "threshold", "statistic", "published")
@@ -244,19 +253,19 @@ def test_every_printed_rate_stands_beside_its_own_row(model):
     ],
 )
 def test_of_other_models_nothing_is_printed(model):
-    rows = made("failures", told(*model, measured_properties(*model[:3])))
+    rows = made("failures", model_result(*model, measured_properties(*model[:3])))
     assert rows
     assert {row["published"] for row in rows} == {None} == {r["notebook"] for r in rows}
 
 
 def test_failures_are_those_at_home_with_the_oracles_beside():
     model = MAIN[0]
-    rows = measured("failures", told(*model, measured_properties(*model[:3])))
+    rows = measured("failures", model_result(*model, measured_properties(*model[:3])))
     assert {row["test"] for row in rows} == {"uniform_wigner"}
     first = rows[0]
     assert (first["seeds"], first["value"], first["oracle"]) == (1, 1.0, 1.0)
     mixed = "eigenvectors", "laplace+uniform_wigner", 5, "base"
-    rows = measured("failures", told(*mixed, measured_properties(*model[:3])))
+    rows = measured("failures", model_result(*mixed, measured_properties(*model[:3])))
     assert {row["test"] for row in rows} == {"laplace", "uniform_wigner"}
 
 
@@ -269,9 +278,12 @@ def test_failures_are_those_at_home_with_the_oracles_beside():
     ],
 )
 def test_rates_are_means_over_the_seeds_that_have_one(values, expected):
-    task, law = "inverse", "uniform_coefficients"
+    task, distribution = "inverse", "uniform_coefficients"
     rows = made(
-        "verifiers", told(task, law, 2, "base", measured_rates(task, law, values))
+        "verifiers",
+        model_result(
+            task, distribution, 2, "base", measured_rates(task, distribution, values)
+        ),
     )
     assert (
         tuple(rows[0][key] for key in ("seeds", "value", "spread", "low")) == expected
@@ -283,7 +295,9 @@ def test_points_of_curves_have_the_name_of_their_model():
     point = {"seed": "1", "verifier": "matrix_condition", "threshold": 3.0}
     point |= {"false_positive_rate": 0.25, "true_positive_rate": 0.5}
     point |= {"test": "uniform_coefficients"}
-    (row,) = made("roc", told("inverse", "uniform_coefficients", 2, "base", [point]))
+    (row,) = made(
+        "roc", model_result("inverse", "uniform_coefficients", 2, "base", [point])
+    )
     name = {"task": "inverse", "train": "uniform_coefficients", "n": 2}
     assert row == {**point, **name, "recipe": "base"}
 
@@ -303,7 +317,7 @@ def test_tables_of_missing_models_alone_have_no_numbers_of_ours(kind):
     rows = made(kind, missing=missing, **options)
     assert all(row.get("seeds") is None for row in rows)
     numbers = [row["published"] for row in rows if row.get("published") is not None]
-    assert bool(numbers) == (KINDS[kind].printed is not None and kind != "curves")
+    assert bool(numbers) == (KINDS[kind].published is not None and kind != "curves")
     if kind == "learning_speed":
         assert {row["target"] for row in rows} == {0.9}
     if kind == "verifiers":
@@ -337,5 +351,7 @@ def test_what_is_no_table_of_models_is_refused(kind, said):
 
 def test_a_model_without_rows_makes_an_empty_table():
     rows = frame([{"seed": 1, "test": "a", "verifier": "b", "threshold": 1.0}]).iloc[:0]
-    model = tables.of_model("base", run_of("inverse", "uniform_coefficients", 2), rows)
+    model = tables.model_rows(
+        "base", run_of("inverse", "uniform_coefficients", 2), rows
+    )
     assert made("roc", model) == []

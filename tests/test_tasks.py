@@ -4,17 +4,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mathprobe.linalg import laws, scores
+from mathprobe.linalg import distributions, scores
 from mathprobe.linalg.codec import MatrixCodec
-from mathprobe.linalg.draws import draw, laws_for
 from mathprobe.linalg.encodings import ENCODINGS
+from mathprobe.linalg.examples import distributions_for, draw
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 
 TOLERANCES = (0.05, 0.02, 0.01, 0.005)
 SQUARE = {"eigenvalues", "eigenvectors", "inverse", "symmetric_inverse"}
 SYMMETRIC = SQUARE - {"inverse"}
-FITTING = [(task, law) for task in TASKS for law in laws_for(task)]
+FITTING = [
+    (task, distribution) for task in TASKS for distribution in distributions_for(task)
+]
 every_task = pytest.mark.parametrize("task", TASKS)
 
 
@@ -28,12 +30,12 @@ def asked(task, *rows):
     return matrix[0].numpy(), TASKS[task].solve(matrix)[0].numpy()
 
 
-@pytest.mark.parametrize(("task", "law"), FITTING)
+@pytest.mark.parametrize(("task", "distribution"), FITTING)
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_answers_have_their_shape_and_leave_no_residual(task, law, n):
-    matrix, answer, _ = draw(task, law, {}, stream("test"), 30, n, n)
+def test_answers_have_their_shape_and_leave_no_residual(task, distribution, n):
+    matrix, answer, _ = draw(task, distribution, {}, rng_for("test"), 30, n, n)
     assert matrix.shape == (30, *TASKS[task].input_shape(n, n))
-    assert answer.shape == (30, *TASKS[task].shape(n, n))
+    assert answer.shape == (30, *TASKS[task].output_shape(n, n))
     assert answer.dtype == torch.float64
     assert relative_error(task, matrix, answer).max() < 1e-9
 
@@ -42,11 +44,11 @@ def test_answers_have_their_shape_and_leave_no_residual(task, law, n):
 @settings(max_examples=30, deadline=None)
 @given(rows=st.integers(1, 7), columns=st.integers(1, 7), seed=st.integers(0, 99))
 def test_rectangular_answers_have_their_shape(task, rows, columns, seed):
-    rng = stream("shape", seed)
-    law = "uniform_coefficients"
-    matrix, answer, _ = draw(task, law, {}, rng, 3, rows, columns)
+    rng = rng_for("shape", seed)
+    distribution = "uniform_coefficients"
+    matrix, answer, _ = draw(task, distribution, {}, rng, 3, rows, columns)
     assert matrix.shape == (3, *TASKS[task].input_shape(rows, columns))
-    assert answer.shape == (3, *TASKS[task].shape(rows, columns))
+    assert answer.shape == (3, *TASKS[task].output_shape(rows, columns))
     assert relative_error(task, matrix, answer).max() < 1e-9
 
 
@@ -69,7 +71,7 @@ def test_tasks_say_what_matrices_they_take():
 def test_layouts_are_the_published_ones(task, operands, read, answered):
     assert TASKS[task].operands(3, 2) == operands
     assert TASKS[task].input_shape(3, 2) == read
-    assert TASKS[task].shape(3, 2) == answered
+    assert TASKS[task].output_shape(3, 2) == answered
 
 
 def test_eigenvalues_are_largest_first():
@@ -91,7 +93,7 @@ def test_eigenvectors_stand_in_columns_below_their_eigenvalues():
 
 
 def test_eigenvectors_agree_with_numpy_but_for_signs():
-    matrix = laws.LAWS["laplace"](stream("numpy"), 20, 5)
+    matrix = distributions.DISTRIBUTIONS["laplace"](rng_for("numpy"), 20, 5)
     values, vectors = np.linalg.eigh(matrix.numpy())
     answer = TASKS["eigenvectors"].solve(matrix).numpy()
     np.testing.assert_allclose(answer[:, 0], values[:, ::-1], atol=1e-10)
@@ -140,7 +142,7 @@ def test_transposes_are_transposes():
 @pytest.mark.parametrize("shape", [(3, 3), (2, 5), (5, 2)])
 def test_singular_vectors_stand_in_columns_and_rebuild_the_matrix(shape):
     matrix, answer, _ = draw(
-        "singular_vectors", "gaussian_coefficients", {}, stream("svd"), 20, *shape
+        "singular_vectors", "gaussian_coefficients", {}, rng_for("svd"), 20, *shape
     )
     matrix, answer, rows = matrix.numpy(), answer.numpy(), shape[0]
     values, left, right = answer[:, :1], answer[:, 1 : 1 + rows], answer[:, 1 + rows :]
@@ -169,8 +171,12 @@ def by_numpy(task, matrix, target, prediction):
 @every_task
 def test_errors_agree_with_numpy(task):
     n = (3, 3) if TASKS[task].square else (4, 3)
-    matrix, answer, _ = draw(task, laws_for(task)[0], {}, stream("metric"), 10, *n)
-    prediction = answer * (1 + 0.1 * torch.randn(answer.shape, generator=stream("off")))
+    matrix, answer, _ = draw(
+        task, distributions_for(task)[0], {}, rng_for("metric"), 10, *n
+    )
+    prediction = answer * (
+        1 + 0.1 * torch.randn(answer.shape, generator=rng_for("off"))
+    )
     error = scores.relative_error(task, matrix, answer, prediction)
     triples = zip(matrix.numpy(), answer.numpy(), prediction.numpy(), strict=True)
     np.testing.assert_allclose(error, [by_numpy(task, *t) for t in triples], 1e-12)
@@ -179,7 +185,9 @@ def test_errors_agree_with_numpy(task):
 
 @pytest.mark.parametrize("task", ["eigenvectors", "singular_vectors"])
 def test_signs_of_vectors_are_not_seen(task):
-    matrix, answer, _ = draw(task, laws_for(task)[0], {}, stream("sign"), 10, 4, 4)
+    matrix, answer, _ = draw(
+        task, distributions_for(task)[0], {}, rng_for("sign"), 10, 4, 4
+    )
     sign = torch.tensor([1.0, -1.0, -1.0, 1.0]).double()
     prediction = torch.cat([answer[:, :1], sign * answer[:, 1:]], dim=1)
     assert relative_error(task, matrix, prediction).max() < 1e-12
@@ -188,10 +196,12 @@ def test_signs_of_vectors_are_not_seen(task):
 P1000 = MatrixCodec(ENCODINGS["p1000"](digits=3))
 
 
-def ceilings(task, law):
+def ceilings(task, distribution):
     """Score exact answers, all rounded to three digits: percent by tolerance."""
-    matrix, answer, _ = draw(task, law, {}, stream("ceiling", law), 10_000, 5, 5)
-    seen, best = P1000.rounded(matrix), P1000.rounded(answer)
+    matrix, answer, _ = draw(
+        task, distribution, {}, rng_for("ceiling", distribution), 10_000, 5, 5
+    )
+    seen, best = P1000.round_trip(matrix), P1000.round_trip(answer)
     error = scores.relative_error(task, seen, best, best)
     return [100.0 * float((error < t).double().mean()) for t in TOLERANCES]
 
@@ -201,7 +211,7 @@ def sampling_error(percent, examples=10_000):
 
 
 @pytest.mark.parametrize(
-    ("task", "law", "percent"),
+    ("task", "distribution", "percent"),
     [
         ("inverse", "uniform_coefficients", 91.9),
         ("symmetric_inverse", "semicircle", 93.8),
@@ -213,11 +223,13 @@ def sampling_error(percent, examples=10_000):
         ("symmetric_inverse", "marchenko_pastur", 34.8),
     ],
 )
-def test_exact_inverses_rounded_to_three_digits_are_often_wrong(task, law, percent):
+def test_exact_inverses_rounded_to_three_digits_are_often_wrong(
+    task, distribution, percent
+):
     """Both are of a sample: their difference has sqrt 2 times the error of one."""
-    assert abs(ceilings(task, law)[0] - percent) < 3.5 * 2**0.5 * sampling_error(
-        percent
-    )
+    assert abs(
+        ceilings(task, distribution)[0] - percent
+    ) < 3.5 * 2**0.5 * sampling_error(percent)
 
 
 def test_exact_eigenvectors_rounded_to_three_digits_are_right():

@@ -71,7 +71,7 @@ def test_a_complete_pdflatex_is_taken_first(programs, cache):
     program(cache / "bin", "pdflatex")
     engine = tex.find(cache, str(programs))
     assert engine == tex.Engine("pdflatex", str(programs / "pdflatex"))
-    assert engine.line == f"TeX: pdflatex at {programs}/pdflatex"
+    assert engine.message == f"TeX: pdflatex at {programs}/pdflatex"
 
 
 @pytest.mark.parametrize("missing", ["kpsewhich", "bibtex", "a package"])
@@ -89,14 +89,14 @@ def test_tectonic_comes_before_the_private_one(programs, cache):
     program(cache / "bin", "pdflatex")
     engine = tex.find(cache, str(programs))
     assert engine.kind == "tectonic"
-    assert engine.line == f"TeX: tectonic at {programs}/tectonic"
+    assert engine.message == f"TeX: tectonic at {programs}/tectonic"
 
 
 def test_the_private_one_is_found_where_it_was_unpacked(programs, cache):
     private = program(cache / "bin", "pdflatex")
     engine = tex.find(cache, str(programs))
     assert engine == tex.Engine("private", str(private))
-    assert str(private) in engine.line
+    assert str(private) in engine.message
 
 
 def test_with_apt_a_private_one_is_possible(programs, cache):
@@ -106,13 +106,13 @@ def test_with_apt_a_private_one_is_possible(programs, cache):
     engine = tex.find(cache, str(programs))
     assert engine.kind == "possible"
     assert not engine.usable
-    assert f"unpacked into {cache} (about 60 MB" in engine.line
+    assert f"unpacked into {cache} (about 60 MB" in engine.message
 
 
 def test_with_nothing_the_pdf_is_skipped(programs, cache):
     engine = tex.find(cache, str(programs))
     assert engine == tex.Engine("none")
-    assert engine.line == "TeX: none; the PDF is skipped"
+    assert engine.message == "TeX: none; the PDF is skipped"
     assert list(programs.iterdir()) == []
     assert not cache.parent.exists()
 
@@ -122,13 +122,13 @@ def test_a_failed_attempt_is_not_repeated_and_is_explained(apt, cache):
     tex.failed_marker(cache).write_text("E: no network\nfailed while downloading\n")
     engine = tex.find(cache)
     assert engine.kind == "none"
-    assert "failed while downloading" in engine.line
-    assert len(engine.line.splitlines()) == 1
+    assert "failed while downloading" in engine.message
+    assert len(engine.message.splitlines()) == 1
 
 
 def test_a_private_one_is_provided(apt, cache, tmp_path, capsys):
     body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'
-    engine = tex.provide(cache, program(tmp_path, "get.sh", body))
+    engine = tex.find_or_unpack(cache, program(tmp_path, "get.sh", body))
     assert engine == tex.Engine("private", str(cache / "bin" / "pdflatex"))
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 1
@@ -137,7 +137,7 @@ def test_a_private_one_is_provided(apt, cache, tmp_path, capsys):
 
 def test_a_failure_to_provide_leaves_only_its_reason(apt, cache, tmp_path):
     script = program(tmp_path, "get.sh", "echo E: no network >&2; exit 1")
-    engine = tex.provide(cache, script)
+    engine = tex.find_or_unpack(cache, script)
     assert engine.kind == "none"
     assert engine.note == "E: no network"
     assert list(cache.parent.iterdir()) == [tex.failed_marker(cache)]
@@ -151,32 +151,34 @@ mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"
 
 def test_empty_folders_are_no_obstacle(apt, cache, tmp_path):
     (cache / "bin").mkdir(parents=True)
-    assert tex.provide(cache, program(tmp_path, "get.sh", WHOLE)).kind == "private"
+    assert (
+        tex.find_or_unpack(cache, program(tmp_path, "get.sh", WHOLE)).kind == "private"
+    )
 
 
 def test_a_folder_with_files_is_left_alone(apt, cache, tmp_path):
     (cache / "bin").mkdir(parents=True)
     (cache / "bin" / "mine").write_text("kept")
-    assert tex.provide(cache, program(tmp_path, "get.sh", WHOLE)).kind == "none"
+    assert tex.find_or_unpack(cache, program(tmp_path, "get.sh", WHOLE)).kind == "none"
     assert (cache / "bin" / "mine").read_text() == "kept"
 
 
 def test_asking_again_tries_again(apt, cache, tmp_path):
-    tex.provide(cache, program(tmp_path, "get.sh", "exit 7"))
+    tex.find_or_unpack(cache, program(tmp_path, "get.sh", "exit 7"))
     body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'
-    engine = tex.provide(cache, program(tmp_path, "again.sh", body))
+    engine = tex.find_or_unpack(cache, program(tmp_path, "again.sh", body))
     assert engine.kind == "private"
     assert not tex.failed_marker(cache).exists()
 
 
 def test_a_silent_failure_has_a_reason_too(apt, cache, tmp_path):
-    engine = tex.provide(cache, program(tmp_path, "get.sh", "exit 7"))
+    engine = tex.find_or_unpack(cache, program(tmp_path, "get.sh", "exit 7"))
     assert "ended with 7" in engine.note
 
 
 def test_the_box_is_a_box_and_names_the_ways():
     for reason in ("", "E: no network\n" + 200 * "long "):
-        box = tex.skipped_box(reason)
+        box = tex.skipped_message(reason)
         assert {len(line) for line in box.splitlines()} == {80}
         for way in ("module load texlive", "conda-forge tectonic", "apt-get install"):
             assert way in box
@@ -262,7 +264,7 @@ def engine() -> tex.Engine:
     """A TeX that is here, the project's own included; Tectonic may want the network."""
     found = tex.find(PROJECT / tex.CACHE)
     if found.kind not in ("pdflatex", "private"):
-        pytest.skip(found.line)
+        pytest.skip(found.message)
     return found
 
 

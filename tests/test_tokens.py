@@ -30,7 +30,7 @@ def test_parts_are_what_stands_between_the_signs(written):
     assert text(parts.second) == [written[layout.digits + 1 : written.index("=")]]
     assert text(parts.answer) == [written[written.index("=") + 1 :]]
     operator = int(parts.operator)
-    again = layout.write(parts.first, operator, parts.second, parts.answer)
+    again = layout.join(parts.first, operator, parts.second, parts.answer)
     assert text(again) == [written]
 
 

@@ -22,8 +22,8 @@ def fresh(smoke_model):
 
 
 def same(one, other):
-    seeds = [one.learners[seed].tensors() for seed in one.learners]
-    others = [other.learners[seed].tensors() for seed in one.learners]
+    seeds = [one.train_states[seed].state_dict() for seed in one.train_states]
+    others = [other.train_states[seed].state_dict() for seed in one.train_states]
     return one.curve == other.curve and all(map(equal, seeds, others))
 
 
@@ -88,8 +88,8 @@ def test_the_curve_has_a_point_per_interval_and_test(fresh, tmp_path):
     trainer = fresh()
     trainer.run(tmp_path, NEVER)
     points = [(row["examples"], row["seed"], row["test"]) for row in trainer.curve]
-    laws = ("semicircle", "abs_semicircle")
-    assert points == list(itertools.product((320, 640), (1, 2), laws))
+    distributions = ("semicircle", "abs_semicircle")
+    assert points == list(itertools.product((320, 640), (1, 2), distributions))
     assert all(point["loss"] > 0 for point in trainer.curve)
 
 
@@ -97,7 +97,7 @@ def test_a_training_ends_where_all_seeds_are_accurate_enough(fresh, tmp_path):
     def accurate(accuracies):
         trainer = fresh(schedule=halting)
         values = iter(accuracies)
-        trainer.measure = lambda network: [
+        trainer.compute_metrics = lambda network: [
             {"test": "laplace", "accuracy": next(values), "malformed": 0.0}
         ]
         trainer.run(tmp_path / str(accuracies), NEVER)
@@ -112,7 +112,7 @@ def test_a_training_ends_where_all_seeds_are_accurate_enough(fresh, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_training(fresh, tmp_path):
     trainer = fresh()
     with torch.no_grad():
-        trainer.learners[1].network.output_bias.fill_(torch.nan)
+        trainer.train_states[1].network.output_bias.fill_(torch.nan)
     with pytest.raises(InputError, match="not finite after 5 updates"):
         trainer.run(tmp_path, NEVER)
 
@@ -125,7 +125,7 @@ def test_a_state_that_is_not_finite_is_never_saved(fresh, tmp_path):
         step()
         if trainer.updates == 3:
             with torch.no_grad():
-                trainer.learners[1].network.output_bias[7] = torch.inf
+                trainer.train_states[1].network.output_bias[7] = torch.inf
 
     trainer.step = spoiling
     with pytest.raises(InputError, match="remove the folder and train anew"):
@@ -145,7 +145,7 @@ def test_a_watcher_sees_the_way(fresh, tmp_path, monkeypatch):
 def test_energy_is_that_of_all_attempts(fresh, tmp_path):
     def metered(*readings):
         trainer = fresh()
-        trainer._joules, trainer._joules_begun = iter(readings).__next__, 100.0
+        trainer._read_energy, trainer._joules_at_start = iter(readings).__next__, 100.0
         return trainer
 
     first, second = metered(130.0), metered(101.0, 102.0)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from mathprobe.linalg import verifiers
 from mathprobe.linalg.codec import MatrixCodec
+from mathprobe.linalg.distributions import COEFFICIENTS
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.linalg.laws import COEFFICIENTS
 from mathprobe.linalg.verifiers import COLUMNS, VERIFIERS, Verifier
 from mathprobe.registry import UnknownName
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 
 EXAMPLES = 20_000
 NAN, INF = math.nan, math.inf
@@ -51,7 +51,7 @@ def mean_of_pairs(quantity, correct):
 @pytest.fixture(scope="module")
 def inverses():
     """Matrices, exact inverses of three digits, and which of these count as right."""
-    rng = stream("verifiers")
+    rng = rng_for("verifiers")
     matrix = COEFFICIENTS["uniform"](rng, (EXAMPLES, 5, 5), 10 / math.sqrt(3))
     seen, prediction = shown("fp15", matrix), shown("p1000", matrix.inverse())
     off = (seen @ prediction - torch.eye(5)).abs().sum((1, 2))
@@ -186,7 +186,7 @@ def test_the_interval_holds_the_area_as_often_as_promised(inverses):
     seen, prediction, correct = inverses
     quantity = VERIFIERS["matrix_condition"].quantity(seen, prediction)
     area, held = verifiers.auc(quantity, correct)[0], 0
-    rng = stream("verifiers", "samples")
+    rng = rng_for("verifiers", "samples")
     for sample in torch.randint(EXAMPLES, (300, 1000), generator=rng):
         _, low, high = verifiers.auc(quantity[sample], correct[sample])
         held += low <= area <= high

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_up import CATALOG
+from synthetic import CATALOG
 
 from mathprobe import cli, estimates
 from workflow import PROJECT, Workflow
@@ -21,29 +21,34 @@ from workflow import TEX as PRIVATE_TEX
 
 SMOKE = ("--config", "default_scale=smoke")
 PDF = "results/smoke/paper.pdf"
-LAWS = 7
+DISTRIBUTIONS = 7
 NOTEBOOKS = sorted(path.stem for path in (PROJECT / "paper/notebooks").glob("*.py"))
 MODELS = {scale: CATALOG.all_models(scale) for scale in CATALOG.scales}
 
 
-def models_asked(scale, law):
-    """Count the models of a scale that a law tests."""
-    tests = (CATALOG.tests(model["task"], model["law"]) for model in MODELS[scale])
-    return sum(law in laws for laws in tests)
+def models_asked(scale, distribution):
+    """Count the models of a scale that a distribution tests."""
+    tests = (
+        CATALOG.test_distributions(model["task"], model["distribution"])
+        for model in MODELS[scale]
+    )
+    return sum(distribution in distributions for distributions in tests)
 
 
 def sets_of(scale):
     """Name the test sets that the models of a scale are asked."""
     return {
-        (model["task"], law, model["n"])
+        (model["task"], distribution, model["n"])
         for model in MODELS[scale]
-        for law in CATALOG.tests(model["task"], model["law"])
+        for distribution in CATALOG.test_distributions(
+            model["task"], model["distribution"]
+        )
     }
 
 
-def of_law(scale, law):
-    """Name the test sets of a law."""
-    return [test for test in sets_of(scale) if law in test]
+def of_distribution(scale, distribution):
+    """Name the test sets of a distribution."""
+    return [test for test in sets_of(scale) if distribution in test]
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +99,16 @@ def has_pdf(workflow):
 
 @pytest.mark.parametrize("scale", ["paper", "as_coded", "demo", "smoke"])
 def test_every_scale_is_planned_with_all_its_models(fresh, scale):
-    jobs = fresh.planned(f"results/{scale}/paper.pdf")
+    jobs = fresh.planned_jobs(f"results/{scale}/paper.pdf")
     for rule in ("train", "predict", "score"):
         assert jobs[f"linalg_{rule}"] == len(MODELS[scale])
     assert jobs["linalg_testset"] == len(sets_of(scale))
-    assert jobs["linalg_conditions"] == 1
+    assert jobs["linalg_condition_numbers"] == 1
     assert jobs["paper_pdf"] == 1
 
 
 def test_a_plain_run_makes_the_default_scale(fresh):
-    jobs = fresh.planned()
+    jobs = fresh.planned_jobs()
     assert jobs["paper_pdf"] == 1
     assert jobs["paper_notebook"] == len(NOTEBOOKS)
     assert jobs["arith_draw"] == len(CATALOG.arith("demo").rows)
@@ -113,7 +118,9 @@ def test_a_plain_run_makes_the_default_scale(fresh):
 
 def test_the_cluster_profile_plans_the_same_jobs(fresh):
     target = "results/paper/paper.pdf"
-    assert fresh.planned("--profile", "slurm", target) == fresh.planned(target)
+    assert fresh.planned_jobs("--profile", "slurm", target) == fresh.planned_jobs(
+        target
+    )
 
 
 @pytest.fixture(scope="module")
@@ -182,15 +189,15 @@ def test_trainings_ask_for_their_time_up_to_the_limit(on_the_cluster, profile):
     train = CATALOG.compute("paper").train
     limit = profile["resources"]["runtime"]
     asked = {
-        "/".join(names[key] for key in ("task", "law", "n", "recipe")): needs
+        "/".join(names[key] for key in ("task", "distribution", "n", "recipe")): needs
         for rule, names, needs in on_the_cluster("paper")
         if rule == "linalg_train"
     }
     assert len(asked) == len(MODELS["paper"])
     hours = {}
     for model in MODELS["paper"]:
-        operations = estimates.operations(CATALOG.model("paper", **model))
-        name = "{task}/{law}/{n}/{recipe}".format(**model)
+        operations = estimates.training_flops(CATALOG.model("paper", **model))
+        name = "{task}/{distribution}/{n}/{recipe}".format(**model)
         hours[name] = operations / train.flops_per_second / 3600
         minutes = train.margin * 60 * hours[name]
         assert int(asked[name]["runtime"]) == pytest.approx(min(minutes, limit), abs=12)
@@ -207,7 +214,7 @@ def test_trainings_ask_for_their_time_up_to_the_limit(on_the_cluster, profile):
 def test_retries_carry_the_longest_training_over_the_limit(profile):
     train = CATALOG.compute("paper").train
     models = [CATALOG.model("paper", **name) for name in MODELS["paper"]]
-    most = max(map(estimates.operations, models))
+    most = max(map(estimates.training_flops, models))
     minutes = train.margin * most / train.flops_per_second / 60
     resubmissions = math.ceil(minutes / profile["resources"]["runtime"]) - 1
     assert resubmissions >= 1
@@ -228,9 +235,9 @@ def is_local(rule):
     ("module", "rules"),
     [
         (
-            "linalg/laws",
+            "linalg/distributions",
             {
-                *("linalg_testset", "linalg_conditions", "linalg_ceilings"),
+                *("linalg_testset", "linalg_condition_numbers", "linalg_oracle"),
                 *("linalg_evidence", "arith_evidence", "arith_draw"),
             },
         ),
@@ -238,7 +245,7 @@ def is_local(rule):
         ("studies/linalg/scoring", {"linalg_score"}),
         ("nets/seq2seq", {"linalg_predict", "arith_accuracy", "arith_map"}),
         ("arith/claims", {"arith_map", "arith_evidence", "arith_table"}),
-        ("learner", set()),
+        ("train_state", set()),
     ],
 )
 def test_a_changed_module_re_runs_exactly_what_depends_on_it(smoke, module, rules):
@@ -262,10 +269,10 @@ def test_a_changed_module_re_runs_exactly_what_depends_on_it(smoke, module, rule
 
 
 def test_a_plain_run_on_a_cluster_makes_the_paper(fresh):
-    jobs = fresh.planned("--profile", "slurm")
+    jobs = fresh.planned_jobs("--profile", "slurm")
     assert jobs["linalg_train"] == len(MODELS["paper"])
     assert jobs["paper_pdf"] == 1
-    demo = fresh.planned("--profile", "slurm", "--config", "default_scale=demo")
+    demo = fresh.planned_jobs("--profile", "slurm", "--config", "default_scale=demo")
     assert demo["linalg_train"] == len(MODELS["demo"])
 
 
@@ -273,7 +280,7 @@ def test_the_whole_paper_is_few_jobs_for_slurm(fresh):
     said = fresh.snakemake("-n", "--profile", "slurm", "results/paper/paper.pdf").stdout
     models = len(MODELS["paper"])
     alone = re.findall(r"^rule (\w+):", said, re.M)
-    assert alone.count("linalg_train") == said.count("Group job answers") == models
+    assert alone.count("linalg_train") == said.count("Group job evaluate") == models
     sent = [rule for rule in alone if not is_local(rule)]
     assert len(sent) + said.count("Group job") < 300
     assert {rule for rule in sent if rule.startswith("paper_")} == set()
@@ -281,16 +288,16 @@ def test_the_whole_paper_is_few_jobs_for_slurm(fresh):
 
 
 def test_a_single_table_is_a_target(fresh):
-    jobs = fresh.planned("results/demo/tables/ood_eigenvalues_n2.csv")
-    assert jobs["linalg_train"] == LAWS
+    jobs = fresh.planned_jobs("results/demo/tables/ood_eigenvalues_n2.csv")
+    assert jobs["linalg_train"] == DISTRIBUTIONS
     assert "paper_pdf" not in jobs
 
 
 def test_combinations_outside_the_paper_build_on_demand(fresh):
     path = "results/demo/linalg/eigenvalues/gaussian/n3/attended/scores.csv"
-    jobs = fresh.planned(path)
+    jobs = fresh.planned_jobs(path)
     assert jobs["linalg_train"] == jobs["linalg_score"] == 1
-    assert fresh.planned("results/demo/tables/ood_eigenvalues_n3.csv")
+    assert fresh.planned_jobs("results/demo/tables/ood_eigenvalues_n3.csv")
 
 
 def test_a_copy_in_a_folder_with_a_blank_works(fresh):
@@ -325,7 +332,7 @@ def test_smoke_makes_every_kind_of_file(smoke):
 
 
 def test_nothing_is_left_to_do(smoke):
-    assert smoke.planned(*SMOKE) == {}
+    assert smoke.planned_jobs(*SMOKE) == {}
     assert "missing" not in smoke.snakemake("-n", *SMOKE).stdout  # provenance
 
 
@@ -421,7 +428,7 @@ def test_what_a_storage_has_lost_is_made_there_to_the_same_bytes(smoke, tmp_path
     shutil.copytree(smoke.folder / "results/smoke", stored, ignore=states)
     provider = ("--default-storage-provider", "fs", "--default-storage-prefix")
     settings = (*provider, tmp_path / "stored", "--cores", 2, "--show-failed-logs")
-    assert there.planned(*settings, *SMOKE) == {}
+    assert there.planned_jobs(*settings, *SMOKE) == {}
     before = {path: path.read_bytes() for path in files_below(stored, LOST)}
     for path in before:
         path.unlink()
@@ -434,7 +441,7 @@ def test_what_a_storage_has_lost_is_made_there_to_the_same_bytes(smoke, tmp_path
     changed = {path for path in before if path.read_bytes() != before[path]}
     assert changed <= timed
     assert not (there.folder / "results/smoke/tables").exists()
-    assert there.planned(*settings, *shown) == {}
+    assert there.planned_jobs(*settings, *shown) == {}
 
 
 @pytest.mark.parametrize("path", [PDF, "results/smoke/notebooks/overview.html"])
@@ -447,37 +454,39 @@ def test_what_people_read_is_rebuilt_to_the_same_bytes(smoke, path):
     assert (smoke.folder / path).read_bytes() == before
 
 
-def test_a_changed_law_re_runs_exactly_what_depends_on_it(changed):
-    changed.configure("  laws: {}", "  laws: {laplace: {bound: 5.0}}")
-    jobs = changed.planned(*SMOKE)
-    assert jobs["linalg_testset"] == len(of_law("smoke", "laplace"))
+def test_a_changed_distribution_re_runs_exactly_what_depends_on_it(changed):
+    changed.configure("  distributions: {}", "  distributions: {laplace: {bound: 5.0}}")
+    jobs = changed.planned_jobs(*SMOKE)
+    assert jobs["linalg_testset"] == len(of_distribution("smoke", "laplace"))
     assert jobs["linalg_train"] == 1  # its own: no curve shows it
     asked = models_asked("smoke", "laplace")
-    assert LAWS < asked < len(MODELS["smoke"])
+    assert DISTRIBUTIONS < asked < len(MODELS["smoke"])
     assert jobs["linalg_predict"] == jobs["linalg_score"] == asked
-    assert jobs["linalg_conditions"] == 1
+    assert jobs["linalg_condition_numbers"] == 1
 
 
 def test_a_test_set_made_anew_trains_nothing(smoke):
     path = smoke.folder / "results/smoke/linalg/testsets/eigenvalues/semicircle/n2.npz"
     path.touch()
-    assert "linalg_train" not in smoke.planned(*SMOKE)
+    assert "linalg_train" not in smoke.planned_jobs(*SMOKE)
 
 
-def test_a_law_that_curves_show_re_runs_every_training(changed):
-    changed.configure("  laws: {}", "  laws: {semicircle: {bound: 5.0}}")
+def test_a_distribution_that_curves_show_re_runs_every_training(changed):
+    changed.configure(
+        "  distributions: {}", "  distributions: {semicircle: {bound: 5.0}}"
+    )
     shown = [
         model
         for model in MODELS["smoke"]
         if "semicircle" in CATALOG.model("smoke", **model).curve.tests
     ]
-    assert len(shown) > LAWS
-    assert changed.planned(*SMOKE)["linalg_train"] == len(shown)
+    assert len(shown) > DISTRIBUTIONS
+    assert changed.planned_jobs(*SMOKE)["linalg_train"] == len(shown)
 
 
 def test_a_changed_tolerance_trains_nothing(changed):
     changed.configure("[0.05, 0.02, 0.01, 0.005]", "[0.05, 0.02, 0.01]")
-    jobs = changed.planned(*SMOKE)
+    jobs = changed.planned_jobs(*SMOKE)
     assert jobs["linalg_score"] == len(MODELS["smoke"])
     assert not {"linalg_train", "linalg_predict", "linalg_testset"} & set(jobs)
 
@@ -487,7 +496,7 @@ def test_what_changes_no_result_re_runs_nothing(changed):
         "mem_mb: 2000, flops_per_second: 3.8e+10, margin: 6, save_every: 1",
         "mem_mb: 9000, flops_per_second: 3.8e+10, margin: 7, save_every: 7",
     )
-    assert changed.planned(*SMOKE) == {}
+    assert changed.planned_jobs(*SMOKE) == {}
 
 
 @pytest.mark.parametrize(
@@ -498,7 +507,11 @@ def test_what_changes_no_result_re_runs_nothing(changed):
             "batch: many",
             "schedule.batch: 'many' is not a whole number",
         ),
-        ("  laws: {}", "  laws: {cauchy: {}}", "unknown law 'cauchy'; known names are"),
+        (
+            "  distributions: {}",
+            "  distributions: {cauchy: {}}",
+            "unknown distribution 'cauchy'; known names are",
+        ),
         ("default_scale: demo", "default_scale: tiny", "unknown scale 'tiny'"),
         (
             "clip_norm: 5.0",
@@ -520,7 +533,7 @@ def test_a_bad_configuration_stops_at_the_door(changed, old, new, said):
     [
         (
             "results/demo/linalg/eigenvalues/laplas/n2/base/scores.csv",
-            "unknown law 'laplas'; did you mean 'laplace'?",
+            "unknown distribution 'laplas'; did you mean 'laplace'?",
         ),
         ("results/dmeo/paper.pdf", "unknown scale 'dmeo'; did you mean 'demo'?"),
         (
@@ -664,25 +677,25 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(tmp_path):
     assert json.loads((folder / "run.json").read_text())["attempts"] == 2
 
 
-def test_the_law_of_the_readme_grows_every_table_and_figure(smoke, tmp_path):
-    code = re.search(r"```python\n(@LAWS.*?)```", Path("README.md").read_text(), re.S)[
-        1
-    ]
+def test_the_distribution_of_the_readme_grows_every_table_and_figure(smoke, tmp_path):
+    code = re.search(
+        r"```python\n(@DISTRIBUTIONS.*?)```", Path("README.md").read_text(), re.S
+    )[1]
     grown = tmp_path / "grown"
     shutil.copytree(smoke.folder, grown, symlinks=True)
-    laws = grown / "src/mathprobe/linalg/laws.py"
-    laws.write_text(f"{laws.read_text()}\n\n{code}")
+    distributions = grown / "src/mathprobe/linalg/distributions.py"
+    distributions.write_text(f"{distributions.read_text()}\n\n{code}")
     more = Workflow.at(grown)
-    jobs = more.planned(*SMOKE)
+    jobs = more.planned_jobs(*SMOKE)
     assert jobs["linalg_train"] == 1
-    # The module of the laws has changed, and with it what is drawn from them.
-    new = of_law("smoke", "laplace")
+    # The module of the distributions has changed, and with it what is drawn from them.
+    new = of_distribution("smoke", "laplace")
     assert jobs["linalg_testset"] == len(sets_of("smoke")) + len(new)
     assert jobs["linalg_predict"] == len(MODELS["smoke"]) + 1
     done = more.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
     assert done.returncode == 0, done.stdout
     rows = (grown / "results/smoke/tables/ood_eigenvalues_n2.csv").read_text()
-    assert len(rows.splitlines()) == 1 + (LAWS + 1) ** 2
+    assert len(rows.splitlines()) == 1 + (DISTRIBUTIONS + 1) ** 2
     assert (
         "cauchy" in (grown / "results/smoke/tables/out_of_distribution.tex").read_text()
     )
@@ -691,8 +704,8 @@ def test_the_law_of_the_readme_grows_every_table_and_figure(smoke, tmp_path):
 
 
 def test_a_record_trains_nothing(fresh):
-    jobs = fresh.planned("results/record/paper.pdf")
-    assert jobs["paper_pdf"] == jobs["linalg_ceilings"] == 1
+    jobs = fresh.planned_jobs("results/record/paper.pdf")
+    assert jobs["paper_pdf"] == jobs["linalg_oracle"] == 1
     assert not {"linalg_train", "linalg_predict", "linalg_testset"} & set(jobs)
     path = "results/record/linalg/eigenvalues/laplace/n5/base/run.json"
     assert "MissingRuleException" in fresh.snakemake("-n", path).stdout
@@ -709,7 +722,7 @@ def test_an_archive_is_typeset_elsewhere_with_the_same_numbers(smoke, tmp_path):
     lost = "linalg/eigenvalues/laplace/n2/base"
     shutil.rmtree(there.folder / "unpacked" / lost)
     settings = "--configfile", "unpacked/config.json"
-    assert "linalg_train" not in there.planned(*settings)
+    assert "linalg_train" not in there.planned_jobs(*settings)
     done = there.snakemake(*settings, "--cores", 2, "--show-failed-logs")
     assert done.returncode == 0, done.stdout
     record = there.folder / "results/record"

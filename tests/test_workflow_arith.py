@@ -16,7 +16,7 @@ def copy(tmp_path_factory):
 
 
 def test_a_parent_is_trained_before_its_child(copy):
-    assert copy.planned(f"{CHILD}/accuracy.csv") == {
+    assert copy.planned_jobs(f"{CHILD}/accuracy.csv") == {
         "arith_accuracy": 1,
         "arith_train": 2,
     }
@@ -26,7 +26,7 @@ def test_a_parent_is_trained_before_its_child(copy):
 
 
 def test_a_model_without_a_parent_is_trained_alone(copy):
-    assert copy.planned(f"{PARENT}/run.json") == {"arith_train": 1}
+    assert copy.planned_jobs(f"{PARENT}/run.json") == {"arith_train": 1}
 
 
 @pytest.mark.parametrize(
@@ -48,5 +48,5 @@ def test_a_row_more_is_a_model_more_and_changes_no_other(copy):
     cells = [*("add", "3", "1", "3", "1000", "5"), "", "", *("no", "ours")]
     table.write_text(rows + "\t".join(cells) + "\n")
     path = "results/paper/arith/add_d3_l1_h3_t1K_s5/accuracy.csv"
-    assert copy.planned(path) == {"arith_accuracy": 1, "arith_train": 1}
+    assert copy.planned_jobs(path) == {"arith_accuracy": 1, "arith_train": 1}
     table.write_text(rows)

@@ -61,7 +61,7 @@ class Workflow:
         said = process.communicate()[0]
         return subprocess.CompletedProcess(process.args, process.returncode, said)
 
-    def planned(self, *arguments, path=None) -> dict[str, int]:
+    def planned_jobs(self, *arguments, path=None) -> dict[str, int]:
         """Give how many jobs of each rule a dry run plans."""
         done = self.snakemake(*arguments, "-n", "--quiet", "host", path=path)
         assert done.returncode == 0, done.stdout

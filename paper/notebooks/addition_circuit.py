@@ -96,7 +96,7 @@ for model in page.models:
 # index, agreement of clusters with states.
 
 # %%
-page.figure("panels", lambda model: circuit_figures.panels(model.panels, model.facts))
+page.figure("panels", lambda model: circuit_figures.pca_scatter(model.panels, model.facts))
 
 # %% [markdown]
 # ## Do the claims hold?
@@ -108,7 +108,7 @@ page.figure("panels", lambda model: circuit_figures.panels(model.panels, model.f
 # %%
 for model in page.models:
     clauses = model.claims.fillna("").style.hide(axis="index")
-    model.show(comparisons.held(model.claims, "algorithm"), clauses)
+    model.show(comparisons.count_clauses(model.claims, "algorithm"), clauses)
 
 # %% [markdown]
 # ## Is this the whole circuit?

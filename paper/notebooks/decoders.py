@@ -111,5 +111,5 @@ shown.style.format(rates, na_rep="–").hide(axis="index")
 # %%
 maps = tables.read(circuits)
 stem = Path(figures) / "arith_maps"
-draw.save(circuit_figures.models(maps) if len(maps) else draw.nothing(), stem)
+draw.save(circuit_figures.node_shares(maps) if len(maps) else draw.empty_figure(), stem)
 display(SVG(filename=f"{stem}.svg"))

@@ -11,17 +11,17 @@
 # ---
 
 # %% [markdown]
-# # Which training laws generalise, and to which tests?
+# # Which training distributions generalise, and to which tests?
 #
 # A transformer reads a random symmetric matrix as a sequence of tokens and writes the
 # answer to a question about it, such as its eigenvalues, as tokens too. It is trained
-# on matrices whose eigenvalues follow one law and tested on seven. The laws come in
+# on matrices whose eigenvalues follow one distribution and tested on seven. The distributions come in
 # two groups: four are **symmetric** about zero (semicircle, uniform, Gaussian,
 # Laplace), three are **positive** (the absolute values of semicircle and Laplace, and
 # Marchenko-Pastur).
 #
 # Charton (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170)) reports that
-# generalisation is not symmetric: models trained on wide symmetric laws also solve
+# generalisation is not symmetric: models trained on wide symmetric distributions also solve
 # positive matrices, while models trained on positive matrices fail on symmetric ones.
 # This page looks at the models of this run and sets the printed numbers beside them.
 
@@ -45,11 +45,11 @@ from mathprobe.paper.naming import group
 
 numbers = printed.read_all(published)
 labels = printed.labels(numbers)
-squares = pivots.of_kind("ood", tables.joined(ood), numbers)
+squares = pivots.make_pivots("ood", tables.read_concat(ood), numbers)
 
 
 def named(wide):
-    """Name models and test laws as the paper does."""
+    """Name models and test distributions as the paper does."""
     wide = wide.set_axis(draw.model_labels(wide.index, labels))
     wide = wide.rename(columns=labels.__getitem__)
     return wide.rename_axis(index="trained on", columns="tested on")
@@ -61,14 +61,14 @@ def percent(wide):
 
 
 for square in squares:
-    print(f"{square.title}: {square.rows['examples'].min():,} test examples per law,")
+    print(f"{square.title}: {square.rows['examples'].min():,} test examples per distribution,")
     print(f"  seeds of each model: {square.largest('seeds')}")
 
 # %% [markdown]
-# ## Accuracy by training and test law
+# ## Accuracy by training and test distribution
 #
 # An answer counts as correct when its relative L1 error is below 5 %. Rows are training
-# laws, columns are test laws; the diagonal is a model at home, everything else is out
+# distributions, columns are test distributions; the diagonal is a model at home, everything else is out
 # of distribution.
 #
 # Read a map by blocks. The upper right block, *symmetric to positive*, and the lower
@@ -116,7 +116,7 @@ for square in squares:
 # %% [markdown]
 # ## How close are the answers?
 #
-# Every model on the law of its training: the share of answers within a tolerance, with
+# Every model on the distribution of its training: the share of answers within a tolerance, with
 # its 95 % interval, and what exact answers reach through the same tokens. *Malformed*:
 # answers that are not well-formed numbers.
 
@@ -128,7 +128,7 @@ def within(row):
     return beside(row) + exact
 
 
-for pivot in pivots.of_kind("tolerances", tables.joined(tolerances), {}):
+for pivot in pivots.make_pivots("tolerances", tables.read_concat(tolerances), {}):
     wide = texts(pivot, within)
     worst = pivot.rows.groupby(["train", "recipe"])["malformed"].max()
     wide["malformed"] = worst.reindex(wide.index).map("{:.2%}".format)
@@ -138,8 +138,8 @@ for pivot in pivots.of_kind("tolerances", tables.joined(tolerances), {}):
 # %% [markdown]
 # ## The asymmetry in four numbers
 #
-# Mean accuracy over all pairs of laws in a block: *symmetric to positive* reads,
-# trained on symmetric laws and tested on positive ones. Where wide symmetric laws teach
+# Mean accuracy over all pairs of distributions in a block: *symmetric to positive* reads,
+# trained on symmetric distributions and tested on positive ones. Where wide symmetric distributions teach
 # more than positive ones, its mean stands above that of *positive to symmetric*.
 
 # %%
@@ -150,10 +150,10 @@ for square in squares:
 percent(pd.DataFrame(blocks).T)
 
 # %% [markdown]
-# ## Which training law is the safest choice?
+# ## Which training distribution is the safest choice?
 #
-# A model is as good as its worst test. For each training law: accuracy at home, the
-# mean and the minimum over all other laws, and where that minimum lies.
+# A model is as good as its worst test. For each training distribution: accuracy at home, the
+# mean and the minimum over all other distributions, and where that minimum lies.
 
 
 # %%
@@ -184,7 +184,7 @@ for square in squares:
 # ## How far from the printed numbers?
 #
 # Where the paper prints a table for a question and size, the next cell counts the pairs
-# of laws whose printed value lies outside the 95 % interval of the measured one, and
+# of distributions whose printed value lies outside the 95 % interval of the measured one, and
 # lists the ten widest gaps. The interval covers the choice of test examples only, not a
 # second training, and the printed values are rounded to whole percents, so half a
 # percent is allowed for.

@@ -11,14 +11,14 @@
 # ---
 
 # %% [markdown]
-# # Which training law learns fastest, and on which test?
+# # Which training distribution learns fastest, and on which test?
 #
 # A transformer reads a random symmetric matrix as a sequence of tokens and writes the
 # answer to a question about it, such as its eigenvalues. Each model here was trained on
-# matrices whose eigenvalues follow one law, and while it was trained its accuracy was
-# measured, again and again, on fixed examples of a few test laws.
+# matrices whose eigenvalues follow one distribution, and while it was trained its accuracy was
+# measured, again and again, on fixed examples of a few test distributions.
 #
-# One would expect the model that trains on the law of the test to be the first to
+# One would expect the model that trains on the distribution of the test to be the first to
 # master it. Charton (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), Tables
 # 6 and 7) reports otherwise: models of Laplace and Gaussian spectra need fewer examples
 # to master the semicircle than the model that sees nothing else. This page reads the
@@ -42,8 +42,8 @@ from mathprobe.paper import published as printed
 
 numbers = printed.read_all(published)
 labels = printed.labels(numbers)
-speeds = pivots.of_kind("learning_speed", tables.joined(speeds), numbers)
-curves = pivots.of_kind("curves", tables.joined(curves), {})
+speeds = pivots.make_pivots("learning_speed", tables.read_concat(speeds), numbers)
+curves = pivots.make_pivots("curves", tables.read_concat(curves), {})
 
 for speed in speeds:
     step, budget = speed.largest("resolution"), speed.largest("budget")
@@ -56,8 +56,8 @@ for speed in speeds:
 # Accuracy against the number of training examples, on a logarithmic axis. A line that
 # lies further to the left learns faster. The dotted line is the accuracy that the
 # tables below ask for; where there are several seeds, a band goes from the worst to the
-# best. Dashed lines are models of positive laws. A line that is still rising at the
-# right edge has not had enough examples to tell what its law can teach.
+# best. Dashed lines are models of positive distributions. A line that is still rising at the
+# right edge has not had enough examples to tell what its distribution can teach.
 
 # %%
 targets = {speed.name: speed.largest("target") for speed in speeds}
@@ -85,7 +85,7 @@ def count(number):
 
 
 def shown(table):
-    """Show counts in thousands, shares as percentages, laws as the paper names them."""
+    """Show counts in thousands, shares as percentages, distributions as the paper names them."""
     formats = {
         name: count
         for name in ("examples", "spread", "resolution", "published")
@@ -108,21 +108,21 @@ for speed in speeds:
 # %% [markdown]
 # ## Who is first?
 #
-# For every test: the law that reaches the target first, the runner-up, and how far
+# For every test: the distribution that reaches the target first, the runner-up, and how far
 # apart the two are, in steps between two points of a curve. A lead of less than one
-# step is no lead. Then the law of the test itself: where it is not the first, another
-# law teaches it faster than it teaches itself. Last, the first law in print.
+# step is no lead. Then the distribution of the test itself: where it is not the first, another
+# distribution teaches it faster than it teaches itself. Last, the first distribution in print.
 
 
 # %%
 def ranked(rows, count):
-    """Name the laws that reached the target, fastest first."""
+    """Name the distributions that reached the target, fastest first."""
     rows = rows.dropna(subset=count).sort_values(count, kind="stable")
-    return [labels[law] for law in rows["train"]]
+    return [labels[distribution] for distribution in rows["train"]]
 
 
 def race(rows, test):
-    """Tell who is first on a test, by how much, and how its own law does."""
+    """Tell who is first on a test, by how much, and how its own distribution does."""
     counts = rows["examples"].dropna().sort_values()
     first, second, *_ = [*ranked(rows, "examples"), "none", "none"]
     return {
@@ -131,7 +131,7 @@ def race(rows, test):
         "examples": counts.iloc[0] if len(counts) else None,
         "second": second,
         "lead in steps": counts.diff().iloc[1:2].max() / rows["resolution"].max(),
-        "its own law": rows.loc[rows["train"] == test, "examples"].min(),
+        "its own distribution": rows.loc[rows["train"] == test, "examples"].min(),
         "first in print": next(iter(ranked(rows, "published")), "–"),
     }
 
@@ -141,5 +141,5 @@ races = [
     for speed in speeds
     for test, rows in speed.rows.groupby("test", sort=False)
 ]
-formats = {"examples": count, "its own law": count, "lead in steps": "{:.1f}"}
+formats = {"examples": count, "its own distribution": count, "lead in steps": "{:.1f}"}
 pd.DataFrame(races).style.format(formats, na_rep="–").hide(axis="index")

@@ -41,7 +41,7 @@ from IPython.display import Markdown, display
 from mathprobe import files
 from mathprobe.paper import pivots, tables
 from mathprobe.paper.naming import group
-from mathprobe.studies.comparisons import held as count_clauses
+from mathprobe.studies.comparisons import count_clauses
 
 facts = json.loads(Path(facts).read_text())
 setting = "the setting" if facts["full"] else "not the setting"
@@ -64,7 +64,7 @@ def find(what, rows, here, there="published", show="{:.1%}"):
     findings.append(dict(zip(("finding", "here", "published"), (what, *texts))))
 
 
-square = pivots.of_kind("ood", tables.joined(ood), {})[0]
+square = pivots.make_pivots("ood", tables.read_concat(ood), {})[0]
 scores = square.rows
 side = [scores[column].map(group) for column in ("train", "test")]
 home = scores["train"] == scores["test"]
@@ -74,7 +74,7 @@ for train, test in (("symmetric", "positive"), ("positive", "symmetric")):
     block = scores[(side[0] == train) & (side[1] == test)]
     find(f"{of}: from {train} to {test} distributions", block, "accuracy")
 find(f"{of}: oracle", scores, "oracle", there=None)
-rules = tables.joined(verifiers)
+rules = tables.read_concat(verifiers)
 rules = rules[rules["chosen_by"] == "paper"]
 names = {"successes_below": "right answers believed", "failures_above": "wrong ones doubted"}
 for (task, n, name), rows in rules.groupby(["task", "n", "statistic"], sort=False):
@@ -176,7 +176,7 @@ prose = {"white-space": "normal", "text-align": "left", "vertical-align": "top"}
 for path in errata:
     for part, points in yaml.safe_load(Path(path).read_text()).items():
         rows = pd.DataFrame(points.values())
-        columns = ["title", "place", "text", "code", "changes", "here", "setting"]
+        columns = ["title", "location", "text", "code", "effect", "here", "setting"]
         shown = rows.reindex(columns=columns).dropna(axis="columns", how="all").fillna("–")
         styled = shown.style.hide(axis="index").set_properties(**prose)
         display(Markdown(f"**{part.replace('_', ' ')}**"), styled)

@@ -51,7 +51,7 @@ print(f"{len(tracks)} models, {len(used)} with a parent whose nodes were followe
 # A curve that starts higher, or rises earlier, has something from its parent.
 
 # %%
-figure = circuit_figures.curves(tracks) if tracks else draw.nothing()
+figure = circuit_figures.learning_curves(tracks) if tracks else draw.empty_figure()
 draw.save(figure, Path(figures) / "transfer_curves")
 SVG(filename=str(Path(figures) / "transfer_curves.svg"))
 

@@ -26,7 +26,7 @@
 
 # %% tags=["parameters"]
 failures = ["results/demo/tables/failures_eigenvectors_n2.csv"]
-homes = ["results/demo/linalg/eigenvectors/uniform_wigner/n2/base/home.npz"]
+predictions = ["results/demo/linalg/eigenvectors/uniform_wigner/n2/base/home.npz"]
 published = ["paper/published/failures.csv", "paper/published/labels.csv"]
 figures = "results/demo/figures/spectral_properties"
 
@@ -41,11 +41,11 @@ from mathprobe.paper import failure_figures, tables
 from mathprobe.paper import figures as draw
 from mathprobe.paper.published import read_all
 
-rows = tables.joined(failures)
+rows = tables.read_concat(failures)
 printed = read_all(published)["failures"]
 models = [
-    failure_figures.judged(files.load_arrays(path), path.parent.name)
-    for path in map(Path, homes)
+    failure_figures.measurements(files.load_arrays(path), path.parent.name)
+    for path in map(Path, predictions)
 ]
 MODEL = ["task", "n", "recipe", "train"]
 
@@ -65,8 +65,8 @@ def beside(chosen):
 
 
 for model in models:
-    right = (model.quantities["error"] < failure_figures.SHOWN_TOLERANCE).mean()
-    exact = (model.exact["error"] < failure_figures.SHOWN_TOLERANCE).mean()
+    right = (model.quantities["error"] < failure_figures.TOLERANCE).mean()
+    exact = (model.oracle["error"] < failure_figures.TOLERANCE).mean()
     print(f"{model.name}: {right:.1%} right, exact {exact:.1%}")
 
 # %% [markdown]
@@ -105,14 +105,14 @@ SVG(filename=str(stem.with_suffix(".svg")))
 # ## Beside the printed numbers
 #
 # Every statistic of which the paper or the stored output of its notebook prints a
-# number for the same task, size, recipe and training law. Intervals are those of the
+# number for the same task, size, recipe and training distribution. Intervals are those of the
 # choice of test examples; *oracle*: exact answers. The notebook compares the cosine of angles between rows with
 # what the text calls an angle between rows and columns, in radians.
 
 # %%
 known = shares.dropna(subset=["published", "notebook"], how="all")
 if known.empty:
-    print("Of these models nothing is printed: they have another size or law.")
+    print("Of these models nothing is printed: they have another size or distribution.")
 beside(known)
 
 # %% [markdown]
@@ -137,7 +137,7 @@ others.style.format("{:.4g}", na_rep="–").format_index("{:g}", level="at", na_
 # %%
 for model in models:
     table = pd.DataFrame(model.quantities)
-    wrong = table[~(table["error"] < failure_figures.SHOWN_TOLERANCE)]
+    wrong = table[~(table["error"] < failure_figures.TOLERANCE)]
     malformed = wrong["error"].isna().sum()
     print(f"{model.name}: {len(wrong)} wrong, {malformed} malformed")
     worst = wrong.dropna().sort_values("error", ascending=False, kind="stable")

@@ -81,7 +81,7 @@ def shared(model):
     """Count the nodes that do both of two sub-tasks."""
     done = {}
     for node in model.facts.nodes:
-        for task, column in comparisons.tasks(model.facts, node):
+        for task, column in comparisons.subtasks(model.facts, node):
             done.setdefault(task, set()).add((node, column))
     names = sorted(done)
     return pd.DataFrame(
@@ -98,7 +98,7 @@ for model in page.models:
 # ## Three states of a column, to be seen?
 
 # %%
-page.figure("panels", lambda model: circuit_figures.panels(model.panels, model.facts))
+page.figure("panels", lambda model: circuit_figures.pca_scatter(model.panels, model.facts))
 
 # %% [markdown]
 # ## Could chance have found these?
@@ -112,5 +112,5 @@ for model in page.models:
 
 # %%
 for model in page.models:
-    model.show(comparisons.held(model.claims, "algorithm"))
+    model.show(comparisons.count_clauses(model.claims, "algorithm"))
     model.show_sufficiency()

@@ -27,7 +27,7 @@
 # %% tags=["parameters"]
 verifiers = ["results/demo/tables/verifiers_inverse_n2.csv"]
 roc = ["results/demo/tables/roc_inverse_n2.csv"]
-homes = ["results/demo/linalg/inverse/uniform_coefficients/n2/base/home.npz"]
+predictions = ["results/demo/linalg/inverse/uniform_coefficients/n2/base/home.npz"]
 figures = "results/demo/figures/verifiers"
 
 # %%
@@ -45,11 +45,11 @@ from mathprobe.paper import failure_figures, tables
 from mathprobe.paper import figures as draw
 
 models = [
-    failure_figures.judged(files.load_arrays(path), path.parent.name)
-    for path in map(Path, homes)
+    failure_figures.measurements(files.load_arrays(path), path.parent.name)
+    for path in map(Path, predictions)
 ]
-rules = tables.joined(verifiers)
-curves = tables.joined(roc)
+rules = tables.read_concat(verifiers)
+curves = tables.read_concat(roc)
 pd.Series({name: rule.threshold for name, rule in VERIFIERS.items()}, name="threshold")
 
 # %% [markdown]
@@ -61,7 +61,7 @@ pd.Series({name: rule.threshold for name, rule in VERIFIERS.items()}, name="thre
 
 # %%
 asked = []
-for model, path in zip(models, homes, strict=True):
+for model, path in zip(models, predictions, strict=True):
     shown = files.load_arrays(path)
     names = ("matrix", "answer", "prediction")
     asked.append((model, *(torch.from_numpy(shown[f"shown.{name}"]) for name in names)))
@@ -131,7 +131,7 @@ table.format_index("{:.4g}", level="threshold")
 
 # %%
 stem = Path(figures) / "condition_error"
-draw.save(failure_figures.conditions(models, rules), stem)
+draw.save(failure_figures.condition_numbers(models, rules), stem)
 SVG(filename=str(stem.with_suffix(".svg")))
 
 # %% [markdown]

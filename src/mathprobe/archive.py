@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from mathprobe import files, provenance
 from mathprobe.errors import InputError
-from mathprobe.settings import overlay
+from mathprobe.settings import merge
 
 MANIFEST = "manifest.json"
 CONFIG = "config.json"  # of an unpacked archive: what typesets it
@@ -83,7 +83,7 @@ def _model(run: Mapping[str, Any]) -> dict[str, Any]:
     return {key: run[key] for key in ("spec", "code", "revision", "clean")}
 
 
-def keep(results: Path, record: Path, config: Any) -> list[Path]:
+def add_to_record(results: Path, record: Path, config: Any) -> list[Path]:
     """Copy what is kept of every finished model to a record; give the new folders.
 
     Raises InputError, before anything is copied, for a model whose code is not in a
@@ -229,7 +229,7 @@ def _config(told: Manifest, folder: Path) -> Any:
             for name in tables
         },
     }
-    return overlay(told["config"], shown)
+    return merge(told["config"], shown)
 
 
 def _extract(archive: Path, folder: Path) -> None:

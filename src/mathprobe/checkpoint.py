@@ -26,12 +26,12 @@ _NAME = re.compile(r"\d{12}\.safetensors")
 
 
 @dataclass(frozen=True)
-class State:
+class Checkpoint:
     """Named tensors, and what else must be known to go on (plain JSON values)."""
 
     updates: int
     tensors: dict[str, Tensor]
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 def _digest(tensors: dict[str, Tensor], facts: str) -> str:
@@ -78,30 +78,30 @@ def load_model(path: Path, seeds: Mapping[int, nn.Module]) -> dict[str, Any]:
     """Read weights into networks of the same shapes and give the stored facts."""
     tensors, facts = _read(path)
     for seed, network in seeds.items():
-        network.load_state_dict(under(f"{seed}.", tensors))
+        network.load_state_dict(strip_prefix(f"{seed}.", tensors))
     return facts
 
 
-def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def strip_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Give the tensors whose names begin so, without that beginning."""
     names = (name for name in tensors if name.startswith(prefix))
     return {name.removeprefix(prefix): tensors[name] for name in names}
 
 
-def model_facts(path: Path) -> dict[str, Any]:
+def model_metadata(path: Path) -> dict[str, Any]:
     """Read what a stored model says it is."""
     return _read(path)[1]
 
 
-def save_state(folder: Path, state: State) -> None:
+def save_checkpoint(folder: Path, state: Checkpoint) -> None:
     """Write a state and remove all but the newest two."""
-    facts = {**state.facts, "updates": state.updates}
+    facts = {**state.metadata, "updates": state.updates}
     _write(folder / f"{state.updates:012d}.safetensors", state.tensors, facts)
     for old in _states(folder)[:-KEPT]:
         old.unlink()
 
 
-def load_state(folder: Path) -> State | None:
+def load_checkpoint(folder: Path) -> Checkpoint | None:
     """Read the newest undamaged state of a folder, if there is one."""
     for path in reversed(_states(folder)):
         try:
@@ -111,7 +111,7 @@ def load_state(folder: Path) -> State | None:
             path.rename(aside)
             print(f"{error}; set aside as {aside.name}, trying the state before it")
         else:
-            return State(facts.pop("updates"), tensors, facts)
+            return Checkpoint(facts.pop("updates"), tensors, facts)
     return None
 
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from mathprobe.nets.decoder import Decoder
-from mathprobe.nets.layers import Attention, KeysValues
-from mathprobe.nets.seq2seq import LayerMemory, Seq2Seq
+from mathprobe.nets.layers import Attention, KeyValues
+from mathprobe.nets.seq2seq import LayerCache, Seq2Seq
 
 
 @torch.inference_mode()
-def greedy(
+def greedy_decode(
     model: Seq2Seq, source: Tensor, start: int, length: int, chunk: int = 2048
 ) -> Tensor:
     """Write the likeliest next word, `length` times: ids [B, length], start included.
@@ -34,31 +34,33 @@ def _greedy_chunk(model: Seq2Seq, source: Tensor, start: int, length: int) -> Te
     caches = []
     for layer in model.decoder:
         prefix = _empty(layer.attention, memory, length)
-        caches.append(LayerMemory(prefix, layer.cross.remember(memory)))
+        caches.append(LayerCache(prefix, layer.cross.project_key_values(memory)))
     ids = torch.full((len(source), length), start, device=source.device)
     for step in range(length - 1):
         x = model.target_embedding(ids[:, step : step + 1], start=step)
         for layer, cache in zip(model.decoder, caches, strict=True):
-            prefix = _extend(cache.prefix, layer.attention.remember(x), step)
-            x = layer(x, LayerMemory(prefix, cache.source), mask, causal=False)
+            prefix = _extend(cache.prefix, layer.attention.project_key_values(x), step)
+            x = layer(x, LayerCache(prefix, cache.source), mask, causal=False)
         ids[:, step + 1] = model.logits(x[:, -1]).argmax(-1)
     return ids
 
 
-def _empty(attention: Attention, memory: Tensor, length: int) -> KeysValues:
+def _empty(attention: Attention, memory: Tensor, length: int) -> KeyValues:
     width = attention.out.in_features // attention.heads
     shape = len(memory), length, attention.heads, width
-    return KeysValues(memory.new_zeros(shape), memory.new_zeros(shape))
+    return KeyValues(memory.new_zeros(shape), memory.new_zeros(shape))
 
 
-def _extend(cache: KeysValues, new: KeysValues, step: int) -> KeysValues:
+def _extend(cache: KeyValues, new: KeyValues, step: int) -> KeyValues:
     """Write one position into the cache and give what is filled by now."""
     cache.keys[:, step], cache.values[:, step] = new.keys[:, 0], new.values[:, 0]
-    return KeysValues(cache.keys[:, : step + 1], cache.values[:, : step + 1])
+    return KeyValues(cache.keys[:, : step + 1], cache.values[:, : step + 1])
 
 
 @torch.inference_mode()
-def complete(model: Decoder, ids: Tensor, length: int, chunk: int = 2048) -> Tensor:
+def greedy_answers(
+    model: Decoder, ids: Tensor, length: int, chunk: int = 2048
+) -> Tensor:
     """Write the likeliest last `length` tokens of ids [B, T]: [B, length].
 
     Those that ids end with are a guess, which costs time where it is wrong: every pass

@@ -33,7 +33,7 @@ def import_graph() -> ImportGraph:
     )
 
 
-def source(module: str) -> Path:
+def source_path(module: str) -> Path:
     """Return the path of a module, relative to the folder of the package."""
     path = Path(*module.split(".")[1:])
     is_package = (PACKAGE / path / "__init__.py").exists()
@@ -116,5 +116,7 @@ def digest(command: str, script: Path | None = None) -> str:
     found = {*modules(command), *(imported_by(script) if script else ())}
     total = hashlib.sha256()
     for module in sorted(found):
-        total.update(f"{module}\n".encode() + (PACKAGE / source(module)).read_bytes())
+        total.update(
+            f"{module}\n".encode() + (PACKAGE / source_path(module)).read_bytes()
+        )
     return total.hexdigest()

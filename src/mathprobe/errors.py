@@ -7,7 +7,7 @@ class InputError(Exception):
     """Bad input; the message names the value, the place and what is allowed."""
 
 
-def similar(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
     """Return a question for the known names that look like a misspelt one, if any."""
     from difflib import get_close_matches
 
@@ -15,15 +15,15 @@ def similar(name: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the message for a name that is not among the known ones, with all."""
     names = list(known)
     listed = f"known names are {', '.join(names)}"
-    hint = similar(name, names)
+    hint = suggestion(name, names)
     return f"unknown {kind} {name!r}; {f'{hint} {listed}' if hint else listed}"
 
 
 def check_choice(name: str, known: Iterable[str], place: str, kind: str) -> None:
     """Raise InputError, which begins with the place, for a name that is not known."""
     if name not in known:
-        raise InputError(f"{place}: {unknown(kind, name, known)}")
+        raise InputError(f"{place}: {unknown_name(kind, name, known)}")

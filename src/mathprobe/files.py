@@ -51,7 +51,7 @@ def write_bytes(path: Path | str, data: bytes) -> None:
         raise
 
 
-def link(source: Path, path: Path) -> None:
+def link_or_copy(source: Path, path: Path) -> None:
     """Give a file another name, or a copy where the disk has no links; one at a time.
 
     Files are replaced, never written in place, so that names share no later change.
@@ -68,14 +68,14 @@ def link(source: Path, path: Path) -> None:
         temporary.unlink(missing_ok=True)  # names of one file do not replace each other
 
 
-def clear_leftovers(folder: Path) -> None:
+def remove_temporary_files(folder: Path) -> None:
     """Remove what a killed process left half written in a folder of one writer."""
     for path in folder.glob(".*.*.tmp"):
         path.unlink()
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[bool]:
+def lock_folder(folder: Path) -> Iterator[bool]:
     """Hold a folder against other processes; tell whether one had to be waited for."""
     waited = False
     try:

@@ -2,7 +2,7 @@
 
 S: source, T: target, D: width, V: words.  A product [a, b] x [b, c] counts 2 a b c, the
 backward pass twice the forward one, as it makes two products of each.  Norms, softmax,
-data and the optimiser are left out: they make few operations, though they take time.
+data and the optimizer are left out: they make few operations, though they take time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def feed_forward(length: int, width: int) -> int:
     return 2 * 2 * length * width * HIDDEN * width
 
 
-def forward(
+def seq2seq_forward(
     encoder: LayerConfig, decoder: LayerConfig, source: int, target: int, words: int
 ) -> int:
     """Count one example: S tokens read, T predicted among V words."""
@@ -45,14 +45,14 @@ def forward(
     return encoder.layers * reading + decoder.layers * writing + scores
 
 
-def training(
+def seq2seq_training(
     encoder: LayerConfig, decoder: LayerConfig, source: int, target: int, words: int
 ) -> int:
     """Count one example of a training, forward and backward."""
-    return (1 + BACKWARD) * forward(encoder, decoder, source, target, words)
+    return (1 + BACKWARD) * seq2seq_forward(encoder, decoder, source, target, words)
 
 
-def decoder(stack: DecoderConfig, length: int, words: int) -> int:
+def decoder_forward(stack: DecoderConfig, length: int, words: int) -> int:
     """Count one sequence of a decoder, forward; its heads have their own width."""
     inner = stack.heads * stack.head_width
     projections, scores = 4 * length * stack.width * inner, 2 * length * length * inner
@@ -76,7 +76,7 @@ def _attended(width: int, memory_width: int) -> int:
     return 2 * _linear(width, width) + _linear(memory_width, 2 * width)
 
 
-def parameters(
+def seq2seq_parameters(
     encoder: LayerConfig,
     decoder: LayerConfig,
     source: tuple[int, int],
@@ -108,7 +108,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def measured_rate(precision: str) -> tuple[float, str]:
+def measure_matmul_rate(precision: str) -> tuple[float, str]:
     """Measure the operations a second of a matrix product on this machine; say how."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     side = SIDES[device]

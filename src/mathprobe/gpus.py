@@ -22,7 +22,7 @@ T = TypeVar("T")
 _locks: list[TextIO] = []  # open, and so locked, until the process ends
 
 
-def choose() -> None:
+def reserve() -> None:
     """Lock a GPU that no other job of this user holds, and show torch no other.
 
     Does nothing if CUDA_VISIBLE_DEVICES is set, as Slurm does, or if there are fewer
@@ -36,7 +36,7 @@ def choose() -> None:
         os.environ[VISIBLE] = next(filter(_lock, uuids), shared)
 
 
-def joules(device: str) -> float | None:
+def total_energy(device: str) -> float | None:
     """Return the energy that torch's device has consumed so far, in joules.
 
     None for a processor, and if the driver does not count (GPUs before Volta).

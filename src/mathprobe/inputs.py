@@ -12,11 +12,10 @@ from typing import Any
 
 from mathprobe import paths
 from mathprobe.catalog import RECORD, Catalog
-from mathprobe.catalog.arith import MAP
-from mathprobe.catalog.arith import TABLES as ARITH_TABLES
-from mathprobe.linalg.laws import parts
+from mathprobe.catalog.arith import MAP_FILES, TABLE_SOURCES
+from mathprobe.linalg.distributions import components
 from mathprobe.paper import published
-from mathprobe.paper.tables import KINDS, contents
+from mathprobe.paper.tables import KINDS, kinds_by_template
 from mathprobe.settings import TableEntry
 
 Names = Iterable[dict[str, Any]]  # of models: the parts of their paths
@@ -30,10 +29,10 @@ ERRATA = [f"{PRINTED}/errata.yaml", f"{PRINTED}/arith_errata.yaml"]
 class Inputs:
     """Input files of the jobs of a catalog's experiments."""
 
-    def __init__(self, books: Catalog, root: Path = Path()) -> None:
+    def __init__(self, catalog: Catalog, root: Path = Path()) -> None:
         """Take the catalog of experiments, and the folder of the project."""
-        self.books = books
-        self.by_size = [name for name, kind in KINDS.items() if kind.entries]
+        self.catalog = catalog
+        self.by_size = [name for name, kind in KINDS.items() if kind.config_table]
         self.notebooks = sorted(p.stem for p in (root / "paper/notebooks").glob("*.py"))
         self.published = _printed(*published.FILES)
         arith = sorted(path.stem for path in (root / PRINTED).glob("arith_*.csv"))
@@ -41,23 +40,34 @@ class Inputs:
 
     def check(self, targets: Iterable[str]) -> None:
         """Raise InputError, with what was probably meant, for a misspelt result."""
-        tables = {Path(path).name for path in self.all_tables(self.books.default_scale)}
-        tables |= {"facts.json", "numbers.tex", *(f"{name}.tex" for name in contents())}
+        tables = {
+            Path(path).name for path in self.all_tables(self.catalog.default_scale)
+        }
+        tables |= {
+            "facts.json",
+            "numbers.tex",
+            *(f"{name}.tex" for name in kinds_by_template()),
+        }
         known = {"kind": self.by_size, "table": sorted(tables)}
         for target in targets:
-            paths.parse(target.rstrip("/"), {**self.books.names, **known})
+            paths.parse(target.rstrip("/"), {**self.catalog.names, **known})
 
     def testsets(self, w: Wildcards) -> list[str]:
         """Return the test sets of a model."""
-        return self._testsets(w, self.books.tests(w.task, w.law))
+        return self._testsets(
+            w, self.catalog.test_distributions(w.task, w.distribution)
+        )
 
     def own_testsets(self, w: Wildcards) -> list[str]:
-        """Return the test sets of the laws that a model is trained on."""
-        return self._testsets(w, parts(w.law))
+        """Return the test sets of the distributions that a model is trained on."""
+        return self._testsets(w, components(w.distribution))
 
-    def _testsets(self, w: Wildcards, laws: Iterable[str]) -> list[str]:
+    def _testsets(self, w: Wildcards, distributions: Iterable[str]) -> list[str]:
         name = {"scale": w.scale, "task": w.task, "n": w.n}
-        return [paths.TESTSET.format(**name, law=law) for law in laws]
+        return [
+            paths.TESTSET.format(**name, distribution=distribution)
+            for distribution in distributions
+        ]
 
     def folders(
         self, scale: str, names: Names, pattern: str = paths.MODEL
@@ -65,7 +75,7 @@ class Inputs:
         """Return the folders of models, each once."""
         recorded = scale == RECORD
         if recorded:
-            pattern = paths.recorded(pattern, str(self.books.record))
+            pattern = paths.in_record(pattern, str(self.catalog.record))
         found = dict.fromkeys(pattern.format(scale=scale, **name) for name in names)
         return [one for one in found if not recorded or Path(one, "run.json").exists()]
 
@@ -76,20 +86,22 @@ class Inputs:
     def table(self, w: Wildcards) -> list[str]:
         """Return the files of models that a table of the first study is made from."""
         kind = KINDS[w.get("kind", "runs")]
-        names = ["run.json", kind.source] if kind.source else ["run.json"]
+        names = ["run.json", kind.model_file] if kind.model_file else ["run.json"]
         folders = self.folders(w.scale, self.shown(w))
         return [f"{folder}/{name}" for folder in folders for name in names]
 
     def shown(self, w: Wildcards) -> list[dict[str, Any]]:
         """Return the names of the models that a table shows."""
         if not w.get("task"):
-            return self.books.all_models(w.scale)
-        return [name for entry in self._entries(w) for name in self.books.models(entry)]
+            return self.catalog.all_models(w.scale)
+        return [
+            name for entry in self._entries(w) for name in self.catalog.models(entry)
+        ]
 
     def _entries(self, w: Wildcards) -> list[TableEntry]:
-        table = KINDS[w.kind].entries
+        table = KINDS[w.kind].config_table
         assert table, f"{w.kind} has no task and size"
-        return self.books.linalg(w.scale).shown(table, w.task, w.n)
+        return self.catalog.linalg(w.scale).table_entries(table, w.task, w.n)
 
     def missing(self, w: Wildcards) -> list[str]:
         """Return the models of a table that a record does not have."""
@@ -103,36 +115,36 @@ class Inputs:
         """Return MODEL=ACCURACY of the models of a table of learning speeds."""
         if w.kind != "learning_speed":
             return []
-        return self.books.linalg(w.scale).targets(w.task, w.n)
+        return self.catalog.linalg(w.scale).target_accuracies(w.task, w.n)
 
     def arith_table(self, w: Wildcards) -> list[str]:
         """Return the files of decoders that a table of the second study is made from.
 
         Only decoders with a parent use inserted nodes again.
         """
-        rows = self.books.arith(w.scale).rows
+        rows = self.catalog.arith(w.scale).rows
         names = [name for name, row in rows.items() if row.parent or w.kind != "reuse"]
-        folders, files = self.decoders(w.scale, names), ARITH_TABLES[w.kind]
+        folders, files = self.decoders(w.scale, names), TABLE_SOURCES[w.kind]
         return [f"{folder}/{name}" for folder in folders for name in files]
 
     def parent(self, w: Wildcards, file: str) -> list[str]:
         """Return a file of the decoder whose weights another begins with, if any."""
-        parent = self.books.arith(w.scale).row(w.model).parent
+        parent = self.catalog.arith(w.scale).row(w.model).parent
         folders = self.decoders(w.scale, [parent]) if parent else []
         return [f"{folder}/{file}" for folder in folders]
 
     def tables(self, scale: str, kind: str) -> list[str]:
         """Return the tables of a kind."""
-        if not (table := KINDS[kind].entries):
+        if not (table := KINDS[kind].config_table):
             return [f"{paths.TABLES.format(scale=scale)}/{kind}.csv"]
-        entries = self.books.linalg(scale).entries[table]
+        entries = self.catalog.linalg(scale).entries[table]
         names = [{"kind": kind, "task": one.task, "n": one.n} for one in entries]
         found = [paths.TABLE.format(scale=scale, **name) for name in names]
         return list(dict.fromkeys(found))
 
     def content(self, w: Wildcards) -> list[str]:
         """Return the tables that a LaTeX file shows."""
-        kinds = contents()[w.content]
+        kinds = kinds_by_template()[w.content]
         return [path for kind in kinds for path in self.tables(w.scale, kind)]
 
     def all_tables(self, scale: str) -> list[str]:
@@ -141,7 +153,7 @@ class Inputs:
 
     def circuit_pages(self, scale: str) -> list[str]:
         """Return the pages of single decoders, which a record does not have."""
-        names = [] if scale == RECORD else self.books.arith(scale).rows
+        names = [] if scale == RECORD else self.catalog.arith(scale).rows
         return [f"{one}/circuit/circuit.html" for one in self.decoders(scale, names)]
 
     def notebook(self, w: Wildcards) -> dict[str, Any]:
@@ -151,9 +163,9 @@ class Inputs:
         """
         every = {kind: self.tables(w.scale, kind) for kind in KINDS}
         one = {kind: found[0] for kind, found in every.items() if found}
-        entries = self.books.linalg(w.scale).entries["failures"]
-        names = [name for entry in entries for name in self.books.models(entry)]
-        homes = [f"{one}/home.npz" for one in self.folders(w.scale, names)]
+        entries = self.catalog.linalg(w.scale).entries["failures"]
+        names = [name for entry in entries for name in self.catalog.models(entry)]
+        predictions = [f"{one}/home.npz" for one in self.folders(w.scale, names)]
         inputs: dict[str, dict[str, Any]] = {
             "overview": {
                 "facts": f"{paths.TABLES.format(scale=w.scale)}/facts.json",
@@ -169,13 +181,13 @@ class Inputs:
             },
             "spectral_properties": {
                 "failures": every["failures"],
-                "homes": homes,
+                "predictions": predictions,
                 "published": _printed("failures", "labels"),
             },
             "verifiers": {
                 "verifiers": every["verifiers"],
                 "roc": every["roc"],
-                "homes": homes,
+                "predictions": predictions,
             },
             "generalization": {
                 "ood": every["ood"],
@@ -197,15 +209,15 @@ class Inputs:
 
     def _circuits(self, scale: str, accuracy: str) -> dict[str, dict[str, Any]]:
         """Return what the notebooks on the decoders that the paper shows read."""
-        known = self.books.arith(scale)
-        shown = known.settings.shown
+        known = self.catalog.arith(scale)
+        shown = known.settings.example_models
 
         def of(names: Iterable[str], *files: str) -> list[str]:
             return [
                 f"{one}/{file}" for one in self.decoders(scale, names) for file in files
             ]
 
-        beside = [f"facts/{file}" for file in MAP]
+        beside = [f"facts/{file}" for file in MAP_FILES]
         maps = {
             notebook: {
                 "nodes": of([name], "facts/nodes.csv"),
@@ -217,7 +229,7 @@ class Inputs:
             )
         }
         children = [shown.mixed] if known.row(shown.mixed).parent else []
-        curves = of(known.relatives(shown.mixed), "curve.csv")
+        curves = of(known.comparison_models(shown.mixed), "curve.csv")
         transfer = {"accuracy": accuracy, "curves": curves}
         return {
             **maps,

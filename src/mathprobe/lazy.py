@@ -1,6 +1,6 @@
 """torch, imported at its first use.
 
-The Snakefile reads the registries (names of laws, encodings, tasks) on every call and
+The Snakefile reads the registries (names of distributions, encodings, tasks) on every call and
 never computes; modules that only register things must not cost it seconds of import.
 """
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from string import Formatter
 
-from mathprobe.errors import InputError, similar, unknown
+from mathprobe.errors import InputError, suggestion, unknown_name
 
 RESULTS = "results/{scale}"
-LINALG_NAME = "{task}/{law}/n{n}/{recipe}"  # a model's, below its study
+LINALG_NAME = "{task}/{distribution}/n{n}/{recipe}"  # a model's, below its study
 TESTSETS = RESULTS + "/linalg/testsets/{task}"
-TESTSET = TESTSETS + "/{law}/n{n}.npz"
+TESTSET = TESTSETS + "/{distribution}/n{n}.npz"
 MODEL = RESULTS + "/linalg/" + LINALG_NAME
 ARITH = RESULTS + "/arith/{model}"
 TABLES = RESULTS + "/tables"
@@ -33,12 +33,12 @@ PATTERNS = (
     RESULTS + "/report.html",
 )
 SIZE = r"[1-9][0-9]*(?:x[1-9][0-9]*)?"
-MIXTURE = "+"  # between the laws of a mixture
+MIXTURE = "+"  # between the distributions of a mixture
 
 Known = Mapping[str, Iterable[str]]  # the names that a part may have, by the part
 
 
-def recorded(pattern: str, record: str) -> str:
+def in_record(pattern: str, record: str) -> str:
     """Return the pattern of what a record keeps, in its folder."""
     return pattern.replace(RESULTS, record)
 
@@ -61,19 +61,19 @@ def _parts(pattern: str) -> list[str]:
 
 def _regex(pattern: str, known: Known) -> str:
     return "".join(
-        re.escape(text) + (f"(?P<{name}>{part(name, known)})" if name else "")
+        re.escape(text) + (f"(?P<{name}>{wildcard_regex(name, known)})" if name else "")
         for text, name, _, _ in Formatter().parse(pattern)
     )
 
 
-def part(name: str, known: Known) -> str:
+def wildcard_regex(name: str, known: Known) -> str:
     """Return the regular expression of a part, as Snakemake's wildcards take it."""
     if name == "file":
         return ".+"
     if name == "n":
         return SIZE
     one = "|".join(map(re.escape, known[name])) if name in known else "[^/]+"
-    return rf"(?:{one})(?:\{MIXTURE}(?:{one}))*" if name == "law" else one
+    return rf"(?:{one})(?:\{MIXTURE}(?:{one}))*" if name == "distribution" else one
 
 
 def _fault(steps: list[str], known: Known) -> str:
@@ -98,11 +98,17 @@ def _misspelt(step: str, wanted: Iterable[str], known: Known) -> str:
     if parts == ["n"]:
         return f"{step!r} is no size; sizes are n5 (square) and n5x3 (rows x columns)"
     kind = parts[0] if len(set(parts)) == 1 else "name"
-    if kind == "law":
-        step = next(law for law in step.split(MIXTURE) if law not in known["law"])
+    if kind == "distribution":
+        step = next(
+            distribution
+            for distribution in step.split(MIXTURE)
+            if distribution not in known["distribution"]
+        )
     names = [name for pattern in wanted for name in _names(pattern, step, known)]
-    hint = similar(step, names)
-    return f"unknown {kind} {step!r}; {hint}" if hint else unknown(kind, step, names)
+    hint = suggestion(step, names)
+    return (
+        f"unknown {kind} {step!r}; {hint}" if hint else unknown_name(kind, step, names)
+    )
 
 
 def _names(pattern: str, step: str, known: Known) -> Iterator[str]:

@@ -11,8 +11,8 @@ import pandas as pd
 from mathprobe import estimates, flops, status
 from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
-from mathprobe.paper.naming import question
-from mathprobe.paper.published import number_in_paper
+from mathprobe.paper.naming import task_title
+from mathprobe.paper.published import table_number
 from mathprobe.paper.tables import KINDS, Frame, Row
 from mathprobe.paths import LINALG_NAME
 from mathprobe.spec import ArithModel, Model
@@ -36,20 +36,22 @@ class Rate:
         return operations / self.operations / 3600
 
 
-def survey(books: Catalog, target: Path, published: dict[str, Frame]) -> Frame:
+def estimate_costs(
+    catalog: Catalog, target: Path, published: dict[str, Frame]
+) -> Frame:
     """Return what a scale's paper costs: a row for each model of each table.
 
     Columns: table, model, examples and operations of all seeds, parameters, and the
     share that is done.
     """
     results, scale = target.parent, target.parent.name
-    if target.name != PDF or scale not in books.scales:
-        allowed = ", ".join(f"results/{scale}/{PDF}" for scale in books.scales)
+    if target.name != PDF or scale not in catalog.scales:
+        allowed = ", ".join(f"results/{scale}/{PDF}" for scale in catalog.scales)
         raise InputError(f"{target}: only a paper can be planned: {allowed}")
-    arith = books.arith(scale)
+    arith = catalog.arith(scale)
     shown: list[tuple[str, str, str, Model | ArithModel]] = [
-        (table, "linalg", LINALG_NAME.format(**name), books.model(scale, **name))
-        for table, name in _tables(books, scale, published)
+        (table, "linalg", LINALG_NAME.format(**name), catalog.model(scale, **name))
+        for table, name in _tables(catalog, scale, published)
     ]
     for name in arith.rows:
         shown.append(("second study: arithmetic", "arith", name, arith.model(name)))
@@ -61,37 +63,39 @@ def survey(books: Catalog, target: Path, published: dict[str, Frame]) -> Frame:
 
 
 def _tables(
-    books: Catalog, scale: str, published: dict[str, Frame]
+    catalog: Catalog, scale: str, published: dict[str, Frame]
 ) -> Iterator[tuple[str, Row]]:
     """Yield tables with their models, by the paper's number if it has one."""
     printed = {
-        kind.entries: published[kind.printed] for kind in KINDS.values() if kind.printed
+        kind.config_table: published[kind.published]
+        for kind in KINDS.values()
+        if kind.published
     }
-    for table, entries in books.linalg(scale).entries.items():
+    for table, entries in catalog.linalg(scale).entries.items():
         for entry in entries:
             what = entry.task, entry.n
-            number = number_in_paper(printed[table], *what)
+            number = table_number(printed[table], *what)
             title = f"Table {number}" if number else table.replace("_", " ")
-            for name in books.models(entry):
-                yield f"{title}: {question(*what)}", name
+            for name in catalog.models(entry):
+                yield f"{title}: {task_title(*what)}", name
 
 
 def _cost(folder: Path, model: Model | ArithModel) -> tuple[int, float, int, float]:
     total = model.schedule.examples
     return (
         model.seeds * total,
-        float(estimates.operations(model)),  # more than 64 bits hold
-        estimates.parameters(model),
-        status.standing(folder, folder.name, total, 0.0).share,
+        float(estimates.training_flops(model)),  # more than 64 bits hold
+        estimates.parameter_count(model),
+        status.read_training(folder, folder.name, total, 0.0).share,
     )
 
 
-def measured(books: Catalog, scale: str, reached: float) -> Rate:
+def measure_rate(catalog: Catalog, scale: str, reached: float) -> Rate:
     """Measure matrix products here, of which training reaches an assumed share."""
-    entry = books.linalg(scale).entries["out_of_distribution"][0]
-    model = books.model(scale, **books.models(entry)[0])
-    rate, how = flops.measured_rate(model.precision)
-    said = f"{reached:.0%} (--share, an assumption) of {rate:.2e} FLOP/s: {how}"
+    entry = catalog.linalg(scale).entries["out_of_distribution"][0]
+    model = catalog.model(scale, **catalog.models(entry)[0])
+    rate, how = flops.measure_matmul_rate(model.precision)
+    said = f"{reached:.0%} (--utilization, an assumption) of {rate:.2e} FLOP/s: {how}"
     return Rate(reached * rate, said)
 
 
@@ -101,12 +105,12 @@ HEAD = (
 )
 
 
-def text(costs: Frame, rate: Rate) -> str:
+def format_costs(costs: Frame, rate: Rate) -> str:
     """Write costs as a table; the last line counts every model once."""
     every = costs.drop_duplicates("model").assign(table="all, each model once")
     tables = pd.concat([costs, every]).groupby("table", sort=False)
     rows = [_row(str(title), models, rate) for title, models in tables]
-    lines = status.aligned([HEAD, *rows], texts=1)
+    lines = status.align_columns([HEAD, *rows], texts=1)
     notes = (
         f"{rate.operations:.2e} FLOP/s, {rate.origin}",
         "Hours of one device, for training alone; examples of all seeds; a recipe that "

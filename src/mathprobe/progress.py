@@ -17,10 +17,10 @@ from mathprobe.training import Progress, Trainer
 
 SECONDS_BETWEEN_LINES = 60.0
 SECONDS_BETWEEN_NOTES = 10.0
-JOURNAL, CURVE = "progress.json", "curve.csv"
+PROGRESS_FILE, CURVE_FILE = "progress.json", "curve.csv"
 
 
-class Watcher:
+class ProgressReporter:
     """Show the progress of one training, on standard error and in its folder."""
 
     def __init__(self, label: str, trainer: Trainer[Any], folder: Path) -> None:
@@ -80,9 +80,9 @@ class Watcher:
         """Write down where the training is, and its curve when that has grown."""
         place = {"examples": self.trainer.examples, "total": self.total}
         facts = {**place, "examples_per_second": self.speed, **facts}
-        files.write_json(self.folder / JOURNAL, facts)
+        files.write_json(self.folder / PROGRESS_FILE, facts)
         if len(self.trainer.curve) != self.points:
             self.points = len(self.trainer.curve)
             files.write_csv(
-                self.folder / CURVE, self.trainer.curve, self.trainer.columns
+                self.folder / CURVE_FILE, self.trainer.curve, self.trainer.columns
             )

@@ -12,14 +12,17 @@ from typing import Any
 from mathprobe import dependencies, files
 
 PACKAGE = Path(__file__).parent
-TRAINING = {"linalg": "train", "arith": "arith_train"}  # commands, by study
-TESTSET = "testset"  # the command
+TRAINING_COMMANDS = {"linalg": "train", "arith": "arith_train"}  # commands, by study
+TESTSET_COMMAND = "testset"  # the command
 VERSIONS = ("mathprobe", "torch", "numpy", "scipy")
 
 
 def code_digests() -> dict[str, str]:
     """Return the digest of the code that decides a training, by study."""
-    return {study: dependencies.digest(command) for study, command in TRAINING.items()}
+    return {
+        study: dependencies.digest(command)
+        for study, command in TRAINING_COMMANDS.items()
+    }
 
 
 def is_stale(run: Path) -> bool:
@@ -31,7 +34,9 @@ def is_stale(run: Path) -> bool:
 
 def is_stale_testset(path: Path) -> bool:
     """Return whether other code than the present made a test set."""
-    return str(files.load_arrays(path).get("code")) != dependencies.digest(TESTSET)
+    return str(files.load_arrays(path).get("code")) != dependencies.digest(
+        TESTSET_COMMAND
+    )
 
 
 def _git(*arguments: str) -> str | None:
@@ -52,7 +57,7 @@ def revision() -> dict[str, Any]:
     }
 
 
-def cpu() -> str:
+def cpu_name() -> str:
     """Name the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -69,20 +74,20 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def stamp(study: str) -> dict[str, Any]:
+def collect(study: str) -> dict[str, Any]:
     """Say which code of a study runs where, and since when."""
     return {
         "study": study,
-        "code": dependencies.digest(TRAINING[study]),
+        "code": dependencies.digest(TRAINING_COMMANDS[study]),
         **revision(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in VERSIONS},
         "machine": platform.node(),
-        "cpu": cpu(),
-        "started": now(),
+        "cpu": cpu_name(),
+        "started": utc_now(),
     }
 
 
-def now() -> str:
+def utc_now() -> str:
     """Give the time, in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")

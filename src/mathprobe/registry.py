@@ -1,9 +1,9 @@
-"""Things with a name: laws, encodings, tasks.  Registered where they are written."""
+"""Things with a name: distributions, encodings, tasks.  Registered where they are written."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from mathprobe.errors import InputError, unknown
+from mathprobe.errors import InputError, unknown_name
 
 Entry = TypeVar("Entry")
 
@@ -33,14 +33,14 @@ class Registry(Mapping[str, Entry]):
 
         return register
 
-    def known(self, name: str) -> str:
+    def check(self, name: str) -> str:
         """Give back a name that is registered; raise UnknownName for any other."""
         self[name]
         return name
 
     def __getitem__(self, name: str) -> Entry:
         if name not in self._entries:
-            raise UnknownName(unknown(self.kind, name, self._entries))
+            raise UnknownName(unknown_name(self.kind, name, self._entries))
         return self._entries[name]
 
     def __iter__(self) -> Iterator[str]:

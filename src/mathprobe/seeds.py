@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 SEED_BITS = 63  # torch takes signed 64-bit seeds
 
 
-def seed(*names: str | int) -> int:
+def seed_for(*names: str | int) -> int:
     """Hash names (strings and integers, in order) to a seed."""
     text = json.dumps(names).encode()
     digest = hashlib.blake2b(text, digest_size=8).digest()
     return int.from_bytes(digest, "big") >> (64 - SEED_BITS)
 
 
-def stream(*names: str | int, device: str = "cpu") -> Generator:
+def rng_for(*names: str | int, device: str = "cpu") -> Generator:
     """Open the random stream of this name on a device."""
-    return torch.Generator(device).manual_seed(seed(*names))
+    return torch.Generator(device).manual_seed(seed_for(*names))

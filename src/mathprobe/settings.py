@@ -15,41 +15,41 @@ from msgspec import Meta, field, inspect
 
 from mathprobe.errors import InputError
 from mathprobe.spec import (
-    AccuracySettings,
-    Chance,
+    AccuracyTestSettings,
     CircuitSearch,
-    ConditionSettings,
-    Count,
+    ConditionNumberSettings,
     DecoderScheduleSettings,
     DecoderSettings,
+    DistributionSettings,
     Enrichment,
+    Fraction,
     GrokFast,
     InsertionMode,
     InsertionSettings,
-    LawSettings,
-    Positive,
-    Rate,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
     Recipe,
-    Share,
-    about,
     check_unique,
+    doc,
 )
 from mathprobe.structs import Spec
 
-SHOWN_TOLERANCE = 0.05  # of the paper's tables
-Changes = dict[str, Any]  # a part of a struct, to be laid over another
-Laws = Annotated[list[str], Meta(min_length=1)]
-Tolerances = Annotated[list[Share], Meta(min_length=1)]
-Gpus = Annotated[int, Meta(ge=0, le=1), about("of each job")]
-Threads = Annotated[Positive, about("of each job")]
-Memory = Annotated[Positive, about("of each job, in MB")]
+TABLE_TOLERANCE = 0.05  # of the paper's tables
+Overrides = dict[str, Any]  # a part of a struct, to be laid over another
+Distributions = Annotated[list[str], Meta(min_length=1)]
+Tolerances = Annotated[list[Fraction], Meta(min_length=1)]
+Gpus = Annotated[int, Meta(ge=0, le=1), doc("of each job")]
+Threads = Annotated[PositiveInt, doc("of each job")]
+Memory = Annotated[PositiveInt, doc("of each job, in MB")]
 
 
 class RecordSettings(Spec, frozen=True):
     """The scale `record`: what is kept of another scale's trainings."""
 
-    scale: Annotated[str, about("whose settings and tables are shown")]
-    folder: Annotated[str, about("in which the models are kept")]
+    scale: Annotated[str, doc("whose settings and tables are shown")]
+    folder: Annotated[str, doc("in which the models are kept")]
 
 
 class TestSettings(Spec, frozen=True):
@@ -57,43 +57,45 @@ class TestSettings(Spec, frozen=True):
 
     __test__ = False  # not a test class, whatever its name begins with
 
-    examples: Annotated[Positive, about("of every test set; it belongs to no model")]
-    tolerances: Annotated[Tolerances, about("of the relative L1 error")]
+    examples: Annotated[PositiveInt, doc("of every test set; it belongs to no model")]
+    tolerances: Annotated[Tolerances, doc("of the relative L1 error")]
     failure_tolerances: Annotated[
-        Tolerances, about("beyond which an answer fails; the first is the verifiers'")
+        Tolerances, doc("beyond which an answer fails; the first is the verifiers'")
     ]
 
     def __post_init__(self) -> None:
         """Check that the tolerance of the tables is there, and each once."""
         for tolerances in (self.tolerances, self.failure_tolerances):
             check_unique(tolerances)
-            if SHOWN_TOLERANCE not in tolerances:
-                raise ValueError(f"{tolerances} lacks {SHOWN_TOLERANCE} of the tables")
+            if TABLE_TOLERANCE not in tolerances:
+                raise ValueError(f"{tolerances} lacks {TABLE_TOLERANCE} of the tables")
 
 
 class TableEntry(Spec, frozen=True, kw_only=True, omit_defaults=True):
-    """Models of a table: of a task, size and recipe, and of these laws or all."""
+    """Models of a table: of a task, size and recipe, and of these distributions or all."""
 
-    task: Annotated[str, about("of the models")]
-    n: Annotated[Positive, about("size of the matrices")]
-    recipe: Annotated[str, about("of the models")]
-    laws: Annotated[Laws | None, about("of the trainings; left out: the task's")] = None
+    task: Annotated[str, doc("of the models")]
+    n: Annotated[PositiveInt, doc("size of the matrices")]
+    recipe: Annotated[str, doc("of the models")]
+    distributions: Annotated[
+        Distributions | None, doc("of the trainings; left out: the task's")
+    ] = None
 
     def __post_init__(self) -> None:
-        """Check that every law is there once."""
-        check_unique(self.laws or [])
+        """Check that every distribution is there once."""
+        check_unique(self.distributions or [])
 
 
 class SpeedEntry(TableEntry, frozen=True, kw_only=True):
     """Models whose learning curves are read."""
 
-    accuracy: Annotated[Share, about("to which the examples are counted")]
+    accuracy: Annotated[Fraction, doc("to which the examples are counted")]
 
 
 class FailureEntry(TableEntry, frozen=True, kw_only=True):
-    """Models whose failures are looked at, on the law of their training."""
+    """Models whose failures are looked at, on the distribution of their training."""
 
-    laws: Annotated[Laws, about("of the trainings")]
+    distributions: Annotated[Distributions, doc("of the trainings")]
 
 
 class TableSettings(Spec, frozen=True):
@@ -102,66 +104,69 @@ class TableSettings(Spec, frozen=True):
     out_of_distribution: Annotated[list[TableEntry], Meta(min_length=1)]
     learning_speed: Annotated[list[SpeedEntry], Meta(min_length=1)]
     failures: Annotated[list[FailureEntry], Meta(min_length=1)]
-    condition_numbers: ConditionSettings
+    condition_numbers: ConditionNumberSettings
 
 
 class LinalgSettings(Spec, frozen=True):
     """The first study, Charton 2022, at a scale."""
 
-    laws: Annotated[LawSettings, about("by law: `coefficients`, `bound`, `deviation`")]
+    distributions: Annotated[
+        DistributionSettings,
+        doc("by distribution: `coefficients`, `bound`, `deviation`"),
+    ]
     tests: TestSettings
-    recipes: Annotated[dict[str, Changes], about("by name: laid over `base` (below)")]
-    tasks: Annotated[dict[str, Changes], about("by task: laid over the recipe `base`")]
+    recipes: Annotated[dict[str, Overrides], doc("by name: laid over `base` (below)")]
+    tasks: Annotated[dict[str, Overrides], doc("by task: laid over the recipe `base`")]
     tables: TableSettings
 
 
 class GrokFastSettings(GrokFast, frozen=True):
     """GrokFast, for the decoders whose row asks for it."""
 
-    mixing: Annotated[str, about("`rows`: a batch has all operations; `batches`: one")]
+    mixing: Annotated[str, doc("`rows`: a batch has all operations; `batches`: one")]
 
 
-class ShownDecoders(Spec, frozen=True):
+class ExampleModels(Spec, frozen=True):
     """Decoders whose maps the paper shows."""
 
-    addition: Annotated[str, about("name of a model that adds")]
-    mixed: Annotated[str, about("name of a model that does both")]
+    addition: Annotated[str, doc("name of a model that adds")]
+    mixed: Annotated[str, doc("name of a model that does both")]
 
 
 class ArithSettings(Spec, frozen=True):
     """The second study, Quirke, Neo, Barez 2024, at a scale."""
 
-    models: Annotated[str, about("table of the models, a row each (below)")]
+    models: Annotated[str, doc("table of the models, a row each (below)")]
     network: DecoderSettings
     operations: Annotated[
-        dict[str, Annotated[dict[str, Chance], Meta(min_length=1)]],
+        dict[str, Annotated[dict[str, Probability], Meta(min_length=1)]],
         Meta(min_length=1),
-        about("shares of the questions, by a row's; `inserted_`: with a parent"),
+        doc("shares of the questions, by a row's; `inserted_`: with a parent"),
     ]
     enrichment: Enrichment
     schedule: DecoderScheduleSettings
     grokfast: GrokFastSettings
     insert: InsertionSettings
-    curve_questions: Annotated[Positive, about("of each operation, at a point")]
-    accuracy: AccuracySettings
-    shown: ShownDecoders
+    curve_questions: Annotated[PositiveInt, doc("of each operation, at a point")]
+    accuracy: AccuracyTestSettings
+    example_models: ExampleModels
     circuits: CircuitSearch
 
 
 class DecoderRow(Spec, frozen=True, kw_only=True):
     """A model of the second study: a row of its table."""
 
-    operation: Annotated[str, Meta(pattern="^[a-z]+$"), about("`add`, `sub`, `mix`")]
-    digits: Annotated[Positive, about("of each number")]
-    layers: Annotated[Positive, about("of the decoder")]
-    heads: Annotated[Positive, about("of each layer")]
-    steps: Annotated[int, Meta(ge=2), about("updates of the training")]
-    seed: Annotated[Count, about("of weights and questions")]
-    parent: Annotated[str | None, about("row whose weights it begins with")] = None
-    insert: Annotated[InsertionMode | None, about("mode, with a parent")] = None
-    grokfast: Annotated[bool, about("`yes` or `no`")]
+    operation: Annotated[str, Meta(pattern="^[a-z]+$"), doc("`add`, `sub`, `mix`")]
+    digits: Annotated[PositiveInt, doc("of each number")]
+    layers: Annotated[PositiveInt, doc("of the decoder")]
+    heads: Annotated[PositiveInt, doc("of each layer")]
+    steps: Annotated[int, Meta(ge=2), doc("updates of the training")]
+    seed: Annotated[NonNegativeInt, doc("of weights and questions")]
+    parent: Annotated[str | None, doc("row whose weights it begins with")] = None
+    insert: Annotated[InsertionMode | None, doc("mode, with a parent")] = None
+    grokfast: Annotated[bool, doc("`yes` or `no`")]
     membership: Annotated[
-        Literal["stated", "inferred", "ours"], about("of the paper's 44 models")
+        Literal["stated", "inferred", "ours"], doc("of the paper's 44 models")
     ]
 
     @property
@@ -177,10 +182,10 @@ class DecoderRow(Spec, frozen=True, kw_only=True):
 class ScaleSettings(Spec, frozen=True):
     """What a scale changes."""
 
-    linalg: Annotated[Changes, about("laid over `linalg`")] = field(
+    linalg: Annotated[Overrides, doc("laid over `linalg`")] = field(
         default_factory=dict
     )
-    arith: Annotated[Changes, about("laid over `arith`")] = field(default_factory=dict)
+    arith: Annotated[Overrides, doc("laid over `arith`")] = field(default_factory=dict)
 
 
 class TrainResources(Spec, frozen=True):
@@ -189,9 +194,9 @@ class TrainResources(Spec, frozen=True):
     gpus: Gpus
     threads: Threads
     mem_mb: Memory
-    flops_per_second: Annotated[Rate, about("assumed; it gives the time limit")]
-    margin: Annotated[float, Meta(ge=1), about("factor of the time limit")]
-    save_every: Annotated[Count, about("minutes; 0: after every update")]
+    flops_per_second: Annotated[PositiveFloat, doc("assumed; it gives the time limit")]
+    margin: Annotated[float, Meta(ge=1), doc("factor of the time limit")]
+    save_every: Annotated[NonNegativeInt, doc("minutes; 0: after every update")]
 
 
 class PredictResources(Spec, frozen=True):
@@ -200,7 +205,7 @@ class PredictResources(Spec, frozen=True):
     gpus: Gpus
     threads: Threads
     mem_mb: Memory
-    runtime: Annotated[Positive, about("time limit, in minutes")]
+    runtime: Annotated[PositiveInt, doc("time limit, in minutes")]
 
 
 class Compute(Spec, frozen=True):
@@ -213,7 +218,7 @@ class Compute(Spec, frozen=True):
 class Config(Spec, frozen=True):
     """The whole configuration."""
 
-    default_scale: Annotated[str, about("what a plain `snakemake` makes")]
+    default_scale: Annotated[str, doc("what a plain `snakemake` makes")]
     record: RecordSettings
     linalg: LinalgSettings
     arith: ArithSettings
@@ -221,7 +226,7 @@ class Config(Spec, frozen=True):
     compute: dict[str, Compute]
 
 
-def read(path: Path | str) -> Any:
+def read_yaml(path: Path | str) -> Any:
     """Read a YAML file."""
     try:
         return yaml.safe_load(Path(path).read_text())
@@ -229,12 +234,12 @@ def read(path: Path | str) -> Any:
         raise InputError(f"{path}: not YAML: {error}") from error
 
 
-def overlay(under: Any, over: Any) -> Any:
+def merge(under: Any, over: Any) -> Any:
     """Lay one nested mapping over another; lists and values are replaced whole."""
     if not (isinstance(under, dict) and isinstance(over, dict)):
         return over
     return under | {
-        key: overlay(under[key], value) if key in under else value
+        key: merge(under[key], value) if key in under else value
         for key, value in over.items()
     }
 

@@ -16,15 +16,17 @@ from msgspec import Meta
 
 from mathprobe.structs import Spec
 
-Positive = Annotated[int, Meta(ge=1)]
-Count = Annotated[int, Meta(ge=0)]
-Share = Annotated[float, Meta(gt=0, lt=1)]
-Chance = Annotated[float, Meta(ge=0, le=1)]
-Rate = Annotated[float, Meta(gt=0)]
-LawSettings = dict[str, dict[str, Rate | str]]  # what is changed of a law, by its name
+PositiveInt = Annotated[int, Meta(ge=1)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+DistributionSettings = dict[
+    str, dict[str, PositiveFloat | str]
+]  # what is changed of a distribution, by its name
 
 
-def about(text: str) -> Meta:
+def doc(text: str) -> Meta:
     """Describe a setting, for the list of all settings."""
     return Meta(description=text)
 
@@ -36,28 +38,28 @@ def check_unique(values: Sequence[Any]) -> None:
 
 
 class MatrixSpec(Spec, frozen=True):
-    """Matrices of a law or mixture at a size, and the question asked about them."""
+    """Matrices of a distribution or mixture at a size, and the question asked about them."""
 
     task: str
-    law: str
-    n: Positive  # rows
-    columns: Positive
-    law_settings: LawSettings
+    distribution: str
+    n: PositiveInt  # rows
+    columns: PositiveInt
+    distribution_settings: DistributionSettings
 
 
 class EncodingSpec(Spec, frozen=True):
     """How the numbers of one side are written as tokens."""
 
-    encoding: Annotated[str, about("`p10`, `p1000`, `b1999` or `fp15`")]
-    digits: Annotated[Positive, about("significant digits")]
+    encoding: Annotated[str, doc("`p10`, `p1000`, `b1999` or `fp15`")]
+    digits: Annotated[PositiveInt, doc("significant digits")]
 
 
 class LayerConfig(Spec, frozen=True):
     """Layers of one side of a network."""
 
-    layers: Annotated[Positive, about("number of layers")]
-    width: Annotated[Positive, about("of a layer; a multiple of the heads")]
-    heads: Annotated[Positive, about("of attention")]
+    layers: Annotated[PositiveInt, doc("number of layers")]
+    width: Annotated[PositiveInt, doc("of a layer; a multiple of the heads")]
+    heads: Annotated[PositiveInt, doc("of attention")]
 
     def __post_init__(self) -> None:
         """Check that the heads share the width."""
@@ -70,15 +72,19 @@ class LayerConfig(Spec, frozen=True):
 class Schedule(Spec, frozen=True):
     """How a model is trained: Charton 2022, appendix."""
 
-    examples: Annotated[Positive, about("of the training")]
-    batch: Annotated[Positive, about("examples of an update")]
-    learning_rate: Annotated[Rate, about("at the end of the warm-up")]
-    final_learning_rate: Annotated[Rate, about("at the end of the cosine")]
-    warmup_updates: Annotated[Count, about("in which the rate grows from 1e-7")]
-    cosine_updates: Annotated[Positive | None, about("half a period; null: to the end")]
-    stop_accuracy: Annotated[Share | None, about("on the training law, ends it early")]
-    clip_norm: Annotated[Rate, about("of the gradient")]
-    curve_every: Annotated[Positive, about("examples between points of the curve")]
+    examples: Annotated[PositiveInt, doc("of the training")]
+    batch: Annotated[PositiveInt, doc("examples of an update")]
+    learning_rate: Annotated[PositiveFloat, doc("at the end of the warm-up")]
+    final_learning_rate: Annotated[PositiveFloat, doc("at the end of the cosine")]
+    warmup_updates: Annotated[NonNegativeInt, doc("in which the rate grows from 1e-7")]
+    cosine_updates: Annotated[
+        PositiveInt | None, doc("half a period; null: to the end")
+    ]
+    stop_accuracy: Annotated[
+        Fraction | None, doc("on the training distribution, ends it early")
+    ]
+    clip_norm: Annotated[PositiveFloat, doc("of the gradient")]
+    curve_every: Annotated[PositiveInt, doc("examples between points of the curve")]
 
     @property
     def updates(self) -> int:
@@ -90,7 +96,7 @@ class Schedule(Spec, frozen=True):
         """Return the number of updates between two points of the curve."""
         return math.ceil(self.curve_every / self.batch)
 
-    def rate(self, update: int) -> float:
+    def learning_rate_at(self, update: int) -> float:
         """Return the learning rate of an update, counted from 0."""
         start, peak, floor = 1e-7, self.learning_rate, self.final_learning_rate
         if update < self.warmup_updates:
@@ -101,49 +107,51 @@ class Schedule(Spec, frozen=True):
 
 
 class CurveSettings(Spec, frozen=True):
-    """Laws that a learning curve is measured on, and how many examples of each."""
+    """Distributions that a learning curve is measured on, and how many examples of each."""
 
-    tests: Annotated[list[str], Meta(min_length=1), about("laws that it shows")]
-    examples: Annotated[Positive, about("of each law, at a point of the curve")]
-    tolerance: Annotated[Share, about("of the relative L1 error")]
+    tests: Annotated[list[str], Meta(min_length=1), doc("distributions that it shows")]
+    examples: Annotated[
+        PositiveInt, doc("of each distribution, at a point of the curve")
+    ]
+    tolerance: Annotated[Fraction, doc("of the relative L1 error")]
 
     def __post_init__(self) -> None:
-        """Check that every law is there once."""
+        """Check that every distribution is there once."""
         check_unique(self.tests)
 
 
 class Curve(CurveSettings, frozen=True):
-    """A learning curve with the settings of its laws."""
+    """A learning curve with the settings of its distributions."""
 
-    law_settings: LawSettings
+    distribution_settings: DistributionSettings
 
 
 class Recipe(Spec, frozen=True):
-    """A network and its training, for any task and law."""
+    """A network and its training, for any task and distribution."""
 
     input: EncodingSpec
     output: EncodingSpec
     encoder: LayerConfig
     decoder: LayerConfig
-    query: Annotated[Literal["input", "attended"], about("of the cross-attention")]
+    query: Annotated[Literal["input", "attended"], doc("of the cross-attention")]
     precision: Annotated[
-        Literal["float32", "bfloat16"], about("of matrix products; weights are float32")
+        Literal["float32", "bfloat16"], doc("of matrix products; weights are float32")
     ]
     schedule: Schedule
     curve: CurveSettings
-    seeds: Annotated[Positive, about("trained, each with own weights and data")]
+    seeds: Annotated[PositiveInt, doc("trained, each with own weights and data")]
 
 
 class Model(Recipe, frozen=True, kw_only=True):
-    """A network and its training on matrices of a law."""
+    """A network and its training on matrices of a distribution."""
 
     data: MatrixSpec
     curve: Curve
 
-    def is_reached(self, point: list[dict[str, Any]]) -> bool:
+    def should_stop(self, point: list[dict[str, Any]]) -> bool:
         """Return whether all seeds are accurate enough at a point of their curves."""
         goal = self.schedule.stop_accuracy
-        home = [row for row in point if row["test"] == self.data.law]
+        home = [row for row in point if row["test"] == self.data.distribution]
         return bool(goal and home) and all(row["accuracy"] >= goal for row in home)
 
 
@@ -153,59 +161,63 @@ class TestSet(Spec, frozen=True):
     __test__ = False  # not a test class, whatever its name begins with
 
     data: MatrixSpec
-    examples: Positive
+    examples: PositiveInt
 
 
-class ConditionSettings(Spec, frozen=True):
-    """A sample of matrices of every law whose condition numbers are shown."""
+class ConditionNumberSettings(Spec, frozen=True):
+    """A sample of matrices of every distribution whose condition numbers are shown."""
 
-    n: Annotated[Positive, about("size of the matrices")]
-    matrices: Annotated[int, Meta(ge=100), about("of each law")]
-
-
-class Conditions(ConditionSettings, frozen=True):
-    """Such a sample with the settings of its laws."""
-
-    law_settings: LawSettings
+    n: Annotated[PositiveInt, doc("size of the matrices")]
+    matrices: Annotated[int, Meta(ge=100), doc("of each distribution")]
 
 
-class EncodedTest(Spec, frozen=True):
+class ConditionNumbers(ConditionNumberSettings, frozen=True):
+    """Such a sample with the settings of its distributions."""
+
+    distribution_settings: DistributionSettings
+
+
+class EncodedTestSet(Spec, frozen=True):
     """A test set as the tokens of two encodings show it."""
 
     data: MatrixSpec
-    examples: Positive
+    examples: PositiveInt
     input: EncodingSpec
     output: EncodingSpec
 
 
-class Ceilings(Spec, frozen=True):
+class OracleTests(Spec, frozen=True):
     """Tests on which exact answers are scored; no network takes part."""
 
-    questions: list[EncodedTest]
-    tolerances: list[Share]
+    tests: list[EncodedTestSet]
+    tolerances: list[Fraction]
 
 
 class Evidence(Spec, frozen=True):
     """Samples, without a network, that the paper's statements are held against."""
 
-    conditions: Conditions
-    inverse: EncodedTest  # of section 3
-    epoch: Positive  # examples between two measurements
+    condition_numbers: ConditionNumbers
+    inverse: EncodedTestSet  # of section 3
+    epoch: PositiveInt  # examples between two measurements
 
 
 class Enrichment(Spec, frozen=True):
     """How questions are made harder: Quirke, Neo, Barez 2024, and their code."""
 
-    batches: Annotated[Chance, about("share of the batches that is made harder")]
-    nines: Annotated[Chance, about("share of an addition's columns that then sum to 9")]
-    equal: Annotated[Chance, about("share of a subtraction's then with answers of 0")]
+    batches: Annotated[Probability, doc("share of the batches that is made harder")]
+    nines: Annotated[
+        Probability, doc("share of an addition's columns that then sum to 9")
+    ]
+    equal: Annotated[
+        Probability, doc("share of a subtraction's then with answers of 0")
+    ]
 
 
 class Questions(Spec, frozen=True):
     """Random questions of arithmetic."""
 
-    digits: Positive
-    shares: dict[str, Chance]  # by operation
+    digits: PositiveInt
+    shares: dict[str, Probability]  # by operation
     mixing: str  # "batches": each has one operation; "rows": each has all
     enrichment: Enrichment
 
@@ -213,41 +225,41 @@ class Questions(Spec, frozen=True):
 class DecoderSettings(Spec, frozen=True, kw_only=True):
     """Widths of a decoder; hidden layers are four times as wide."""
 
-    width: Annotated[Positive, about("of a layer; hidden layers are 4 times as wide")]
-    head_width: Annotated[Positive, about("of each head, whatever the width")]
+    width: Annotated[PositiveInt, doc("of a layer; hidden layers are 4 times as wide")]
+    head_width: Annotated[PositiveInt, doc("of each head, whatever the width")]
 
 
 class DecoderConfig(DecoderSettings, frozen=True, kw_only=True):
     """Layers of a decoder; its heads have a width of their own."""
 
-    layers: Positive
-    heads: Positive
+    layers: PositiveInt
+    heads: PositiveInt
 
 
 class GrokFast(Spec, frozen=True):
     """Gradients are amplified by the mean of past ones: Lee and others 2024."""
 
-    decay: Annotated[Share, about("of the mean of past gradients, at each update")]
-    strength: Annotated[float, Meta(ge=0), about("of that mean, beside the gradient")]
-    keeps: Annotated[bool, about("false: the mean is forgotten, as in the code")]
+    decay: Annotated[Fraction, doc("of the mean of past gradients, at each update")]
+    strength: Annotated[float, Meta(ge=0), doc("of that mean, beside the gradient")]
+    keep_average: Annotated[bool, doc("false: the mean is forgotten, as in the code")]
 
 
 class DecoderScheduleSettings(Spec, frozen=True, kw_only=True):
     """How a decoder is trained, whatever its number of updates."""
 
-    batch: Annotated[Positive, about("questions of an update")]
-    learning_rate: Annotated[Rate, about("at the end of the warm-up")]
-    warmup: Annotated[Share, about("share of the updates")]
-    first_rate: Annotated[Chance, about("of the warm-up, as a share of the rate")]
-    betas: Annotated[list[Share], Meta(min_length=2, max_length=2), about("of AdamW")]
-    weight_decay: Annotated[float, Meta(ge=0), about("of AdamW, of every parameter")]
-    curve_every: Annotated[Positive, about("questions between points of the curve")]
+    batch: Annotated[PositiveInt, doc("questions of an update")]
+    learning_rate: Annotated[PositiveFloat, doc("at the end of the warm-up")]
+    warmup: Annotated[Fraction, doc("share of the updates")]
+    start_factor: Annotated[Probability, doc("of the warm-up, as a share of the rate")]
+    betas: Annotated[list[Fraction], Meta(min_length=2, max_length=2), doc("of AdamW")]
+    weight_decay: Annotated[float, Meta(ge=0), doc("of AdamW, of every parameter")]
+    curve_every: Annotated[PositiveInt, doc("questions between points of the curve")]
 
 
 class DecoderSchedule(DecoderScheduleSettings, frozen=True, kw_only=True):
     """How a decoder is trained: Quirke, Neo, Barez 2024, by a number of updates."""
 
-    updates: Positive
+    updates: PositiveInt
     grokfast: GrokFast | None
 
     @property
@@ -260,18 +272,18 @@ class DecoderSchedule(DecoderScheduleSettings, frozen=True, kw_only=True):
         """Return the number of updates between two points of the curve."""
         return math.ceil(self.curve_every / self.batch)
 
-    def rate(self, update: int) -> float:
+    def learning_rate_at(self, update: int) -> float:
         """Return the learning rate of an update, counted from 0."""
         warmup = int(self.warmup * self.updates)
         if update < warmup:
-            first = self.first_rate
+            first = self.start_factor
             return self.learning_rate * (first + (1.0 - first) * update / warmup)
         along = (update - warmup) / (self.updates - warmup)
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * along))
 
 
 InsertionMode = Literal[1, 2, 3]
-INSERTIONS = {  # of a parent's weights, by mode: the paper's name, what is held to
+INSERTION_MODES = {  # of a parent's weights, by mode: the paper's name, what is held to
     1: ("initialize only", ()),
     2: ("freeze attention", ("heads",)),
     3: ("freeze all", ("heads", "mlps")),
@@ -281,8 +293,10 @@ INSERTIONS = {  # of a parent's weights, by mode: the paper's name, what is held
 class InsertionSettings(Spec, frozen=True, kw_only=True):
     """How a parent's weights come into a model."""
 
-    complete: Annotated[bool, about("false: without what the code leaves out")]
-    every: Annotated[Positive, about("updates until modes 2 and 3 write them again")]
+    complete: Annotated[bool, doc("false: without what the code leaves out")]
+    rewrite_every: Annotated[
+        PositiveInt, doc("updates until modes 2 and 3 write them again")
+    ]
 
 
 class Insertion(InsertionSettings, frozen=True, kw_only=True):
@@ -299,8 +313,8 @@ class ArithModel(Spec, frozen=True):
     questions: Questions
     network: DecoderConfig
     schedule: DecoderSchedule
-    curve_questions: Positive  # of each operation, for a point of the learning curve
-    seed: Count
+    curve_questions: PositiveInt  # of each operation, for a point of the learning curve
+    seed: NonNegativeInt
     insertion: Insertion | None
 
     @property
@@ -308,33 +322,41 @@ class ArithModel(Spec, frozen=True):
         """Return the number of seeds that are trained: the one of the name."""
         return 1
 
-    def is_reached(self, point: list[dict[str, Any]]) -> bool:
+    def should_stop(self, point: list[dict[str, Any]]) -> bool:
         """Return that a training never ends early: its updates are stated."""
         return False
 
 
-class AccuracySettings(Spec, frozen=True):
+class AccuracyTestSettings(Spec, frozen=True):
     """How many questions tell how often a model is wrong."""
 
-    questions: Annotated[Positive, about("of each operation, for `accuracy.csv`")]
+    questions: Annotated[PositiveInt, doc("of each operation, for `accuracy.csv`")]
 
 
-class Accuracy(AccuracySettings, frozen=True):
+class AccuracyTest(AccuracyTestSettings, frozen=True):
     """Questions that tell how often a model is wrong."""
 
-    batch: Positive  # enrichment is of a whole batch
+    batch: PositiveInt  # enrichment is of a whole batch
     enrichment: Enrichment
 
 
 class CircuitSearch(Spec, frozen=True):
     """How thoroughly a model of arithmetic is taken apart."""
 
-    per_class: Annotated[Positive, about("questions of every class, for ablation")]
-    ablation: Annotated[
-        Literal["mean", "zero", "resample"], about("what replaces a node's output")
+    questions_per_class: Annotated[
+        PositiveInt, doc("questions of every class, for ablation")
     ]
-    first_layer: Annotated[bool, about("true: that of the first layer, as in the code")]
-    attends: Annotated[Chance, about("least share of a head's attention that is noted")]
-    pairs: Annotated[int, Meta(ge=8), about("of questions, by sub-task and column")]
-    per_case: Annotated[int, Meta(ge=2), about("questions for principal components")]
-    random_sets: Annotated[Positive, about("of nodes, that a map is held against")]
+    ablation: Annotated[
+        Literal["mean", "zero", "resample"], doc("what replaces a node's output")
+    ]
+    first_layer_means: Annotated[
+        bool, doc("true: that of the first layer, as in the code")
+    ]
+    min_attention: Annotated[
+        Probability, doc("least share of a head's attention that is noted")
+    ]
+    pairs: Annotated[int, Meta(ge=8), doc("of questions, by sub-task and column")]
+    questions_per_case: Annotated[
+        int, Meta(ge=2), doc("questions for principal components")
+    ]
+    random_sets: Annotated[PositiveInt, doc("of nodes, that a map is held against")]

@@ -11,13 +11,13 @@ from typing import Any
 from mathprobe import files, paths
 from mathprobe.catalog import Catalog
 
-JOURNAL = "state/progress.json"
+PROGRESS_FILE = "state/progress.json"
 STALLED_AFTER = 300.0  # seconds without a word
 STATES = ("done", "running", "stalled", "failed", "waiting")
 
 
 @dataclass(frozen=True)
-class Standing:
+class TrainingStatus:
     """One training: its state, how far it is, and how it goes."""
 
     model: str
@@ -41,27 +41,27 @@ class Standing:
         return (self.total - self.examples) / self.examples_per_second
 
 
-def models(books: Catalog, scale: str) -> Iterator[tuple[str, int]]:
+def models(catalog: Catalog, scale: str) -> Iterator[tuple[str, int]]:
     """Name the first study's models of a scale by their paths, with examples."""
-    for key in books.all_models(scale):
-        schedule = books.model(scale, **key).schedule
+    for key in catalog.all_models(scale):
+        schedule = catalog.model(scale, **key).schedule
         yield paths.LINALG_NAME.format(**key), schedule.examples
 
 
-def standing(folder: Path, model: str, total: int, now: float) -> Standing:
+def read_training(folder: Path, model: str, total: int, now: float) -> TrainingStatus:
     """Read where one training is."""
     if (folder / "run.json").exists():
         run = files.read_json(folder / "run.json")
-        return Standing(
+        return TrainingStatus(
             model, "done", total, total, examples_per_second=run["examples_per_second"]
         )
-    journal = folder / JOURNAL
+    journal = folder / PROGRESS_FILE
     if not journal.exists():
-        return Standing(model, "waiting", 0, total)
+        return TrainingStatus(model, "waiting", 0, total)
     note: dict[str, Any] = files.read_json(journal)
     quiet = now - journal.stat().st_mtime
     state = "stalled" if quiet > STALLED_AFTER else "running"
-    return Standing(
+    return TrainingStatus(
         model,
         "failed" if "failed" in note else state,
         note["examples"],
@@ -72,29 +72,29 @@ def standing(folder: Path, model: str, total: int, now: float) -> Standing:
     )
 
 
-def survey(books: Catalog, results: Path) -> list[Standing]:
+def read_all(catalog: Catalog, results: Path) -> list[TrainingStatus]:
     """Read where every training of a scale's results is; the folder names the scale."""
     now = time.time()
-    arith = books.arith(results.name)
-    found = [("linalg", *one) for one in models(books, results.name)]
+    arith = catalog.arith(results.name)
+    found = [("linalg", *one) for one in models(catalog, results.name)]
     found += [("arith", n, arith.model(n).schedule.examples) for n in arith.rows]
     return [
-        standing(results / study / model, model, total, now)
+        read_training(results / study / model, model, total, now)
         for study, model, total in found
     ]
 
 
-def text(standings: list[Standing]) -> str:
+def format_table(standings: list[TrainingStatus]) -> str:
     """Write standings as a table, with a line that counts them."""
     head = ("model", "state", "done", "accuracy", "examples/s", "left")
-    lines = aligned([head, *map(_row, standings)], texts=2)
+    lines = align_columns([head, *map(_row, standings)], texts=2)
     lines += [f"{one.model}: {one.said}" for one in standings if one.said]
     counts = {state: sum(s.state == state for s in standings) for state in STATES}
     lines.append(", ".join(f"{count} {s}" for s, count in counts.items() if count))
     return "\n".join(lines)
 
 
-def aligned(rows: Sequence[tuple[str, ...]], texts: int) -> list[str]:
+def align_columns(rows: Sequence[tuple[str, ...]], texts: int) -> list[str]:
     """Return the lines of a table: so many columns are text, the others numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     sides = "<" * texts + ">" * (len(widths) - texts)
@@ -102,7 +102,7 @@ def aligned(rows: Sequence[tuple[str, ...]], texts: int) -> list[str]:
     return [line.format(*row) for row in rows]
 
 
-def _row(one: Standing) -> tuple[str, ...]:
+def _row(one: TrainingStatus) -> tuple[str, ...]:
     left = one.seconds_left
     speed = one.examples_per_second
     return (

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self, Union, get_args, get_origin
 import msgspec
 from msgspec import structs
 
-from mathprobe.errors import InputError, unknown
+from mathprobe.errors import InputError, unknown_name
 
 FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`")
 EXPECTED = re.compile(r"Expected `(.+?)`(.*?)(, got `.*`)?")
@@ -37,29 +37,29 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A struct that is read from and written to plain values and JSON."""
 
     @classmethod
-    def of(cls, values: Any, place: str | None = None) -> Self:
+    def from_dict(cls, values: Any, place: str | None = None) -> Self:
         """Build from nested plain values; a fault is named by its place in them."""
         return convert(values, cls, place or cls.__name__)
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def from_json(cls, text: str) -> Self:
         """Read from JSON text."""
         try:
-            return cls.of(json.loads(text))
+            return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
             raise InputError(f"{cls.__name__}: not JSON ({error})") from error
 
-    def json(self) -> str:
+    def to_json(self) -> str:
         """Return JSON text; equal specifications give equal text."""
-        return json.dumps(self.plain(), sort_keys=True)
+        return json.dumps(self.to_dict(), sort_keys=True)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return nested plain values."""
         return msgspec.to_builtins(self)
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Return the values in which another's plain values differ, with both."""
-        ours, theirs = flat(self.plain()), flat(other)
+        ours, theirs = flatten(self.to_dict()), flatten(other)
         return [
             f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} here"
             for key in sorted(ours.keys() | theirs.keys())
@@ -67,12 +67,12 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the leaves of nested mappings by their dotted keys."""
     leaves: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict) and value:
-            leaves |= flat(value, f"{prefix}{key}.")
+            leaves |= flatten(value, f"{prefix}{key}.")
         else:
             leaves[prefix + key] = value
     return leaves
@@ -116,7 +116,7 @@ def _fault(message: str, value: Any, kind: Any) -> str:
     if found := FIELD.fullmatch(message):
         names = kind.__struct_fields__
         if found[1] == "contains unknown":
-            return unknown("key", found[2], names)
+            return unknown_name("key", found[2], names)
         return f"{found[2]} is missing; keys are {', '.join(names)}"
     if message.startswith("Invalid enum value"):
         allowed = ", ".join(map(repr, get_args(kind)))

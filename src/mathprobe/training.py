@@ -23,8 +23,8 @@ from torch import Tensor
 
 from mathprobe import checkpoint
 from mathprobe.errors import InputError
-from mathprobe.learner import Learner, Network
 from mathprobe.spec import ArithModel, Model
+from mathprobe.train_state import Network, TrainState
 
 WATCH_SECONDS = 1.0
 CURVE_COLUMNS = ("seed", "examples", "test", "accuracy", "malformed", "loss")
@@ -48,72 +48,74 @@ class Trainer(Generic[Network]):
 
     def __init__(
         self,
-        learners: dict[int, Learner[Network]],
+        train_states: dict[int, TrainState[Network]],
         spec: Model | ArithModel,
-        measure: Callable[[Network], list[dict[str, Any]]],
-        joules: Callable[[], float | None] = lambda: None,
-        parts: Sequence[str] = (),
+        compute_metrics: Callable[[Network], list[dict[str, Any]]],
+        read_energy: Callable[[], float | None] = lambda: None,
+        loss_names: Sequence[str] = (),
     ) -> None:
         """Prepare; a loss that has parts has them in columns of the curve."""
-        self.learners, self.spec = learners, spec
-        self.schedule, self.measure = spec.schedule, measure
-        self._parts = [f"loss_{part}" for part in parts]
-        self.columns = (*CURVE_COLUMNS, *self._parts)
+        self.train_states, self.spec = train_states, spec
+        self.schedule, self.compute_metrics = spec.schedule, compute_metrics
+        self._loss_columns = [f"loss_{part}" for part in loss_names]
+        self.columns = (*CURVE_COLUMNS, *self._loss_columns)
         self.updates = 0
         self.curve: list[dict[str, Any]] = []
         # Of each attempt: where it ran, and the examples it was given and saved.
         self.history: list[dict[str, Any]] = [{"begun_at": 0}]
         self._seconds_before, self._begun = 0.0, time.monotonic()
-        self._joules, self._joules_begun = joules, joules()
+        self._read_energy, self._joules_at_start = read_energy, read_energy()
 
     def step(self) -> None:
         """Make one update of every seed."""
-        for learner in self.learners.values():
-            learner.step(self.updates)
+        for train_state in self.train_states.values():
+            train_state.step(self.updates)
         self.updates += 1
 
-    def point(self) -> None:
+    def evaluate(self) -> None:
         """Measure a point of the learning curves."""
         since = (self.updates - 1) % self.schedule.updates_per_point + 1
-        for seed, learner in self.learners.items():
-            losses = learner.take_loss() / since
+        for seed, train_state in self.train_states.items():
+            losses = train_state.pop_loss() / since
             facts: dict[str, Any] = {"seed": seed, "examples": self.examples}
             facts["loss"] = float(losses.mean())
-            if self._parts:
-                facts |= dict(zip(self._parts, losses.tolist(), strict=True))
-            self.curve += [{**facts, **row} for row in self.measure(learner.network)]
+            if self._loss_columns:
+                facts |= dict(zip(self._loss_columns, losses.tolist(), strict=True))
+            self.curve += [
+                {**facts, **row} for row in self.compute_metrics(train_state.network)
+            ]
 
     def _note_attempt(self) -> None:
         """Write down how far this attempt is, and its energy where that is known."""
         self.history[-1]["saved_at"] = self.examples
-        now, begun = self._joules(), self._joules_begun
+        now, begun = self._read_energy(), self._joules_at_start
         known = None if now is None or begun is None else now - begun
         self.history[-1]["joules"] = known
 
-    def state(self) -> checkpoint.State:
+    def make_checkpoint(self) -> checkpoint.Checkpoint:
         """Give everything that is needed to go on."""
         self._note_attempt()
         tensors: dict[str, Tensor] = {}
-        for seed, learner in self.learners.items():
-            learner.wait()
-            tensors |= {f"{seed}.{k}": v for k, v in learner.tensors().items()}
+        for seed, train_state in self.train_states.items():
+            train_state.synchronize()
+            tensors |= {f"{seed}.{k}": v for k, v in train_state.state_dict().items()}
         facts = {
-            "spec": self.spec.plain(),
+            "spec": self.spec.to_dict(),
             "curve": self.curve,
             "history": self.history,
             "seconds": self.seconds,
         }
-        return checkpoint.State(self.updates, tensors, facts)
+        return checkpoint.Checkpoint(self.updates, tensors, facts)
 
     def resume(self, folder: Path) -> bool:
         """Go back to the last state in a folder; tell whether there was one.
 
         Raises InputError if that training had another specification.
         """
-        state = checkpoint.load_state(folder)
+        state = checkpoint.load_checkpoint(folder)
         if state is None:
             return False
-        changed = self.spec.differences(state.facts["spec"])
+        changed = self.spec.differences(state.metadata["spec"])
         if changed:
             raise InputError(
                 f"{folder} holds a training of another specification "
@@ -123,13 +125,15 @@ class Trainer(Generic[Network]):
         self._restore(state)
         return True
 
-    def _restore(self, state: checkpoint.State) -> None:
-        for seed, learner in self.learners.items():
-            learner.restore(checkpoint.under(f"{seed}.", state.tensors))
-        self.updates, self.curve = state.updates, state.facts["curve"]
+    def _restore(self, state: checkpoint.Checkpoint) -> None:
+        for seed, train_state in self.train_states.items():
+            train_state.load_state_dict(
+                checkpoint.strip_prefix(f"{seed}.", state.tensors)
+            )
+        self.updates, self.curve = state.updates, state.metadata["curve"]
         self.history[-1]["begun_at"] = self.examples
-        self.history = [*state.facts["history"], *self.history]
-        self._seconds_before = state.facts["seconds"]
+        self.history = [*state.metadata["history"], *self.history]
+        self._seconds_before = state.metadata["seconds"]
 
     @property
     def seconds(self) -> float:
@@ -145,10 +149,10 @@ class Trainer(Generic[Network]):
         """Say what was trained and what it cost; the rate is of all seeds together."""
         self._note_attempt()
         joules = [attempt["joules"] for attempt in self.history]
-        network = next(iter(self.learners.values())).network
-        rate = len(self.learners) * self.examples / self.seconds
+        network = next(iter(self.train_states.values())).network
+        rate = len(self.train_states) * self.examples / self.seconds
         return {
-            "spec": self.spec.plain(),
+            "spec": self.spec.to_dict(),
             "parameters": sum(p.numel() for p in network.parameters()),
             "examples": self.examples,
             "seconds": round(self.seconds, 1),
@@ -169,17 +173,17 @@ class Trainer(Generic[Network]):
         Raises Interrupted, with the state saved, on SIGTERM, SIGINT or SIGUSR1.
         """
         self._begun = saved = watched = time.monotonic()
-        with stop_signals() as stopped:
+        with catch_stop_signals() as stopped:
             while not self._is_done():
                 self.step()
                 if self._is_point():
                     self._check_finite(folder)
-                    self.point()
+                    self.evaluate()
                 done, now = self._is_done(), time.monotonic()
                 stops = bool(stopped) and not done
                 if stops or now - saved > save_every:
                     self._check_finite(folder)
-                    checkpoint.save_state(folder, self.state())
+                    checkpoint.save_checkpoint(folder, self.make_checkpoint())
                     saved = time.monotonic()
                 if stops:
                     raise Interrupted(f"stopped by {stopped[0]}")
@@ -194,13 +198,15 @@ class Trainer(Generic[Network]):
     def _is_done(self) -> bool:
         """Tell whether the last update is made, or all seeds are accurate enough."""
         last = self.updates >= self.schedule.updates
-        return last or self.spec.is_reached(self._last_point())
+        return last or self.spec.should_stop(self._last_point())
 
     def _last_point(self) -> list[dict[str, Any]]:
         return [p for p in self.curve if p["examples"] == self.curve[-1]["examples"]]
 
     def _check_finite(self, folder: Path) -> None:
-        if not all(learner.is_finite() for learner in self.learners.values()):
+        if not all(
+            train_state.is_finite() for train_state in self.train_states.values()
+        ):
             raise InputError(
                 f"the loss or a weight is not finite after {self.updates} updates; "
                 f"{folder} keeps the last good state.  Lower learning_rate or "
@@ -209,16 +215,16 @@ class Trainer(Generic[Network]):
 
     def _progress(self) -> Progress:
         since = self.updates % self.schedule.updates_per_point
-        for learner in self.learners.values():
-            learner.wait()
-        losses = [float(one.loss_sum.mean()) for one in self.learners.values()]
+        for train_state in self.train_states.values():
+            train_state.synchronize()
+        losses = [float(one.loss_sum.mean()) for one in self.train_states.values()]
         loss = fmean(losses) / since if since else math.nan
         accuracy = fmean([p["accuracy"] for p in self._last_point()] or [math.nan])
         return Progress(self.examples, loss, accuracy)
 
 
 @contextmanager
-def stop_signals() -> Iterator[list[str]]:
+def catch_stop_signals() -> Iterator[list[str]]:
     """Collect the names of stop signals instead of dying of them."""
     seen: list[str] = []
     handled = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from cluster import Cluster
 
-from mathprobe import catalog, estimates
+from mathprobe import estimates
+from mathprobe.catalog import Catalog
 from workflow import Workflow
 
 GPUS = 4
@@ -39,7 +40,7 @@ job = os.environ.get("SLURM_JOB_ID")
 if sys.argv[1] == "train":
     asked = ["squeue", "--noheader", "--jobs", job, "--format=%S"]
     begun = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    seconds = estimates.operations(Model.parse(sys.argv[2])) * {seconds_per_operation}
+    seconds = estimates.training_flops(Model.from_json(sys.argv[2])) * {seconds_per_operation}
     end = datetime.fromisoformat(begun.strip()).timestamp() + seconds
     time.sleep(max(0.0, end - time.time()))
 facts = {{"job": job, "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}}
@@ -102,9 +103,9 @@ class Run:
 def simulate(folder: Path, cluster: Cluster) -> Run:
     """Run the study in a copy of the project."""
     workflow = Workflow(folder)
-    books = catalog.load(folder / "config/config.yaml")
-    models = [books.model("paper", **name) for name in books.all_models("paper")]
-    operations = [estimates.operations(model) for model in models]
+    catalog = Catalog.load(folder / "config/config.yaml")
+    models = [catalog.model("paper", **name) for name in catalog.all_models("paper")]
+    operations = [estimates.training_flops(model) for model in models]
     factor = GPUS * SECONDS / sum(operations)
     sleeper = SLEEPER.format(seconds_per_operation=factor)
     (folder / "src/mathprobe/__main__.py").write_text(sleeper)

@@ -97,7 +97,7 @@ class Site:
 
 
 class Training:
-    """One training of a site, named by law, size and recipe."""
+    """One training of a site, named by distribution, size and recipe."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.target = root, f"{TASK}/{name}/scores.csv"

@@ -49,5 +49,5 @@ def test_the_commands_of_the_page_work_as_they_stand(cluster, tmp_path):
     name = "smoke_inverse_uniform_coefficients_2_base"
     assert ours == {
         f"COMPLETED cpu rule_linalg_train_wildcards_{name}",
-        "COMPLETED cpu rule_answers_linalg_predict_linalg_score",
+        "COMPLETED cpu rule_evaluate_linalg_predict_linalg_score",
     }

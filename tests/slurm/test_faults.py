@@ -62,7 +62,7 @@ def time_limit_twice(site, training, process):
     os.kill(process, signal.SIGCONT)
 
 
-# What happens, to which training (law, size and recipe), and in how many attempts.
+# What happens, to which training (distribution, size and recipe), and in how many attempts.
 TOGETHER = {
     nothing: ("uniform_coefficients/n2/base", 1),
     scancel: ("uniform_coefficients/n2/attended", 2),

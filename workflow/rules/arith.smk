@@ -1,6 +1,6 @@
 # The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
 DECODERS = catalog.alternation(CATALOG.decoders)
-MAP = [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP]
+MAP = [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP_FILES]
 
 
 rule arith_train:
@@ -126,7 +126,7 @@ rule arith_table:
     log:
         f"logs/{TABLES}/arith_{{kind}}.log",
     wildcard_constraints:
-        kind=catalog.alternation(catalog.arith.TABLES),
+        kind=catalog.alternation(catalog.arith.TABLE_SOURCES),
     params:
         folders=folders,
     shell:

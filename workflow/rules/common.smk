@@ -37,20 +37,20 @@ except InputError as error:
 ESTIMATES = {scale: estimates.Estimates(CATALOG, scale) for scale in CATALOG.scales}
 TESTSET, MODEL, ARITH, TABLES = paths.TESTSET, paths.MODEL, paths.ARITH, paths.TABLES
 TRAINED = catalog.alternation(CATALOG.scales)
-CONTENTS = tables.contents()  # LaTeX files, and the kinds of tables that each shows
+CONTENTS = tables.kinds_by_template()  # LaTeX files, and the kinds of tables that each shows
 NOTEBOOKS = INPUTS.notebooks
 SECTIONS = sorted(path.name for path in (ROOT / "paper/sections").glob("*.tex"))
 PUBLISHED, ERRATA = local(INPUTS.published), local(inputs.ERRATA)
 ARITH_PUBLISHED = local(INPUTS.arith_published)
 ENGINE = tex.find(ROOT / tex.CACHE)
 
-logger.info(ENGINE.line)
+logger.info(ENGINE.message)
 if ENGINE.kind == "none":
-    logger.warning(tex.skipped_box(ENGINE.note))
+    logger.warning(tex.skipped_message(ENGINE.note))
 
 
 wildcard_constraints:
-    **{name: paths.part(name, CATALOG.names) for name in ["n", *CATALOG.names]},
+    **{name: paths.wildcard_regex(name, CATALOG.names) for name in ["n", *CATALOG.names]},
     kind=catalog.alternation(INPUTS.by_size),
     content=catalog.alternation(CONTENTS),
     notebook=catalog.alternation(NOTEBOOKS),
@@ -86,7 +86,7 @@ def stored(found):
 
 def templates(w):
     """Return the template of a LaTeX file, and those that it includes."""
-    found = latex.with_included(ROOT / f"paper/templates/{w.content}.tex.j2")
+    found = latex.template_files(ROOT / f"paper/templates/{w.content}.tex.j2")
     return local([f"paper/templates/{path.name}" for path in found])
 
 
@@ -99,7 +99,7 @@ def training(w):
 
 def spec(describe):
     """Return a function from wildcards to a specification as JSON."""
-    return lambda w: describe(w).json()
+    return lambda w: describe(w).to_json()
 
 
 def needs(job, what):
@@ -120,8 +120,8 @@ def hours(w):
 TRAIN = {
     "gpu": needs("train", "gpus"),
     "mem_mb": needs("train", "mem_mb"),
-    "runtime": lambda w, attempt: ESTIMATES[w.scale].minutes(training(w), attempt),
-    "slurm_extra": lambda w: ESTIMATES[w.scale].nice(training(w)),
+    "runtime": lambda w, attempt: ESTIMATES[w.scale].runtime(training(w), attempt),
+    "slurm_extra": lambda w: ESTIMATES[w.scale].slurm_nice(training(w)),
     "save_every": needs("train", "save_every"),
 }
 EVALUATE = {
@@ -188,7 +188,7 @@ def complete_rules():
         made.conda_env = str(ROOT / f"envs/{name}.yaml")
         if command == "notebook":
             made.set_params(code=notebook_code)
-        elif command not in provenance.TRAINING.values():
+        elif command not in provenance.TRAINING_COMMANDS.values():
             made.set_params(code=dependencies.digest(command))
 
 

@@ -89,13 +89,13 @@ rule linalg_failures:
     params:
         tolerances=tests("failure_tolerances"),
     shell:
-        "python -m mathprobe failures {input.examples} --home {output.home}"
+        "python -m mathprobe failures {input.examples} --in-distribution {output.home}"
         " --predictions {input.predictions} --tests {input.tests}"
         " --tolerances {params.tolerances} --properties {output.properties}"
         " --verifiers {output.verifiers} --roc {output.roc} > {log} 2>&1"
 
 
-rule linalg_conditions:
+rule linalg_condition_numbers:
     input:
         published=PUBLISHED,
     output:
@@ -103,21 +103,21 @@ rule linalg_conditions:
     log:
         f"logs/{TABLES}/condition_numbers.log",
     params:
-        spec=spec(lambda w: CATALOG.linalg(w.scale).conditions()),
+        spec=spec(lambda w: CATALOG.linalg(w.scale).condition_numbers()),
     shell:
-        "python -m mathprobe conditions {params.spec:q} {output}"
+        "python -m mathprobe condition_numbers {params.spec:q} {output}"
         " --published {input.published} > {log} 2>&1"
 
 
-rule linalg_ceilings:
+rule linalg_oracle:
     output:
         reported(f"{TABLES}/ceilings.csv"),
     log:
         f"logs/{TABLES}/ceilings.log",
     params:
-        spec=spec(lambda w: CATALOG.ceilings()),
+        spec=spec(lambda w: CATALOG.oracle_tests()),
     shell:
-        "python -m mathprobe ceilings {params.spec:q} {output} > {log} 2>&1"
+        "python -m mathprobe oracle {params.spec:q} {output} > {log} 2>&1"
 
 
 rule linalg_evidence:

@@ -30,7 +30,7 @@ rule paper_table:
     shell:
         "python -m mathprobe table {wildcards.kind} {output}"
         " --published {input.published} --models {params.folders}"
-        " --missing {params.missing} --targets {params.targets} > {log} 2>&1"
+        " --missing {params.missing} --target-accuracies {params.targets} > {log} 2>&1"
 
 
 rule paper_runs:
@@ -111,7 +111,7 @@ rule paper_notebook:
         parameters=notebook_parameters,
     shell:
         "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
-        " --template {input.template} --kept {log.notebook}"
+        " --template {input.template} --failed-notebook {log.notebook}"
         " --parameters {params.parameters:q} > {log.run} 2>&1"
 
 

@@ -18,7 +18,9 @@ from mathprobe.registry import Registry
 
 ALGORITHMS: Registry[Algorithm] = Registry("algorithm")
 COLUMNS = ("algorithm", "clause", "optional", "holds", "positions")
-PASSED_BELOW = 10.0  # wrong answers in a million: the paper calls that 99.999 %
+WRONG_PER_MILLION_LIMIT = (
+    10.0  # wrong answers in a million: the paper calls that 99.999 %
+)
 
 Found = Mapping[
     tuple[str, int | None], Sequence[int]

@@ -15,7 +15,7 @@ from mathprobe.lazy import torch
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-STOPS, HANDS_ON, CARRIES = -1, 0, 1
+KILL, PROPAGATE, GENERATE = -1, 0, 1
 
 
 def at(k: int) -> int:
@@ -54,8 +54,8 @@ def bring(rng: Generator, state: Tensor, k: int, carry: Tensor) -> Tensor:
         return state
     below = torch.arange(k, device=state.device)
     decides = whole(rng, 0, k - 1, len(state), 1)
-    decided = torch.where(carry, CARRIES, STOPS)[:, None]
-    columns = torch.where(below == decides, decided, HANDS_ON)
+    decided = torch.where(carry, GENERATE, KILL)[:, None]
+    columns = torch.where(below == decides, decided, PROPAGATE)
     columns = torch.where(below < decides, state[:, at(k - 1) :].flip(-1), columns)
     return torch.cat([state[:, : at(k - 1)], columns.flip(-1)], dim=-1)
 

@@ -30,7 +30,7 @@ OPERATIONS: Registry[type[Operation]] = Registry("operation")
 MIXINGS: Registry[Mixing] = Registry("mixing")
 
 
-def carried(state: Tensor) -> Tensor:
+def carries_out(state: Tensor) -> Tensor:
     """Tell which columns [.., n] hand a carry on: the paper's SV, or MV for borrows.
 
     The last column up to here that decides, decides; rank and decision are one key.
@@ -89,7 +89,7 @@ class Addition(Operation):
     @staticmethod
     def told(first: Tensor, second: Tensor, state: Tensor) -> Tensor:
         """Add column by column, told the states of columns [.., n]."""
-        carry = carried(state)
+        carry = carries_out(state)
         total = (first + second + _from_below(carry)) % 10
         top = carry[..., :1].to(total.dtype)
         return torch.cat([torch.full_like(top, PLUS), top, total], dim=-1)
@@ -127,7 +127,7 @@ class Subtraction(Operation):
     @classmethod
     def is_negative(cls, first: Tensor, second: Tensor) -> Tensor:
         """Tell whether the first number is the smaller one [..]."""
-        return carried(cls.state(first, second))[..., 0]
+        return carries_out(cls.state(first, second))[..., 0]
 
     @classmethod
     def answer(cls, first: Tensor, second: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class Subtraction(Operation):
     @staticmethod
     def told(larger: Tensor, smaller: Tensor, state: Tensor, sign: Tensor) -> Tensor:
         """Subtract column by column, told the states [.., n] and the sign [.., 1]."""
-        borrow = _from_below(carried(state)).to(larger.dtype)
+        borrow = _from_below(carries_out(state)).to(larger.dtype)
         difference = (larger - smaller - borrow) % 10
         return torch.cat([sign, torch.zeros_like(sign), difference], dim=-1)
 
@@ -173,37 +173,39 @@ def rows_of_each(rng: Generator, batches: int, batch: int) -> Tensor:
 
 def check(settings: Questions) -> None:
     """Refuse settings that no questions can be drawn with."""
-    MIXINGS.known(settings.mixing)
+    MIXINGS.check(settings.mixing)
     for name in settings.shares:
-        OPERATIONS.known(name)
+        OPERATIONS.check(name)
     if not math.isclose(sum(settings.shares.values()), 1.0):
         raise InputError(f"shares: {settings.shares}: together they are not 1")
 
 
-def pose(operation: str, first: Tensor, second: Tensor) -> Tensor:
+def encode_questions(operation: str, first: Tensor, second: Tensor) -> Tensor:
     """Write questions about numbers [.., n], with their answers, as ids [.., T]."""
     asked = OPERATIONS[operation]
     answer = asked.answer(first, second)
     layout = Layout(first.shape[-1])
-    return layout.write(first, TOKENS[asked.symbol], second, answer)
+    return layout.join(first, TOKENS[asked.symbol], second, answer)
 
 
-def of_one(operation: str, digits: int, enrichment: Enrichment) -> Questions:
+def single_operation(operation: str, digits: int, enrichment: Enrichment) -> Questions:
     """Ask for one operation only."""
     return Questions(digits, {operation: 1.0}, "batches", enrichment)
 
 
-def draw(settings: Questions, rng: Generator, batches: int, batch: int) -> Tensor:
+def sample(settings: Questions, rng: Generator, batches: int, batch: int) -> Tensor:
     """Draw batches of questions with their answers: ids [N * B, T].
 
-    Operation and enrichment are of a whole batch, so its size is a part of the law.
+    Operation and enrichment are of a whole batch, so its size is a part of the distribution.
     """
     check(settings)
     shape = 2, batches, batch, settings.digits
     first, second = torch.randint(10, shape, generator=rng, device=rng.device)
     place = MIXINGS[settings.mixing](rng, batches, batch)[..., None]
     ids, *others = (
-        pose(name, *_enriched(name, settings.enrichment, rng, first, second))
+        encode_questions(
+            name, *_enriched(name, settings.enrichment, rng, first, second)
+        )
         for name in settings.shares
     )
     begins = list(accumulate(settings.shares.values()))[:-1]

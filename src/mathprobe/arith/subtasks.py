@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mathprobe.arith import exchanges
-from mathprobe.arith.exchanges import OPERATION, Pairs
+from mathprobe.arith import interventions
+from mathprobe.arith.interventions import OPERATION, Pairs
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
 from mathprobe.registry import Registry
@@ -95,19 +95,19 @@ _above = partial(_late, impact="A{above}", highest=-1)
 _of_all = partial(SubTask, last="A1", lowest=None, whole=False)
 
 for _task in (
-    _late("SA", "S", exchanges.base("S"), impact="A{k}"),
-    _above("SC", "S", exchanges.carry("S")),
-    _above("SS", "S", exchanges.handing_on, lowest=1),
-    _early("ST", "S", exchanges.tri_state("S"), whole=False),
-    _early("SV", "S", exchanges.resolved, attends=(), paired=False, lowest=1),
-    _late("MD", "M", exchanges.base("M"), impact="A{k}"),
-    _above("MB", "M", exchanges.carry("M")),
+    _late("SA", "S", interventions.base("S"), impact="A{k}"),
+    _above("SC", "S", interventions.carry("S")),
+    _above("SS", "S", interventions.handing_on, lowest=1),
+    _early("ST", "S", interventions.tri_state("S"), whole=False),
+    _early("SV", "S", interventions.resolved, attends=(), paired=False, lowest=1),
+    _late("MD", "M", interventions.base("M"), impact="A{k}"),
+    _above("MB", "M", interventions.carry("M")),
     # The top column of D >= D' hands nothing on: its state matters to the sign (GT).
-    _early("MT", "M", exchanges.tri_state("M"), highest=-1, whole=False),
-    _late("ND", "N", exchanges.base("N"), impact="A{k}"),
-    _above("NB", "N", exchanges.carry("N")),
-    _early("GT", "MN", exchanges.greater, impact="A{sign}"),
-    _of_all("OPR", "SM", exchanges.operator, first="OPR", attends=("OPR",)),
-    _of_all("SGN", "MN", exchanges.sign, first="A{n}", attends=("A{sign}",)),
+    _early("MT", "M", interventions.tri_state("M"), highest=-1, whole=False),
+    _late("ND", "N", interventions.base("N"), impact="A{k}"),
+    _above("NB", "N", interventions.carry("N")),
+    _early("GT", "MN", interventions.greater, impact="A{sign}"),
+    _of_all("OPR", "SM", interventions.operator, first="OPR", attends=("OPR",)),
+    _of_all("SGN", "MN", interventions.sign, first="A{n}", attends=("A{sign}",)),
 ):
     SUBTASKS.add(_task.name)(_task)

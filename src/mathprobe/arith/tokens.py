@@ -79,7 +79,7 @@ class Layout:
             )
         return self.names.index(name)
 
-    def write(
+    def join(
         self, first: Tensor, operator: int, second: Tensor, answer: Tensor
     ) -> Tensor:
         """Write numbers [.., n] and answers [.., n + 2] as ids [.., T]."""
@@ -94,7 +94,7 @@ class Layout:
         return Parts(first, operator[..., 0], second, answer)
 
 
-def well_formed(answer: Tensor) -> Tensor:
+def is_well_formed(answer: Tensor) -> Tensor:
     """Tell which answers [.., n + 2] are a sign and digits [..]."""
     sign, number = answer[..., 0], answer[..., 1:]
     return ((sign == PLUS) | (sign == MINUS)) & (number < 10).all(-1)

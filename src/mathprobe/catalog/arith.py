@@ -15,7 +15,7 @@ from mathprobe.arith import questions
 from mathprobe.errors import InputError, check_choice
 from mathprobe.settings import ArithSettings, DecoderRow
 from mathprobe.spec import (
-    Accuracy,
+    AccuracyTest,
     ArithModel,
     CircuitSearch,
     DecoderConfig,
@@ -26,11 +26,11 @@ from mathprobe.spec import (
 )
 from mathprobe.structs import convert
 
-MAP = (  # the files of a model's map
+MAP_FILES = (  # the files of a model's map
     *("nodes.csv", "positions.csv", "controls.csv", "claims.csv"),
     *("panels.npz", "behaviors.json", "features.json"),
 )
-TABLES = {  # kinds of tidy tables, and the files of a model that each is made from
+TABLE_SOURCES = {  # kinds of tidy tables, and the files of a model that each is made from
     "accuracy": ("accuracy.csv", "curve.csv"),
     "curves": ("curve.csv",),
     "circuits": ("facts/nodes.csv", "facts/claims.csv"),
@@ -45,7 +45,7 @@ class ArithCatalog:
 
     def __init__(self, values: dict[str, Any], place: str, root: Path) -> None:
         """Check settings, and every row of the table that they name below `root`."""
-        self.settings = ArithSettings.of(values, place)
+        self.settings = ArithSettings.from_dict(values, place)
         self.path = Path(self.settings.models)
         self.file = root / self.path
         self.rows: dict[str, DecoderRow] = {}
@@ -53,8 +53,8 @@ class ArithCatalog:
             if row.name in self.rows:
                 raise InputError(f"{here}: {row.name} is there already")
             self.rows[row.name] = row
-        for role, name in structs.asdict(self.settings.shown).items():
-            check_choice(name, self.rows, f"{place}.shown.{role}", "model")
+        for role, name in structs.asdict(self.settings.example_models).items():
+            check_choice(name, self.rows, f"{place}.example_models.{role}", "model")
         for name in self.rows:
             self._check_family(name)
             model = self.model(name)
@@ -80,7 +80,7 @@ class ArithCatalog:
         check_choice(name, self.rows, str(self.path), "model")
         return self.rows[name]
 
-    def relatives(self, name: str) -> list[str]:
+    def comparison_models(self, name: str) -> list[str]:
         """Name a model, its parent, and those of its shape from random weights."""
         row = self.row(name)
         alike = ("operation", "digits", "layers", "heads", "steps")
@@ -100,7 +100,9 @@ class ArithCatalog:
         place = f"{self.path}: {name}"
         check_choice(kind, shared.operations, place, "operation")
         grokfast = shared.grokfast
-        strengthened = GrokFast(grokfast.decay, grokfast.strength, grokfast.keeps)
+        strengthened = GrokFast(
+            grokfast.decay, grokfast.strength, grokfast.keep_average
+        )
         return ArithModel(
             name,
             Questions(
@@ -132,28 +134,28 @@ class ArithCatalog:
         """Return what a paper says about the models and their test."""
         return {
             "models": [
-                {"name": name, **row.plain()} for name, row in self.rows.items()
+                {"name": name, **row.to_dict()} for name, row in self.rows.items()
             ],
-            "shown": self.settings.shown.plain(),
+            "example_models": self.settings.example_models.to_dict(),
             "questions": self.settings.accuracy.questions,
             "width": self.settings.network.width,
             "enriched": self.settings.enrichment.batches,
         }
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the settings and the models as plain values."""
-        models = {name: row.plain() for name, row in self.rows.items()}
-        return {**self.settings.plain(), "models": models}
+        models = {name: row.to_dict() for name, row in self.rows.items()}
+        return {**self.settings.to_dict(), "models": models}
 
     def circuits(self) -> CircuitSearch:
         """Describe how thoroughly models are taken apart, the same for all."""
         return self.settings.circuits
 
-    def accuracy(self) -> Accuracy:
+    def accuracy(self) -> AccuracyTest:
         """Describe the test of accuracy, the same for all models."""
         shared = self.settings
         asked, batch = shared.accuracy.questions, shared.schedule.batch
-        return Accuracy(asked, batch, shared.enrichment)
+        return AccuracyTest(asked, batch, shared.enrichment)
 
 
 def _read(path: Path, name: Path) -> list[tuple[str, DecoderRow]]:

@@ -11,18 +11,23 @@ from typing import Any
 from msgspec import structs
 
 from mathprobe.errors import InputError, check_choice
-from mathprobe.linalg.draws import check, laws_for
+from mathprobe.linalg.distributions import (
+    COEFFICIENTS,
+    DISTRIBUTIONS,
+    components,
+    default_parameters,
+)
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.linalg.laws import COEFFICIENTS, LAWS, base_of, parts
+from mathprobe.linalg.examples import check, distributions_for
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.paths import LINALG_NAME
-from mathprobe.settings import LinalgSettings, TableEntry, overlay
+from mathprobe.settings import LinalgSettings, TableEntry, merge
 from mathprobe.spec import (
-    Conditions,
+    ConditionNumbers,
     Curve,
+    DistributionSettings,
     EncodingSpec,
-    LawSettings,
     MatrixSpec,
     Model,
     Recipe,
@@ -37,10 +42,10 @@ class LinalgCatalog:
 
     def __init__(self, values: dict[str, Any], place: str) -> None:
         """Check settings; faults are named by their place."""
-        self.settings = LinalgSettings.of(values, place)
+        self.settings = LinalgSettings.from_dict(values, place)
         self.place = place
         self._recipes = self._all_recipes()
-        _check_laws(self.settings.laws, f"{place}.laws")
+        _check_distributions(self.settings.distributions, f"{place}.distributions")
         for table, entries in self.entries.items():
             self._check_table(table, entries, f"{place}.tables.{table}")
 
@@ -52,12 +57,12 @@ class LinalgCatalog:
             check_choice(task, TASKS, f"{self.place}.tasks", "task")
         base, changes = known[BASE], {**known, BASE: {}}
         for name, over in known.items():
-            _recipe(overlay(base, over), f"{self.place}.recipes.{name}")
+            _recipe(merge(base, over), f"{self.place}.recipes.{name}")
         for task, over in tasks.items():
-            _recipe(overlay(base, over), f"{self.place}.tasks.{task}")
+            _recipe(merge(base, over), f"{self.place}.tasks.{task}")
         return {
             (task, name): _recipe(
-                overlay(overlay(base, tasks.get(task, {})), over),
+                merge(merge(base, tasks.get(task, {})), over),
                 f"{self.place}.recipes.{name} of {task}",
             )
             for task, (name, over) in product(TASKS, changes.items())
@@ -70,51 +75,73 @@ class LinalgCatalog:
             if table == "failures":
                 check_choice(entry.task, PROPERTIES, place, PROPERTIES.kind)
             for key in models(entry):
-                check(key["task"], key["law"], *size(key["n"]))
+                check(key["task"], key["distribution"], *parse_size(key["n"]))
 
     def recipe(self, task: str, name: str) -> Recipe:
         """Return a recipe for a task, which changes `base` under the recipe."""
         place = f"{self.place}.recipes"
         check_choice(name, self.settings.recipes, place, "recipe")
-        return self._recipes[TASKS.known(task), name]
+        return self._recipes[TASKS.check(task), name]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain values; recipes are those of the first table's task."""
         task = self.settings.tables.out_of_distribution[0].task
         names = self.settings.recipes
-        recipes = {name: self.recipe(task, name).plain() for name in names}
-        return {**self.settings.plain(), "recipes": recipes}
+        recipes = {name: self.recipe(task, name).to_dict() for name in names}
+        return {**self.settings.to_dict(), "recipes": recipes}
 
-    def _law_settings(self, laws: Iterable[str]) -> LawSettings:
-        """Return what the settings change of these laws and mixtures."""
-        known = self.settings.laws
-        found = (part for law in laws for part in parts(law))
+    def _distribution_settings(
+        self, distributions: Iterable[str]
+    ) -> DistributionSettings:
+        """Return what the settings change of these distributions and mixtures."""
+        known = self.settings.distributions
+        found = (
+            part for distribution in distributions for part in components(distribution)
+        )
         return {part: known[part] for part in found if part in known}
 
-    def _matrices(self, task: str, law: str, n: int | str) -> MatrixSpec:
-        rows, columns = size(n)
-        check(TASKS.known(task), law, rows, columns)
-        return MatrixSpec(task, law, rows, columns, self._law_settings([law]))
+    def _matrices(self, task: str, distribution: str, n: int | str) -> MatrixSpec:
+        rows, columns = parse_size(n)
+        check(TASKS.check(task), distribution, rows, columns)
+        return MatrixSpec(
+            task,
+            distribution,
+            rows,
+            columns,
+            self._distribution_settings([distribution]),
+        )
 
-    def testset(self, task: str, law: str, n: int | str) -> TestSet:
+    def testset(self, task: str, distribution: str, n: int | str) -> TestSet:
         """Describe a test set."""
-        return TestSet(self._matrices(task, law, n), self.settings.tests.examples)
+        return TestSet(
+            self._matrices(task, distribution, n), self.settings.tests.examples
+        )
 
-    def model(self, task: str, law: str, n: int | str, recipe: str) -> Model:
+    def model(self, task: str, distribution: str, n: int | str, recipe: str) -> Model:
         """Describe a network and its training."""
-        data, settings = self._matrices(task, law, n), self.recipe(task, recipe)
-        # Laws that do not fit are left out; where none fits, it is the own one.
-        tests = [test for test in settings.curve.tests if test in laws_for(task)]
-        if not tests or (settings.schedule.stop_accuracy and law not in tests):
-            tests = [*tests, law]
+        data, settings = (
+            self._matrices(task, distribution, n),
+            self.recipe(task, recipe),
+        )
+        # Distributions that do not fit are left out; where none fits, it is the own one.
+        tests = [
+            test for test in settings.curve.tests if test in distributions_for(task)
+        ]
+        if not tests or (settings.schedule.stop_accuracy and distribution not in tests):
+            tests = [*tests, distribution]
         shown = structs.replace(settings.curve, tests=tests)
-        curve = Curve(**structs.asdict(shown), law_settings=self._law_settings(tests))
+        curve = Curve(
+            **structs.asdict(shown),
+            distribution_settings=self._distribution_settings(tests),
+        )
         return Model(**{**structs.asdict(settings), "data": data, "curve": curve})
 
-    def conditions(self) -> Conditions:
+    def condition_numbers(self) -> ConditionNumbers:
         """Describe the sample behind the table of condition numbers."""
         sample = self.settings.tables.condition_numbers
-        return Conditions(**structs.asdict(sample), law_settings=self.settings.laws)
+        return ConditionNumbers(
+            **structs.asdict(sample), distribution_settings=self.settings.distributions
+        )
 
     @property
     def entries(self) -> dict[str, list[TableEntry]]:
@@ -128,20 +155,20 @@ class LinalgCatalog:
         names = [name for table in every for e in table for name in models(e)]
         return [name for place, name in enumerate(names) if name not in names[:place]]
 
-    def shown(self, table: str, task: str, n: int | str) -> list[TableEntry]:
+    def table_entries(self, table: str, task: str, n: int | str) -> list[TableEntry]:
         """Return a table's entries for a task and size.
 
-        If the configuration names none, the recipe of the first is shown, on all laws
+        If the configuration names none, the recipe of the first is shown, on all distributions
         of the task.
         """
         entries = self.entries[table]
         named = [e for e in entries if (e.task, str(e.n)) == (task, str(n))]
-        other = {"task": task, "n": n, "laws": laws_for(task)}
+        other = {"task": task, "n": n, "distributions": distributions_for(task)}
         return named or [structs.replace(entries[0], **other)]
 
-    def targets(self, task: str, n: int | str) -> list[str]:
+    def target_accuracies(self, task: str, n: int | str) -> list[str]:
         """Return MODEL=ACCURACY for every model of a table of learning speeds."""
-        entries: list[Any] = self.shown("learning_speed", task, n)
+        entries: list[Any] = self.table_entries("learning_speed", task, n)
         found = [
             f"{LINALG_NAME.format(**name)}={entry.accuracy}"
             for entry in entries
@@ -151,18 +178,21 @@ class LinalgCatalog:
 
 
 def models(entry: TableEntry) -> list[dict[str, Any]]:
-    """Return the names of an entry's models: of its laws, or all of its task."""
+    """Return the names of an entry's models: of its distributions, or all of its task."""
     name = {"task": entry.task, "n": entry.n, "recipe": entry.recipe}
-    return [{**name, "law": law} for law in entry.laws or laws_for(entry.task)]
+    return [
+        {**name, "distribution": distribution}
+        for distribution in entry.distributions or distributions_for(entry.task)
+    ]
 
 
-def size(text: int | str) -> tuple[int, int]:
+def parse_size(text: int | str) -> tuple[int, int]:
     """Read a size: `5` is square, `5x3` has five rows and three columns."""
     rows, _, columns = str(text).partition("x")
     return int(rows), int(columns or rows)
 
 
-def rounding(digits: int) -> float:
+def rounding_error(digits: int) -> float:
     """Return the relative error of rounding to so many digits, as a rule.
 
     A mantissa is off by a quarter of its last place at the median; on a logarithmic
@@ -173,12 +203,14 @@ def rounding(digits: int) -> float:
 
 def _recipe(values: dict[str, Any], place: str) -> Recipe:
     """Read a whole recipe, and check what its fields are to each other."""
-    recipe = Recipe.of(values, place)
+    recipe = Recipe.from_dict(values, place)
     _check_encoding(recipe.input, f"{place}.input")
     _check_encoding(recipe.output, f"{place}.output")
-    for law in recipe.curve.tests:
-        check_choice(law, LAWS, f"{place}.curve.tests", "law")
-    error, tolerance = rounding(recipe.output.digits), recipe.curve.tolerance
+    for distribution in recipe.curve.tests:
+        check_choice(
+            distribution, DISTRIBUTIONS, f"{place}.curve.tests", "distribution"
+        )
+    error, tolerance = rounding_error(recipe.output.digits), recipe.curve.tolerance
     if error > tolerance:
         raise InputError(
             f"{place}.output.digits: {recipe.output.digits} is too coarse: a number is "
@@ -190,7 +222,7 @@ def _recipe(values: dict[str, Any], place: str) -> Recipe:
 
 def _check_encoding(side: EncodingSpec, place: str) -> None:
     check_choice(side.encoding, ENCODINGS, f"{place}.encoding", "encoding")
-    most = ENCODINGS[side.encoding].most_digits
+    most = ENCODINGS[side.encoding].max_digits
     if side.digits > most:
         raise InputError(
             f"{place}.digits: {side.digits} is too many; "
@@ -198,13 +230,13 @@ def _check_encoding(side: EncodingSpec, place: str) -> None:
         )
 
 
-def _check_laws(laws: LawSettings, place: str) -> None:
-    """Check settings against those that the base of each law has."""
-    for law, settings in laws.items():
-        check_choice(law, LAWS, place, "law")
-        usual = asdict(base_of(law))
+def _check_distributions(distributions: DistributionSettings, place: str) -> None:
+    """Check settings against those that the base of each distribution has."""
+    for distribution, settings in distributions.items():
+        check_choice(distribution, DISTRIBUTIONS, place, "distribution")
+        usual = asdict(default_parameters(distribution))
         for name, value in settings.items():
-            here = f"{place}.{law}"
+            here = f"{place}.{distribution}"
             check_choice(name, usual, here, "setting")
             if name == "coefficients":
                 names = COEFFICIENTS, f"{here}.{name}", COEFFICIENTS.kind

@@ -11,8 +11,8 @@ from cyclopts import App, Group, Parameter
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
-PEOPLE = Group("For people", sort_key=0)
-RULES = Group("For the rules of the workflow", sort_key=1)
+USER = Group("For people", sort_key=0)
+WORKFLOW = Group("For the rules of the workflow", sort_key=1)
 
 app = App(
     name="mathprobe",

@@ -7,7 +7,7 @@ from typing import Any
 
 from mathprobe import files
 from mathprobe.cli.app import (
-    RULES,
+    WORKFLOW,
     Facts,
     Out,
     Published,
@@ -19,24 +19,26 @@ from mathprobe.cli.app import (
 )
 
 
-@command(RULES)
+@command(WORKFLOW)
 def arith_accuracy(
     model: Weights, spec: Spec, out: Out, /, *, threads: Threads = 1
 ) -> None:
-    """Count the wrong answers of a decoder, by class of difficulty."""
+    """Count the wrong answers of a decoder, by complexity class."""
     from mathprobe.cli.device import set_up_torch
 
     device = set_up_torch(threads)
-    from mathprobe.spec import Accuracy
+    from mathprobe.spec import AccuracyTest
     from mathprobe.studies.arith import accuracy
     from mathprobe.studies.arith.models import load
 
     described, network = load(model)
-    rows = accuracy.accuracy(described, network.to(device), Accuracy.parse(spec))
+    rows = accuracy.accuracy(
+        described, network.to(device), AccuracyTest.from_json(spec)
+    )
     files.write_csv(out, rows, accuracy.COLUMNS)
 
 
-@command(RULES)
+@command(WORKFLOW)
 def arith_evidence(out: Out, /, *, published: Published) -> None:
     """Check published numbers of the second paper for consistency and by simulation."""
     from mathprobe.paper import arith_tables
@@ -46,7 +48,7 @@ def arith_evidence(out: Out, /, *, published: Published) -> None:
     files.write_csv(out, rows, evidence.COLUMNS)
 
 
-@command(RULES)
+@command(WORKFLOW)
 def arith_table(
     kind: str, out: Out, /, *, facts: Facts, published: Published, models: list[Path]
 ) -> None:
@@ -67,7 +69,7 @@ def arith_table(
     files.write_text(out, table.to_csv(index=False))
 
 
-@command(RULES)
+@command(WORKFLOW)
 def arith_map(
     model: Weights, spec: Spec, out: Path, /, *, threads: Threads = 1
 ) -> None:
@@ -83,16 +85,16 @@ def arith_map(
     device = set_up_torch(threads)
     from mathprobe.arith import claims
     from mathprobe.spec import CircuitSearch
-    from mathprobe.studies import circuits, controls, findings, published_maps
+    from mathprobe.studies import arith_facts, circuits, controls, published_maps
     from mathprobe.studies.arith.models import build, load
 
     described, network = load(model)
-    settings = CircuitSearch.parse(spec)
+    settings = CircuitSearch.from_json(spec)
     circuit = circuits.Circuit(described, network.to(device).eval(), settings)
-    if not len(circuit.sample[0].ids):
+    if not len(circuit.varied_questions[0].ids):
         print(f"{described.name} answers no question right: its map is empty")
     facts, layers = circuit.facts, described.network.layers
-    found = findings.found(facts)
+    found = arith_facts.subtask_positions(facts)
     held = claims.evaluate(circuit.operations, layers, circuit.digits, found)
     untrained = build(described).to(device).eval()
     tables = {
@@ -104,16 +106,16 @@ def arith_map(
         files.write_csv(out / f"{name}.csv", rows, columns)
     facts.save(out / "nodes.csv")
     arrays = {
-        findings.panel_name(*key): panel.scores.numpy()
-        for key, panel in circuit.panels.items()
+        arith_facts.panel_name(*key): panel.scores.numpy()
+        for key, panel in circuit.pca_results.items()
     }
-    files.save_arrays(out / "panels.npz", {**arrays, "case": circuit.cases})
+    files.save_arrays(out / "panels.npz", {**arrays, "case": circuit.pca_cases})
     seen = published_maps.behaviors(facts, circuit.layout)
     files.write_json(out / "behaviors.json", seen)
     files.write_json(out / "features.json", published_maps.features(facts))
 
 
-@command(RULES)
+@command(WORKFLOW)
 def arith_draw(
     folder: Path, out: Out, /, *, name: str, digits: int, template: Template
 ) -> None:
@@ -142,7 +144,7 @@ def arith_draw(
     files.write_text(out, page)
 
 
-@command(RULES)
+@command(WORKFLOW)
 def arith_reuse(child: Path, parent: Path, out: Out, /) -> None:
     """Count the nodes inserted from a parent that its child still uses.
 

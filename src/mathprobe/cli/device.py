@@ -9,7 +9,7 @@ def set_up_torch(threads: int) -> str:
     """Return the device that torch uses, set up to give the same bits every time."""
     from mathprobe import gpus
 
-    gpus.choose()
+    gpus.reserve()
     # cuBLAS reads this at its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch

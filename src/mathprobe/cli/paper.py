@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mathprobe import files
 from mathprobe.cli.app import (
-    PEOPLE,
-    RULES,
+    USER,
+    WORKFLOW,
     Errata,
     Facts,
     Out,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mathprobe.paper.tables import Frame
 
 
-@command(RULES)
+@command(WORKFLOW)
 def table(
     kind: str,
     out: Out,
@@ -32,7 +32,7 @@ def table(
     published: Published,
     models: list[Path],
     missing: list[str] | None = None,
-    targets: list[str] | None = None,
+    target_accuracies: list[str] | None = None,
 ) -> None:
     """Write a tidy table of several models, beside the published numbers.
 
@@ -43,23 +43,23 @@ def table(
     models
         Folders of the models.
     missing
-        Models without files, as task/law/nSIZE/recipe.
-    targets
+        Models without files, as task/distribution/nSIZE/recipe.
+    target_accuracies
         MODEL=ACCURACY to which examples are counted, for `learning_speed`.
     """
     from mathprobe.paper import tables
     from mathprobe.paper.published import read_all
 
-    chosen: tables.Kind = tables.KINDS[kind]
+    chosen: tables.TableKind = tables.KINDS[kind]
     found = [
-        tables.of_model(
+        tables.model_rows(
             folder.name,
             files.read_json(folder / "run.json"),
-            tables.read(folder / chosen.source) if chosen.source else None,
+            tables.read(folder / chosen.model_file) if chosen.model_file else None,
         )
         for folder in models
     ]
-    pairs = [_target(text) for text in targets or []]
+    pairs = [_target(text) for text in target_accuracies or []]
     made = tables.build(kind, found, read_all(published), missing or [], pairs)
     tables.write(out, made, chosen.columns)
 
@@ -70,10 +70,12 @@ def _target(text: str) -> tuple[str, float]:
     try:
         return model, float(accuracy)
     except ValueError:
-        raise InputError(f"--targets: {text!r} is not MODEL=ACCURACY") from None
+        raise InputError(
+            f"--target-accuracies: {text!r} is not MODEL=ACCURACY"
+        ) from None
 
 
-@command(RULES)
+@command(WORKFLOW)
 def facts(scale: str, out: Out, /, *, config: Path) -> None:
     """Write the settings of a scale that tables and prose name.
 
@@ -89,7 +91,7 @@ def facts(scale: str, out: Out, /, *, config: Path) -> None:
     files.write_json(out, Catalog(files.read_json(config)).facts(scale))
 
 
-@command(RULES)
+@command(WORKFLOW)
 def latex(
     template: Template,
     out: Out,
@@ -107,7 +109,7 @@ def latex(
     files.write_text(out, latex.render(template, shown, known))
 
 
-@command(RULES)
+@command(WORKFLOW)
 def macros(
     out: Out,
     /,
@@ -121,7 +123,7 @@ def macros(
     from mathprobe.paper import macros
 
     shown, known = _read(tables, facts, published, errata)
-    files.write_text(out, macros.define(macros.results(shown, known)))
+    files.write_text(out, macros.definitions(macros.all_macros(shown, known)))
 
 
 def _read(
@@ -129,16 +131,18 @@ def _read(
 ) -> tuple[dict[str, Frame], dict[str, Any]]:
     """Read tables by their kind, and what is known beside them."""
     from mathprobe.paper import published, tables
-    from mathprobe.settings import read
+    from mathprobe.settings import read_yaml
 
     numbers = published.read_all(printed)
-    points = {part: points for path in errata for part, points in read(path).items()}
+    points = {
+        part: points for path in errata for part, points in read_yaml(path).items()
+    }
     known = {"errata": points, "published": numbers}
     known["labels"] = published.labels(numbers)
-    return tables.collect(paths), {**files.read_json(facts), **known}
+    return tables.read_by_kind(paths), {**files.read_json(facts), **known}
 
 
-@command(RULES)
+@command(WORKFLOW)
 def notebook(
     source: Path,
     notebook: Path,
@@ -146,7 +150,7 @@ def notebook(
     /,
     *,
     template: Template,
-    kept: Path,
+    failed_notebook: Path,
     parameters: str,
 ) -> None:
     """Execute a notebook, which draws its own figures.
@@ -159,7 +163,7 @@ def notebook(
         Where the executed notebook is written.
     html
         Where its page is written.
-    kept
+    failed_notebook
         Where a notebook that fails is written, as far as it came.
     parameters
         Parameters of the notebook, as a JSON object.
@@ -172,23 +176,23 @@ def notebook(
         given = dict(json.loads(parameters))
     except (TypeError, ValueError) as error:
         raise InputError(f"--parameters: not a JSON object ({error})") from error
-    executed = notebooks.execute(source, template, given, kept)
+    executed = notebooks.execute(source, template, given, failed_notebook)
     files.write_text(notebook, executed.ipynb)
     files.write_text(html, executed.html)
 
 
-@command(PEOPLE)
+@command(USER)
 def tex() -> None:
     """Find a TeX, or unpack a private one, and print which."""
     from mathprobe.paper import tex
 
-    engine = tex.provide()
-    print(engine.line)
+    engine = tex.find_or_unpack()
+    print(engine.message)
     if not engine.usable:
-        raise SystemExit(tex.skipped_box(engine.note))
+        raise SystemExit(tex.skipped_message(engine.note))
 
 
-@command(RULES)
+@command(WORKFLOW)
 def typeset(source: Path, out: Out, /, *, parts: list[Path]) -> None:
     """Typeset the paper with the tables, numbers and figures of a scale.
 
@@ -204,9 +208,9 @@ def typeset(source: Path, out: Out, /, *, parts: list[Path]) -> None:
 
     from mathprobe.paper import tex
 
-    engine = tex.provide()
+    engine = tex.find_or_unpack()
     if not engine.usable:
-        raise InputError(f"no TeX\n{tex.skipped_box(engine.note)}")
+        raise InputError(f"no TeX\n{tex.skipped_message(engine.note)}")
     with tempfile.TemporaryDirectory() as build:
         for part in parts:
             copied = Path(build) / part.parent.name / part.name

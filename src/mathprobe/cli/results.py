@@ -6,22 +6,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mathprobe.cli.app import CONFIG, PEOPLE, Config, Results, command
+from mathprobe.cli.app import CONFIG, USER, Config, Results, command
 
 PUBLISHED = Path("paper/published")
 RECORD = Path("paper/record")
 SHARE_REACHED = 0.8  # of matrix products, by training at n = 5: benchmarks/README.md
 
 
-@command(PEOPLE)
+@command(USER)
 def status(results: Results, /, *, config: Config = CONFIG) -> None:
     """Show the state of every training of a scale; `watch` keeps it live."""
-    from mathprobe import catalog, status
+    from mathprobe import status
+    from mathprobe.catalog import Catalog
 
-    print(status.text(status.survey(catalog.load(config), results)))
+    print(status.format_table(status.read_all(Catalog.load(config), results)))
 
 
-@command(PEOPLE)
+@command(USER)
 def plan(
     target: Path,
     /,
@@ -29,7 +30,7 @@ def plan(
     config: Config = CONFIG,
     published: Path = PUBLISHED,
     flops_per_second: float | None = None,
-    share: float = SHARE_REACHED,
+    utilization: float = SHARE_REACHED,
 ) -> None:
     """Print what a scale's paper costs: examples, FLOP, hours, memory, disk.
 
@@ -41,23 +42,24 @@ def plan(
         Folder of published numbers.
     flops_per_second
         Rate of training on one device; left out, matrix products are measured here.
-    share
+    utilization
         Share of the measured rate that training reaches: 0.8 was measured on a
         processor; a GPU with small batches reaches less.
     """
-    from mathprobe import catalog, plan
+    from mathprobe import plan
+    from mathprobe.catalog import Catalog
     from mathprobe.paper.published import read_folder
 
-    books, scale = catalog.load(config), target.parent.name
-    costs = plan.survey(books, target, read_folder(published))
+    catalog, scale = Catalog.load(config), target.parent.name
+    costs = plan.estimate_costs(catalog, target, read_folder(published))
     if flops_per_second:
         rate = plan.Rate(flops_per_second, "as given")
     else:
-        rate = plan.measured(books, scale, share)
-    print(plan.text(costs, rate))
+        rate = plan.measure_rate(catalog, scale, utilization)
+    print(plan.format_costs(costs, rate))
 
 
-@command(PEOPLE)
+@command(USER)
 def stale(results: Path = Path("results"), /) -> None:
     """List the models and test sets that other code made; nothing retrains by itself.
 
@@ -78,7 +80,7 @@ def stale(results: Path = Path("results"), /) -> None:
     print(f"{counts} test sets were made by other code", file=sys.stderr)
 
 
-@command(PEOPLE)
+@command(USER)
 def settings() -> None:
     """List every setting of the configuration: its type, bounds and meaning."""
     from mathprobe import settings
@@ -86,7 +88,7 @@ def settings() -> None:
     print(settings.documentation(), end="")
 
 
-@command(PEOPLE)
+@command(USER)
 def archive(
     results: Results, out: Path, /, *, weights: bool = False, config: Config = CONFIG
 ) -> None:
@@ -99,15 +101,16 @@ def archive(
     weights
         Pack the weights too.
     """
-    from mathprobe import archive, catalog
+    from mathprobe import archive
+    from mathprobe.catalog import Catalog
 
-    books = catalog.load(config)
-    tables = {scale: books.arith(scale).file for scale in books.scales}
-    manifest = archive.pack(results, out, books.config, tables, weights)
+    catalog = Catalog.load(config)
+    tables = {scale: catalog.arith(scale).file for scale in catalog.scales}
+    manifest = archive.pack(results, out, catalog.config, tables, weights)
     print(f"{out}: {_contents(manifest)}, {out.stat().st_size:,} bytes")
 
 
-@command(PEOPLE)
+@command(USER)
 def unpack(archive: Path, folder: Path, /) -> None:
     """Unpack an archive and check it against its manifest.
 
@@ -132,7 +135,7 @@ def _contents(manifest: dict[str, Any]) -> str:
     return f"{models} models of scale {scale}, {len(manifest['files'])} files"
 
 
-@command(PEOPLE)
+@command(USER)
 def record(
     results: Results, /, *, record: Path = RECORD, config: Config = CONFIG
 ) -> None:
@@ -143,7 +146,8 @@ def record(
     record
         Folder of the record.
     """
-    from mathprobe import archive, catalog
+    from mathprobe import archive
+    from mathprobe.settings import read_yaml
 
-    for folder in archive.keep(results, record, catalog.read(config)):
+    for folder in archive.add_to_record(results, record, read_yaml(config)):
         print(folder)

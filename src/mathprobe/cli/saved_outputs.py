@@ -21,13 +21,13 @@ from mathprobe.spec import ArithModel, Model
 
 OUTPUTS = ("model", "curve", "run")  # the last says that the others are there
 DONE, NEW = "done", "new"  # folders, beside the states
-SUMS = "sums.json"
-DECIDING = ("code", "device", "threads")  # of an attempt's bits
+CHECKSUMS = "sums.json"
+REPRODUCIBILITY_KEYS = ("code", "device", "threads")  # of an attempt's bits
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """The files of a training, and how it runs.
 
     Parameters
@@ -55,26 +55,26 @@ class Job:
 
 
 @contextmanager
-def whole(state: Path) -> Iterator[Path]:
+def stage_outputs(state: Path) -> Iterator[Path]:
     """Open a folder for the outputs; they count once all are written."""
     new = state / NEW
     shutil.rmtree(new, ignore_errors=True)
     yield new
-    files.write_json(new / SUMS, _sums(new))
+    files.write_json(new / CHECKSUMS, _checksums(new))
     new.rename(state / DONE)
 
 
-def _sums(folder: Path) -> dict[str, str]:
+def _checksums(folder: Path) -> dict[str, str]:
     return {name: files.checksum(folder / name) for name in OUTPUTS}
 
 
-def show(job: Job) -> None:
+def link_outputs(job: TrainingJob) -> None:
     """Link the outputs to their second names."""
     for name in OUTPUTS:
-        files.link(job.state / DONE / name, getattr(job, name))
+        files.link_or_copy(job.state / DONE / name, getattr(job, name))
 
 
-def clear(state: Path, *left: str) -> None:
+def clear_state_folder(state: Path, *left: str) -> None:
     """Empty a folder of states, but for its lock and the names that are left.
 
     The second names go last: states without them are those of a training under way.
@@ -86,7 +86,9 @@ def clear(state: Path, *left: str) -> None:
             path.unlink()
 
 
-def put_back(job: Job, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
+def restore_outputs(
+    job: TrainingJob, spec: Model | ArithModel, origin: dict[str, Any]
+) -> bool:
     """Put lost outputs back if this training would make the same; else remove them."""
     there = job.state / DONE
     if not there.exists():
@@ -94,7 +96,7 @@ def put_back(job: Job, spec: Model | ArithModel, origin: dict[str, Any]) -> bool
     lost = not all(getattr(job, name).exists() for name in OUTPUTS)
     same = lost and _is_same(there, spec, origin)
     if same:
-        show(job)
+        link_outputs(job)
         print(
             f"{job.run}: trained before, put back from {there}; to train anew, "
             f"remove {job.state} and run again",
@@ -105,24 +107,24 @@ def put_back(job: Job, spec: Model | ArithModel, origin: dict[str, Any]) -> bool
             f"{there}: damaged, or of other settings, code or machine; training anew",
             flush=True,
         )
-    clear(job.state, *([DONE] if same else []))
+    clear_state_folder(job.state, *([DONE] if same else []))
     return same
 
 
 def _is_same(kept: Path, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
     """Return whether a folder is whole and has the bits that a training makes here."""
     try:
-        if files.read_json(kept / SUMS) != _sums(kept):
+        if files.read_json(kept / CHECKSUMS) != _checksums(kept):
             return False
     except (files.DamagedFile, FileNotFoundError):
         return False
     run = files.read_json(kept / "run")
-    here = {key: origin[key] for key in DECIDING}
+    here = {key: origin[key] for key in REPRODUCIBILITY_KEYS}
     return (
         not spec.differences(run["spec"])
         and run.get("parent") == origin.get("parent")
         and all(
-            here == {key: attempt.get(key) for key in DECIDING}
+            here == {key: attempt.get(key) for key in REPRODUCIBILITY_KEYS}
             for attempt in run["history"]
         )
     )

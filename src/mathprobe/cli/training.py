@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mathprobe import files, provenance
 from mathprobe.cli import saved_outputs
-from mathprobe.cli.app import RULES, Spec, command
+from mathprobe.cli.app import WORKFLOW, Spec, command
 from mathprobe.cli.device import device_name, set_up_torch
-from mathprobe.cli.saved_outputs import Job
+from mathprobe.cli.saved_outputs import TrainingJob
 from mathprobe.spec import ArithModel, Model
 
 if TYPE_CHECKING:
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 STOPPED = 75  # EX_TEMPFAIL: the state is saved, run again to go on
 
 
-@command(RULES)
-def train(spec: Spec, /, *, job: Job) -> None:
+@command(WORKFLOW)
+def train(spec: Spec, /, *, job: TrainingJob) -> None:
     """Train a model of the first study, or go on where its training was stopped."""
     device = set_up_torch(job.threads)
     from mathprobe.studies.linalg import STUDY
     from mathprobe.studies.linalg.training import trainer
 
-    model = Model.parse(spec)
+    model = Model.from_json(spec)
     origin = _origin(STUDY, job, device)
-    label = f"{model.data.task} n={model.data.n} {model.data.law}"
+    label = f"{model.data.task} n={model.data.n} {model.data.distribution}"
     with _alone(job, model, origin) as made:
         if not made:
             _finish(trainer(model, device), job, label, origin)
 
 
-@command(RULES)
-def arith_train(spec: Spec, /, *, job: Job, parent: Path | None = None) -> None:
+@command(WORKFLOW)
+def arith_train(spec: Spec, /, *, job: TrainingJob, parent: Path | None = None) -> None:
     """Train a decoder of arithmetic, or go on where its training was stopped.
 
     Parameters
@@ -49,7 +49,7 @@ def arith_train(spec: Spec, /, *, job: Job, parent: Path | None = None) -> None:
     from mathprobe.studies.arith.models import load_parent
     from mathprobe.studies.arith.training import trainer
 
-    model = ArithModel.parse(spec)
+    model = ArithModel.from_json(spec)
     origin = _origin(STUDY, job, device)
     if parent:  # it decides the bits as well
         origin["parent"] = files.checksum(parent)
@@ -59,26 +59,26 @@ def arith_train(spec: Spec, /, *, job: Job, parent: Path | None = None) -> None:
             _finish(trainer(model, device, first), job, model.name, origin)
 
 
-def _origin(study: str, job: Job, device: str) -> dict[str, Any]:
+def _origin(study: str, job: TrainingJob, device: str) -> dict[str, Any]:
     """Return which code trains where, and with what."""
     place = {"device": device_name(device), "threads": job.threads}
-    return {**provenance.stamp(study), **place}
+    return {**provenance.collect(study), **place}
 
 
 @contextmanager
 def _alone(
-    job: Job, spec: Model | ArithModel, origin: dict[str, Any]
+    job: TrainingJob, spec: Model | ArithModel, origin: dict[str, Any]
 ) -> Iterator[bool]:
     """Lock the folder of states; yield whether the model is made already."""
-    with files.only_one(job.state) as waited:
+    with files.lock_folder(job.state) as waited:
         made = waited and _is_made(job.run, spec)
         if made:
             print(f"{job.run}: made by another process meanwhile", flush=True)
-            saved_outputs.clear(job.state, saved_outputs.DONE)
+            saved_outputs.clear_state_folder(job.state, saved_outputs.DONE)
         else:  # remove what a killed process left half written
             for folder in (job.state, job.model.parent):
-                files.clear_leftovers(folder)
-            made = saved_outputs.put_back(job, spec, origin)
+                files.remove_temporary_files(folder)
+            made = saved_outputs.restore_outputs(job, spec, origin)
         yield made
 
 
@@ -88,29 +88,31 @@ def _is_made(run: Path, spec: Model | ArithModel) -> bool:
 
 
 def _finish(
-    trainer: Trainer[Any], job: Job, label: str, origin: dict[str, Any]
+    trainer: Trainer[Any], job: TrainingJob, label: str, origin: dict[str, Any]
 ) -> None:
     """Train to the end and save weights, curve and run; exit if it is stopped."""
     from mathprobe import checkpoint
-    from mathprobe.progress import Watcher
+    from mathprobe.progress import ProgressReporter
     from mathprobe.training import Interrupted
 
-    attempt = {key: origin[key] for key in (*saved_outputs.DECIDING, "started")}
+    attempt = {
+        key: origin[key] for key in (*saved_outputs.REPRODUCIBILITY_KEYS, "started")
+    }
     trainer.history[-1] |= attempt
     if trainer.resume(job.state):
         print(f"going on after {trainer.examples:,} examples", flush=True)
-    with Watcher(label, trainer, job.state) as watch:
+    with ProgressReporter(label, trainer, job.state) as watch:
         try:
             trainer.run(job.state, 60.0 * job.save_every, watch)
         except Interrupted as reason:
             text = f"{reason}: state saved in {job.state}; run again to go on"
             print(text, flush=True)
             raise SystemExit(STOPPED) from None
-    seeds = {seed: one.network for seed, one in trainer.learners.items()}
-    run = {**trainer.summary(), **origin, "finished": provenance.now()}
-    with saved_outputs.whole(job.state) as new:
-        checkpoint.save_model(new / "model", seeds, {"spec": trainer.spec.plain()})
+    seeds = {seed: one.network for seed, one in trainer.train_states.items()}
+    run = {**trainer.summary(), **origin, "finished": provenance.utc_now()}
+    with saved_outputs.stage_outputs(job.state) as new:
+        checkpoint.save_model(new / "model", seeds, {"spec": trainer.spec.to_dict()})
         files.write_csv(new / "curve", trainer.curve, trainer.columns)
         files.write_json(new / "run", run)
-    saved_outputs.show(job)
-    saved_outputs.clear(job.state, saved_outputs.DONE)
+    saved_outputs.link_outputs(job)
+    saved_outputs.clear_state_folder(job.state, saved_outputs.DONE)

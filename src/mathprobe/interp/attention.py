@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from mathprobe.errors import InputError
-from mathprobe.interp.edits import Run
 from mathprobe.interp.nodes import HEAD, Node
+from mathprobe.interp.patching import Run
 
 
-def attention(run: Run, nodes: Sequence[Node]) -> Tensor:
+def mean_attention(run: Run, nodes: Sequence[Node]) -> Tensor:
     """Give how much heads attend to every token, averaged over questions [nodes, T]."""
     for node in nodes:
         if node.kind != HEAD:
             raise InputError(f"{node.name}: only heads attend")
     taps = {node: f"blocks.{node.layer}.attn.hook_pattern" for node in nodes}
-    seen = run.seen(*dict.fromkeys(taps.values()))
+    seen = run.activations(*dict.fromkeys(taps.values()))
     average = {tap: pattern.mean(0) for tap, pattern in seen.items()}
     rows = [average[tap][node.index, node.position] for node, tap in taps.items()]
     return torch.stack(rows) if rows else torch.empty(0, len(run.positions))

@@ -14,14 +14,14 @@ from typing import Any, Self, TypeVar
 
 from mathprobe import files
 from mathprobe.errors import InputError
-from mathprobe.interp.nodes import TAPS, Node
+from mathprobe.interp.nodes import NODE_HOOKS, Node
 
 Number = TypeVar("Number", int, float)
 
 VERSION = "1"
 # The lower end of a share's interval from which it is nearly always so; ours, and set
 # before any trained model was mapped.
-SURE = 0.75
+CONFIDENT_FROM = 0.75
 COLUMNS = (
     *("version", "position", "layer", "kind", "index"),
     *("fact", "digit", "value", "low", "high", "partner"),
@@ -41,11 +41,11 @@ class Fact:
     partner: int | None = None  # index of the head of the layer that shares in it
 
     @property
-    def is_sure(self) -> bool:
+    def is_confident(self) -> bool:
         """Tell whether it is nearly always so; what was given without share, is."""
-        return self.low is None or self.low >= SURE
+        return self.low is None or self.low >= CONFIDENT_FROM
 
-    def row(self) -> dict[str, Any]:
+    def to_row(self) -> dict[str, Any]:
         """Write as a row of COLUMNS."""
         node = self.node
         place = (node.position, node.layer, node.kind, node.index)
@@ -53,11 +53,11 @@ class Fact:
         return dict(zip(COLUMNS, (VERSION, *place, self.name, *numbers), strict=True))
 
     @classmethod
-    def of(cls, row: dict[str, str]) -> Self:
+    def from_row(cls, row: dict[str, str]) -> Self:
         """Read a row of texts."""
         kind = row["kind"]
-        if kind not in TAPS:
-            raise ValueError(f"kind {kind!r} is none of {', '.join(TAPS)}")
+        if kind not in NODE_HOOKS:
+            raise ValueError(f"kind {kind!r} is none of {', '.join(NODE_HOOKS)}")
         return cls(
             Node(int(row["position"]), int(row["layer"]), kind, int(row["index"])),
             row["fact"],
@@ -90,7 +90,7 @@ class Facts:
         """List the nodes of which something is known."""
         return sorted(self._by_node)
 
-    def of(self, node: Node, *names: str) -> list[Fact]:
+    def for_node(self, node: Node, *names: str) -> list[Fact]:
         """List the facts of a node: all of them, or those of some names."""
         known = self._by_node.get(node, [])
         return [fact for fact in known if not names or fact.name in names]
@@ -104,12 +104,12 @@ class Facts:
         """
         return any(
             fact.digit == digit and (fact.value is None or fact.value >= least)
-            for fact in self.of(node, name)
+            for fact in self.for_node(node, name)
         )
 
     def save(self, path: Path | str) -> None:
         """Write the table."""
-        files.write_csv(path, (fact.row() for fact in self), COLUMNS)
+        files.write_csv(path, (fact.to_row() for fact in self), COLUMNS)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -130,6 +130,6 @@ def _checked(path: Path | str, line: int, row: dict[str, str]) -> Fact:
             f"{path}, line {line}: version {row['version']!r}; known is {VERSION}"
         )
     try:
-        return Fact.of(row)
+        return Fact.from_row(row)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}, line {line}: {error}") from error

@@ -19,7 +19,7 @@ Index = tuple[EllipsisType | int | slice, ...]
 
 HEAD: Final = "head"
 MLP: Final = "mlp"
-TAPS: dict[Kind, str] = {HEAD: "attn.hook_z", MLP: "mlp.hook_post"}
+NODE_HOOKS: dict[Kind, str] = {HEAD: "attn.hook_z", MLP: "mlp.hook_post"}
 _NAME = re.compile(r"P(\d+)L(\d+)(?:H(\d+)|MLP)", re.ASCII)
 
 
@@ -33,17 +33,17 @@ class Node:
     index: int = 0  # of the head
 
     @property
-    def part(self) -> str:
+    def component(self) -> str:
         """Name it within its position, e.g. L0H1 or L0MLP."""
         return f"L{self.layer}" + ("MLP" if self.kind == MLP else f"H{self.index}")
 
     @property
     def name(self) -> str:
         """Name it, e.g. P18L0H1."""
-        return f"P{self.position:02}{self.part}"
+        return f"P{self.position:02}{self.component}"
 
     @classmethod
-    def of(cls, name: str) -> Self:
+    def parse(cls, name: str) -> Self:
         """Read a name."""
         found = _NAME.fullmatch(name)
         if not found:
@@ -56,22 +56,22 @@ class Node:
         return cls(int(position), int(layer), HEAD, int(head))
 
     @property
-    def tap(self) -> str:
+    def hook_name(self) -> str:
         """Name the tap where what it computes passes."""
-        return f"blocks.{self.layer}.{TAPS[self.kind]}"
+        return f"blocks.{self.layer}.{NODE_HOOKS[self.kind]}"
 
     @property
-    def place(self) -> Index:
+    def index_in_hook(self) -> Index:
         """Index what it computes in what passes at its tap [.., T, ...]: [.., w]."""
-        return (..., self.position, *self.own, slice(None))
+        return (..., self.position, *self.head_index, slice(None))
 
     @property
-    def own(self) -> tuple[int, ...]:
+    def head_index(self) -> tuple[int, ...]:
         """Index a head among the heads of its layer; an MLP has no such index."""
         return (self.index,) if self.kind == HEAD else ()
 
 
-def every(positions: Iterable[int], layers: int, heads: int) -> list[Node]:
+def all_nodes(positions: Iterable[int], layers: int, heads: int) -> list[Node]:
     """List all nodes of a decoder at these positions, in their order."""
     parts: list[tuple[Kind, int]] = [*((HEAD, head) for head in range(heads)), (MLP, 0)]
     return sorted(

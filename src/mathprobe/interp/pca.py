@@ -16,19 +16,24 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from mathprobe.interp.edits import Run
 from mathprobe.interp.nodes import HEAD, Node
+from mathprobe.interp.patching import Run
 
 COMPONENTS = 6
 CLUSTERS = (2, 3)
 RESTARTS, ROUNDS = 10, 50
 MARGIN, POWERS = 6, 10  # of the projections: those wanted are exact to 1e-6
 DUST = 1e-12  # of the variance: less is rounding, not to be made as wide as the rest
-LEAST = {"explained": 0.3, "silhouette": 0.2, "calinski_harabasz": 50, "agreement": 0.5}
+THRESHOLDS = {
+    "explained": 0.3,
+    "silhouette": 0.2,
+    "calinski_harabasz": 50,
+    "agreement": 0.5,
+}
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class PCAResult:
     """What a node writes at questions of several cases, seen along its components."""
 
     scores: Tensor  # [Q, 2], along the first two components
@@ -38,21 +43,23 @@ class Panel:
     agreement: float  # mean share of a cluster's most frequent case
 
     @property
-    def measures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Give the four measures by name."""
-        return {name: getattr(self, name) for name in LEAST}
+        return {name: getattr(self, name) for name in THRESHOLDS}
 
     @property
-    def is_clear(self) -> bool:
+    def passes_thresholds(self) -> bool:
         """Tell whether every measure is above what the published code asks for."""
-        return all(self.measures[name] > least for name, least in LEAST.items())
+        return all(self.metrics[name] > least for name, least in THRESHOLDS.items())
 
 
 @torch.inference_mode()
-def written(run: Run, nodes: Sequence[Node]) -> Tensor:
+def residual_contributions(run: Run, nodes: Sequence[Node]) -> Tensor:
     """Give what nodes add to the residual stream, without biases [nodes, Q, D]."""
-    seen = run.seen(*dict.fromkeys(node.tap for node in nodes))
-    return torch.stack([seen[node.tap][node.place] @ _out(run, node) for node in nodes])
+    seen = run.activations(*dict.fromkeys(node.hook_name for node in nodes))
+    return torch.stack(
+        [seen[node.hook_name][node.index_in_hook] @ _out(run, node) for node in nodes]
+    )
 
 
 def _out(run: Run, node: Node) -> Tensor:
@@ -63,7 +70,7 @@ def _out(run: Run, node: Node) -> Tensor:
     return block.mlp.leave.weight.T
 
 
-def panel(values: Tensor, case: Tensor, rng: Generator) -> Panel:
+def analyse(values: Tensor, case: Tensor, rng: Generator) -> PCAResult:
     """Look at values [Q, D] of questions that are each of a case [Q], from 0."""
     values = values.double()
     left, size = _components(values, rng)
@@ -72,11 +79,11 @@ def panel(values: Tensor, case: Tensor, rng: Generator) -> Panel:
     kept = variance > DUST
     scores = left * size
     if not kept.any():
-        return Panel(torch.zeros(len(values), 2), 0.0, 0.0, 0.0, 0.0)
+        return PCAResult(torch.zeros(len(values), 2), 0.0, 0.0, 0.0, 0.0)
     points = scores[:, kept] / scores[:, kept].std(0, correction=0)
     found = [_measured(points, _clusters(points, k, rng), case) for k in CLUSTERS]
     best = (max(values) for values in zip(*found, strict=True))
-    return Panel(
+    return PCAResult(
         torch.nn.functional.pad(scores, (0, 2))[:, :2], float(variance[0]), *best
     )
 

@@ -17,12 +17,12 @@ from itertools import combinations
 import torch
 from torch import Generator, Tensor
 
-from mathprobe.interp.edits import Run, put
-from mathprobe.interp.facts import SURE
+from mathprobe.interp.facts import CONFIDENT_FROM
 from mathprobe.interp.nodes import HEAD, Node
+from mathprobe.interp.patching import Run, node_patch
 from mathprobe.intervals import clopper_pearson
 
-Nodes = tuple[Node, ...]
+NodeSet = tuple[Node, ...]
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Rate:
     @property
     def is_found(self) -> bool:
         """Tell whether it happens nearly always."""
-        return self.low >= SURE
+        return self.low >= CONFIDENT_FROM
 
 
 NOTHING = Rate(math.nan, 0.0, 1.0)  # known, where there is no pair of some case
 
 
 @dataclass(frozen=True, eq=False)
-class Exchange:
+class InterchangeIntervention:
     """Pairs of questions, and what answers become when something is exchanged."""
 
     clean: Run
@@ -54,18 +54,20 @@ class Exchange:
     case: Tensor  # [Q], from 0: the rate is that of the hardest case
     cases: int
 
-    def rates(self, sets: Sequence[Nodes]) -> list[Rate]:
-        """Exchange sets of nodes, one set after the other."""
+    def rates(self, sets: Sequence[NodeSet]) -> list[Rate]:
+        """InterchangeIntervention sets of nodes, one set after the other."""
         if not sets or not len(self.case):
             return [NOTHING] * len(sets)
-        values = self.other.seen(*dict.fromkeys(n.tap for nodes in sets for n in nodes))
-        variants = [[put(node, values) for node in nodes] for nodes in sets]
-        hits = self.hits(self.clean.answers(variants, forced=False))
+        values = self.other.activations(
+            *dict.fromkeys(n.hook_name for nodes in sets for n in nodes)
+        )
+        variants = [[node_patch(node, values) for node in nodes] for nodes in sets]
+        hits = self.hits(self.clean.answers(variants, teacher_forced=False))
         return [_hardest(hit, self.case, self.cases) for hit in hits]
 
     def hits(self, answers: Tensor) -> Tensor:
         """Tell where answers [S, Q, A] are what was predicted [S, Q]."""
-        moved = answers != self.clean.expected
+        moved = answers != self.clean.unpatched_answers
         right = answers == self.predicted
         if self.whole:
             return (right | ~self.claimed).all(-1)
@@ -85,8 +87,10 @@ def _hardest(hit: Tensor, case: Tensor, cases: int) -> Rate:
 
 
 def search(
-    exchange: Exchange, single: Sequence[Node], paired: Iterable[Nodes] = ()
-) -> dict[Nodes, Rate]:
+    exchange: InterchangeIntervention,
+    single: Sequence[Node],
+    paired: Iterable[NodeSet] = (),
+) -> dict[NodeSet, Rate]:
     """Try nodes, and pairs of heads at positions where no single head is found."""
     alone = [(node,) for node in single]
     rates = dict(zip(alone, exchange.rates(alone), strict=True))
@@ -99,7 +103,7 @@ def search(
     return rates | dict(zip(pairs, exchange.rates(pairs), strict=True))
 
 
-def pairs(nodes: Iterable[Node]) -> list[Nodes]:
+def head_pairs(nodes: Iterable[Node]) -> list[NodeSet]:
     """List the pairs of heads of the same layer at the same position."""
     heads = sorted(node for node in nodes if node.kind == HEAD)
     return [
@@ -109,7 +113,7 @@ def pairs(nodes: Iterable[Node]) -> list[Nodes]:
     ]
 
 
-def at_random(nodes: Sequence[Node], count: int, rng: Generator) -> list[Node]:
+def sample_nodes(nodes: Sequence[Node], count: int, rng: Generator) -> list[Node]:
     """Choose nodes at random: what a set of this number does by chance."""
     order = torch.randperm(len(nodes), generator=rng, device=rng.device)
     return sorted(nodes[int(place)] for place in order[:count])

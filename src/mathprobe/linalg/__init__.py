@@ -1,1 +1,1 @@
-"""Matrices, their laws, encodings and tasks.  Knows no network."""
+"""Matrices, their distributions, encodings and tasks.  Knows no network."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mathprobe.lazy import torch
-from mathprobe.linalg.encodings import FILLER
+from mathprobe.linalg.encodings import NO_TOKEN
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from mathprobe.linalg.encodings import Encoding
 
 END, PADDING = 0, 1
-SPECIALS = ("<s>", "</s>")  # the published code's names of these two
-LARGEST_DIMENSION = 100
-DIMENSIONS = tuple(f"V{size}" for size in range(1, LARGEST_DIMENSION + 1))
-STRANGE = -2  # in a number's place: a token that belongs to no number
+SPECIAL_TOKENS = ("<s>", "</s>")  # the published code's names of these two
+MAX_DIMENSION = 100
+DIMENSION_TOKENS = tuple(f"V{size}" for size in range(1, MAX_DIMENSION + 1))
+INVALID_TOKEN = -2  # in a number's place: a token that belongs to no number
 
 
 def vocabulary(encoding: Encoding) -> tuple[str, ...]:
     """List the words of matrices whose numbers are written in an encoding."""
-    words = (encoding.vocabulary[place] for place in encoding.written)
-    return (*SPECIALS, *words, *DIMENSIONS)
+    words = (encoding.vocabulary[place] for place in encoding.used_ids)
+    return (*SPECIAL_TOKENS, *words, *DIMENSION_TOKENS)
 
 
-def longest(encoding: Encoding, rows: int, columns: int) -> int:
+def max_length(encoding: Encoding, rows: int, columns: int) -> int:
     """Give the longest sequence of a matrix, both end tokens included."""
-    return 4 + encoding.width * rows * columns
+    return 4 + encoding.max_tokens * rows * columns
 
 
 class MatrixCodec:
@@ -44,17 +44,19 @@ class MatrixCodec:
     def __init__(self, encoding: Encoding) -> None:
         self.encoding = encoding
         self.vocabulary = vocabulary(encoding)
-        self._first_dimension = len(self.vocabulary) - len(DIMENSIONS)
+        self._first_dimension = len(self.vocabulary) - len(DIMENSION_TOKENS)
         # Whether matrices of one shape may have sequences of several lengths.
-        self.ragged = bool((encoding.encode(0.0) == FILLER).any())
+        self.variable_length = bool((encoding.encode(0.0) == NO_TOKEN).any())
         # From ids to the encoding's own, and back: only words that it writes have ids.
-        self._words = torch.from_numpy(encoding.written)
-        self._ids = torch.full((len(encoding.vocabulary) + 1,), FILLER)  # last: FILLER
-        self._ids[self._words] = torch.arange(len(self._words)) + len(SPECIALS)
+        self._words = torch.from_numpy(encoding.used_ids)
+        self._ids = torch.full(
+            (len(encoding.vocabulary) + 1,), NO_TOKEN
+        )  # last: NO_TOKEN
+        self._ids[self._words] = torch.arange(len(self._words)) + len(SPECIAL_TOKENS)
 
-    def length(self, rows: int, columns: int) -> int:
+    def max_length(self, rows: int, columns: int) -> int:
         """Give the longest sequence of a matrix, both end tokens included."""
-        return longest(self.encoding, rows, columns)
+        return max_length(self.encoding, rows, columns)
 
     def _frame(self, rows: int, columns: int) -> list[int]:
         before = self._first_dimension - 1
@@ -63,16 +65,16 @@ class MatrixCodec:
     def encode(self, matrix: Tensor) -> Tensor:
         """Write matrices [B, r, c] as ids [B, T]."""
         batch, rows, columns = matrix.shape
-        if max(rows, columns) > LARGEST_DIMENSION:
+        if max(rows, columns) > MAX_DIMENSION:
             raise ValueError(
-                f"a {rows} x {columns} matrix: dimensions go to {LARGEST_DIMENSION}"
+                f"a {rows} x {columns} matrix: dimensions go to {MAX_DIMENSION}"
             )
         numbers = self.encoding.encode(matrix.flatten(1)).flatten(1)  # [B, r c width]
         body = self._ids.to(matrix.device)[numbers]
         frame = torch.tensor(self._frame(rows, columns), device=matrix.device)
         end = torch.full((batch, 1), END, device=matrix.device)
         ids = torch.cat([frame.expand(batch, -1), body, end], dim=1)
-        return _close_gaps(ids) if self.ragged else ids
+        return _close_gaps(ids) if self.variable_length else ids
 
     def decode(self, ids: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
         """Read ids [B, T] as matrices [B, r, c], NaN where not ok [B].
@@ -87,7 +89,7 @@ class MatrixCodec:
         values = values.masked_fill(~ok[:, None], torch.nan)
         return values.unflatten(1, (rows, columns)), ok
 
-    def rounded(self, matrix: Tensor) -> Tensor:
+    def round_trip(self, matrix: Tensor) -> Tensor:
         """Give matrices [B, r, c] as their tokens show them; NaN where one is NaN."""
         missing = matrix.isnan().any(2).any(1)[:, None, None]
         written = self.encode(matrix.masked_fill(missing, 0.0))
@@ -96,33 +98,33 @@ class MatrixCodec:
 
     def _numbers(self, body: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Cut a body [B, T] into the tokens of `count` numbers [B, count, width]."""
-        width, batch = self.encoding.width, len(body)
+        width, batch = self.encoding.max_tokens, len(body)
         tokens = self._number_tokens(body)
-        opens = self.encoding.opens(tokens)
+        opens = self.encoding.starts_number(tokens)
         number = opens.cumsum(1) - 1  # which number a token belongs to
-        number = torch.where(tokens == FILLER, count, number)
+        number = torch.where(tokens == NO_TOKEN, count, number)
         place = torch.arange(body.shape[1], device=body.device).expand_as(body)
         within = place - torch.where(opens, place, 0).cummax(1).values
         # A place after the last one holds what is too much, for every number.
-        grid = torch.full((batch, count + 1, width + 1), FILLER, device=body.device)
+        grid = torch.full((batch, count + 1, width + 1), NO_TOKEN, device=body.device)
         row = torch.arange(batch, device=body.device)[:, None].expand_as(body)
         column = number.clamp(0, count), within.clamp(max=width)
         grid[row, *column] = tokens
         early = (number < 0).any(1)
-        late = (grid[:, : count - 1, width] != FILLER).any(1)
+        late = (grid[:, : count - 1, width] != NO_TOKEN).any(1)
         return grid[:, :count, :width], ~(early | late)
 
     def _number_tokens(self, body: Tensor) -> Tensor:
         """Turn ids into the encoding's own; nothing is left after an end token."""
-        places = (body - len(SPECIALS)).clamp(0, len(self._words) - 1)
+        places = (body - len(SPECIAL_TOKENS)).clamp(0, len(self._words) - 1)
         tokens = self._words.to(body.device)[places]
-        strange = (body < len(SPECIALS)) | (body >= self._first_dimension)
+        strange = (body < len(SPECIAL_TOKENS)) | (body >= self._first_dimension)
         ended = (body == END).cumsum(1) > 0
-        return tokens.masked_fill(strange, STRANGE).masked_fill(ended, FILLER)
+        return tokens.masked_fill(strange, INVALID_TOKEN).masked_fill(ended, NO_TOKEN)
 
 
 def _close_gaps(ids: Tensor) -> Tensor:
     """Move fillers behind the sequence and make them padding."""
-    gap = ids == FILLER
+    gap = ids == NO_TOKEN
     order = gap.to(torch.int8).argsort(dim=1, stable=True)
     return ids.masked_fill(gap, PADDING).gather(1, order)

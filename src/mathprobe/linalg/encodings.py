@@ -31,24 +31,22 @@ from mathprobe.lazy import torch
 from mathprobe.registry import Registry
 
 ENCODINGS: Registry[type[Encoding]] = Registry("encoding")
-FILLER = -1  # the id at the right of a number that takes fewer than W tokens
+NO_TOKEN = -1  # the id at the right of a number that takes fewer than W tokens
 
 NOTHING, SIGN, MANTISSA, EXPONENT = range(4)  # kinds of tokens
-LARGEST_EXPONENT = 100
-EXPONENTS = {
-    f"E{k}": (EXPONENT, k) for k in range(-LARGEST_EXPONENT, LARGEST_EXPONENT + 1)
-}
-LOWEST_POWER, HIGHEST_POWER = -101, 116  # what rounding needs up to 15 digits
+MAX_EXPONENT = 100
+EXPONENTS = {f"E{k}": (EXPONENT, k) for k in range(-MAX_EXPONENT, MAX_EXPONENT + 1)}
+MIN_POWER, MAX_POWER = -101, 116  # what rounding needs up to 15 digits
 # Share of the product within which it is a tie.  Three floats leave an error of 1e-46;
 # numbers of 15 digits that are no ties stay 2e-35 away (from continued fractions).
-TIE = 1e-41
+TIE_TOLERANCE = 1e-41
 
 
 @cache
 def _powers(device: torch.device) -> torch.Tensor:
     """Return powers of ten, each the sum of the three floats of a column."""
     columns = []
-    for j in range(LOWEST_POWER, HIGHEST_POWER + 1):
+    for j in range(MIN_POWER, MAX_POWER + 1):
         power = Fraction(10) ** j
         high = float(power)
         middle = float(power - Fraction(high))
@@ -88,13 +86,13 @@ def _nearest(x: torch.Tensor, power: torch.Tensor) -> torch.Tensor:
     excess, excess_error = _sum(product - (floor + 0.5), error)
     excess, last_error = _sum(excess, rest)
     excess += excess_error + last_error + rest_error + x * low
-    tie = excess.abs() <= TIE * product
+    tie = excess.abs() <= TIE_TOLERANCE * product
     return (floor + torch.where(tie, floor % 2 == 1, excess > 0)).long()
 
 
 def _times_power(mantissa: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
     """Return the float nearest to m·10^k, as reading the decimal number does."""
-    high, middle, low = _powers(mantissa.device)[:, exponent - LOWEST_POWER]
+    high, middle, low = _powers(mantissa.device)[:, exponent - MIN_POWER]
     product, error = _product(mantissa, high)
     rest, rest_error = _product(mantissa, middle)
     small, small_error = _sum(error, rest)
@@ -110,18 +108,18 @@ def _times_power(mantissa: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor
 def _scientific(x: torch.Tensor, digits: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Round x to m·10^k as C's `%.{d-1}e` does; m has x's sign, k < -100 gives zero."""
     powers = _powers(x.device)
-    over = LARGEST_EXPONENT + 1
-    smallest = powers[0, digits - 1 : digits + over - LOWEST_POWER]  # number of each k
-    exponent = torch.bucketize(x.abs(), smallest, right=True) + LOWEST_POWER - 1
-    mantissa = _nearest(x.abs(), powers[:, -exponent - LOWEST_POWER])
+    over = MAX_EXPONENT + 1
+    smallest = powers[0, digits - 1 : digits + over - MIN_POWER]  # number of each k
+    exponent = torch.bucketize(x.abs(), smallest, right=True) + MIN_POWER - 1
+    mantissa = _nearest(x.abs(), powers[:, -exponent - MIN_POWER])
     carried = mantissa == 10**digits
     mantissa = torch.where(carried, 10 ** (digits - 1), mantissa)
     exponent += carried
-    bad = (exponent > LARGEST_EXPONENT) | x.isnan()
+    bad = (exponent > MAX_EXPONENT) | x.isnan()
     if bad.any():
-        allowed = f"finite and at most {10**digits - 1}e{LARGEST_EXPONENT}"
+        allowed = f"finite and at most {10**digits - 1}e{MAX_EXPONENT}"
         raise ValueError(f"cannot encode {x[bad][0].item()}: numbers must be {allowed}")
-    zero = exponent < -LARGEST_EXPONENT
+    zero = exponent < -MAX_EXPONENT
     mantissa = torch.where(x < 0, -mantissa, mantissa)
     return mantissa.masked_fill(zero, 0), exponent.masked_fill(zero, 0)
 
@@ -142,12 +140,12 @@ def _integers(ids: Any) -> torch.Tensor:
 class Encoding(ABC):
     """Numbers to ids and back."""
 
-    most_digits: int
+    max_digits: int
     zero: tuple[str, ...]  # tokens of zero, which may be fewer than W
 
     @property
     @abstractmethod
-    def form(self) -> tuple[int, ...]:
+    def pattern(self) -> tuple[int, ...]:
         """Return the kinds of the W tokens of a number."""
 
     @abstractmethod
@@ -163,57 +161,59 @@ class Encoding(ABC):
         """Return the values [...] of tokens with these numbers [..., W]."""
 
     def __init__(self, digits: int) -> None:
-        if type(digits) is not int or not 1 <= digits <= self.most_digits:
-            allowed = f"takes an integer from 1 to {self.most_digits}"
+        if type(digits) is not int or not 1 <= digits <= self.max_digits:
+            allowed = f"takes an integer from 1 to {self.max_digits}"
             raise ValueError(f"digits={digits!r}: {type(self).__name__} {allowed}")
         self.digits = digits
         words = self._words()
         self.vocabulary = tuple(words)
-        self.width = len(self.form)
+        self.max_tokens = len(self.pattern)
         kind, number = np.array([*words.values(), (NOTHING, 0)]).T
         order = np.argsort(number)
         zero = [self.vocabulary.index(word) for word in self.zero]
         self._arrays = {
             "kind": kind.astype(np.int8),
             "number": number,
-            "form": np.array(self.form, np.int8),
-            "zero": np.array(zero + [FILLER] * (self.width - len(zero))),
+            "pattern": np.array(self.pattern, np.int8),
+            "zero": np.array(zero + [NO_TOKEN] * (self.max_tokens - len(zero))),
             "mantissa_ids": order[kind[order] == MANTISSA],  # from the lowest number
             "exponent_ids": order[kind[order] == EXPONENT],
         }
         self._tensors: dict[torch.device, SimpleNamespace] = {}
 
     @property
-    def written(self) -> np.ndarray:
+    def used_ids(self) -> np.ndarray:
         """Return which ids `encode` can give; published vocabularies hold more."""
         kind, number = self._arrays["kind"][:-1], abs(self._arrays["number"][:-1])
-        if self.form.count(MANTISSA) > 1 or EXPONENT not in self.form:
+        if self.pattern.count(MANTISSA) > 1 or EXPONENT not in self.pattern:
             return np.arange(len(kind))
         whole = (number >= 10 ** (self.digits - 1)) & (number < 10**self.digits)
         return np.flatnonzero((kind != MANTISSA) | (number == 0) | whole)
 
     def encode(self, x: Any) -> torch.Tensor:
-        """Return the ids of the numbers, shape x.shape + (W,), filled by FILLER."""
+        """Return the ids of the numbers, shape x.shape + (W,), filled by NO_TOKEN."""
         return self._spell(_tensor(x, np.float64).to(torch.float64).contiguous())
 
     def decode(self, ids: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Return values and which ids [..., W] are well formed; NaN where not."""
         ids = _integers(ids)
-        if ids.ndim == 0 or ids.shape[-1] != self.width:
+        if ids.ndim == 0 or ids.shape[-1] != self.max_tokens:
             shape = tuple(ids.shape)
-            raise ValueError(f"ids must have shape (..., {self.width}), not {shape}")
+            raise ValueError(
+                f"ids must have shape (..., {self.max_tokens}), not {shape}"
+            )
         tables = self._tables(ids.device)
         places = self._places(ids)
-        ok = (tables.kind[places] == tables.form).all(-1)
+        ok = (tables.kind[places] == tables.pattern).all(-1)
         ok |= (ids == tables.zero).all(-1)
         values = self._read(tables.number[places] * ok[..., None])
         return values.masked_fill(~ok, torch.nan), ok
 
-    def opens(self, ids: Any) -> torch.Tensor:
+    def starts_number(self, ids: Any) -> torch.Tensor:
         """Return which ids, of any shape, are tokens that begin a number."""
         ids = _integers(ids)
         tables = self._tables(ids.device)
-        return tables.kind[self._places(ids)] == tables.form[0]
+        return tables.kind[self._places(ids)] == tables.pattern[0]
 
     def tokens(self, x: Any) -> list[Any]:
         """Return the tokens of the numbers as strings, nested like x."""
@@ -221,7 +221,7 @@ class Encoding(ABC):
         def spell(ids: list[Any]) -> list[Any]:
             if ids and isinstance(ids[0], list):
                 return [spell(row) for row in ids]
-            return [self.vocabulary[i] for i in ids if i != FILLER]
+            return [self.vocabulary[i] for i in ids if i != NO_TOKEN]
 
         return spell(self.encode(x).tolist())
 
@@ -241,29 +241,29 @@ class Encoding(ABC):
 class Positional(Encoding):
     """Sign, mantissa in base 10^group, exponent."""
 
-    most_digits = 15  # the most that a float64 holds, and that _nearest is exact for
+    max_digits = 15  # the most that a float64 holds, and that _nearest is exact for
     zero = ("+", "0", "E0")
-    group: int
+    digits_per_token: int
 
     def _words(self) -> Mapping[str, tuple[int, float]]:
-        numbers = {str(i): (MANTISSA, i) for i in range(10**self.group)}
+        numbers = {str(i): (MANTISSA, i) for i in range(10**self.digits_per_token)}
         signs = {"+": (SIGN, 1), "-": (SIGN, -1)}
         return signs | dict(sorted((numbers | EXPONENTS).items()))
 
     @property
-    def form(self) -> tuple[int, ...]:
+    def pattern(self) -> tuple[int, ...]:
         """Return the kinds of the tokens of a number."""
-        return (SIGN, *[MANTISSA] * -(-self.digits // self.group), EXPONENT)
+        return (SIGN, *[MANTISSA] * -(-self.digits // self.digits_per_token), EXPONENT)
 
     def _spell(self, x: torch.Tensor) -> torch.Tensor:
         tables = self._tables(x.device)
         mantissa, exponent = _scientific(x, self.digits)
-        size, base = mantissa.abs(), 10**self.group
-        places = reversed(range(self.width - 2))
+        size, base = mantissa.abs(), 10**self.digits_per_token
+        places = reversed(range(self.max_tokens - 2))
         parts = [
             (mantissa < 0).long(),
             *[tables.mantissa_ids[size // base**place % base] for place in places],
-            tables.exponent_ids[exponent + LARGEST_EXPONENT],
+            tables.exponent_ids[exponent + MAX_EXPONENT],
         ]
         ids = torch.stack(parts, dim=-1)
         return torch.where(mantissa[..., None] == 0, tables.zero, ids)
@@ -271,7 +271,7 @@ class Positional(Encoding):
     def _read(self, numbers: torch.Tensor) -> torch.Tensor:
         sign, mantissa, *others, exponent = numbers.unbind(-1)
         for digit in others:
-            mantissa = mantissa * 10**self.group + digit
+            mantissa = mantissa * 10**self.digits_per_token + digit
         return _times_power((sign * mantissa).double(), exponent)
 
 
@@ -279,22 +279,22 @@ class Positional(Encoding):
 class P10(Positional):
     """Write the sign, d digits in base 10 and the exponent."""
 
-    group = 1
+    digits_per_token = 1
 
 
 @ENCODINGS.add("p1000")
 class P1000(Positional):
     """Write the sign, the mantissa in base 1000 and the exponent."""
 
-    group = 3
+    digits_per_token = 3
 
 
 @ENCODINGS.add("b1999")
 class B1999(Encoding):
     """Write the signed mantissa as one token and the exponent."""
 
-    most_digits = 5  # 200 001 mantissas
-    form = (MANTISSA, EXPONENT)
+    max_digits = 5  # 200 001 mantissas
+    pattern = (MANTISSA, EXPONENT)
     zero = ("N0", "E0")
 
     def _words(self) -> Mapping[str, tuple[int, float]]:
@@ -306,7 +306,7 @@ class B1999(Encoding):
         tables = self._tables(x.device)
         mantissa, exponent = _scientific(x, self.digits)
         mantissa_ids = tables.mantissa_ids[mantissa + 10**self.digits]
-        exponent_ids = tables.exponent_ids[exponent + LARGEST_EXPONENT]
+        exponent_ids = tables.exponent_ids[exponent + MAX_EXPONENT]
         return torch.stack([mantissa_ids, exponent_ids], dim=-1)
 
     def _read(self, numbers: torch.Tensor) -> torch.Tensor:
@@ -317,8 +317,8 @@ class B1999(Encoding):
 class FP15(Encoding):
     """Write one token for sign, mantissa and exponent, from 1e-9 to 1e9."""
 
-    most_digits = 4  # 290 001 tokens
-    form = (MANTISSA,)
+    max_digits = 4  # 290 001 tokens
+    pattern = (MANTISSA,)
     zero = ("N0e0",)
 
     def _words(self) -> Mapping[str, tuple[int, float]]:
@@ -339,7 +339,7 @@ class FP15(Encoding):
         # A logarithm that misses a power of ten does no harm: 10^d of one e and
         # 10^(d-1) of the next have one rank.
         e = scaled.clamp(min=1.0).log10().floor()
-        power = _powers(x.device)[0][self.digits - 1 - LOWEST_POWER - e.long()]
+        power = _powers(x.device)[0][self.digits - 1 - MIN_POWER - e.long()]
         # Ties away from zero, and the products' own errors, are the published code's.
         mantissa = (scaled * power + 0.5).floor()
         rank = mantissa + 9 * 10 ** (self.digits - 1) * e  # among values from zero on

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TASKS: Registry[Task] = Registry("task")
-INVERTIBLE = 1e-10  # largest |M M^-1 - I| of a matrix that is asked about
+INVERSE_TOLERANCE = 1e-10  # largest |M M^-1 - I| of a matrix that is asked about
 Shape = tuple[int, int]  # rows and columns
 
 
@@ -48,7 +48,7 @@ def _all(matrix: Tensor, answer: Tensor) -> Tensor:
 class Task:
     """A question about matrices, and what makes an answer right."""
 
-    shape: Callable[[int, int], Shape]  # of the answer, from the matrix's
+    output_shape: Callable[[int, int], Shape]  # of the answer, from the matrix's
     solve: Callable[[Tensor], Tensor]  # exactly: [B, r, c] to float64, or NaN
     square: bool = False  # whether only square matrices can be asked about
     symmetric: bool = False  # or, of those, only symmetric ones
@@ -56,17 +56,17 @@ class Task:
     # of matrix, target and prediction
     residual: Callable[[Tensor, Tensor, Tensor], Residual] = _from_target
     accepts: Callable[[Tensor, Tensor], Tensor] = _all  # which draws are examples [B]
-    of_eigenvalues: Callable[[Tensor], Tensor] | None = None  # [B, n] to the answer
+    from_eigenvalues: Callable[[Tensor], Tensor] | None = None  # [B, n] to the answer
 
     def input_shape(self, rows: int, columns: int) -> Shape:
         """Return the input's rows and columns."""
         return rows, sum(width for _, width in self.operands(rows, columns))
 
     def answer(self, matrix: Tensor, eigenvalues: Tensor | None) -> Tensor:
-        """Solve a matrix whose law may have chosen its eigenvalues [B, n]."""
-        if eigenvalues is None or self.of_eigenvalues is None:
+        """Solve a matrix whose distribution may have chosen its eigenvalues [B, n]."""
+        if eigenvalues is None or self.from_eigenvalues is None:
             return self.solve(matrix)
-        return self.of_eigenvalues(eigenvalues)
+        return self.from_eigenvalues(eigenvalues)
 
 
 TASKS.add("eigenvalues")(
@@ -75,7 +75,7 @@ TASKS.add("eigenvalues")(
         lambda matrix: torch.linalg.eigvalsh(matrix).flip(-1)[..., None],
         square=True,
         symmetric=True,
-        of_eigenvalues=lambda values: values.sort(descending=True).values[..., None],
+        from_eigenvalues=lambda values: values.sort(descending=True).values[..., None],
     )
 )
 
@@ -128,7 +128,7 @@ def _of_inverse(matrix: Tensor, target: Tensor, prediction: Tensor) -> Residual:
 def _invertible(matrix: Tensor, answer: Tensor) -> Tensor:
     """Return which draws [B] are numerically invertible; NaN compares false."""
     off = _of_inverse(matrix, answer, answer).difference
-    return off.abs().amax((1, 2)) <= INVERTIBLE
+    return off.abs().amax((1, 2)) <= INVERSE_TOLERANCE
 
 
 INVERSE = TASKS.add("inverse")(

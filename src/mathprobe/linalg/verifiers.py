@@ -92,7 +92,7 @@ def auc(
 
     It is the chance that a success has a lower quantity than a failure, ties counting
     half; infinite and malformed ones tie at the top.  The variance is DeLong's (1988),
-    on the logit scale so that the bounds are areas; Hanley and McNeil's supposes laws
+    on the logit scale so that the bounds are areas; Hanley and McNeil's supposes distributions
     that condition numbers do not have.  What cannot be estimated is None: an area
     without both outcomes, an interval without variance.
     """

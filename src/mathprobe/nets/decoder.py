@@ -15,8 +15,8 @@ from itertools import zip_longest
 import torch
 from torch import Tensor, nn
 
-from mathprobe.nets.layers import KeysValues, stacked
-from mathprobe.nets.taps import Tap
+from mathprobe.nets.hooks import HookPoint
+from mathprobe.nets.layers import KeyValues, module_list
 from mathprobe.spec import DecoderConfig
 
 NORM_EPSILON = 1e-5
@@ -31,13 +31,17 @@ class CausalAttention(nn.Module):
         self.heads = heads
         self.scale = head_width**-0.5
         self.query_key_value = nn.Linear(width, 3 * heads * head_width)
-        self.hook_q, self.hook_k, self.hook_v = Tap(), Tap(), Tap()  # [B, T, H, D_h]
-        self.hook_pattern = Tap()  # [B, H, T, T], queries before keys
-        self.hook_z = Tap()  # [B, T, H, D_h]
+        self.hook_q, self.hook_k, self.hook_v = (
+            HookPoint(),
+            HookPoint(),
+            HookPoint(),
+        )  # [B, T, H, D_h]
+        self.hook_pattern = HookPoint()  # [B, H, T, T], queries before keys
+        self.hook_z = HookPoint()  # [B, T, H, D_h]
         self.out = nn.Linear(heads * head_width, width)
 
     def forward(
-        self, x: Tensor, later: Tensor, before: KeysValues | None = None
+        self, x: Tensor, later: Tensor, before: KeyValues | None = None
     ) -> Tensor:
         """Return the residual stream after the layer, [B, T, D] as x."""
         """Attend from x [B, T, D], and to what is before, but not where later is true.
@@ -69,9 +73,9 @@ class FeedForward(nn.Sequential):
         super().__init__(
             OrderedDict(
                 enter=nn.Linear(width, 4 * width),
-                hook_pre=Tap(),
+                hook_pre=HookPoint(),
                 relu=nn.ReLU(),
-                hook_post=Tap(),
+                hook_post=HookPoint(),
                 leave=nn.Linear(4 * width, width),
             )
         )
@@ -87,16 +91,16 @@ class Block(nn.Module):
 
     def __init__(self, stack: DecoderConfig) -> None:
         super().__init__()
-        self.hook_resid_pre = Tap()
+        self.hook_resid_pre = HookPoint()
         self.ln1 = norm(stack.width)
         self.attn = CausalAttention(stack.width, stack.heads, stack.head_width)
-        self.hook_attn_out, self.hook_resid_mid = Tap(), Tap()
+        self.hook_attn_out, self.hook_resid_mid = HookPoint(), HookPoint()
         self.ln2 = norm(stack.width)
         self.mlp = FeedForward(stack.width)
-        self.hook_mlp_out, self.hook_resid_post = Tap(), Tap()
+        self.hook_mlp_out, self.hook_resid_post = HookPoint(), HookPoint()
 
     def forward(
-        self, x: Tensor, later: Tensor, before: KeysValues | None = None
+        self, x: Tensor, later: Tensor, before: KeyValues | None = None
     ) -> Tensor:
         """Return the residual stream after the layer, [B, T, D] as x."""
         x = self.hook_resid_pre(x)
@@ -112,13 +116,13 @@ class Decoder(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(words, stack.width)
         self.positions = nn.Embedding(length, stack.width)
-        self.hook_embed, self.hook_pos_embed = Tap(), Tap()
-        self.blocks = stacked(Block(stack) for _ in range(stack.layers))
+        self.hook_embed, self.hook_pos_embed = HookPoint(), HookPoint()
+        self.blocks = module_list(Block(stack) for _ in range(stack.layers))
         self.ln_final = norm(stack.width)
         self.unembed = nn.Linear(stack.width, words)
         self.apply(_initialise(INITIAL_SCALE * stack.width**-0.5))
 
-    def forward(self, ids: Tensor, before: Sequence[KeysValues] = ()) -> Tensor:
+    def forward(self, ids: Tensor, before: Sequence[KeyValues] = ()) -> Tensor:
         """Score the token after each prefix of ids [B, T]: logits [B, T, V].
 
         Where ids continue others, keys and values of those are given, layer by layer.
@@ -126,10 +130,10 @@ class Decoder(nn.Module):
         start = before[0].keys.shape[1] if before else 0
         end = start + ids.shape[1]
         places = self.hook_pos_embed(self.positions.weight[start:end])
-        return self.above(self.hook_embed(self.tokens(ids)) + places, before)
+        return self.forward_from(self.hook_embed(self.tokens(ids)) + places, before)
 
-    def above(
-        self, x: Tensor, before: Sequence[KeysValues] = (), first: int = 0
+    def forward_from(
+        self, x: Tensor, before: Sequence[KeyValues] = (), first: int = 0
     ) -> Tensor:
         """Score [B, T, V] from what enters a block [B, T, D], as `forward` goes on.
 
@@ -144,7 +148,7 @@ class Decoder(nn.Module):
 
 
 def _initialise(deviation: float) -> Callable[[nn.Module], None]:
-    """Draw every weight matrix from one normal law; biases are 0."""
+    """Draw every weight matrix from one normal distribution; biases are 0."""
 
     def fill(part: nn.Module) -> None:
         if isinstance(part, nn.Linear | nn.Embedding):

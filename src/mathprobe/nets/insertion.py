@@ -37,7 +37,7 @@ def insert(parent: Decoder, child: Decoder, complete: bool) -> None:
 
 
 @torch.no_grad()
-def hold(
+def restore_frozen(
     parent: Decoder, child: Decoder, parts: tuple[str, ...], complete: bool
 ) -> None:
     """Write a parent's `heads`, `mlps` or both again, and nothing else."""

@@ -17,7 +17,7 @@ NORM_EPSILON = 1e-12
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
-class KeysValues(NamedTuple):
+class KeyValues(NamedTuple):
     """Keys and values [B, S, heads, D / heads], as one layer caches them."""
 
     keys: Tensor
@@ -34,15 +34,15 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(memory_width or width, 2 * width)
         self.out = nn.Linear(width, width)
 
-    def remember(self, memory: Tensor) -> KeysValues:
+    def project_key_values(self, memory: Tensor) -> KeyValues:
         """Project a memory [B, S, D'] to keys and values."""
         projected = self.key_value(memory).unflatten(-1, (2, self.heads, -1))
-        return KeysValues(*projected.unbind(-3))
+        return KeyValues(*projected.unbind(-3))
 
     def forward(
         self,
         x: Tensor,
-        memory: KeysValues,
+        memory: KeyValues,
         mask: Tensor | None = None,
         causal: bool = False,
     ) -> Tensor:
@@ -72,7 +72,7 @@ def norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(width, eps=NORM_EPSILON)
 
 
-def stacked(layers: Iterable[Layer]) -> Sequence[Layer]:
+def module_list(layers: Iterable[Layer]) -> Sequence[Layer]:
     """Return a ModuleList, with the type of its layers."""
     return nn.ModuleList(layers)  # type: ignore[return-value] # torch has no such type
 
@@ -80,15 +80,17 @@ def stacked(layers: Iterable[Layer]) -> Sequence[Layer]:
 class Embedding(nn.Module):
     """Tokens plus learned positions, normalised; the padding token starts at zero."""
 
-    def __init__(self, words: int, length: int, width: int, padding: int) -> None:
+    def __init__(
+        self, vocab_size: int, max_length: int, width: int, padding_id: int
+    ) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(words, width)
-        self.positions = nn.Embedding(length, width)
+        self.tokens = nn.Embedding(vocab_size, width)
+        self.positions = nn.Embedding(max_length, width)
         self.norm = norm(width)
         for table in (self.tokens, self.positions):
             nn.init.normal_(table.weight, std=width**-0.5)
         with torch.no_grad():
-            self.tokens.weight[padding].zero_()
+            self.tokens.weight[padding_id].zero_()
 
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:
         """Embed ids [B, T] that stand at positions start, start + 1, ..."""

@@ -18,28 +18,28 @@ from mathprobe.nets.layers import (
     Attention,
     Embedding,
     FeedForward,
-    KeysValues,
+    KeyValues,
+    module_list,
     norm,
-    stacked,
 )
 from mathprobe.spec import LayerConfig
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class SequenceConfig:
     """Words and longest sequence of one side; ragged: sequences may be padded."""
 
-    words: int
-    length: int
-    padding: int
-    ragged: bool = False
+    vocab_size: int
+    max_length: int
+    padding_id: int
+    variable_length: bool = False
 
 
-class LayerMemory(NamedTuple):
+class LayerCache(NamedTuple):
     """What a decoder layer keeps between steps: the prefix and the source."""
 
-    prefix: KeysValues
-    source: KeysValues
+    prefix: KeyValues
+    source: KeyValues
 
 
 class EncoderLayer(nn.Module):
@@ -54,7 +54,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return the output of the layer, [B, S, D] as x."""
-        seen = self.attention(x, self.attention.remember(x), mask)
+        seen = self.attention(x, self.attention.project_key_values(x), mask)
         y = self.attention_norm(x + seen)
         return self.feed_forward_norm(y + self.feed_forward(y))
 
@@ -73,7 +73,7 @@ class DecoderLayer(nn.Module):
         self.feed_forward_norm = norm(stack.width)
 
     def forward(
-        self, x: Tensor, memory: LayerMemory, mask: Tensor | None, causal: bool
+        self, x: Tensor, memory: LayerCache, mask: Tensor | None, causal: bool
     ) -> Tensor:
         """Return the output of the layer, [B, T, D] as x."""
         y = self.attention_norm(x + self.attention(x, memory.prefix, causal=causal))
@@ -87,8 +87,8 @@ class Seq2Seq(nn.Module):
 
     def __init__(
         self,
-        source: Vocabulary,
-        target: Vocabulary,
+        source: SequenceConfig,
+        target: SequenceConfig,
         encoder: LayerConfig,
         decoder: LayerConfig,
         query: str = "input",
@@ -96,24 +96,24 @@ class Seq2Seq(nn.Module):
         super().__init__()
         self.source, self.target = source, target
         self.source_embedding = Embedding(
-            source.words, source.length, encoder.width, source.padding
+            source.vocab_size, source.max_length, encoder.width, source.padding_id
         )
-        self.encoder = stacked(EncoderLayer(encoder) for _ in range(encoder.layers))
+        self.encoder = module_list(EncoderLayer(encoder) for _ in range(encoder.layers))
         self.target_embedding = Embedding(
-            target.words, target.length, decoder.width, target.padding
+            target.vocab_size, target.max_length, decoder.width, target.padding_id
         )
-        self.decoder = stacked(
+        self.decoder = module_list(
             DecoderLayer(decoder, encoder.width, query) for _ in range(decoder.layers)
         )
-        self.output_bias = nn.Parameter(zeros(target.words))
+        self.output_bias = nn.Parameter(zeros(target.vocab_size))
         bound = decoder.width**-0.5
         nn.init.uniform_(self.output_bias, -bound, bound)
 
     def source_mask(self, ids: Tensor) -> Tensor | None:
         """Mark [B, 1, 1, S] which source positions may be attended to; None: all."""
-        if not self.source.ragged:
+        if not self.source.variable_length:
             return None
-        return (ids != self.source.padding)[:, None, None, :]
+        return (ids != self.source.padding_id)[:, None, None, :]
 
     def encode(self, ids: Tensor, mask: Tensor | None) -> Tensor:
         """Read source ids [B, S] into memory [B, S, D]."""
@@ -133,6 +133,11 @@ class Seq2Seq(nn.Module):
         memory = self.encode(source_ids, mask)
         x = self.target_embedding(target_ids)
         for layer in self.decoder:
-            prefix = layer.attention.remember(x)
-            x = layer(x, LayerMemory(prefix, layer.cross.remember(memory)), mask, True)
+            prefix = layer.attention.project_key_values(x)
+            x = layer(
+                x,
+                LayerCache(prefix, layer.cross.project_key_values(memory)),
+                mask,
+                True,
+            )
         return self.logits(x)

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mathprobe.paper.arith_tables import ALL
+from mathprobe.paper.arith_tables import ALL_CLASSES
 from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
 
 TITLES = {  # of families
@@ -54,7 +54,7 @@ def transfer(table: pd.DataFrame) -> Figure:
 
     A panel per operation; hollow: published.  Axes are linear up to 1, so 0 is there.
     """
-    table = table[(table["class"] == ALL) & table["family"].isin(PAIR)]
+    table = table[(table["class"] == ALL_CLASSES) & table["family"].isin(PAIR)]
     figure = Figure(figsize=(WIDTH, 2.6))
     grid = figure.subplots(1, 2, sharey=True)
     for axes, operation in zip(grid, ("addition", "subtraction"), strict=True):

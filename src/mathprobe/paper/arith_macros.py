@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mathprobe.arith.claims import PASSED_BELOW
+from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.paper import arith_pivots
 from mathprobe.paper.arith_pivots import MAPS, Tables
 from mathprobe.paper.arith_tables import FAMILIES
-from mathprobe.paper.formats import percent, plain, tex, thousands
+from mathprobe.paper.formats import escape_latex, percent, plain, thousands
 from mathprobe.paper.tables import Row
 
 OPERATIONS = ("addition", "subtraction")
 ALIKE = ["operation", "digits", "layers", "heads", "steps"]
 COUNTS = ("count", "published", "claims")  # parts of a map that are no shares
-REUSED = {  # of a child, and the names of its numbers
+REUSE_MACROS = {  # of a child, and the names of its numbers
     "inserted nodes in use": "inserted",
-    "inserted nodes for several classes": "several",
-    "inserted nodes that still do a sub-task": "still",
+    "inserted nodes for several classes": "several_classes",
+    "inserted nodes that still do a sub-task": "same_subtask",
 }
 ENDS = {"": "count", "/of": "total", "/published": "published"}
 
@@ -28,14 +28,14 @@ def decoders(tables: Tables, facts: Row) -> dict[str, str]:
     measured, printed = models["per_million"], models["published"]
     numbers = {
         "models": str(len(models)),
-        "there": str(measured.count()),
-        "shown": "yes" if measured.count() else "no",
+        "tested": str(measured.count()),
+        "measured": "yes" if measured.count() else "no",
         "questions": thousands(settings["questions"]),
         "width": str(settings["width"]),
         "enriched": percent(settings["enriched"], 0),
-        "passed": str((measured < PASSED_BELOW).sum()),
+        "passed": str((measured < WRONG_PER_MILLION_LIMIT).sum()),
         "printed": str(printed.count()),
-        "published/passed": str((printed < PASSED_BELOW).sum()),
+        "published/passed": str((printed < WRONG_PER_MILLION_LIMIT).sum()),
     }
     for family in FAMILIES.values():
         own = models[models["family"] == family]
@@ -43,13 +43,13 @@ def decoders(tables: Tables, facts: Row) -> dict[str, str]:
         numbers[f"{family}/worst"] = thousands(own["per_million"].max())
     rates = arith_pivots.rates(tables, facts)["per_million"]
     for role, name in _lineage(models).items():
-        numbers[role] = tex(name)
+        numbers[role] = escape_latex(name)
         for operation in OPERATIONS:
             numbers[f"{role}/{operation}"] = thousands(rates.get((name, operation)))
     points = facts["errata"]["arith_contradictions"].values()
     numbers["errata/contradictions"] = str(len(points))
     numbers["errata/measured"] = str(sum("evidence" in point for point in points))
-    numbers["errata/silences"] = str(len(facts["errata"]["arith_silences"]))
+    numbers["errata/omissions"] = str(len(facts["errata"]["arith_omissions"]))
     return {f"arith/{key}": text for key, text in numbers.items()}
 
 
@@ -74,14 +74,14 @@ def circuits(tables: Tables, facts: Row) -> dict[str, str]:
     reused = arith_pivots.table(tables, "reuse").set_index(["model", "quantity"])
     mapped = models["heads"].notna()
     numbers = {"models": str(len(models)), "mapped": str(mapped.sum())}
-    for role, name in facts["arith"]["shown"].items():
-        numbers[f"{role}/model"] = tex(name)
+    for role, name in facts["arith"]["example_models"].items():
+        numbers[f"{role}/model"] = escape_latex(name)
         numbers[f"{role}/mapped"] = "yes" if mapped[name] else "no"
         for key, (part, _) in MAPS.items():
             value = models.loc[name, key]
             text = plain(value) if part in COUNTS else percent(value, 0)
             numbers[f"{role}/{key}"] = text
-        for quantity, key in REUSED.items():
+        for quantity, key in REUSE_MACROS.items():
             for end, column in ENDS.items():
                 value = reused[column].get((name, quantity))
                 numbers[f"{role}/{key}{end}"] = plain(value)

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 
 from mathprobe.intervals import clopper_pearson
-from mathprobe.paper.arith_tables import ALL, COLUMNS, with_family
+from mathprobe.paper.arith_tables import ALL_CLASSES, COLUMNS, models_frame
 from mathprobe.paper.tables import Frame, Row, records
-from mathprobe.studies.comparisons import held
+from mathprobe.studies.comparisons import count_clauses
 
 Tables = dict[str, Frame]  # by kind
 
-KEPT = "keep only, "  # begins the controls that replace all nodes but some
+KEEP_ONLY = "keep only, "  # begins the controls that replace all nodes but some
 CHANCE = {  # where a sub-task was looked for, and what that is called
     "found": "the model's candidates",
     "random nodes": "random nodes",
@@ -50,20 +50,20 @@ def table(tables: Tables, kind: str) -> Frame:
 def rates(tables: Tables, facts: Row) -> Frame:
     """Return wrong answers by model and operation, of all classes together."""
     rows = table(tables, "accuracy")
-    return rows[rows["class"] == ALL].set_index(["model", "operation"])
+    return rows[rows["class"] == ALL_CLASSES].set_index(["model", "operation"])
 
 
 def decoders(tables: Tables, facts: Row) -> Frame:
     """Return the models of the catalog, with their losses and their worst rates."""
     columns = ["loss", "published_loss", "per_million", "published"]
     worst = rates(tables, facts).groupby("model")[columns].max()
-    return with_family(facts["arith"]["models"]).join(worst, on="model")
+    return models_frame(facts["arith"]["models"]).join(worst, on="model")
 
 
 def by_class(tables: Tables, facts: Row) -> dict[str, dict[str, Row]]:
-    """Return rates by class of difficulty, over all models of each family."""
+    """Return rates by complexity class, over all models of each family."""
     rows = table(tables, "accuracy")
-    grouped = rows[rows["class"] != ALL].groupby(["class", "family"])
+    grouped = rows[rows["class"] != ALL_CLASSES].groupby(["class", "family"])
     sums = grouped[["fails", "questions"]].sum()
     found: dict[str, dict[str, Row]] = {}
     for (level, family), fails, asked in sums.itertuples():
@@ -71,10 +71,10 @@ def by_class(tables: Tables, facts: Row) -> dict[str, dict[str, Row]]:
         shares = {"per_million": fails / asked, "low": low, "high": high}
         cell = {name: 1e6 * share for name, share in shares.items()}
         found.setdefault(level, {})[family] = cell
-    return {level: found[level] for level in sorted(found, key=_difficulty)}
+    return {level: found[level] for level in sorted(found, key=_complexity)}
 
 
-def _difficulty(level: str) -> tuple[int, str]:
+def _complexity(level: str) -> tuple[int, str]:
     return "SMN".index(level[0]), level
 
 
@@ -98,8 +98,10 @@ def maps(tables: Tables, facts: Row) -> Frame:
             for values in ("count", "published")
         },
         "share": shares(circuits),
-        "claims": held(table(tables, "claims"), "model"),
-        "mean": _share(controls[controls["control"] == f"{KEPT}mean"], "model", "of"),
+        "claims": count_clauses(table(tables, "claims"), "model"),
+        "mean": _share(
+            controls[controls["control"] == f"{KEEP_ONLY}mean"], "model", "of"
+        ),
         "chance": _share(
             controls[controls["control"].isin(CHANCE)], "model", "control"
         ),
@@ -116,8 +118,8 @@ def sufficiency(controls: Frame) -> Frame:
     A row for each set of nodes, random sets of a size together; a column for each
     thing that replaces the others, and the number of nodes.
     """
-    rows = controls[controls["control"].str.startswith(KEPT)]
-    rows = rows.assign(replaced=rows["control"].str.removeprefix(KEPT))
+    rows = controls[controls["control"].str.startswith(KEEP_ONLY)]
+    rows = rows.assign(replaced=rows["control"].str.removeprefix(KEEP_ONLY))
     nodes = rows.groupby("of")["nodes"].first()
     return _share(rows, "of", "replaced").assign(nodes=nodes)
 
@@ -130,7 +132,7 @@ def chance(controls: Frame) -> Frame:
     return shown.rename(columns=CHANCE).assign(found=counts)
 
 
-def reused(tables: Tables, facts: Row) -> dict[str, list[Row]]:
+def reuse(tables: Tables, facts: Row) -> dict[str, list[Row]]:
     """Return what became of the inserted nodes of each child."""
     grouped = table(tables, "reuse").groupby("model", sort=False)
     return {str(model): records(own) for model, own in grouped}
@@ -139,5 +141,5 @@ def reused(tables: Tables, facts: Row) -> dict[str, list[Row]]:
 PIVOTS: dict[
     str, Callable[[Tables, Row], Any]
 ] = {  # that templates call by these names
-    pivot.__name__: pivot for pivot in (rates, decoders, by_class, maps, reused)
+    pivot.__name__: pivot for pivot in (rates, decoders, by_class, maps, reuse)
 }

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from mathprobe import catalog
+from mathprobe import settings
 from mathprobe.arith import claims
-from mathprobe.catalog.arith import TABLES
+from mathprobe.catalog.arith import TABLE_SOURCES
 from mathprobe.errors import InputError
 from mathprobe.interp.facts import Facts
 from mathprobe.intervals import clopper_pearson
@@ -22,7 +22,7 @@ from mathprobe.paper.tables import COUNT, Row, read
 from mathprobe.studies import comparisons
 
 Folders = list[Path]  # of the models that were made, each with its name
-ALL = "all"  # classes of difficulty
+ALL_CLASSES = "all"  # complexity classes
 
 FAMILIES = {  # by operation, and whether the first weights are those of a parent
     ("add", False): "addition",
@@ -30,8 +30,8 @@ FAMILIES = {  # by operation, and whether the first weights are those of a paren
     ("mix", False): "mixed",
     ("mix", True): "inserted",
 }
-NAMED = ("model", "family", "digits")
-MEASURED = {
+MODEL_COLUMNS = ("model", "family", "digits")
+MEASURED_COLUMNS = {
     "accuracy": (
         *("operation", "class", "questions", "fails", "malformed"),
         *("per_million", "low", "high", "nines"),
@@ -42,7 +42,7 @@ MEASURED = {
     "claims": claims.COLUMNS,
     "reuse": comparisons.COLUMNS,
 }
-BESIDE = {
+PUBLISHED_COLUMNS = {
     "accuracy": (
         *("loss", "published", "published_low", "published_high"),
         "published_loss",
@@ -51,8 +51,8 @@ BESIDE = {
     "reuse": ("published",),
 }
 COLUMNS = {
-    kind: [*NAMED, *measured, *BESIDE.get(kind, ())]
-    for kind, measured in MEASURED.items()
+    kind: [*MODEL_COLUMNS, *measured, *PUBLISHED_COLUMNS.get(kind, ())]
+    for kind, measured in MEASURED_COLUMNS.items()
 }
 
 
@@ -61,11 +61,11 @@ def read_published(paths: Iterable[Path]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in paths:
         is_table = path.suffix == ".csv"
-        found |= {path.stem: read(path)} if is_table else catalog.read(path)
+        found |= {path.stem: read(path)} if is_table else settings.read_yaml(path)
     return found
 
 
-def with_family(models: Iterable[Row]) -> pd.DataFrame:
+def models_frame(models: Iterable[Row]) -> pd.DataFrame:
     """Return models of the catalog, a row each, with their families."""
     table = pd.DataFrame(list(models)).rename(columns={"name": "model"})
     kinds = zip(table["operation"], table["parent"].notna(), strict=True)
@@ -85,26 +85,30 @@ def build(
     table = _gather(kind, folders)
     if kind == "accuracy":
         table = accuracy(table, _gather("curves", folders), published)
-    elif kind in BESIDE:
+    elif kind in PUBLISHED_COLUMNS:
         printed = published["arith_circuits"].rename(columns={"count": "published"})
         table = table.merge(printed, how="left", on=["model", "quantity"])
-    return named(kind, models, table)
+    return add_model_columns(kind, models, table)
 
 
-def named(kind: str, models: Iterable[Row], table: pd.DataFrame) -> pd.DataFrame:
+def add_model_columns(
+    kind: str, models: Iterable[Row], table: pd.DataFrame
+) -> pd.DataFrame:
     """Return the rows of these models, in their order, and all columns of the kind."""
-    return with_family(models)[[*NAMED]].merge(table, on="model")[COLUMNS[kind]]
+    return models_frame(models)[[*MODEL_COLUMNS]].merge(table, on="model")[
+        COLUMNS[kind]
+    ]
 
 
 def _gather(kind: str, folders: Folders) -> pd.DataFrame:
     """Concatenate what all models measured."""
-    empty = pd.DataFrame(columns=["model", *MEASURED[kind]])
+    empty = pd.DataFrame(columns=["model", *MEASURED_COLUMNS[kind]])
     tables = [_of_model(kind, folder).assign(model=folder.name) for folder in folders]
     return pd.concat(tables, ignore_index=True) if tables else empty
 
 
 def _of_model(kind: str, folder: Path) -> pd.DataFrame:
-    first, *others = (folder / name for name in TABLES[kind])
+    first, *others = (folder / name for name in TABLE_SOURCES[kind])
     if kind != "circuits":
         return read(first)
     rows = comparisons.summary(Facts.load(first), *map(read, others))
@@ -114,21 +118,21 @@ def _of_model(kind: str, folder: Path) -> pd.DataFrame:
 def accuracy(
     counts: pd.DataFrame, curves: pd.DataFrame, published: Row
 ) -> pd.DataFrame:
-    """Count wrong answers: a row per operation and class of difficulty.
+    """Count wrong answers: a row per operation and complexity class.
 
     Printed numbers and losses stand in the rows of all classes together.  The loss is
     the training's mean since the last point but one of its curve.
     """
     key = ["model", "operation", "class"]
     table = counts.merge(_printed(published), how="outer", on=key)
-    table = table.sort_values(key, key=lambda names: names.replace(ALL, ""))
+    table = table.sort_values(key, key=lambda names: names.replace(ALL_CLASSES, ""))
     losses = {
         "loss": curves.drop_duplicates("model", keep="last"),
         "published_loss": published["arith_models"],
     }
     for column, rows in losses.items():
         known = rows.set_index("model")["loss"]
-        table[column] = table["model"].map(known).where(table["class"] == ALL)
+        table[column] = table["model"].map(known).where(table["class"] == ALL_CLASSES)
     return table.astype({"malformed": COUNT})
 
 
@@ -138,7 +142,11 @@ def _printed(published: Row) -> pd.DataFrame:
     ends = [clopper_pearson(fails, asked) for fails in table["fails"]]
     return pd.DataFrame(
         {
-            **{"model": table["model"], "operation": table["operation"], "class": ALL},
+            **{
+                "model": table["model"],
+                "operation": table["operation"],
+                "class": ALL_CLASSES,
+            },
             "published": 1e6 * table["fails"] / asked,
             "published_low": [1e6 * low for low, _ in ends],
             "published_high": [1e6 * high for _, high in ends],

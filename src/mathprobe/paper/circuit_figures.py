@@ -19,7 +19,7 @@ from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.paper.arith_pivots import shares
 from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
-from mathprobe.studies.findings import PANEL_KEY, TRI_STATE
+from mathprobe.studies.arith_facts import PANEL_SEPARATOR, TRI_STATE
 
 CASES = ("stops", "hands on", "carries")  # states of a column, in their order
 ACROSS = 4  # panels in a row
@@ -58,7 +58,7 @@ def positions(rows: pd.DataFrame) -> Figure:
 
 
 @rc_context(STYLE)
-def panels(arrays: Mapping[str, np.ndarray], facts: Facts) -> Figure:
+def pca_scatter(arrays: Mapping[str, np.ndarray], facts: Facts) -> Figure:
     """Draw what heads write along their first two components, a colour per state."""
     names = sorted(name for name in arrays if name != "case")
     down = max(1, math.ceil(len(names) / ACROSS))
@@ -80,10 +80,10 @@ def panels(arrays: Mapping[str, np.ndarray], facts: Facts) -> Figure:
 
 def _title(name: str, facts: Facts) -> str:
     """Name a panel, and below give its measures as the paper does."""
-    place, operation, column = name.split(PANEL_KEY)
+    place, operation, column = name.split(PANEL_SEPARATOR)
     measures = []
     for measure, scale in MEASURES.items():
-        known = facts.of(Node.of(place), f"{TRI_STATE} {measure} {operation}")
+        known = facts.for_node(Node.parse(place), f"{TRI_STATE} {measure} {operation}")
         values = {fact.digit: fact.value for fact in known}
         measures.append(f"{scale * (values[int(column)] or 0.0):.0f}")
     symbol = "+" if operation == "addition" else "−"
@@ -91,7 +91,7 @@ def _title(name: str, facts: Facts) -> str:
 
 
 @rc_context(STYLE)
-def models(summaries: pd.DataFrame) -> Figure:
+def node_shares(summaries: pd.DataFrame) -> Figure:
     """Draw shares of the nodes of several models: a row a model, a panel a quantity."""
     order = list(summaries["model"].unique())
     table = 100 * shares(summaries).reindex(index=order, columns=list(SHARES))
@@ -107,7 +107,7 @@ def models(summaries: pd.DataFrame) -> Figure:
 
 
 @rc_context(STYLE)
-def curves(tracks: Mapping[str, pd.DataFrame]) -> Figure:
+def learning_curves(tracks: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw how models learn: right answers of each operation, and the loss.
 
     Tracks are learning curves by the names of models, as a training writes them.

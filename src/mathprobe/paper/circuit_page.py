@@ -15,7 +15,13 @@ import pandas as pd
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.paper import quanta
-from mathprobe.studies.findings import FAILS, TRI_STATE, attended, failing, is_found
+from mathprobe.studies.arith_facts import (
+    FAILS,
+    TRI_STATE,
+    attention_by_token,
+    failures_by_class,
+    is_found,
+)
 
 FIRST = "purpose"  # the map that is shown at the top
 
@@ -48,13 +54,13 @@ def build(
     return environment.get_template(template.name).render(
         name=name,
         maps=[
-            (kind, quanta.MAPS[kind].title, quanta.shown(kind, facts, layout))
+            (kind, quanta.MAPS[kind].title, quanta.cells(kind, facts, layout))
             for kind in sorted(quanta.MAPS, key=lambda kind: kind != FIRST)
         ],
         nodes={node.name: node for node in facts.nodes},
-        known={node: list(_known(facts.of(node))) for node in facts.nodes},
-        parts=quanta.parts(facts),
-        used=quanta.positions(facts),
+        known={node: list(_known(facts.for_node(node))) for node in facts.nodes},
+        components=quanta.components(facts),
+        columns=quanta.positions(facts),
         names=layout.names,
         **{name: list(rows) for name, rows in tables.items()},
     )
@@ -62,13 +68,18 @@ def build(
 
 def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
     """Say what is known of a node: topics, each with lines."""
-    done = [_line(quanta.subtask(fact), fact) for fact in facts if is_found(fact)]
+    done = [_line(quanta.subtask_label(fact), fact) for fact in facts if is_found(fact)]
     if done:
         yield "does", list(dict.fromkeys(done))
     yield "without it", [_line("fail", fact) for fact in facts if fact.name == FAILS]
-    yield "wrong digits", [quanta.impacted(quanta.wrong_digits(facts))]
-    yield "classes", [_line(level, fact) for level, fact in failing(facts).items()]
-    seen = [_line(*pair) for pair in sorted(attended(facts).items(), key=_share)]
+    yield "wrong digits", [quanta.format_digits(quanta.wrong_digits(facts))]
+    yield (
+        "classes",
+        [_line(level, fact) for level, fact in failures_by_class(facts).items()],
+    )
+    seen = [
+        _line(*pair) for pair in sorted(attention_by_token(facts).items(), key=_share)
+    ]
     if seen:
         yield "attends to", seen
     clear = [fact for fact in facts if fact.name.startswith(f"{TRI_STATE} agreement")]

@@ -99,4 +99,4 @@ class Page(NamedTuple):
             figures.save(drawn, stem)
             model.show(SVG(filename=f"{stem}.svg"))
         if not self.models:
-            figures.save(figures.nothing(), stem)
+            figures.save(figures.empty_figure(), stem)

@@ -17,15 +17,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mathprobe.linalg.laws import parts
+from mathprobe.linalg.distributions import components
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.verifiers import VERIFIERS
-from mathprobe.paper.figures import COLOURS, STYLE, WHOLE, WIDTH, Look, panels
-from mathprobe.paper.tables import NAME, SHOWN_TOLERANCE, Frame
+from mathprobe.paper.figures import (
+    COLOURS,
+    STYLE,
+    UNCLIPPED,
+    WIDTH,
+    ArtistProps,
+    draw_panels,
+)
+from mathprobe.paper.tables import MODEL_KEYS, TOLERANCE, Frame
 
 Arrays = Mapping[str, np.ndarray]
 
-LINES: dict[str, Look] = {  # groups of answers, and those of the oracle
+LINES: dict[str, ArtistProps] = {  # groups of answers, and those of the oracle
     "success": {"color": COLOURS[0], "label": "right answers"},
     "failure": {"color": COLOURS[1], "label": "wrong answers", "linestyle": "--"},
     "all": {"color": "black", "label": "all answers", "linewidth": 0.7},
@@ -33,7 +40,7 @@ LINES: dict[str, Look] = {  # groups of answers, and those of the oracle
 }
 
 
-KEPT = {  # properties: the name on an axis, and the bound that the paper sets
+PROPERTIES = {  # properties: the name on an axis, and the bound that the paper sets
     "eigenvalue_error": ("error of the eigenvalues", 0.01),
     "norm_deviation": ("largest $|$norm $-$ 1$|$", 0.01),
     "angle": (r"largest $|$angle $-\,\pi/2|$", 0.03),
@@ -48,15 +55,15 @@ EDGES = 1e-4, 1e6  # what is beyond is drawn on them
 DOT = 1.5  # points squared
 
 
-class Judged(NamedTuple):
+class Measurements(NamedTuple):
     """The answers of a model to the tests at its home, each judged: [S * B]."""
 
     task: str
-    law: str
+    distribution: str
     n: int
     recipe: str
     quantities: Mapping[str, np.ndarray]
-    exact: Mapping[str, np.ndarray]  # the same of exact answers: [B]
+    oracle: Mapping[str, np.ndarray]  # the same of exact answers: [B]
 
     @property
     def name(self) -> str:
@@ -73,28 +80,30 @@ class Judged(NamedTuple):
         """Name the quantity that predicts its failures."""
         return next(name for name in VERIFIERS if name in self.quantities)
 
-    def part(self, name: str, group: str) -> np.ndarray:
+    def select(self, name: str, group: str) -> np.ndarray:
         """Give a quantity of one group of answers."""
         if group == ORACLE:
-            return self.exact[name]
-        right = self.quantities["error"] < SHOWN_TOLERANCE
+            return self.oracle[name]
+        right = self.quantities["error"] < TOLERANCE
         chosen = {"all": np.ones_like(right), "success": right, "failure": ~right}
         return self.quantities[name][chosen[group]]
 
 
-def judged(arrays: Arrays, recipe: str) -> Judged:
+def measurements(arrays: Arrays, recipe: str) -> Measurements:
     """Take the answers at home out of what was measured example by example."""
     data = json.loads(str(arrays["spec"]))["data"]
     quantities: dict[str, list[np.ndarray]] = {}
     for name, values in arrays.items():
-        law, _, quantity = name.rpartition(".")
-        if law in parts(data["law"]):
+        distribution, _, quantity = name.rpartition(".")
+        if distribution in components(data["distribution"]):
             quantities.setdefault(quantity, []).append(values.ravel())
     joined = {name: np.concatenate(values) for name, values in quantities.items()}
     prefix = f"{ORACLE}_"
     exact = {k.removeprefix(prefix): v for k, v in joined.items() if prefix in k}
     made = {name: joined[name] for name in exact}
-    return Judged(data["task"], data["law"], data["n"], recipe, made, exact)
+    return Measurements(
+        data["task"], data["distribution"], data["n"], recipe, made, exact
+    )
 
 
 def share_below(values: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -103,29 +112,32 @@ def share_below(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     return counts / len(values) if len(values) else np.full(len(at), np.nan)
 
 
-def properties(models: Sequence[Judged], published: Frame) -> Figure:
+def properties(models: Sequence[Measurements], published: Frame) -> Figure:
     """Draw which share of right and of wrong answers has a property, and how closely.
 
     Dots are what the paper and its notebook print of the same model.
     """
     shown = [
-        (model, name) for model in models for name in KEPT if name in model.quantities
+        (model, name)
+        for model in models
+        for name in PROPERTIES
+        if name in model.quantities
     ]
 
-    def draw(axes: Axes, panel: tuple[Judged, str]) -> None:
+    def draw(axes: Axes, panel: tuple[Measurements, str]) -> None:
         _shares(axes, *panel, _own(published, panel[0]))
 
     return _panels(shown, 3, draw, LINES.values(), "share below (%)")
 
 
-def _shares(axes: Axes, model: Judged, name: str, published: Frame) -> None:
-    label, bound = KEPT[name]
+def _shares(axes: Axes, model: Measurements, name: str, published: Frame) -> None:
+    label, bound = PROPERTIES[name]
     axes.axvline(bound, color="0.35", linewidth=0.7, linestyle=":")
     for group, look in LINES.items():
-        shares = 100 * share_below(model.part(name, group), SPAN)
+        shares = 100 * share_below(model.select(name, group), SPAN)
         axes.plot(SPAN, shares, **look)
         printed = _printed(published, name, group)
-        axes.plot(printed.index, printed, "o", color=look["color"], **WHOLE)
+        axes.plot(printed.index, printed, "o", color=look["color"], **UNCLIPPED)
     axes.set(xscale="log", xlabel=label, title=model.title)
     axes.set(xlim=(SPAN[0], SPAN[-1]), ylim=(0, 100), yticks=range(0, 101, 25))
     axes.grid(axis="y")
@@ -139,7 +151,7 @@ def _printed(published: Frame, name: str, group: str) -> pd.Series:
     return 100 * shares.set_axis(rows["at"])
 
 
-def conditions(models: Sequence[Judged], rules: Frame) -> Figure:
+def condition_numbers(models: Sequence[Measurements], rules: Frame) -> Figure:
     """Draw error against condition number, with the tolerance and the thresholds.
 
     The rules are the tidy tables of verifiers.
@@ -147,35 +159,35 @@ def conditions(models: Sequence[Judged], rules: Frame) -> Figure:
     dot = {"marker": "o", "linestyle": "none"}
     looks = [LINES["success"] | dot, LINES["failure"] | dot, *THRESHOLDS.values()]
 
-    def draw(axes: Axes, model: Judged) -> None:
+    def draw(axes: Axes, model: Measurements) -> None:
         _scatter(axes, model, _own(rules, model))
 
     return _panels(models, 2, draw, looks, "relative error")
 
 
 RULES = {"paper": "threshold of the paper", "calibration": "chosen threshold"}
-THRESHOLDS: dict[str, Look] = {  # who chose them
+THRESHOLDS: dict[str, ArtistProps] = {  # who chose them
     name: {"color": "black", "lw": 0.8, "linestyle": dashes, "label": RULES[name]}
     for name, dashes in (("paper", "-"), ("calibration", "--"))
 }
 
 
-def _own(table: Frame, model: Judged) -> Frame:
+def _own(table: Frame, model: Measurements) -> Frame:
     """Give the rows of a model."""
-    name = model.task, model.n, model.law, model.recipe
-    same = pd.Series(name, NAME, object)
-    return table[(table[[*NAME]] == same).all(axis=1)]
+    name = model.task, model.n, model.distribution, model.recipe
+    same = pd.Series(name, MODEL_KEYS, object)
+    return table[(table[[*MODEL_KEYS]] == same).all(axis=1)]
 
 
-def _scatter(axes: Axes, model: Judged, rules: Frame) -> None:
+def _scatter(axes: Axes, model: Measurements, rules: Frame) -> None:
     name = model.verifier
     label, origin = CONDITIONS[name]
     for group in ("failure", "success"):
-        points = [model.part(name, group) - origin, model.part("error", group)]
+        points = [model.select(name, group) - origin, model.select("error", group)]
         x, y = (np.clip(values, *EDGES) for values in points)
         colour = LINES[group]["color"]
         axes.scatter(x, y, DOT, colour, linewidths=0, alpha=0.4, rasterized=True)
-    axes.axhline(SHOWN_TOLERANCE, color="0.35", linewidth=0.7, linestyle=":")
+    axes.axhline(TOLERANCE, color="0.35", linewidth=0.7, linestyle=":")
     for chosen_by, look in THRESHOLDS.items():
         bounds = rules.loc[rules["chosen_by"] == chosen_by, "threshold"]
         for bound in bounds[np.isfinite(bounds)].unique():
@@ -183,18 +195,18 @@ def _scatter(axes: Axes, model: Judged, rules: Frame) -> None:
     axes.set(xscale="log", yscale="log", xlabel=label, title=model.title)
 
 
-def roc(models: Sequence[Judged], curves: Frame, rules: Frame) -> Figure:
+def roc(models: Sequence[Measurements], curves: Frame, rules: Frame) -> Figure:
     """Draw ROC curves of believing answers, and where the thresholds lie on them."""
     ours = {"color": COLOURS[0], "label": "ours"}
     looks = [ours, LINES[ORACLE], *VERDICTS.values()]
 
-    def draw(axes: Axes, model: Judged) -> None:
+    def draw(axes: Axes, model: Measurements) -> None:
         _curve(axes, model, _own(curves, model), _own(rules, model))
 
     return _panels(models, 2, draw, looks, "right answers believed (%)")
 
 
-VERDICTS: dict[str, Look] = {  # points of a curve: the column, who chose it
+VERDICTS: dict[str, ArtistProps] = {  # points of a curve: the column, who chose it
     name: {"color": colour, "marker": marker, "linestyle": "none", "label": label}
     for name, colour, marker, label in (
         ("paper", COLOURS[0], "o", RULES["paper"]),
@@ -204,14 +216,14 @@ VERDICTS: dict[str, Look] = {  # points of a curve: the column, who chose it
 }
 
 
-def _curve(axes: Axes, model: Judged, curve: Frame, rules: Frame) -> None:
+def _curve(axes: Axes, model: Measurements, curve: Frame, rules: Frame) -> None:
     axes.plot([0, 100], [0, 100], color="0.88", linewidth=0.7)
     for (who, _), points in curve.groupby(["seed", "test"], sort=False):
         look = LINES[ORACLE] if who == ORACLE else {"color": COLOURS[0]}
         x, y = (points[f"{name}_positive_rate"] for name in ("false", "true"))
         axes.plot(100 * np.append(x, 1.0), 100 * np.append(y, 1.0), **look)
     for name, look in VERDICTS.items():
-        axes.plot(*_verdict(rules, name), **look, **WHOLE, zorder=3)
+        axes.plot(*_verdict(rules, name), **look, **UNCLIPPED, zorder=3)
     area = rules.loc[rules["statistic"] == "auc", "value"].mean()
     if np.isfinite(area):
         axes.text(96, 4, f"area {area:.3f}", ha="right", va="bottom", size=7)
@@ -240,7 +252,7 @@ def _panels(
 ) -> Figure:
     """Draw panels row by row, and name their lines below."""
     with rc_context(STYLE):
-        figure, grid = panels(shown, columns, (0.4, WIDTH * 0.92 / columns), draw)
+        figure, grid = draw_panels(shown, columns, (0.4, WIDTH * 0.92 / columns), draw)
         for axes in grid[:, 0]:
             axes.set_ylabel(name)
         if not shown:

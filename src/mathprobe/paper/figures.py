@@ -24,12 +24,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mathprobe import files
-from mathprobe.linalg.laws import LAWS, parts
-from mathprobe.paper.naming import GROUPS, POSITIVE, Labels, Model, group, shape
+from mathprobe.linalg.distributions import DISTRIBUTIONS, components
+from mathprobe.paper.naming import GROUPS, POSITIVE, Labels, Model, group, size_text
 from mathprobe.paper.pivots import Pivot
 
 WIDTH = 5.5  # inches: the paper's text
-Look = dict[str, Any]  # of lines and patches, as Matplotlib takes it
+ArtistProps = dict[str, Any]  # of lines and patches, as Matplotlib takes it
 STYLE: Any = {
     "axes.linewidth": 0.6,
     "axes.spines.right": False,
@@ -53,7 +53,10 @@ STYLE: Any = {
     "ytick.labelsize": 7,
     "ytick.major.width": 0.6,
 }
-WHOLE: Look = {"clip_on": False, "in_layout": False}  # markers on an edge, or none
+UNCLIPPED: ArtistProps = {
+    "clip_on": False,
+    "in_layout": False,
+}  # markers on an edge, or none
 UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 # Okabe and Ito's colours, which remain apart for colour-blind readers.  The yellow is
@@ -67,16 +70,19 @@ CIVIDIS = colormaps["cividis"]
 EQUAL_CONTRAST = 0.179  # the luminance on which black and white read equally well
 SHARE = Normalize(0.0, 1.0)
 MARGINS = 1.2, 1.1  # inches around heat maps: for labels beside, and above and below
-GAP = 0.3  # of a cell, between groups of laws
+GAP = 0.3  # of a cell, between groups of distributions
 LARGEST = 0.6  # inches: the side of a cell
-CEILING = "exact answer"  # what the encodings let through of it
+ORACLE_LABEL = "exact answer"  # what the encodings let through of it
 
 
 def model_labels(found: Iterable[Model], labels: Labels) -> list[str]:
-    """Name models by their law, and by their recipe if there are several."""
+    """Name models by their distribution, and by their recipe if there are several."""
     found = [Model(*model) for model in found]
     several = len({model.recipe for model in found}) > 1
-    return [labels[law] + (f" ({recipe})" if several else "") for law, recipe in found]
+    return [
+        labels[distribution] + (f" ({recipe})" if several else "")
+        for distribution, recipe in found
+    ]
 
 
 def save(figure: Figure, stem: Path) -> None:
@@ -88,7 +94,7 @@ def save(figure: Figure, stem: Path) -> None:
         files.write_bytes(stem.with_name(f"{stem.name}.{kind}"), content.getvalue())
 
 
-def nothing() -> Figure:
+def empty_figure() -> Figure:
     """Stand for a figure of which there is no model."""
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 0.6))
@@ -108,7 +114,7 @@ class Panel(NamedTuple):
 
 
 def heatmaps(square: Pivot, labels: Labels) -> Figure:
-    """Draw accuracy by training and test law, beside what the paper prints.
+    """Draw accuracy by training and test distribution, beside what the paper prints.
 
     If it prints nothing for this size, its table of the nearest size stands beside.
     """
@@ -135,8 +141,10 @@ def _panels(square: Pivot) -> list[Panel]:
         return panels
     same = square.printed.pivot(index="train", columns="test", values="published")
     same = same.reindex(columns=ours.columns)
-    same = same.reindex([law for law, _ in ours.index]).set_axis(ours.index)
-    if square.same:
+    same = same.reindex([distribution for distribution, _ in ours.index]).set_axis(
+        ours.index
+    )
+    if square.same_size:
         panels.append(Panel(f"published, {_of(size)}", same))
         panels.append(_difference(ours - same))
     else:
@@ -146,7 +154,7 @@ def _panels(square: Pivot) -> list[Panel]:
 
 
 def _of(n: int | str) -> str:
-    return f"$n={n}$" if isinstance(n, int) else shape(n)
+    return f"$n={n}$" if isinstance(n, int) else size_text(n)
 
 
 def _difference(points: pd.DataFrame) -> Panel:
@@ -163,17 +171,19 @@ def _places(groups: Iterable[Hashable]) -> np.ndarray:
 
 def _heatmap(axes: Axes, panel: Panel, labels: Labels) -> None:
     values = panel.values
-    across = _places(group(law) for law in values.columns)
-    down = _places((recipe, group(law)) for law, recipe in values.index)
+    across = _places(group(distribution) for distribution in values.columns)
+    down = _places(
+        (recipe, group(distribution)) for distribution, recipe in values.index
+    )
     names = model_labels(values.index, labels)
     bottom = down[-1] + 1.0 + GAP
     for y, (_, row) in zip(down, values.iterrows(), strict=True):
         _cells(axes, across, y, row, panel)
     if panel.ceiling is not None:
         _cells(axes, across, bottom, panel.ceiling, panel)
-        down, names = np.append(down, bottom), [*names, CEILING]
+        down, names = np.append(down, bottom), [*names, ORACLE_LABEL]
     axes.set(xlim=(-0.5, across[-1] + 0.5), ylim=(bottom + 0.5, -0.5), aspect="equal")
-    axes.set_xticks(across, [labels[law] for law in values.columns])
+    axes.set_xticks(across, [labels[distribution] for distribution in values.columns])
     axes.set_title(panel.title, pad=13)
     axes.tick_params(length=0, pad=1.5)
     axes.tick_params("x", labelrotation=90)
@@ -207,9 +217,9 @@ def _luminance(colour: tuple[float, ...]) -> float:
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-def _group_names(axes: Axes, laws: Iterable[str], places: np.ndarray) -> None:
+def _group_names(axes: Axes, distributions: Iterable[str], places: np.ndarray) -> None:
     """Name the groups above the columns, where there are several."""
-    names = np.array([group(law) for law in laws])
+    names = np.array([group(distribution) for distribution in distributions])
     if len(set(names)) == 1:
         return
     for name in dict.fromkeys(names):
@@ -229,7 +239,7 @@ def _colour_bar(figure: Figure, axes: Sequence[Axes]) -> None:
 def learning_curves(
     curves: Pivot, labels: Labels, target: float | None = None
 ) -> Figure:
-    """Draw accuracy against training examples: a panel per test law."""
+    """Draw accuracy against training examples: a panel per test distribution."""
     tests, points = curves.columns, curves.rows[curves.rows["examples"] > 0]
 
     def draw(axes: Axes, test: str) -> None:
@@ -238,13 +248,15 @@ def learning_curves(
         _target(axes, target)
 
     with rc_context(STYLE):
-        figure, grid = panels(tests, min(len(tests), 3), (0.55, 1.9), draw, sharex=True)
+        figure, grid = draw_panels(
+            tests, min(len(tests), 3), (0.55, 1.9), draw, sharex=True
+        )
         _examples_axis(grid, points["examples"])
         _legend(figure, grid.flat[0], curves.models)
     return figure
 
 
-def panels(
+def draw_panels(
     shown: Sequence[Any],
     columns: int,
     height: tuple[float, float],
@@ -267,9 +279,11 @@ def panels(
 
 
 def _legend(figure: Figure, axes: Axes, trained: list[Model]) -> None:
-    """Name the lines below the panels: a row for each group of laws."""
+    """Name the lines below the panels: a row for each group of distributions."""
     lines = dict(zip(trained, axes.get_lines(), strict=False))
-    rows = [[lines[m] for m in trained if group(m.law) == name] for name in GROUPS]
+    rows = [
+        [lines[m] for m in trained if group(m.distribution) == name] for name in GROUPS
+    ]
     rows = [row for row in rows if row]
     blank = Line2D([], [], linestyle="none", label=" ")
     columns = zip_longest(*rows, fillvalue=blank)
@@ -284,8 +298,8 @@ def _legend(figure: Figure, axes: Axes, trained: list[Model]) -> None:
     )
 
 
-class Line(NamedTuple):
-    """How the curve of a law looks, whatever stands beside it."""
+class LineStyle(NamedTuple):
+    """How the curve of a distribution looks, whatever stands beside it."""
 
     order: int
     colour: str
@@ -293,27 +307,32 @@ class Line(NamedTuple):
     dashes: Any
 
 
-def line_of(law: str) -> Line:
-    """Give a law or mixture its colour, marker and dashes."""
+def line_style(distribution: str) -> LineStyle:
+    """Give a distribution or mixture its colour, marker and dashes."""
     order = 0
-    for part in parts(law):
-        order = order * len(LAWS) + list(LAWS).index(part)
+    for part in components(distribution):
+        order = order * len(DISTRIBUTIONS) + list(DISTRIBUTIONS).index(part)
     round_, place = divmod(order, len(COLOURS))
     marker = MARKERS[(round_ + place) % len(MARKERS)]
-    dashes = DASHED if group(law) == POSITIVE else SOLID
-    return Line(order, COLOURS[place], marker, MIXED if len(parts(law)) > 1 else dashes)
+    dashes = DASHED if group(distribution) == POSITIVE else SOLID
+    return LineStyle(
+        order,
+        COLOURS[place],
+        marker,
+        MIXED if len(components(distribution)) > 1 else dashes,
+    )
 
 
 def _curves(
     axes: Axes, table: pd.DataFrame, trained: list[Model], labels: Labels
 ) -> None:
     for model, name in zip(trained, model_labels(trained, labels), strict=True):
-        look, first = line_of(model.law), model.recipe == trained[0].recipe
-        own = (table["train"] == model.law) & (table["recipe"] == model.recipe)
+        look, first = line_style(model.distribution), model.recipe == trained[0].recipe
+        own = (table["train"] == model.distribution) & (table["recipe"] == model.recipe)
         points = table[own].dropna(subset="accuracy")
         line = 100 * points.groupby("examples")["accuracy"].agg(["mean", "min", "max"])
         # Between the best and the worst seed.
-        shade: Look = {"color": look.colour, "alpha": 0.15, "linewidth": 0}
+        shade: ArtistProps = {"color": look.colour, "alpha": 0.15, "linewidth": 0}
         axes.fill_between(line.index, line["min"], line["max"], **shade)
         axes.plot(
             line.index,
@@ -322,11 +341,14 @@ def _curves(
             linestyle=look.dashes,
             marker=look.marker,
             markerfacecolor=look.colour if first else "white",
-            markevery=(MARKS * (look.order % len(LAWS)) / len(LAWS), MARKS),
+            markevery=(
+                MARKS * (look.order % len(DISTRIBUTIONS)) / len(DISTRIBUTIONS),
+                MARKS,
+            ),
             markeredgewidth=0 if first else 0.7,
             label=name,
             zorder=3,
-            **WHOLE,
+            **UNCLIPPED,
         )
     axes.grid(axis="y")
     axes.set_axisbelow(True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mathprobe.paper.naming import shape
+from mathprobe.paper.naming import size_text
 from mathprobe.paper.tables import Row
 
 FILTERS: dict[str, Callable[..., str]] = {}  # of the templates, by their names
@@ -46,7 +46,7 @@ def _printed(write: Callable[..., str]) -> Callable[..., str]:
 
 
 @_printed
-def tex(value: Any) -> str:
+def escape_latex(value: Any) -> str:
     """Escape what LaTeX would take for a command."""
     return "".join(SPECIAL.get(char, char) for char in str(value))
 
@@ -88,7 +88,7 @@ def rounded(value: float) -> str:
 
 
 @_printed
-def nearest(value: float, resolution: float) -> str:
+def round_to(value: float, resolution: float) -> str:
     """Print to the power of ten that is at most a tenth of the resolution."""
     step = 10 ** max(0, math.floor(math.log10(resolution) - 1))
     return thousands(step * round(value / step))
@@ -146,7 +146,7 @@ def uncertainty(cell: Row, digits: int = 1) -> str:
 
 
 @_printed
-def give_or_take(cell: Row) -> str:
+def half_width(cell: Row) -> str:
     """Print the spread over seeds; of one, half its interval; of neither, nothing."""
     half = cell["spread"]
     if _missing(half) and not (_missing(cell["low"]) or _missing(cell["high"])):
@@ -164,4 +164,4 @@ def span(values: Iterable[float], digits: int = 1, to: str = " to~") -> str:
 def size(n: int | str) -> str:
     """Print a size as rows times columns."""
     times = r"\times "
-    return f"${shape(n, times)}$"
+    return f"${size_text(n, times)}$"

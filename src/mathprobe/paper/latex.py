@@ -15,11 +15,11 @@ import jinja2.meta
 from mathprobe.errors import InputError
 from mathprobe.paper import arith_pivots
 from mathprobe.paper.formats import FILTERS, size, span
-from mathprobe.paper.naming import group, in_order
-from mathprobe.paper.pivots import views
-from mathprobe.paper.tables import SHOWN_TOLERANCE, Frame, Row, records
+from mathprobe.paper.naming import group, sort_distributions
+from mathprobe.paper.pivots import pivot_functions
+from mathprobe.paper.tables import TOLERANCE, Frame, Row, records
 
-FUNCTIONS = (group, in_order, size, span)  # that templates call
+FUNCTIONS = (group, sort_distributions, size, span)  # that templates call
 
 
 def _finalize(value: Any) -> Any:
@@ -51,7 +51,7 @@ def environment(folder: Path) -> jinja2.Environment:
     return made
 
 
-def with_included(template: Path) -> list[Path]:
+def template_files(template: Path) -> list[Path]:
     """Return a template and those that it includes or imports from its folder."""
     made = environment(template.parent)
     names, found = [template.name], dict.fromkeys([template.name])
@@ -66,9 +66,9 @@ def with_included(template: Path) -> list[Path]:
 def render(template: Path, tables: dict[str, Frame], facts: Row) -> str:
     """Fill a template with the pivots of tables, by the names of their kinds."""
     rows = {name: records(frame) for name, frame in tables.items()}
-    known: dict[str, Any] = {"tolerance": SHOWN_TOLERANCE}
+    known: dict[str, Any] = {"tolerance": TOLERANCE}
     known |= {function.__name__: function for function in FUNCTIONS}
-    for every in (views(), arith_pivots.PIVOTS):
+    for every in (pivot_functions(), arith_pivots.PIVOTS):
         known |= {name: partial(view, tables, facts) for name, view in every.items()}
     page = environment(template.parent).get_template(template.name)
     return page.render(tables=rows, **known, **facts)

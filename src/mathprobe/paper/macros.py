@@ -12,33 +12,41 @@ from typing import Any
 import pandas as pd
 
 from mathprobe.errors import InputError
-from mathprobe.linalg.draws import laws_for
-from mathprobe.linalg.laws import FACTOR, parts
+from mathprobe.linalg.distributions import FACTOR, components
+from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.paper import arith_macros, formats, pivots
 from mathprobe.paper.formats import (
+    escape_latex,
     fixed,
     percent,
     plain,
     significant,
     span,
-    tex,
     thousands,
 )
-from mathprobe.paper.pivots import MARCHENKO, PARTS, Cells, Facts, Key, Pivot, Tables
-from mathprobe.paper.tables import KINDS, SHOWN_TOLERANCE, Frame, Row, records
+from mathprobe.paper.pivots import (
+    BLOCKS,
+    MARCHENKO,
+    Accuracies,
+    Facts,
+    Key,
+    Pivot,
+    Tables,
+)
+from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, records
 
 Macros = dict[str, str]  # LaTeX by name
 
 
-def results(tables: Tables, facts: Facts) -> Macros:
+def all_macros(tables: Tables, facts: Facts) -> Macros:
     """Return every number that the prose names, as LaTeX."""
     rows = {name: records(frame) for name, frame in tables.items()}
     return {
-        "scale": tex(facts["scale"]),
+        "scale": escape_latex(facts["scale"]),
         "scale/full": _yes(facts["full"]),
         "scale/recorded": _yes(facts["recorded"]),
-        "scale/of": tex(facts["settings_of"]),
+        "scale/settings_of": escape_latex(facts["settings_of"]),
         "scale/models": str(facts["models"]),
         **_under("here", _settings(facts["study"])),
         **_under("paper", _settings(facts["reference"])),
@@ -46,7 +54,7 @@ def results(tables: Tables, facts: Facts) -> Macros:
         **_squares(tables, facts),
         **_under("speed", _speed(_first("learning_speed", tables, facts))),
         **_under("conditions", _conditions(tables["condition_numbers"])),
-        **_under("ceilings", _ceilings(tables, facts)),
+        **_under("oracle", _ceilings(tables, facts)),
         **_under("errata", _errata(rows.get("evidence", []), facts["errata"])),
         **_under("runs", _runs(rows.get("runs", []))),
         **arith_macros.decoders(tables, facts),
@@ -54,7 +62,7 @@ def results(tables: Tables, facts: Facts) -> Macros:
     }
 
 
-def define(macros: Macros) -> str:
+def definitions(macros: Macros) -> str:
     r"""Write numbers for \result; they are LaTeX already."""
     for key, text in macros.items():
         if not re.fullmatch(r"[\w/]+", key) or not isinstance(text, str):
@@ -75,21 +83,21 @@ def _settings(study: Row) -> Macros:
     entry = study["tables"]["out_of_distribution"][0]
     recipe = study["recipes"][entry["recipe"]]
     schedule, sides = recipe["schedule"], ("input", "output")
-    marchenko = {**vars(FACTOR), **study["laws"].get(MARCHENKO, {})}
+    marchenko = {**vars(FACTOR), **study["distributions"].get(MARCHENKO, {})}
     updates = math.ceil(schedule["examples"] / schedule["batch"])
     counts = ("examples", "batch", "warmup_updates", "cosine_updates")
     rates = ("learning_rate", "final_learning_rate")
-    encodings = {side: tex(recipe[side]["encoding"].upper()) for side in sides}
+    encodings = {side: escape_latex(recipe[side]["encoding"].upper()) for side in sides}
     return {
-        "task": tex(entry["task"].replace("_", " ")),
+        "task": escape_latex(entry["task"].replace("_", " ")),
         "n": str(entry["n"]),
-        "recipe": tex(entry["recipe"]),
-        "query": tex(recipe["query"]),
+        "recipe": escape_latex(entry["recipe"]),
+        "query": escape_latex(recipe["query"]),
         "encodings": " to ".join(encodings.values()),
         "precision": recipe["precision"],
         "seeds": str(recipe["seeds"]),
         "tests/examples": thousands(study["tests"]["examples"]),
-        "tests/tolerance": plain(100 * SHOWN_TOLERANCE),
+        "tests/tolerance": plain(100 * TOLERANCE),
         "marchenko/deviation": fixed(marchenko["deviation"], 3),
         "coefficients": marchenko["coefficients"],
         "curve/examples": thousands(recipe["curve"]["examples"]),
@@ -118,21 +126,19 @@ ANSWERS = {  # the first model of each kind of answer is the one that the prose 
     "vectors": ("eigenvectors",),
     "inverses": ("inverse", "symmetric_inverse"),
 }
-KEPT = {  # quantity, group, tolerance, statistic, at
-    "accuracy": ("error", "all", None, "below", SHOWN_TOLERANCE),
+PROPERTIES = {  # quantity, group, tolerance, statistic, at
+    "accuracy": ("error", "all", None, "below", TOLERANCE),
     "eigenvalues": ("eigenvalue_error", "all", None, "below", 0.01),
     "norms": ("norm_deviation", "all", None, "below", 0.01),
     "row_angles": ("row_angle", "all", None, "below", 0.1),
     "angles": ("angle", "all", None, "below", 0.1),
-    "near": ("inverse_error", "all", None, "below", 0.05),
-    "nearby": ("inverse_error", "all", None, "below", 0.25),
-    "right/angles": ("angle", "success", SHOWN_TOLERANCE, "below", 0.03),
-    "wrong/angles": ("angle", "failure", SHOWN_TOLERANCE, "below", 0.03),
-    "wrong/eigenvalues": (
-        *("eigenvalue_error", "failure", SHOWN_TOLERANCE, "below", 0.01),
-    ),
-    "wrong/norms": ("norm_deviation", "failure", SHOWN_TOLERANCE, "below", 0.01),
-    "wrong/near": ("inverse_error", "failure", SHOWN_TOLERANCE, "below", 0.05),
+    "within_5": ("inverse_error", "all", None, "below", 0.05),
+    "within_25": ("inverse_error", "all", None, "below", 0.25),
+    "right/angles": ("angle", "success", TOLERANCE, "below", 0.03),
+    "wrong/angles": ("angle", "failure", TOLERANCE, "below", 0.03),
+    "wrong/eigenvalues": (*("eigenvalue_error", "failure", TOLERANCE, "below", 0.01),),
+    "wrong/norms": ("norm_deviation", "failure", TOLERANCE, "below", 0.01),
+    "wrong/within_5": ("inverse_error", "failure", TOLERANCE, "below", 0.05),
 }
 RATES = ("right", "successes_below", "failures_above")
 SPREADS = {"mean": ("mean", None), "median": ("quantile", 0.5)}  # statistic, at
@@ -166,7 +172,7 @@ def _share(key: str, model: Pivot, place: Key) -> Macros:
     printed = model.published.get(place)
     return {
         key: percent(model.cells[place]["value"]),
-        f"{key}/exact": percent(model.cells[place]["oracle"]),
+        f"{key}/oracle": percent(model.cells[place]["oracle"]),
         f"{key}/published": plain(None if printed is None else 100 * printed),
     }
 
@@ -174,14 +180,14 @@ def _share(key: str, model: Pivot, place: Key) -> Macros:
 def _failures(model: Pivot) -> Macros:
     """Describe what the failures of a model keep."""
     macros = {
-        "shown": _yes(len(model.rows)),
-        "task": tex(model.task.replace("_", " ")),
+        "measured": _yes(len(model.rows)),
+        "task": escape_latex(model.task.replace("_", " ")),
         "n": plain(model.n),
         "examples": thousands(model.largest("examples") or None),
         "published_n": plain(model.published_n),
-        "same_n": _yes(model.same),
+        "same_n": _yes(model.same_size),
     }
-    for name, place in KEPT.items():
+    for name, place in PROPERTIES.items():
         macros |= _share(name, model, place)
     return macros
 
@@ -198,13 +204,13 @@ def _verifiers(model: Pivot, failures: Pivot) -> Macros:
         macros[f"{chosen_by}/threshold"] = significant(threshold)
     area = model.cells[verifier, None, "auc"]
     macros["area"] = fixed(area["value"], 3)
-    macros["area/exact"] = fixed(area["oracle"], 3)
+    macros["area/oracle"] = fixed(area["oracle"], 3)
     groups = {"right": "success", "wrong": "failure"}
     for (name, group), (label, how) in product(groups.items(), SPREADS.items()):
-        place = verifier, group, SHOWN_TOLERANCE, *how
+        place = verifier, group, TOLERANCE, *how
         shown = {
             "": failures.cells[place]["value"],
-            "/exact": failures.cells[place]["oracle"],
+            "/oracle": failures.cells[place]["oracle"],
             "/published": failures.published.get(place),
             "/notebook": failures.notebook.get(place),
         }
@@ -215,49 +221,51 @@ def _verifiers(model: Pivot, failures: Pivot) -> Macros:
 def _squares(tables: Tables, facts: Facts) -> Macros:
     """Describe the first table of accuracies in numbers, and give all cells of all."""
     squares = pivots.summaries(tables, facts)
-    main, n = squares[0]["grid"], squares[0]["grid"].published_n
+    main, n = squares[0]["pivot"], squares[0]["pivot"].published_n
     models = main.rows.dropna(subset="accuracy")[["train", "recipe"]].drop_duplicates()
     seeds = main.largest("seeds")
     home = [
         100 * cell["accuracy"] / cell["oracle"]
         for (train, _, test), cell in main.cells.items()
-        if test in parts(train) and cell["accuracy"] is not None and cell["oracle"]
+        if test in components(train) and cell["accuracy"] is not None and cell["oracle"]
     ]
     return {
         **{
-            f"ood/{square['grid'].name}/{train}/{test}": percent(share)
+            f"ood/{square['pivot'].name}/{train}/{test}": percent(share)
             for square in squares
-            for (train, test), share in square["grid"].ours.items()
+            for (train, test), share in square["pivot"].measured.items()
         },
-        "squares": str(len(squares)),
+        "accuracy_tables": str(len(squares)),
         "main/models": str(len(models) * seeds),
         "main/seeds": str(seeds),
         "main/examples": thousands(main.largest("examples")),
         "main/published_n": plain(n),
-        "main/same_n": _yes(main.same),
+        "main/same_n": _yes(main.same_size),
         "main/all_positive": percent(0.5**main.n),
         "main/published_all_positive": percent(n and 0.5**n),
         "main/oracle": span(100 * main.oracle.dropna()),
-        "main/home_of_oracle": span(home),
+        "main/in_distribution_of_oracle": span(home),
         "main/agreement/cells": str(squares[0]["compared"]),
         "main/agreement/rank": fixed(squares[0]["rank"], 2),
         "main/agreement/difference": fixed(squares[0]["difference"], 1),
-        **_under("main/ours", _described(main.ours, 1)),
+        **_under("main/ours", _described(main.measured, 1)),
         **_under("main/published", _described(main.published, 0)),
         **_printed_squares(facts["published"]),
     }
 
 
-def _described(cells: Cells, digits: int) -> Macros:
+def _described(cells: Accuracies, digits: int) -> Macros:
     """Return the ranges of the parts of a square that the prose speaks of."""
-    means: dict[str, list[float]] = {law: [] for law in laws_for("eigenvalues")}
+    means: dict[str, list[float]] = {
+        distribution: [] for distribution in distributions_for("eigenvalues")
+    }
     for (train, _), share in cells.items():
         means.setdefault(train, []).append(share)
     return {
-        **{name: span(pivots.part(cells, name), digits) for name in PARTS},
+        **{name: span(pivots.block(cells, name), digits) for name in BLOCKS},
         **{
-            f"mean/{law}": percent(fmean(shares) if shares else None)
-            for law, shares in means.items()
+            f"mean/{distribution}": percent(fmean(shares) if shares else None)
+            for distribution, shares in means.items()
         },
     }
 
@@ -288,10 +296,12 @@ def _speed(main: Pivot) -> Macros:
         "published_n": plain(main.published_n),
     }
     recipe = main.first("recipe") if len(main.rows) else None
-    for law in pivots.FOLLOWED:
-        ours = main.cells[law, recipe, "semicircle"]["examples"]
-        macros[f"ours/{law}"] = formats.nearest(ours, step)
-        macros[f"published/{law}"] = thousands(main.published.get((law, "semicircle")))
+    for distribution in pivots.FOLLOWED:
+        ours = main.cells[distribution, recipe, "semicircle"]["examples"]
+        macros[f"ours/{distribution}"] = formats.round_to(ours, step)
+        macros[f"published/{distribution}"] = thousands(
+            main.published.get((distribution, "semicircle"))
+        )
     return macros
 
 
@@ -312,7 +322,7 @@ def _conditions(rows: Frame) -> Macros:
 
 def _ceilings(tables: Tables, facts: Facts) -> Macros:
     """Compare the published accuracies with what exact answers reach."""
-    squares = pivots.ceiling_squares(tables, facts)
+    squares = pivots.oracle_comparisons(tables, facts)
     verdicts = [one for square in squares for one in square["verdicts"].values()]
     macros = {
         "cells": str(len(verdicts)),
@@ -320,48 +330,53 @@ def _ceilings(tables: Tables, facts: Facts) -> Macros:
         "above": str(verdicts.count("above")),
     }
     for exact in pivots.ceilings(tables, facts):
-        shown = exact.rows[exact.rows["tolerance"] == SHOWN_TOLERANCE]
-        for who in ("oracle", "label"):
-            # The first encodings and laws of a question are those of its table.
-            macros.setdefault(f"{exact.name}/{who}", span(100 * shown[who]))
+        shown = exact.rows[exact.rows["tolerance"] == TOLERANCE]
+        for who, key in (("oracle", "accuracy"), ("label", "label")):
+            # The first encodings and distributions of a question are those of its table.
+            macros.setdefault(f"{exact.name}/{key}", span(100 * shown[who]))
     for square in squares:
-        shown = square["exact"].rows
-        shown = shown[shown["tolerance"] == SHOWN_TOLERANCE].set_index("test")
+        shown = square["oracle"].rows
+        shown = shown[shown["tolerance"] == TOLERANCE].set_index("test")
         best = pd.Series(square["published"]).groupby(level=1).max()
         marchenko = shown.index == MARCHENKO
         for name, own in ((MARCHENKO, shown[marchenko]), ("others", shown[~marchenko])):
-            macros |= _under(f"{square['exact'].name}/{name}", _best(own, best))
+            macros |= _under(f"{square['oracle'].name}/{name}", _best(own, best))
     return macros
 
 
 def _best(exact: Frame, best: pd.Series) -> Macros:
     """Describe exact answers, labels and the best published model, by test."""
-    exact = exact[exact.index.isin(best.index)]  # of a new law nothing is printed
+    exact = exact[
+        exact.index.isin(best.index)
+    ]  # of a new distribution nothing is printed
     best = best[exact.index]
     return {
-        "oracle": span(100 * exact["oracle"]),
+        "accuracy": span(100 * exact["oracle"]),
         "label": span(100 * exact["label"]),
         "best": span(100 * best, 0),
         "best_of_oracle": span(100 * best / exact["oracle"], 0),
     }
 
 
-ON_ERRATA = {  # evidence that the prose names, and where it stands
-    "missed_labels": ("exact_tokens", "labels that miss the tolerance themselves"),
+ERRATA_EVIDENCE = {  # evidence that the prose names, and where it stands
+    "missed_labels": ("exact_tokens", "training labels outside the tolerance"),
     "mean_condition": ("mantissa", "mean of the failures, notebook"),
-    "cases": ("mantissa", "failures at 5 %, if one value makes mean and deviation"),
+    "cases": (
+        "mantissa",
+        "failures at 5 %, if one value determines mean and deviation",
+    ),
 }
 
 
 def _errata(evidence: list[Row], errata: Row) -> Macros:
     """Count the errata, and give the evidence that weighs most."""
     known = {(row["evidence"], row["quantity"]): row for row in evidence}
-    labels, mean, cases = (known.get(place, {}) for place in ON_ERRATA.values())
+    labels, mean, cases = (known.get(place, {}) for place in ERRATA_EVIDENCE.values())
     points = errata["contradictions"].values()
     return {
         "contradictions": str(len(points)),
         "measured": str(sum("evidence" in point for point in points)),
-        "silences": str(len(errata["silences"])),
+        "omissions": str(len(errata["omissions"])),
         "missed_labels": fixed(labels.get("value"), 1),
         "mean_condition": plain(mean.get("printed")),
         "mean_condition/notebook": significant(mean.get("value")),
@@ -370,7 +385,7 @@ def _errata(evidence: list[Row], errata: Row) -> Macros:
 
 
 def _listed(values: Iterable[Any]) -> str:
-    return ", ".join(dict.fromkeys(tex(value) for value in values))
+    return ", ".join(dict.fromkeys(escape_latex(value) for value in values))
 
 
 def _runs(rows: list[Row]) -> Macros:

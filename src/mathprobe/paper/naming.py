@@ -1,12 +1,18 @@
-"""Names of laws, models and questions, and the order in which tables list them."""
+"""Names of distributions, models and questions, and the order in which tables list them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from mathprobe.catalog import size
-from mathprobe.linalg.laws import LAWS, PLUS, is_positive, is_symmetric, parts
+from mathprobe.catalog import parse_size
+from mathprobe.linalg.distributions import (
+    DISTRIBUTIONS,
+    MIXTURE_SEPARATOR,
+    components,
+    is_positive,
+    is_symmetric,
+)
 
 SYMMETRIC, POSITIVE, BOTH, GENERAL = GROUPS = (
     *("symmetric", "positive"),  # eigenvalues about zero, and above it
@@ -15,47 +21,47 @@ SYMMETRIC, POSITIVE, BOTH, GENERAL = GROUPS = (
 
 
 class Model(NamedTuple):
-    """A row of a pivot: a training law and a recipe."""
+    """A row of a pivot: a training distribution and a recipe."""
 
-    law: str
+    distribution: str
     recipe: str
 
 
 class Labels(dict[str, str]):
-    """Laws as the paper names them; of others their own names, of mixtures all."""
+    """Distributions as the paper names them; of others their own names, of mixtures all."""
 
-    def __missing__(self, law: str) -> str:
-        """Name a law that the paper does not name."""
-        names = law.split(PLUS)
+    def __missing__(self, distribution: str) -> str:
+        """Name a distribution that the paper does not name."""
+        names = distribution.split(MIXTURE_SEPARATOR)
         if len(names) > 1:
-            return f" {PLUS} ".join(self[name] for name in names)
-        return law.replace("_", " ")
+            return f" {MIXTURE_SEPARATOR} ".join(self[name] for name in names)
+        return distribution.replace("_", " ")
 
 
-def question(task: str, n: int | str) -> str:
+def task_title(task: str, n: int | str) -> str:
     """Return what is asked about which matrices: `eigenvalues, 5 × 5`."""
-    return f"{task.replace('_', ' ')}, {shape(n)}"
+    return f"{task.replace('_', ' ')}, {size_text(n)}"
 
 
-def shape(n: int | str, times: str = " × ") -> str:
+def size_text(n: int | str, times: str = " × ") -> str:
     """Return a size as rows times columns."""
-    return times.join(map(str, size(n)))
+    return times.join(map(str, parse_size(n)))
 
 
-def group(law: str) -> str:
-    """Return where the eigenvalues of a law or mixture lie: one of GROUPS."""
-    if not is_symmetric(law):
+def group(distribution: str) -> str:
+    """Return where the eigenvalues of a distribution or mixture lie: one of GROUPS."""
+    if not is_symmetric(distribution):
         return GENERAL
-    places = {is_positive(part) for part in parts(law)}
+    places = {is_positive(part) for part in components(distribution)}
     return BOTH if len(places) > 1 else GROUPS[places.pop()]
 
 
-def in_order(laws: Iterable[str]) -> list[str]:
-    """Sort laws as tables list them: by group, mixtures after single laws."""
-    order = list(LAWS)
+def sort_distributions(distributions: Iterable[str]) -> list[str]:
+    """Sort distributions as tables list them: by group, mixtures after single distributions."""
+    order = list(DISTRIBUTIONS)
 
-    def place(law: str) -> tuple[Any, ...]:
-        places = [order.index(part) for part in parts(law)]
-        return GROUPS.index(group(law)), len(places), places
+    def place(distribution: str) -> tuple[Any, ...]:
+        places = [order.index(part) for part in components(distribution)]
+        return GROUPS.index(group(distribution)), len(places), places
 
-    return sorted(set(laws), key=place)
+    return sorted(set(distributions), key=place)

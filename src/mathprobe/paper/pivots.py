@@ -13,19 +13,26 @@ from typing import Any
 
 import pandas as pd
 
-from mathprobe.catalog import size
-from mathprobe.linalg.laws import parts
-from mathprobe.paper.naming import POSITIVE, SYMMETRIC, Model, group, in_order, question
-from mathprobe.paper.published import nearest, number_in_paper
-from mathprobe.paper.tables import KINDS, SHOWN_TOLERANCE, Frame, Row, mean, records
+from mathprobe.catalog import parse_size
+from mathprobe.linalg.distributions import components
+from mathprobe.paper.naming import (
+    POSITIVE,
+    SYMMETRIC,
+    Model,
+    group,
+    sort_distributions,
+    task_title,
+)
+from mathprobe.paper.published import nearest_size, table_number
+from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, mean, records
 
 Tables = dict[str, Frame]  # by kind
-Facts = Row  # scale, published, labels, laws, positive, study, reference
+Facts = Row  # scale, published, labels, distributions, positive, study, reference
 Key = tuple[Any, ...]  # values of the columns that tell rows apart
-Cells = dict[Key, float]  # shares, by training and test law
+Accuracies = dict[Key, float]  # shares, by training and test distribution
 
 ORDER: dict[str, Callable[[Iterable[Any]], list[Any]]] = {
-    "test": in_order,
+    "test": sort_distributions,
     "tolerance": partial(sorted, reverse=True),
 }
 EMPTY: Row = dict.fromkeys(
@@ -65,8 +72,10 @@ class Pivot:
     @property
     def title(self) -> str:
         """Return the question, and the number of the paper's table of it, if any."""
-        table = f" (Table {self.number} of the paper)"
-        return question(self.task, self.n) + table * bool(self.number and self.same)
+        table = f" (Table {self.table_number} of the paper)"
+        return task_title(self.task, self.n) + table * bool(
+            self.table_number and self.same_size
+        )
 
     @property
     def published_n(self) -> int | None:
@@ -74,23 +83,23 @@ class Pivot:
         return int(self.printed["n"].iloc[0]) if len(self.printed) else None
 
     @property
-    def same(self) -> bool:
+    def same_size(self) -> bool:
         """Return whether something is printed for this very size."""
         return self.published_n == self.n
 
     @property
-    def number(self) -> int | None:
+    def table_number(self) -> int | None:
         """Return the number of the paper's table of the printed size, if any."""
-        return number_in_paper(self.printed, self.task, self.published_n)
+        return table_number(self.printed, self.task, self.published_n)
 
     @cached_property
     def models(self) -> list[Model]:
-        """Return the models by recipe, then by law."""
+        """Return the models by recipe, then by distribution."""
         rows = self.rows.assign(recipe=self.rows.get("recipe", ""))
         return [
-            Model(law, str(recipe))
+            Model(distribution, str(recipe))
             for recipe, own in rows.groupby("recipe", sort=False)
-            for law in in_order(own[self.keys[0]])
+            for distribution in sort_distributions(own[self.keys[0]])
         ]
 
     @cached_property
@@ -117,8 +126,8 @@ class Pivot:
         return by(self.printed, self.keys, "notebook")
 
     @cached_property
-    def ours(self) -> Cells:
-        """Return the accuracies by law and test; of several recipes the first."""
+    def measured(self) -> Accuracies:
+        """Return the accuracies by distribution and test; of several recipes the first."""
         keys = ["train", "test"]
         known = self.rows.dropna(subset="accuracy").drop_duplicates(keys)
         return by(known, keys, "accuracy")
@@ -146,37 +155,41 @@ class Pivot:
 
 def pivots(kind: str, tables: Tables, facts: Facts) -> list[Pivot]:
     """Return the pivots of a kind, those of the settings first and in their order."""
-    entries = facts["study"]["tables"].get(KINDS[kind].entries or "", [])
+    entries = facts["study"]["tables"].get(KINDS[kind].config_table or "", [])
     asked = [f"{entry['task']}_n{entry['n']}" for entry in entries]
-    found = of_kind(kind, tables.get(kind, Frame()), facts["published"])
+    found = make_pivots(kind, tables.get(kind, Frame()), facts["published"])
     found.sort(key=lambda p: p.name)
     return sorted(found, key=lambda p: [*asked, p.name].index(p.name))
 
 
-def of_kind(kind: str, rows: Frame, published: Tables) -> list[Pivot]:
+def make_pivots(kind: str, rows: Frame, published: Tables) -> list[Pivot]:
     """Return a pivot for every task and size, or model, beside what is printed."""
     known, found = KINDS[kind], []
-    keys = tuple(key for key in known.keys if key not in known.by)
-    for _, own in rows.groupby([*known.by], sort=False) if len(rows) else ():
+    keys = tuple(key for key in known.keys if key not in known.pivot_keys)
+    for _, own in rows.groupby([*known.pivot_keys], sort=False) if len(rows) else ():
         first = records(own.head(1))[0]
-        printed = published.get(known.printed or "", Frame())
-        for column in {"train", "recipe"} & {*known.by}:
+        printed = published.get(known.published or "", Frame())
+        for column in {"train", "recipe"} & {*known.pivot_keys}:
             printed = printed[printed[column] == first[column]]
         task, n = first["task"], first["n"]
-        found.append(Pivot(task, n, own, nearest(printed, task, n), keys))
+        found.append(Pivot(task, n, own, nearest_size(printed, task, n), keys))
     return found
 
 
 MARCHENKO = "marchenko_pastur"
-FOLLOWED = ("semicircle", "gaussian", "laplace")  # laws that the prose compares
+FOLLOWED = (
+    "semicircle",
+    "gaussian",
+    "laplace",
+)  # distributions that the prose compares
 
 
-def _abroad(law: str, train: str, test: str) -> bool:
-    return train == law != test
+def _ood(distribution: str, train: str, test: str) -> bool:
+    return train == distribution != test
 
 
-PARTS: dict[str, Callable[[str, str], bool]] = {  # of a square, by train and test
-    "home": lambda train, test: test in parts(train),
+BLOCKS: dict[str, Callable[[str, str], bool]] = {  # of a square, by train and test
+    "in_distribution": lambda train, test: test in components(train),
     "positive_on_symmetric": lambda train, test: (
         (group(train), group(test)) == (POSITIVE, SYMMETRIC)
     ),
@@ -186,16 +199,16 @@ PARTS: dict[str, Callable[[str, str], bool]] = {  # of a square, by train and te
     "symmetric_on_marchenko": lambda train, test: (
         group(train) == SYMMETRIC and test == MARCHENKO
     ),
-    **{f"{law}_abroad": partial(_abroad, law) for law in FOLLOWED},
+    **{f"{distribution}_ood": partial(_ood, distribution) for distribution in FOLLOWED},
 }
 
 
-def part(cells: Cells, name: str) -> list[float]:
+def block(cells: Accuracies, name: str) -> list[float]:
     """Return the percentages of a part of a square that has a name."""
-    return [100 * value for key, value in cells.items() if PARTS[name](*key)]
+    return [100 * value for key, value in cells.items() if BLOCKS[name](*key)]
 
 
-def agreement(ours: Cells, published: Cells) -> Row:
+def agreement(ours: Accuracies, published: Accuracies) -> Row:
     """Compare two squares cell by cell: Spearman's correlation, mean gap in points."""
     both = Frame({"ours": ours, "published": published}, dtype=float).dropna()
     return {
@@ -209,12 +222,15 @@ def summaries(tables: Tables, facts: Facts) -> list[Row]:
     """Return every square with its parts, ours and published, and how they agree."""
     return [
         {
-            "grid": grid,
-            "parts": {
-                whose: {name: part(cells, name) for name in PARTS}
-                for whose, cells in (("ours", grid.ours), ("published", grid.published))
+            "pivot": grid,
+            "blocks": {
+                whose: {name: block(cells, name) for name in BLOCKS}
+                for whose, cells in (
+                    ("ours", grid.measured),
+                    ("published", grid.published),
+                )
             },
-            **agreement(grid.ours, grid.published),
+            **agreement(grid.measured, grid.published),
         }
         for grid in pivots("ood", tables, facts)
     ]
@@ -234,26 +250,28 @@ def verdict(printed: float, ceiling: Row) -> str:
 
 
 def ceilings(tables: Tables, facts: Facts) -> list[Pivot]:
-    """Return what exact answers reach, by question; compared laws stay together."""
+    """Return what exact answers reach, by question; compared distributions stay together."""
     rows = tables.get("ceilings", Frame(columns=["test"]))
-    law = rows["test"].mask(rows["test"].isin(facts["laws"]), "")
-    return of_kind("ceilings", rows.assign(law=law), facts["published"])
+    distribution = rows["test"].mask(rows["test"].isin(facts["distributions"]), "")
+    return make_pivots(
+        "ceilings", rows.assign(distribution=distribution), facts["published"]
+    )
 
 
-def ceiling_squares(tables: Tables, facts: Facts) -> list[Row]:
+def oracle_comparisons(tables: Tables, facts: Facts) -> list[Row]:
     """Return the ceilings of printed accuracies, and where these lie."""
     return [
         {
-            "exact": exact,
+            "oracle": exact,
             "published": printed,
             "verdicts": {
-                (train, test): verdict(share, exact.cells[test, SHOWN_TOLERANCE])
+                (train, test): verdict(share, exact.cells[test, TOLERANCE])
                 for (train, test), share in printed.items()
                 if test in set(exact.rows["test"])
             },
         }
         for exact in ceilings(tables, facts)
-        if exact.same and not exact.first("law")
+        if exact.same_size and not exact.first("law")
         for printed in [by(exact.printed, ["train", "test"], "published")]
     ]
 
@@ -272,13 +290,18 @@ def device(row: Row) -> str:
 def runs(tables: Tables, facts: Facts) -> list[Row]:
     """Return the models in groups that were made in the same place by the same code."""
     rows = records(tables.get("runs", Frame()))
-    laws = in_order(row["law"] for row in rows)
+    distributions = sort_distributions(row["law"] for row in rows)
 
     def place(row: Row) -> list[str]:
         return [str(row[key]) for key in PLACE]
 
     def name(row: Row) -> tuple[Any, ...]:
-        return row["task"], size(row["n"]), row["recipe"], laws.index(row["law"])
+        return (
+            row["task"],
+            parse_size(row["n"]),
+            row["recipe"],
+            distributions.index(row["law"]),
+        )
 
     rows.sort(key=lambda row: (place(row), name(row)))
     groups = [list(made) for _, made in groupby(rows, place)]
@@ -288,10 +311,10 @@ def runs(tables: Tables, facts: Facts) -> list[Row]:
 View = Callable[[Tables, Facts], list[Any]]
 
 
-def views() -> dict[str, View]:
-    """Return what templates call by name: the pivots of every kind, and other views."""
+def pivot_functions() -> dict[str, View]:
+    """Return what templates call by name: the pivots of every kind, and other pivot_functions."""
     return {
         **{kind: partial(pivots, kind) for kind in KINDS},
-        **{"ceilings": ceilings, "ceiling_squares": ceiling_squares},
+        **{"ceilings": ceilings, "oracle_comparisons": oracle_comparisons},
         **{"runs": runs, "summaries": summaries},
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mathprobe.catalog import size
+from mathprobe.catalog import parse_size
 from mathprobe.paper.naming import Labels
 from mathprobe.paper.tables import COUNT, Frame, read
 
@@ -57,13 +57,13 @@ FILES = (*UNITS, "in_text", "labels")
 
 
 def labels(published: dict[str, Frame]) -> Labels:
-    """Return the paper's names of the laws."""
+    """Return the paper's names of the distributions."""
     return Labels(published["labels"].set_index("law")["label"])
 
 
-def nearest(printed: Frame, task: str, n: int | str) -> Frame:
+def nearest_size(printed: Frame, task: str, n: int | str) -> Frame:
     """Return the rows of a task whose size is nearest to n; of a rectangle none."""
-    rows, columns = size(n)
+    rows, columns = parse_size(n)
     if printed.empty:
         return printed
     own = printed[printed["task"] == task] if rows == columns else printed.iloc[:0]
@@ -71,7 +71,7 @@ def nearest(printed: Frame, task: str, n: int | str) -> Frame:
     return own[own["n"].isin(sizes[:1])]
 
 
-def number_in_paper(printed: Frame, task: str, n: int | str | None) -> int | None:
+def table_number(printed: Frame, task: str, n: int | str | None) -> int | None:
     """Return the number of the paper's table of a task and size, if there is one."""
     if printed.empty or "table" not in printed:
         return None

@@ -21,15 +21,15 @@ from matplotlib.patches import Rectangle
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper.figures import STYLE, WIDTH, Look
+from mathprobe.paper.figures import STYLE, WIDTH, ArtistProps
 from mathprobe.registry import Registry
-from mathprobe.studies.findings import (
+from mathprobe.studies.arith_facts import (
     FAILS,
     IMPACT,
-    attended,
-    failing,
+    attention_by_token,
+    failures_by_class,
     is_found,
-    percent,
+    truncated_percent,
 )
 
 LETTERS = {"S": "addition", "M": "positive difference", "N": "negative difference"}
@@ -40,7 +40,7 @@ UNUSED, SILENT = "0.9", "0.97"  # no question needs the node; nothing is known o
 ROW, LARGEST = 0.24, 6.5  # inches; points
 
 
-class Shown(NamedTuple):
+class Cell(NamedTuple):
     """What a cell says, and how deep its colour is, from 0 to 1."""
 
     text: str = ""
@@ -48,44 +48,46 @@ class Shown(NamedTuple):
     marked: bool = False
 
 
-Say = Callable[[Sequence[Fact], Layout], Shown]
+CellFunction = Callable[[Sequence[Fact], Layout], Cell]
 
 
 @dataclass(frozen=True)
-class Kind:
+class MapKind:
     """A kind of map: its title and what it says of a node."""
 
     title: str
-    say: Say
+    cell: CellFunction
     merged: bool = True
     colours: str = "summer_r"
 
 
-MAPS: Registry[Kind] = Registry("quanta map")
+MAPS: Registry[MapKind] = Registry("quanta map")
 
 
-def _kind(name: str, title: str, **data: Any) -> Callable[[Say], Say]:
-    def register(say: Say) -> Say:
-        MAPS.add(name)(Kind(title, say, **data))
+def _kind(name: str, title: str, **data: Any) -> Callable[[CellFunction], CellFunction]:
+    def register(say: CellFunction) -> CellFunction:
+        MAPS.add(name)(MapKind(title, say, **data))
         return say
 
     return register
 
 
 @_kind("fails", "Questions that fail, in percent", merged=False, colours="Blues")
-def fails(facts: Sequence[Fact], layout: Layout) -> Shown:
+def fails(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Write how many questions fail without the node."""
     shares = [fact.value or 0.0 for fact in facts if fact.name == FAILS]
     return (
-        Shown(percent(shares[0]), shares[0], shares[0] >= MANY) if shares else Shown()
+        Cell(truncated_percent(shares[0]), shares[0], shares[0] >= MANY)
+        if shares
+        else Cell()
     )
 
 
 @_kind("impact", "Answer digits that become wrong", colours="Blues")
-def impact(facts: Sequence[Fact], layout: Layout) -> Shown:
+def impact(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Name the answer digits that become wrong without the node."""
     digits = wrong_digits(facts)
-    return Shown(impacted(digits), max(digits, default=0) / (layout.digits + 1))
+    return Cell(format_digits(digits), max(digits, default=0) / (layout.digits + 1))
 
 
 def wrong_digits(facts: Iterable[Fact]) -> list[int]:
@@ -94,7 +96,7 @@ def wrong_digits(facts: Iterable[Fact]) -> list[int]:
     return [digit for digit in digits if digit is not None]
 
 
-def impacted(digits: Iterable[int]) -> str:
+def format_digits(digits: Iterable[int]) -> str:
     """Write digits, the highest first: A6..3 of a run, A5,A3 otherwise."""
     parts = []
     ordered = enumerate(sorted(digits, reverse=True))
@@ -108,32 +110,34 @@ def impacted(digits: Iterable[int]) -> str:
 
 
 @_kind("attention", "Tokens that heads attend to", colours="Blues")
-def attention(facts: Sequence[Fact], layout: Layout) -> Shown:
+def attention(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Name the tokens that have more than a tenth of a head's attention.
 
     Two that have nearly the same, or much each, stand in the order of their names.
     """
-    seen = {token: fact.value or 0.0 for token, fact in attended(facts).items()}
+    seen = {
+        token: fact.value or 0.0 for token, fact in attention_by_token(facts).items()
+    }
     ordered = sorted(sorted(seen), key=seen.__getitem__, reverse=True)
     names = [name for name in ordered if seen[name] > NOTED]
     most, second, *_ = *(seen[name] for name in names), 0.0, 0.0
     if len(names) > 1 and (most - second < CLOSE or second >= STRONG):
         names[:2] = sorted(names[:2])
-    return Shown(" ".join(names), most)
+    return Cell(" ".join(names), most)
 
 
 @_kind("coverage", "Classes of questions that need the node")
-def coverage(facts: Sequence[Fact], layout: Layout) -> Shown:
+def coverage(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Name the classes of questions that fail without the node."""
-    needed = {name[0] for name in failing(facts)}
+    needed = {name[0] for name in failures_by_class(facts)}
     letters = [letter for letter in LETTERS if letter in needed]
-    return Shown("".join(letters), len(letters) / len(LETTERS))
+    return Cell("".join(letters), len(letters) / len(LETTERS))
 
 
-def _simplest(letter: str, facts: Sequence[Fact], layout: Layout) -> Shown:
-    levels = [name for name in failing(facts) if name[0] == letter]
+def _simplest(letter: str, facts: Sequence[Fact], layout: Layout) -> Cell:
+    levels = [name for name in failures_by_class(facts) if name[0] == letter]
     level = min(levels, default="")
-    return Shown(level, int(level[1:] or 0) / 5)
+    return Cell(level, int(level[1:] or 0) / 5)
 
 
 for _letter, _questions in LETTERS.items():
@@ -142,26 +146,26 @@ for _letter, _questions in LETTERS.items():
 
 
 @_kind("purpose", "Sub-tasks that the node does")
-def purpose(facts: Sequence[Fact], layout: Layout) -> Shown:
+def purpose(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Name the sub-tasks that the node does."""
-    tasks = list(dict.fromkeys(subtask(fact) for fact in facts if is_found(fact)))
-    return Shown(" ".join(tasks), min(len(tasks), 3) / 3)
+    tasks = list(dict.fromkeys(subtask_label(fact) for fact in facts if is_found(fact)))
+    return Cell(" ".join(tasks), min(len(tasks), 3) / 3)
 
 
-def subtask(fact: Fact) -> str:
+def subtask_label(fact: Fact) -> str:
     """Name a sub-task as the paper does, e.g. A5.SA."""
     return fact.name if fact.digit is None else f"A{fact.digit}.{fact.name}"
 
 
-def shown(kind: str, facts: Facts, layout: Layout) -> dict[Node, Shown]:
+def cells(kind: str, facts: Facts, layout: Layout) -> dict[Node, Cell]:
     """Return the cells of a map, of every node of which anything is known."""
-    return {node: MAPS[kind].say(facts.of(node), layout) for node in facts.nodes}
+    return {node: MAPS[kind].cell(facts.for_node(node), layout) for node in facts.nodes}
 
 
-def parts(facts: Facts) -> list[str]:
+def components(facts: Facts) -> list[str]:
     """Name the rows of a map: heads and MLPs, layer by layer."""
     ordered = sorted(facts.nodes, key=lambda node: (node.layer, node.kind, node.index))
-    return list(dict.fromkeys(node.part for node in ordered))
+    return list(dict.fromkeys(node.component for node in ordered))
 
 
 def positions(facts: Facts) -> list[int]:
@@ -172,21 +176,23 @@ def positions(facts: Facts) -> list[int]:
 @rc_context(STYLE)
 def draw(kind: str, facts: Facts, digits: int) -> Figure:
     """Draw a map of a model."""
-    layout, rows, columns = Layout(digits), parts(facts), positions(facts)
-    known = shown(kind, facts, layout).items()
-    cells = {(node.position, node.part): cell for node, cell in known}
+    layout, rows, columns = Layout(digits), components(facts), positions(facts)
+    known = cells(kind, facts, layout).items()
+    placed = {(node.position, node.component): cell for node, cell in known}
     figure = Figure(figsize=(WIDTH, ROW * (len(rows) + 3)))
     axes = figure.add_subplot()
     axes.set_title(MAPS[kind].title, pad=16)
     for column, position in enumerate(columns):
-        said = [cells.get((position, part)) for part in rows]
+        said = [placed.get((position, part)) for part in rows]
         _column(axes, column, said, MAPS[kind])
     _frame(axes, rows, columns, layout)
     _fit(axes, len(columns))
     return figure
 
 
-def _column(axes: Axes, column: int, said: Sequence[Shown | None], kind: Kind) -> None:
+def _column(
+    axes: Axes, column: int, said: Sequence[Cell | None], kind: MapKind
+) -> None:
     """Draw what is said of the nodes of a position, equal neighbours as one cell.
 
     None stands for a node that no question needs.
@@ -198,7 +204,7 @@ def _column(axes: Axes, column: int, said: Sequence[Shown | None], kind: Kind) -
     for _, group in groupby(range(len(said)), keys.__getitem__):
         rows = list(group)
         cell, corner = said[rows[0]], (column, rows[0])
-        style: Look = {"facecolor": _colour(cell, kind), "edgecolor": "white"}
+        style: ArtistProps = {"facecolor": _colour(cell, kind), "edgecolor": "white"}
         axes.add_patch(Rectangle(corner, 1, len(rows), linewidth=1.0, **style))
         if cell and cell.text:
             middle = column + 0.5, rows[0] + len(rows) / 2
@@ -207,7 +213,7 @@ def _column(axes: Axes, column: int, said: Sequence[Shown | None], kind: Kind) -
                 axes.plot(*middle, "o", mfc="none", mec="white", ms=11, zorder=1.5)
 
 
-def _colour(cell: Shown | None, kind: Kind) -> str | tuple[float, ...]:
+def _colour(cell: Cell | None, kind: MapKind) -> str | tuple[float, ...]:
     """Blend a colour half with white, so that text reads well on it."""
     if not cell or not cell.text:
         return SILENT if cell else UNUSED

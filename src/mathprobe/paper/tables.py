@@ -18,8 +18,8 @@ import pandas as pd
 from mathprobe import files
 from mathprobe.errors import InputError
 from mathprobe.intervals import wilson
-from mathprobe.linalg.draws import laws_for
-from mathprobe.linalg.laws import parts
+from mathprobe.linalg.distributions import components
+from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.paths import LINALG_NAME, RESULTS, parse
 from mathprobe.registry import Registry
@@ -27,8 +27,8 @@ from mathprobe.registry import Registry
 Row = dict[str, Any]
 Frame = pd.DataFrame
 
-SHOWN_TOLERANCE = 0.05  # of the paper's tables
-TYPES: dict[str, Any] = {
+TOLERANCE = 0.05  # of the paper's tables
+DTYPES: dict[str, Any] = {
     **dict.fromkeys(  # a revision such as 7e10 is no number, and a seed may be "oracle"
         [
             *("model", "task", "law", "train", "test", "recipe", "seed", "machine"),
@@ -53,10 +53,10 @@ def read(path: Path | str) -> Frame:
     """Read a CSV with the declared types; a size `n` is a number, or text as `5x3`."""
     return pd.read_csv(
         path,
-        dtype=TYPES,
+        dtype=DTYPES,
         converters={"n": _size},
         na_values=[""],
-        keep_default_na=False,  # a law may be called NA
+        keep_default_na=False,  # a distribution may be called NA
     )
 
 
@@ -76,12 +76,12 @@ def records(frame: Frame) -> list[Row]:
     return cast(list[Row], plain.to_dict("records"))
 
 
-def joined(paths: Iterable[Path | str]) -> Frame:
+def read_concat(paths: Iterable[Path | str]) -> Frame:
     """Read tables of one kind, of several tasks and sizes, into one."""
     return pd.concat(map(read, paths), ignore_index=True)
 
 
-def collect(paths: Iterable[Path]) -> dict[str, Frame]:
+def read_by_kind(paths: Iterable[Path]) -> dict[str, Frame]:
     """Read tables by their kind; those of several tasks and sizes become one."""
     found: dict[str, list[Frame]] = {}
     for path in paths:
@@ -91,42 +91,42 @@ def collect(paths: Iterable[Path]) -> dict[str, Frame]:
     return {name: pd.concat(own, ignore_index=True) for name, own in found.items()}
 
 
-NAME = ("task", "n", "train", "recipe")  # of a model
-CELL = ["task", "n", "train", "test"]  # what the paper prints one number for
-STATISTIC = ("quantity", "group", "tolerance", "statistic", "at")
-RATE = ("verifier", "chosen_by", "statistic")
+MODEL_KEYS = ("task", "n", "train", "recipe")  # of a model
+ACCURACY_KEYS = ["task", "n", "train", "test"]  # what the paper prints one number for
+STATISTIC_KEYS = ("quantity", "group", "tolerance", "statistic", "at")
+RATE_KEYS = ("verifier", "chosen_by", "statistic")
 
 
 @dataclass(frozen=True)
-class Kind:
+class TableKind:
     """A kind of tidy tables: how they are made, and where they are shown."""
 
     columns: tuple[str, ...] = ()
     build: Build | None = None  # from rows of all models
-    source: str | None = None  # the models' file that has these; None: their run
-    entries: str | None = None  # of the configuration: its tasks and sizes
-    printed: str | None = None  # file of published numbers
+    model_file: str | None = None  # the models' file that has these; None: their run
+    config_table: str | None = None  # of the configuration: its tasks and sizes
+    published: str | None = None  # file of published numbers
     expected: Callable[[Frame, Frame], Frame] | None = None  # rows of models, printed
-    keys: tuple[str, ...] = (*NAME, "test")  # columns that tell its rows apart
-    by: tuple[str, ...] = ("task", "n")  # those of them that tell pivots apart
+    keys: tuple[str, ...] = (*MODEL_KEYS, "test")  # columns that tell its rows apart
+    pivot_keys: tuple[str, ...] = ("task", "n")  # those of them that tell pivots apart
     templates: tuple[str, ...] = ()  # LaTeX files that show it
 
 
-KINDS: Registry[Kind] = Registry("kind of table")
+KINDS: Registry[TableKind] = Registry("kind of table")
 Build = Callable[..., Frame]
 
 
-def kind(name: str, **facts: Any) -> Callable[[Build], Build]:
+def table_kind(name: str, **facts: Any) -> Callable[[Build], Build]:
     """Register the decorated function as the builder of a kind of tables."""
 
     def register(build: Build) -> Build:
-        KINDS.add(name)(Kind(build=build, **facts))
+        KINDS.add(name)(TableKind(build=build, **facts))
         return build
 
     return register
 
 
-def contents() -> dict[str, list[str]]:
+def kinds_by_template() -> dict[str, list[str]]:
     """Return the LaTeX files of the paper, each with the kinds that it shows."""
     every = dict.fromkeys(file for known in KINDS.values() for file in known.templates)
     return {
@@ -135,7 +135,7 @@ def contents() -> dict[str, list[str]]:
     }
 
 
-class Trained(NamedTuple):
+class ModelRows(NamedTuple):
     """The name of a model, and rows of one of its files with columns that say it."""
 
     name: tuple[Any, ...]
@@ -144,30 +144,39 @@ class Trained(NamedTuple):
     @property
     def path(self) -> str:
         """Return the path of the model below its study."""
-        task, n, law, recipe = self.name
-        return LINALG_NAME.format(task=task, n=n, law=law, recipe=recipe)
+        task, n, distribution, recipe = self.name
+        return LINALG_NAME.format(
+            task=task, n=n, distribution=distribution, recipe=recipe
+        )
 
 
-def of_model(recipe: str, run: Row, rows: Frame | None = None) -> Trained:
+def model_rows(recipe: str, run: Row, rows: Frame | None = None) -> ModelRows:
     """Name the rows of a model; without rows, its run is the only one."""
     data, schedule = run["spec"]["data"], run["spec"]["schedule"]
     n, columns = data["n"], data["columns"]
-    name = data["task"], n if n == columns else f"{n}x{columns}", data["law"], recipe
+    name = (
+        data["task"],
+        n if n == columns else f"{n}x{columns}",
+        data["distribution"],
+        recipe,
+    )
     rows = pd.json_normalize(run) if rows is None else rows
     steps = {"resolution": schedule["curve_every"], "budget": schedule["examples"]}
-    return Trained(name, rows.assign(**dict(zip(NAME, name, strict=True)), **steps))
+    return ModelRows(
+        name, rows.assign(**dict(zip(MODEL_KEYS, name, strict=True)), **steps)
+    )
 
 
-def of_path(path: str) -> tuple[Any, ...]:
-    """Return the name of a model from its path below a study: task/law/nSIZE/recipe."""
+def parse_model_path(path: str) -> tuple[Any, ...]:
+    """Return the name of a model from its path below a study: task/distribution/nSIZE/recipe."""
     whole = f"{RESULTS}/linalg/{path}/run.json".format(scale="any")
     _, names = parse(whole, {})
-    return names["task"], _size(names["n"]), names["law"], names["recipe"]
+    return names["task"], _size(names["n"]), names["distribution"], names["recipe"]
 
 
 def build(
     kind: str,
-    models: Sequence[Trained],
+    models: Sequence[ModelRows],
     published: dict[str, Frame],
     missing: Iterable[str] = (),
     targets: Sequence[tuple[str, float]] = (),
@@ -189,7 +198,7 @@ def build(
 
 def _build(
     kind: str,
-    models: Sequence[Trained],
+    models: Sequence[ModelRows],
     published: dict[str, Frame],
     missing: Iterable[str],
     **options: Any,
@@ -199,27 +208,27 @@ def _build(
     One outer merge sets printed numbers beside the measured ones and adds the rows of
     models that were not measured.
     """
-    chosen: Kind = KINDS[kind]
+    chosen: TableKind = KINDS[kind]
     if chosen.build is None:
         raise InputError(f"{kind!r}: a table that is not made from files of models")
     made = expected = Frame(columns=[*chosen.columns])
-    names = [*(model.name for model in models), *map(of_path, missing)]
+    names = [*(model.name for model in models), *map(parse_model_path, missing)]
     if models:
         rows = pd.concat([model.rows for model in models], ignore_index=True)
         made = chosen.build(rows, **options)
     if chosen.expected and names:
-        printed = published.get(chosen.printed or "", Frame(columns=["n"]))
+        printed = published.get(chosen.published or "", Frame(columns=["n"]))
         expected = chosen.expected(
-            Frame(names, columns=[*NAME]).astype({"n": object}),
+            Frame(names, columns=[*MODEL_KEYS]).astype({"n": object}),
             printed.astype({"n": object}),
         )
     if len(expected):
-        made = _beside(made, expected, [*chosen.keys]).assign(**options)
+        made = _merge_published(made, expected, [*chosen.keys]).assign(**options)
     made = made.reindex(columns=[*chosen.columns])
-    return made.astype({c: COUNT for c in chosen.columns if TYPES.get(c) == COUNT})
+    return made.astype({c: COUNT for c in chosen.columns if DTYPES.get(c) == COUNT})
 
 
-def _beside(made: Frame, expected: Frame, keys: list[str]) -> Frame:
+def _merge_published(made: Frame, expected: Frame, keys: list[str]) -> Frame:
     """Merge measured and expected rows; the measured ones come first."""
     measured = len(made)
     made = made.astype({"n": object}) if measured else expected.iloc[:0]
@@ -238,24 +247,26 @@ def _tested(models: Frame, tests: Callable[[str, str], Iterable[str]]) -> Frame:
     return models.assign(test=tested).explode("test", ignore_index=True)
 
 
-def _everywhere(models: Frame, printed: Frame) -> Frame:
-    def tests(task: str, law: str) -> Iterable[str]:
-        return dict.fromkeys([*laws_for(task), *parts(law)])
+def _on_all_tests(models: Frame, printed: Frame) -> Frame:
+    def tests(task: str, distribution: str) -> Iterable[str]:
+        return dict.fromkeys([*distributions_for(task), *components(distribution)])
 
-    return _tested(models, tests).merge(printed, "left", CELL)
+    return _tested(models, tests).merge(printed, "left", ACCURACY_KEYS)
 
 
 def _on_printed_tests(models: Frame, printed: Frame) -> Frame:
     tested = models.merge(printed[["task", "n", "test"]].drop_duplicates())
-    return tested.merge(printed, "left", CELL)
+    return tested.merge(printed, "left", ACCURACY_KEYS)
 
 
-def _at_home(models: Frame, printed: Frame) -> Frame:
-    return _tested(models, lambda _, law: parts(law)).merge(printed, on=[*NAME])
+def _in_distribution(models: Frame, printed: Frame) -> Frame:
+    return _tested(models, lambda _, distribution: components(distribution)).merge(
+        printed, on=[*MODEL_KEYS]
+    )
 
 
-def _at_shown_tolerance(models: Frame, printed: Frame) -> Frame:
-    return models.assign(tolerance=SHOWN_TOLERANCE)
+def _at_table_tolerance(models: Frame, printed: Frame) -> Frame:
+    return models.assign(tolerance=TOLERANCE)
 
 
 # By `statistics`, whose sums are exact: the order of the seeds does not matter.
@@ -290,12 +301,12 @@ def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
     return made.reset_index()
 
 
-@kind(
+@table_kind(
     "ood",
-    source="scores.csv",
-    entries="out_of_distribution",
-    printed="accuracy",
-    expected=_everywhere,
+    model_file="scores.csv",
+    config_table="out_of_distribution",
+    published="accuracy",
+    expected=_on_all_tests,
     columns=(
         *("task", "train", "test", "n", "recipe", "seeds", "examples"),
         *("accuracy", "low", "high", "oracle", "published", "spread"),
@@ -303,17 +314,17 @@ def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
     templates=("out_of_distribution", "squares"),
 )
 def ood(scores: Frame) -> Frame:
-    """Average every model on every law (tables 1, 2, 3 and 5)."""
-    shown = scores[scores["tolerance"] == SHOWN_TOLERANCE]
-    return _over_seeds(shown, (*NAME, "test"))
+    """Average every model on every distribution (tables 1, 2, 3 and 5)."""
+    shown = scores[scores["tolerance"] == TOLERANCE]
+    return _over_seeds(shown, (*MODEL_KEYS, "test"))
 
 
-@kind(
+@table_kind(
     "tolerances",
-    source="scores.csv",
-    entries="out_of_distribution",
-    expected=_at_shown_tolerance,
-    keys=(*NAME, "tolerance"),
+    model_file="scores.csv",
+    config_table="out_of_distribution",
+    expected=_at_table_tolerance,
+    keys=(*MODEL_KEYS, "tolerance"),
     columns=(
         *("task", "n", "train", "recipe", "tolerance", "seeds", "examples"),
         *("accuracy", "low", "high", "spread", "oracle", "malformed"),
@@ -321,15 +332,17 @@ def ood(scores: Frame) -> Frame:
     templates=("tolerances",),
 )
 def tolerances(scores: Frame) -> Frame:
-    """Average every model on its own law, at all tolerances."""
-    return _over_seeds(scores[scores["test"] == scores["train"]], (*NAME, "tolerance"))
+    """Average every model on its own distribution, at all tolerances."""
+    return _over_seeds(
+        scores[scores["test"] == scores["train"]], (*MODEL_KEYS, "tolerance")
+    )
 
 
-@kind(
+@table_kind(
     "curves",
-    source="curve.csv",
-    entries="learning_speed",
-    printed="learning_speed",
+    model_file="curve.csv",
+    config_table="learning_speed",
+    published="learning_speed",
     expected=_on_printed_tests,
     columns=(
         *("task", "train", "n", "recipe", "seed", "examples", "test"),
@@ -341,11 +354,11 @@ def curves(curve: Frame) -> Frame:
     return curve
 
 
-@kind(
+@table_kind(
     "learning_speed",
-    source="curve.csv",
-    entries="learning_speed",
-    printed="learning_speed",
+    model_file="curve.csv",
+    config_table="learning_speed",
+    published="learning_speed",
     expected=_on_printed_tests,
     columns=(
         *("task", "train", "test", "n", "recipe", "target", "seeds", "reached"),
@@ -355,10 +368,10 @@ def curves(curve: Frame) -> Frame:
 )
 def learning_speed(curve: Frame, target: float) -> Frame:
     """Read from the curves how many examples a target accuracy takes (tables 6, 7)."""
-    keys = [*NAME, "test", "resolution", "budget"]
+    keys = [*MODEL_KEYS, "test", "resolution", "budget"]
     seeds = curve.groupby([*keys, "seed"], sort=False)
     per_seed = seeds.agg(best=("accuracy", "max"))
-    per_seed["examples"] = [first_reached(points, target) for _, points in seeds]
+    per_seed["examples"] = [examples_to_reach(points, target) for _, points in seeds]
     made = per_seed.groupby(keys, sort=False).agg(
         seeds=("best", "size"),
         reached=("examples", "count"),
@@ -372,7 +385,7 @@ def learning_speed(curve: Frame, target: float) -> Frame:
     return made.assign(target=target).reset_index()
 
 
-def first_reached(curve: Frame, target: float) -> float | None:
+def examples_to_reach(curve: Frame, target: float) -> float | None:
     """Interpolate where a curve of examples and accuracy first reaches a target."""
     before = 0.0, 0.0
     for examples, accuracy in curve[["examples", "accuracy"]].itertuples(index=False):
@@ -383,16 +396,16 @@ def first_reached(curve: Frame, target: float) -> float | None:
     return None
 
 
-@kind(
+@table_kind(
     "failures",
-    source="properties.csv",
-    entries="failures",
-    printed="failures",
-    expected=_at_home,
-    keys=(*NAME, "test", *STATISTIC),
-    by=(*NAME, "test"),
+    model_file="properties.csv",
+    config_table="failures",
+    published="failures",
+    expected=_in_distribution,
+    keys=(*MODEL_KEYS, "test", *STATISTIC_KEYS),
+    pivot_keys=(*MODEL_KEYS, "test"),
     columns=(
-        *("task", "train", "test", "n", "recipe", *STATISTIC),
+        *("task", "train", "test", "n", "recipe", *STATISTIC_KEYS),
         *("seeds", "examples", "value", "low", "high", "spread"),
         *("oracle", "published", "notebook"),
     ),
@@ -400,17 +413,17 @@ def first_reached(curve: Frame, target: float) -> float | None:
 )
 def failures(properties: Frame) -> Frame:
     """Average what the failures of every model keep, at home (section 2)."""
-    return _measured_at_home(properties, STATISTIC, ("value", "low", "high"))
+    return _mean_in_distribution(properties, STATISTIC_KEYS, ("value", "low", "high"))
 
 
-@kind(
+@table_kind(
     "verifiers",
-    source="verifiers.csv",
-    entries="failures",
-    printed="verifiers",
-    expected=_at_home,
-    keys=(*NAME, "test", *RATE),
-    by=(*NAME, "test"),
+    model_file="verifiers.csv",
+    config_table="failures",
+    published="verifiers",
+    expected=_in_distribution,
+    keys=(*MODEL_KEYS, "test", *RATE_KEYS),
+    pivot_keys=(*MODEL_KEYS, "test"),
     columns=(
         *("task", "train", "test", "n", "recipe", "verifier", "chosen_by"),
         *("threshold", "statistic", "seeds", "examples", "value", "low", "high"),
@@ -423,20 +436,22 @@ def verifiers(rates: Frame) -> Frame:
 
     A calibrated threshold is the mean of those that the seeds were given.
     """
-    return _measured_at_home(rates, RATE, ("value", "low", "high", "threshold"))
+    return _mean_in_distribution(
+        rates, RATE_KEYS, ("value", "low", "high", "threshold")
+    )
 
 
-def _measured_at_home(
+def _mean_in_distribution(
     rows: Frame, keys: Sequence[str], averaged: Sequence[str]
 ) -> Frame:
-    """Average the seeds of every statistic of a model on its own law.
+    """Average the seeds of every statistic of a model on its own distribution.
 
     The means are those over the seeds that have a value; the bounds are means as well:
     what the examples of one seed leave open.
     """
-    keys = [*NAME, "test", *keys]
+    keys = [*MODEL_KEYS, "test", *keys]
     tests = zip(rows["test"], rows["train"], strict=True)
-    rows = rows.loc[[test in parts(law) for test, law in tests]]
+    rows = rows.loc[[test in components(distribution) for test, distribution in tests]]
     exact = rows[rows["seed"] == ORACLE].set_index(keys)["value"].rename("oracle")
     seeds = rows[rows["seed"] != ORACLE]
     known = seeds["value"].notna()
@@ -451,10 +466,10 @@ def _measured_at_home(
     return made.reset_index().merge(exact.reset_index(), "left", keys)
 
 
-@kind(
+@table_kind(
     "roc",
-    source="roc.csv",
-    entries="failures",
+    model_file="roc.csv",
+    config_table="failures",
     columns=(
         *("task", "train", "n", "recipe", "seed", "test", "verifier", "threshold"),
         *("false_positive_rate", "true_positive_rate"),
@@ -465,7 +480,7 @@ def roc(points: Frame) -> Frame:
     return points
 
 
-@kind(
+@table_kind(
     "runs",
     columns=(
         *("model", "task", "law", "n", "recipe", "machine", "cpu", "device", "threads"),
@@ -480,7 +495,7 @@ def runs(made: Frame) -> Frame:
     path = "{task}/{train}/n{n}/{recipe}"
     return made.assign(
         model=[path.format(**row) for row in records(made)],
-        law=made["train"],
+        distribution=made["train"],
         torch=made["versions.torch"],
         seeds=made["spec.seeds"],
         precision=made["spec.precision"],
@@ -496,27 +511,27 @@ def condition_numbers(rows: Iterable[Row], published: dict[str, Frame]) -> Frame
 
 
 for _name, _kind in {  # tables that are not made from files of models
-    "condition_numbers": Kind(
+    "condition_numbers": TableKind(
         columns=(
             *("task", "law", "n", "matrices", "rejected", "quantile"),
             *("value", "low", "high", "published"),
         ),
-        printed="condition_numbers",
+        published="condition_numbers",
         keys=("task", "n", "law", "quantile"),
         templates=("condition_numbers",),
     ),
-    "ceilings": Kind(
-        printed="accuracy",
+    "ceilings": TableKind(
+        published="accuracy",
         keys=("task", "n", "input", "output", "law", "test", "tolerance"),
-        by=("task", "n", "input", "output", "law"),
+        pivot_keys=("task", "n", "input", "output", "law"),
         templates=("ceilings",),
     ),
-    "evidence": Kind(templates=("errata",)),
-    "arith_accuracy": Kind(templates=("arith_accuracy",)),
-    "arith_curves": Kind(),
-    "arith_evidence": Kind(templates=("arith_errata",)),
+    "evidence": TableKind(templates=("errata",)),
+    "arith_accuracy": TableKind(templates=("arith_accuracy",)),
+    "arith_curves": TableKind(),
+    "arith_evidence": TableKind(templates=("arith_errata",)),
     **{
-        f"arith_{name}": Kind(templates=("arith_circuits",))
+        f"arith_{name}": TableKind(templates=("arith_circuits",))
         for name in ("circuits", "controls", "claims", "reuse")
     },
 }.items():

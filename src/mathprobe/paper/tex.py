@@ -49,7 +49,7 @@ class Engine:
         return self.command != ""
 
     @property
-    def line(self) -> str:
+    def message(self) -> str:
         """Say in one line what was decided."""
         if self.usable:
             name = "a private one" if self.kind == "private" else self.kind
@@ -97,7 +97,7 @@ def find(cache: Path = CACHE, path: str | None = None) -> Engine:
     return Engine("none")
 
 
-def provide(cache: Path = CACHE, script: Path = SCRIPT) -> Engine:
+def find_or_unpack(cache: Path = CACHE, script: Path = SCRIPT) -> Engine:
     """Find a TeX; unpack the private one where that is the way to have one.
 
     Other runs are told that it failed; asking here tries again.
@@ -119,7 +119,7 @@ def provide(cache: Path = CACHE, script: Path = SCRIPT) -> Engine:
     return find(cache)
 
 
-def skipped_box(reason: str = "") -> str:
+def skipped_message(reason: str = "") -> str:
     """Frame what a person needs to know when there is no PDF."""
     why = reason.strip().splitlines()[-3:] or ["no pdflatex, tectonic or apt-get here"]
     text = [

@@ -14,15 +14,15 @@ import torch
 from scipy.stats import binom
 
 from mathprobe.arith import questions
-from mathprobe.arith.claims import PASSED_BELOW
-from mathprobe.arith.difficulty import CLASSES, classes
+from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
+from mathprobe.arith.complexity import CLASSES, class_indices
 from mathprobe.arith.tokens import VOCABULARY, Layout
 from mathprobe.intervals import clopper_pearson
 from mathprobe.registry import Registry
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 from mathprobe.spec import Enrichment
 from mathprobe.studies.arith import STUDY
-from mathprobe.studies.evidence import PERCENT, row, share
+from mathprobe.studies.evidence import PERCENT, percentage, row
 
 Row = dict[str, Any]
 Source = Callable[[Row], Iterator[Row]]
@@ -43,9 +43,9 @@ def table(published: Row) -> Iterator[Row]:
 
 def _drawn(use: str, operation: str, digits: int, enrichment: Enrichment) -> Any:
     """Draw questions, each a batch of its own, and take them apart."""
-    asked = questions.of_one(operation, digits, enrichment)
-    rng = stream(STUDY, "evidence", use)
-    return Layout(digits).split(questions.draw(asked, rng, QUESTIONS, 1))
+    asked = questions.single_operation(operation, digits, enrichment)
+    rng = rng_for(STUDY, "evidence", use)
+    return Layout(digits).split(questions.sample(asked, rng, QUESTIONS, 1))
 
 
 @EVIDENCE.add("models_counted")
@@ -63,17 +63,17 @@ def enriched_batches(published: Row) -> Iterator[Row]:
         drawn = _drawn(f"equal/{who}", "subtraction", 6, harder)
         equal = (drawn.first == drawn.second).all(-1)
         printed = 100 * published["equal_numbers"] if who == "text" else None
-        yield share(f"subtractions of equal numbers, by the {who}", equal, printed)
+        yield percentage(f"subtractions of equal numbers, by the {who}", equal, printed)
 
 
 @EVIDENCE.add("complexity")
 def complexity(published: Row) -> Iterator[Row]:
     """Compare printed shares with cascades, and with how many columns carry."""
     drawn = _drawn("complexity", "addition", 5, PLAIN)
-    level = classes("addition", drawn.first, drawn.second)
+    level = class_indices("addition", drawn.first, drawn.second)
     for carries, (name, printed) in enumerate(published["complexity"].items()):
         hits = level == CLASSES.index(name)
-        yield share(f"{name}, by cascades", hits, 100 * printed)
+        yield percentage(f"{name}, by cascades", hits, 100 * printed)
         columns = 100 * float(binom.pmf(carries, 5, CARRIES))
         yield row(f"{name}, by columns that carry", columns, 100 * printed, PERCENT)
 
@@ -107,7 +107,7 @@ def _is_exact(asked: int, fails: int, low: float, high: float) -> bool:
 def accuracy_claim(published: Row) -> Iterator[Row]:
     """Count the models that the paper's own rule calls 99.999 % accurate."""
     worst = published["arith_accuracy"].groupby("model")["fails"].max()
-    passed = int((worst < PASSED_BELOW).sum())
+    passed = int((worst < WRONG_PER_MILLION_LIMIT).sum())
     yield row(f"models that reach it, of {len(worst)} with a printed count", passed)
 
 

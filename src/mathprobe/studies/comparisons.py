@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from mathprobe.interp.facts import Facts
-from mathprobe.interp.nodes import HEAD, TAPS, Node
-from mathprobe.studies.findings import failing, is_found
+from mathprobe.interp.nodes import HEAD, NODE_HOOKS, Node
+from mathprobe.studies.arith_facts import failures_by_class, is_found
 
 LETTERS = ("S", "M", "N")  # classes: additions, positive and negative differences
 COLUMNS = ("quantity", "count", "total")  # of a summary, and of what is used again
@@ -23,12 +23,12 @@ Row = dict[str, Any]
 
 def letters(facts: Facts, node: Node) -> set[str]:
     """Give the classes of questions, S, M or N, that need a node."""
-    return {name[0] for name in failing(facts.of(node))}
+    return {name[0] for name in failures_by_class(facts.for_node(node))}
 
 
-def tasks(facts: Facts, node: Node) -> set[tuple[str, int | None]]:
+def subtasks(facts: Facts, node: Node) -> set[tuple[str, int | None]]:
     """Give the sub-tasks of columns that a node does."""
-    return {(fact.name, fact.digit) for fact in facts.of(node) if is_found(fact)}
+    return {(fact.name, fact.digit) for fact in facts.for_node(node) if is_found(fact)}
 
 
 def useful(facts: Facts) -> pd.DataFrame:
@@ -39,7 +39,7 @@ def useful(facts: Facts) -> pd.DataFrame:
     """
     rows = [
         {
-            **{"node": node, "kind": node.kind, "purpose": bool(tasks(facts, node))},
+            **{"node": node, "kind": node.kind, "purpose": bool(subtasks(facts, node))},
             **{letter: letter in letters(facts, node) for letter in LETTERS},
         }
         for node in facts.nodes
@@ -51,7 +51,7 @@ def useful(facts: Facts) -> pd.DataFrame:
 def summary(facts: Facts, claimed: pd.DataFrame) -> Iterator[Row]:
     """Count the nodes of a map and what they do, and the claims that hold."""
     nodes = useful(facts)
-    for kind in TAPS:
+    for kind in NODE_HOOKS:
         own = nodes[nodes["kind"] == kind]
         yield _count(f"useful {kind}s", len(own))
         yield _count(f"{kind}s with a purpose", own["purpose"].sum(), len(own))
@@ -61,11 +61,11 @@ def summary(facts: Facts, claimed: pd.DataFrame) -> Iterator[Row]:
     for number in range(1, len(LETTERS) + 1):
         of = f"nodes for {number} of {len(LETTERS)} classes"
         yield _count(of, (served == number).sum(), len(nodes))
-    for row in held(claimed, "algorithm").itertuples():
+    for row in count_clauses(claimed, "algorithm").itertuples():
         yield _count(f"clauses of {row.Index}", row.hold, row.clauses)
 
 
-def held(claimed: pd.DataFrame, by: str) -> pd.DataFrame:
+def count_clauses(claimed: pd.DataFrame, by: str) -> pd.DataFrame:
     """Count clauses of algorithms, and those that hold; optional ones only then."""
     claimed = claimed.astype({"holds": bool, "optional": bool})
     counted = claimed[claimed["holds"] | ~claimed["optional"]]
@@ -90,7 +90,7 @@ def reuse(child: Facts, parent: Facts) -> Iterator[Row]:
         yield _count(f"inserted nodes for {letter}", kept[letter].sum(), len(inserted))
     several = (kept[[*LETTERS]].sum(axis=1) > 1).sum()
     yield _count("inserted nodes for several classes", several, len(inserted))
-    same = sum(bool(tasks(parent, n) & tasks(child, n)) for n in kept["node"])
+    same = sum(bool(subtasks(parent, n) & subtasks(child, n)) for n in kept["node"])
     purposeful = inserted["purpose"].sum()
     yield _count("inserted nodes that still do a sub-task", same, purposeful)
 

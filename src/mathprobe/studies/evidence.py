@@ -16,18 +16,24 @@ import torch
 from torch import Tensor
 
 from mathprobe.intervals import quantile_ranks, wilson
-from mathprobe.linalg import laws, verifiers
-from mathprobe.linalg.laws import BOUND, COEFFICIENTS, FACTOR, LAWS, WIGNER
+from mathprobe.linalg import distributions, verifiers
+from mathprobe.linalg.distributions import (
+    BOUND,
+    COEFFICIENTS,
+    DISTRIBUTIONS,
+    FACTOR,
+    WIGNER,
+)
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.registry import Registry
-from mathprobe.seeds import stream
-from mathprobe.spec import Conditions, Evidence, LawSettings
-from mathprobe.studies import ceilings
+from mathprobe.seeds import rng_for
+from mathprobe.spec import ConditionNumbers, DistributionSettings, Evidence
+from mathprobe.studies import oracle_accuracy
 from mathprobe.studies.linalg import STUDY
 from mathprobe.studies.linalg.codecs import Codecs
-from mathprobe.studies.linalg.conditions import conditions
+from mathprobe.studies.linalg.conditions import sample_condition_numbers
 
 Row = dict[str, Any]
 Published = dict[str, pd.DataFrame]
@@ -54,7 +60,7 @@ def row(
     }
 
 
-def share(quantity: str, hits: Tensor, printed: float | None = None) -> Row:
+def percentage(quantity: str, hits: Tensor, printed: float | None = None) -> Row:
     """Give the share of hits [B] in percent, with its 95 % interval."""
     count, total = int(hits.sum()), len(hits)
     low, high = (100 * end for end in wilson(count, total))
@@ -69,7 +75,7 @@ def table(published: Published, spec: Evidence) -> Iterator[Row]:
 
 
 def _rng(use: str) -> torch.Generator:
-    return stream(STUDY, "evidence", use)
+    return rng_for(STUDY, "evidence", use)
 
 
 def printed_of(printed: pd.DataFrame, **where: Any) -> pd.DataFrame:
@@ -97,10 +103,10 @@ def _labels(published: Published) -> dict[str, str]:
     return dict(published["labels"].itertuples(index=False))
 
 
-# Section 4: laws.
+# Section 4: distributions.
 
 
-# The laws whose eigenvalues are made from coefficients, not drawn for themselves.
+# The distributions whose eigenvalues are made from coefficients, not drawn for themselves.
 FROM_COEFFICIENTS = ("semicircle", "abs_semicircle", "marchenko_pastur")
 SHARPER = 10  # times as many matrices as the printed quantiles are from
 
@@ -111,14 +117,16 @@ def coefficients(published: Published, spec: Evidence) -> Iterator[Row]:
 
     The intervals are where quantiles of as many matrices as were printed of lie.
     """
-    n, count = _sample(published), SHARPER * spec.conditions.matrices
+    n, count = _sample(published), SHARPER * spec.condition_numbers.matrices
     for reading in COEFFICIENTS:
         rows: list[Row] = []
         first: list[Row] = []
-        for law in FROM_COEFFICIENTS:
-            settings: LawSettings = {law: {"coefficients": reading}}
-            sample = conditions(Conditions(n, count, settings), law)[0]
-            own = list(_quantiles(published, spec, law, sample))
+        for distribution in FROM_COEFFICIENTS:
+            settings: DistributionSettings = {distribution: {"coefficients": reading}}
+            sample = sample_condition_numbers(
+                ConditionNumbers(n, count, settings), distribution
+            )[0]
+            own = list(_quantiles(published, spec, distribution, sample))
             rows += own
             first.append(own[0])
         inside = [one["low"] <= one["printed"] <= one["high"] for one in rows]
@@ -134,10 +142,12 @@ def _sample(published: Published) -> int:
 
 
 def _quantiles(
-    published: Published, spec: Evidence, law: str, sample: Tensor
+    published: Published, spec: Evidence, distribution: str, sample: Tensor
 ) -> Iterator[Row]:
-    count, name = spec.conditions.matrices, _labels(published)[law]
-    for printed in each(printed_of(published["condition_numbers"], law=law)):
+    count, name = spec.condition_numbers.matrices, _labels(published)[distribution]
+    for printed in each(
+        printed_of(published["condition_numbers"], distribution=distribution)
+    ):
         ends = (rank / count for rank in quantile_ranks(printed.quantile, count))
         low, high = (float(sample.quantile(end)) for end in ends)
         value = float(sample.quantile(printed.quantile))
@@ -156,19 +166,22 @@ def marchenko_factor(published: Published, spec: Evidence) -> Iterator[Row]:
         yield row(f"mean eigenvalue at n = {n}, {reading}", mean)
     ratio = (readings["text"] / readings["code"]) ** 2
     yield row("ratio of the eigenvalues, text over code", ratio)
-    yield row("root mean square eigenvalue of the other laws", WIGNER.deviation(n))
+    yield row(
+        "root mean square eigenvalue of the other distributions",
+        WIGNER.rms_eigenvalue(n),
+    )
 
 
 @EVIDENCE.add("orientation")
 def orientation(published: Published, spec: Evidence) -> Iterator[Row]:
     """Compare coefficients of matrices that are rotated by H and by its transpose."""
-    n, count = _sample(published), spec.conditions.matrices
+    n, count = _sample(published), spec.condition_numbers.matrices
     rng = _rng("orientation")
     vectors = torch.linalg.eigh(WIGNER.draw(rng, count, n))[1]
-    values = torch.linalg.eigvalsh(LAWS["laplace"](rng, count, n))
+    values = torch.linalg.eigvalsh(DISTRIBUTIONS["laplace"](rng, count, n))
     values = values.gather(1, torch.rand(values.shape, generator=rng).argsort(1))
     for reading, turned in {"text": vectors, "code": vectors.mT}.items():
-        matrix = laws.with_spectrum(turned, values)
+        matrix = distributions.with_spectrum(turned, values)
         on = matrix.diagonal(dim1=1, dim2=2)
         off = matrix[:, *torch.tril_indices(n, n, -1)]
         for where, part in {"on": on, "off": off}.items():
@@ -181,10 +194,10 @@ def orientation(published: Published, spec: Evidence) -> Iterator[Row]:
 @EVIDENCE.add("directions")
 def directions(published: Published, spec: Evidence) -> Iterator[Row]:
     """Hold eigenvectors of W against uniform directions, by their fourth moment."""
-    n, count = _sample(published), spec.conditions.matrices
+    n, count = _sample(published), spec.condition_numbers.matrices
     yield row("mean fourth power of a coefficient, uniform", 3 / (n * (n + 2)))
     for reading in COEFFICIENTS:
-        base = laws.Wigner(coefficients=reading)
+        base = distributions.Wigner(coefficients=reading)
         drawn = base.draw(_rng("directions"), count, n)
         fourth = torch.linalg.eigh(drawn)[1].pow(4).mean((1, 2))  # [B]
         half = 1.96 * float(fourth.std()) / math.sqrt(count)
@@ -195,14 +208,16 @@ def directions(published: Published, spec: Evidence) -> Iterator[Row]:
 
 @EVIDENCE.add("positive_spectra")
 def positive_spectra(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Ask how much of a symmetric law a model of positive spectra may get right."""
+    """Ask how much of a symmetric distribution a model of positive spectra may get right."""
     said, chances = (_said(published, name) for name in ("positive", "all_positive"))
     for n, printed in [(5, None), *zip(chances["n"], chances["percent"], strict=True)]:
         text = f"2⁻ⁿ, all eigenvalues positive, n = {n}"
         yield row(text, 100 * 0.5**n, printed, PERCENT)
     tests = list(said["test"].unique())
     table1 = printed_of(published["accuracy"], table=1)
-    table1 = table1[table1["train"].map(laws.is_positive) & table1["test"].isin(tests)]
+    table1 = table1[
+        table1["train"].map(distributions.is_positive) & table1["test"].isin(tests)
+    ]
     labels = _labels(published)
     listed = ", ".join(labels[test] for test in tests)
     for end, value in table1["percent"].agg(["min", "max"]).items():
@@ -217,14 +232,16 @@ def _absolute_values(
 ) -> Iterator[Row]:
     """Score |λ| as an answer: what a model that knows no sign would get right."""
     n, labels = _sample(published), _labels(published)
-    for law in tests:
-        matrix = LAWS[law](_rng("positive_spectra"), spec.conditions.matrices, n)
+    for distribution in tests:
+        matrix = DISTRIBUTIONS[distribution](
+            _rng("positive_spectra"), spec.condition_numbers.matrices, n
+        )
         truth = TASKS["eigenvalues"].solve(matrix)
         guess = truth.abs().sort(dim=1, descending=True).values
-        name = labels[law]
-        yield share(f"{name}: all eigenvalues positive", (truth > 0).all(1)[:, 0])
+        name = labels[distribution]
+        yield percentage(f"{name}: all eigenvalues positive", (truth > 0).all(1)[:, 0])
         error = relative_error("eigenvalues", matrix, truth, guess)
-        yield share(f"{name}: |λ| right within 5 %", error < TOLERANCE)
+        yield percentage(f"{name}: |λ| right within 5 %", error < TOLERANCE)
 
 
 # Section 4: the text against the tables.
@@ -235,24 +252,27 @@ def positive_model(published: Published, spec: Evidence) -> Iterator[Row]:
     """Find the model that the text calls positive among those of Table 6."""
     printed = the("millions", published["in_text"], train="positive", test="positive")
     table6 = printed_of(published["learning_speed"], task="eigenvalues", n=5)
-    for law in ("abs_semicircle", "abs_laplace"):
-        value = the("millions", table6, train=law, test="abs_semicircle")
-        text = f"Table 6, {_labels(published)[law]}"
+    for distribution in ("abs_semicircle", "abs_laplace"):
+        value = the("millions", table6, train=distribution, test="abs_semicircle")
+        text = f"Table 6, {_labels(published)[distribution]}"
         yield row(text, value, printed, MILLIONS)
 
 
 @EVIDENCE.add("saving")
 def saving(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Compute how many examples fewer laws of Table 6 need than that of the test."""
+    """Compute how many examples fewer distributions of Table 6 need than that of the test."""
     said, labels = _said(published, "saving"), _labels(published)
     table6 = printed_of(published["learning_speed"], task="eigenvalues", n=5)
     pairs = [(one.train, one.test, one.percent) for one in each(said)]
-    pairs += [(law, "semicircle", None) for law in ("laplace", "gaussian")]
-    for law, test, printed in pairs:
+    pairs += [
+        (distribution, "semicircle", None) for distribution in ("laplace", "gaussian")
+    ]
+    for distribution, test, printed in pairs:
         needed, own = (
-            the("millions", table6, train=train, test=test) for train in (law, test)
+            the("millions", table6, train=train, test=test)
+            for train in (distribution, test)
         )
-        text = f"fewer examples, {labels[law]} than {labels[test]}"
+        text = f"fewer examples, {labels[distribution]} than {labels[test]}"
         yield row(text, 100 * (1 - needed / own), printed, PERCENT)
 
 
@@ -295,8 +315,8 @@ def counts_in_text(published: Published, spec: Evidence) -> Iterator[Row]:
         name = {"task": said.task, "n": said.n, "train": said.train, "test": test}
         cell = printed_of(published["learning_speed"], **name)["millions"].dropna()
         value = float(cell.item()) if len(cell) else None  # no table shows the model
-        law = labels.get(said.train, said.train)
-        text = f"{said.task}, n = {said.n}: {law} on {labels[test]}"
+        distribution = labels.get(said.train, said.train)
+        text = f"{said.task}, n = {said.n}: {distribution} on {labels[test]}"
         yield row(text, value, said.millions, MILLIONS)
 
 
@@ -363,7 +383,7 @@ def mantissa(published: Published, spec: Evidence) -> Iterator[Row]:
             yield row("its decimal mantissa", factor, printed)
         cases = 1 + (deviation / mean) ** 2
         at = f"at {100 * bound:g} %"
-        yield row(f"failures {at}, if one value makes mean and deviation", cases)
+        yield row(f"failures {at}, if one value determines mean and deviation", cases)
         yield row(f"that value, {at}", mean * cases)
         yield row(
             f"all examples, from the {wrong:.4g} % that fail {at}", cases / wrong * 100
@@ -382,8 +402,11 @@ def angles(published: Published, spec: Evidence) -> Iterator[Row]:
 
 def _inversions(spec: Evidence) -> tuple[Tensor, Tensor, Tensor]:
     """Give rounded matrices, the labels and the exact answers: [B, n, n] each."""
-    codecs, (matrix, answer) = Codecs(spec.inverse), ceilings.drawn(spec.inverse)
-    seen, label = codecs.source.rounded(matrix), codecs.target.rounded(answer)
+    codecs, (matrix, answer) = (
+        Codecs(spec.inverse),
+        oracle_accuracy.draw_test(spec.inverse),
+    )
+    seen, label = codecs.source.round_trip(matrix), codecs.target.round_trip(answer)
     return seen, label, codecs.oracle(matrix)
 
 
@@ -394,7 +417,7 @@ def product_order(published: Published, spec: Evidence) -> Iterator[Row]:
     readings = {"code, M P − I": (seen, label), "text, P M − I": (seen.mT, label.mT)}
     for reading, (matrix, made) in readings.items():
         error = relative_error("inverse", matrix, made, made)
-        yield share(f"training labels: right by {reading}", error < TOLERANCE)
+        yield percentage(f"training labels: right by {reading}", error < TOLERANCE)
 
 
 @EVIDENCE.add("exact_tokens")
@@ -403,14 +426,14 @@ def exact_tokens(published: Published, spec: Evidence) -> Iterator[Row]:
     seen, label, best = _inversions(spec)
     equal = (best == label).flatten(1).all(1)
     right = relative_error("inverse", seen, label, best) < TOLERANCE
-    yield share("exact answers: right by their error", right)
-    yield share("exact answers: right, or equal to the label", right | equal)
+    yield percentage("exact answers: right by their error", right)
+    yield percentage("exact answers: right, or equal to the label", right | equal)
     missed = relative_error("inverse", seen, label, label) >= TOLERANCE
-    yield share("labels that miss the tolerance themselves", missed)
+    yield percentage("training labels outside the tolerance", missed)
 
 
-@EVIDENCE.add("inverse_ceiling")
-def inverse_ceiling(published: Published, spec: Evidence) -> Iterator[Row]:
+@EVIDENCE.add("inverse_oracle")
+def inverse_oracle(published: Published, spec: Evidence) -> Iterator[Row]:
     """Ask of exact inverses what section 3 says of a model's."""
     inverse = _base(published, "failures", "inverse")
     rates = _base(published, "verifiers", "inverse").set_index("statistic")["text"]
@@ -418,7 +441,7 @@ def inverse_ceiling(published: Published, spec: Evidence) -> Iterator[Row]:
     accuracy = _below("text", inverse, "error", TOLERANCE)
     for who, made in {"exact answers": best, "training labels": label}.items():
         correct = relative_error("inverse", seen, label, made) < TOLERANCE
-        yield share(f"{who}: right", correct, accuracy)
+        yield percentage(f"{who}: right", correct, accuracy)
         rule = VERIFIERS["matrix_condition"]
         found = verifiers.rates(rule.predict(seen, made), correct)
         for statistic, measured in found.items():

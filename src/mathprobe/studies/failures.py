@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from mathprobe.linalg import properties, verifiers
-from mathprobe.linalg.laws import parts
+from mathprobe.linalg.distributions import components
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.spec import Model
 from mathprobe.studies.linalg.codecs import Codecs
-from mathprobe.studies.linalg.scoring import by_law
+from mathprobe.studies.linalg.scoring import by_distribution
 
-SHOWN = 500  # test examples that are kept whole: enough to apply a rule to
+STORED_EXAMPLES = 500  # test examples that are kept whole: enough to apply a rule to
 
 COLUMNS = {
     kind: ("seed", "test", *columns)
@@ -37,11 +37,11 @@ def tables(
     """Say what failures keep, and how well they are predicted: rows of three tables.
 
     What fails depends on the tolerance; verifiers are judged at the first one, and
-    their ROC curves are long: only that of the training law is drawn.  In the place
+    their ROC curves are long: only that of the training distribution is drawn.  In the place
     of a seed the oracle has its name.
     """
     rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in COLUMNS}
-    for law, quantities in by_law(measured).items():
+    for distribution, quantities in by_distribution(measured).items():
         for who, own in _by_seed(quantities).items():
             correct = {bound: own["error"] < bound for bound in tolerances}
             right = correct[tolerances[0]]
@@ -50,10 +50,11 @@ def tables(
                 "properties": properties.summary(own, correct),
                 "verifiers": verifiers.table(ruled, right),
                 "roc": verifiers.roc(
-                    ruled if law in parts(spec.data.law) else {}, right
+                    ruled if distribution in components(spec.data.distribution) else {},
+                    right,
                 ),
             }
-            name = {"seed": who, "test": law}
+            name = {"seed": who, "test": distribution}
             for kind, new in made.items():
                 rows[kind] += [{**name, **row} for row in new]
     return rows
@@ -72,27 +73,30 @@ def _by_seed(quantities: dict[str, Tensor]) -> dict[int | str, dict[str, Tensor]
     return who
 
 
-def home(
+def in_distribution_arrays(
     spec: Model,
     measured: dict[str, np.ndarray],
     tests: dict[str, dict[str, np.ndarray]],
     answers: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Keep what figures and notebooks show of a model on the law of its training.
+    """Keep what figures and notebooks show of a model on the distribution of its training.
 
     That is everything measured there, [S, B] and [B], and of the first examples what
     the first seed was asked and said: matrix, answer and prediction, as tokens show
     them.
     """
-    own = parts(spec.data.law)
+    own = components(spec.data.distribution)
     kept = {k: v for k, v in measured.items() if k.rsplit(".", 1)[0] in own}
-    law = own[0]
-    matrix, answer = Codecs(spec).rounded(
-        *(torch.from_numpy(tests[law][name][:SHOWN]) for name in ("matrix", "answer"))
+    distribution = own[0]
+    matrix, answer = Codecs(spec).round_trip(
+        *(
+            torch.from_numpy(tests[distribution][name][:STORED_EXAMPLES])
+            for name in ("matrix", "answer")
+        )
     )
     return {
         **kept,
         "shown.matrix": matrix.numpy(),
         "shown.answer": answer.numpy(),
-        "shown.prediction": answers[f"{law}.prediction"][0, :SHOWN],
+        "shown.prediction": answers[f"{distribution}.prediction"][0, :STORED_EXAMPLES],
     }

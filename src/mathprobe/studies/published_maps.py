@@ -15,14 +15,14 @@ from typing import Any
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import HEAD, Node
-from mathprobe.studies.findings import (
+from mathprobe.studies.arith_facts import (
     FAILS,
     IMPACT,
     TRI_STATE,
-    attended,
-    failing,
+    attention_by_token,
+    failures_by_class,
     is_found,
-    percent,
+    truncated_percent,
 )
 
 MATH = {"S": "Math.Add", "M": "Math.Sub", "N": "Math.Neg"}
@@ -33,13 +33,16 @@ ALGORITHM = "Algo:"
 
 def behaviors(facts: Facts, layout: Layout) -> list[dict[str, Any]]:
     """Write what was seen of nodes."""
-    return [_item(node, _behaviors(facts.of(node), layout)) for node in facts.nodes]
+    return [
+        _item(node, _behaviors(facts.for_node(node), layout)) for node in facts.nodes
+    ]
 
 
 def features(facts: Facts) -> list[dict[str, Any]]:
     """Write what nodes were found to do; those that do nothing stay, without tags."""
     return [
-        _item(node, dict.fromkeys(_algorithms(facts.of(node)))) for node in facts.nodes
+        _item(node, dict.fromkeys(_algorithms(facts.for_node(node))))
+        for node in facts.nodes
     ]
 
 
@@ -61,12 +64,14 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
     for fact in facts:
         named.setdefault(fact.name, []).append(fact)
     for fact in named.get(FAILS, []):
-        yield f"Fail%:{percent(fact.value or 0.0)}"
+        yield f"Fail%:{truncated_percent(fact.value or 0.0)}"
     failed = [fact.digit for fact in named.get(IMPACT, []) if fact.digit is not None]
     if failed:
         yield f"Impact:A{''.join(map(str, sorted(failed, reverse=True)))}"
     for letter, major in MATH.items():
-        levels = sorted(name[1:] for name in failing(facts) if name[0] == letter)
+        levels = sorted(
+            name[1:] for name in failures_by_class(facts) if name[0] == letter
+        )
         if levels:
             yield f"{major}:{letter}{''.join(levels)}"
     yield from _attention(facts, layout)
@@ -77,6 +82,8 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
 
 def _attention(facts: Iterable[Fact], layout: Layout) -> Iterator[str]:
     """Name the tokens that are attended to most."""
-    seen = {token: fact.value or 0.0 for token, fact in attended(facts).items()}
+    seen = {
+        token: fact.value or 0.0 for token, fact in attention_by_token(facts).items()
+    }
     for token in sorted(seen, key=seen.__getitem__, reverse=True)[:MOST_SOURCES]:
         yield f"Attn:P{layout.position(token)}={int(100 * seen[token] + 0.5)}"

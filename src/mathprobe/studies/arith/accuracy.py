@@ -1,4 +1,4 @@
-"""How often a trained decoder is wrong, by class of difficulty."""
+"""How often a trained decoder is wrong, by complexity class."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mathprobe.arith import questions, samples
-from mathprobe.arith.difficulty import CLASSES
+from mathprobe.arith import question_sets, questions
+from mathprobe.arith.complexity import CLASSES
 from mathprobe.arith.tokens import Layout
 from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
-from mathprobe.seeds import stream
-from mathprobe.spec import Accuracy, ArithModel
+from mathprobe.seeds import rng_for
+from mathprobe.spec import AccuracyTest, ArithModel
 from mathprobe.studies.arith import STUDY
-from mathprobe.studies.arith.models import judge
+from mathprobe.studies.arith.models import score_answers
 
-ALL = "all"  # classes of difficulty
+ALL = "all"  # complexity classes
 BATCHES_PER_BLOCK = 64  # questions are drawn in blocks; part of what fixes the result
 COLUMNS = (
     *("operation", "class", "questions", "fails", "malformed"),
@@ -27,9 +27,9 @@ COLUMNS = (
 
 
 def accuracy(
-    spec: ArithModel, network: Decoder, test: Accuracy
+    spec: ArithModel, network: Decoder, test: AccuracyTest
 ) -> Iterator[dict[str, Any]]:
-    """Count how often a model is wrong: a row per operation and class of difficulty.
+    """Count how often a model is wrong: a row per operation and complexity class.
 
     The questions depend on the operation and the digits alone, so all models are asked
     the same.  Rates are per million, with exact intervals; see `nines`.
@@ -43,26 +43,26 @@ def accuracy(
 
 
 def _counts(
-    spec: ArithModel, network: Decoder, test: Accuracy, operation: str
+    spec: ArithModel, network: Decoder, test: AccuracyTest, operation: str
 ) -> Tensor:
     """Count questions, fails and malformed answers of each class: [classes, 3]."""
     device = next(network.parameters()).device
     digits = spec.questions.digits
     layout = Layout(digits)
-    asked = questions.of_one(operation, digits, test.enrichment)
+    asked = questions.single_operation(operation, digits, test.enrichment)
     counts = torch.zeros(len(CLASSES), 3, dtype=torch.int64, device=device)
     for block, left in enumerate(_left(test)):
         names = STUDY, "accuracy", operation, digits, block
-        rng = stream(*names, device=device.type)
-        ids = questions.draw(asked, rng, BATCHES_PER_BLOCK, test.batch)[:left]
-        right, malformed = judge(network, layout, ids)
-        place = samples.levels(operation, digits, ids)
+        rng = rng_for(*names, device=device.type)
+        ids = questions.sample(asked, rng, BATCHES_PER_BLOCK, test.batch)[:left]
+        right, malformed = score_answers(network, layout, ids)
+        place = question_sets.classify(operation, digits, ids)
         seen = torch.stack([torch.ones_like(right), ~right, malformed], -1)
         counts.index_add_(0, place, seen.long())
     return counts.cpu()
 
 
-def _left(test: Accuracy) -> range:
+def _left(test: AccuracyTest) -> range:
     """Return the questions that are left before each block."""
     return range(test.questions, 0, -BATCHES_PER_BLOCK * test.batch)
 

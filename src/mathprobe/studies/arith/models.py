@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from mathprobe import checkpoint
-from mathprobe.arith.tokens import VOCABULARY, Layout, well_formed
-from mathprobe.decoding import complete
+from mathprobe.arith.tokens import VOCABULARY, Layout, is_well_formed
+from mathprobe.decoding import greedy_answers
 from mathprobe.errors import InputError
 from mathprobe.nets.decoder import Decoder
-from mathprobe.seeds import seed
+from mathprobe.seeds import seed_for
 from mathprobe.spec import ArithModel
 from mathprobe.studies.arith import STUDY
 
@@ -20,14 +20,14 @@ from mathprobe.studies.arith import STUDY
 def build(spec: ArithModel) -> Decoder:
     """Build a model with its random weights."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed(STUDY, "weights", spec.seed))
+        torch.manual_seed(seed_for(STUDY, "weights", spec.seed))
         length = Layout(spec.questions.digits).length
         return Decoder(spec.network, len(VOCABULARY), length)
 
 
 def load(path: Path) -> tuple[ArithModel, Decoder]:
     """Read a trained decoder and its specification."""
-    spec = ArithModel.of(checkpoint.model_facts(path)["spec"])
+    spec = ArithModel.from_dict(checkpoint.model_metadata(path)["spec"])
     network = build(spec)
     checkpoint.load_model(path, {spec.seed: network})
     return spec, network
@@ -40,13 +40,15 @@ def load_parent(path: Path, child: ArithModel) -> Decoder:
     """
     spec, network = load(path)
     if child.insertion and spec != child.insertion.parent:
-        wrong = "; ".join(child.insertion.parent.differences(spec.plain()))
+        wrong = "; ".join(child.insertion.parent.differences(spec.to_dict()))
         raise InputError(f"{path} is not the parent of {child.name}: {wrong}")
     return network
 
 
-def judge(network: Decoder, layout: Layout, ids: Tensor) -> tuple[Tensor, Tensor]:
+def score_answers(
+    network: Decoder, layout: Layout, ids: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return which answers to ids [B, T] are right [B], and which are malformed [B]."""
     answer = ids[:, -layout.answer_length :]
-    said = complete(network, ids, layout.answer_length)
-    return (said == answer).all(-1), ~well_formed(said)
+    said = greedy_answers(network, ids, layout.answer_length)
+    return (said == answer).all(-1), ~is_well_formed(said)

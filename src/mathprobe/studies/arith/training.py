@@ -12,14 +12,14 @@ from mathprobe import gpus
 from mathprobe.arith import questions
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
-from mathprobe.learner import BATCHES_PER_BLOCK, Descent, Learner
+from mathprobe.losses import AnswerTokenLoss
 from mathprobe.nets import insertion
 from mathprobe.nets.decoder import Decoder
-from mathprobe.objectives import Answers
-from mathprobe.seeds import stream
-from mathprobe.spec import INSERTIONS, ArithModel, Insertion
+from mathprobe.seeds import rng_for
+from mathprobe.spec import INSERTION_MODES, ArithModel, Insertion
 from mathprobe.studies.arith import STUDY
-from mathprobe.studies.arith.models import build, judge
+from mathprobe.studies.arith.models import build, score_answers
+from mathprobe.train_state import BATCHES_PER_BLOCK, OptimizerConfig, TrainState
 from mathprobe.training import Trainer
 
 
@@ -28,7 +28,7 @@ def trainer(
 ) -> Trainer[Decoder]:
     """Prepare a training; a model that is inserted into needs its trained parent."""
     network, layout = build(spec).to(device), Layout(spec.questions.digits)
-    before = _inserted(spec, network, parent)
+    pre_update_hook = _inserted(spec, network, parent)
     shown = {name: _curve_set(spec, name, device) for name in spec.questions.shares}
 
     def measure(network: Decoder) -> list[dict[str, Any]]:
@@ -38,20 +38,25 @@ def trainer(
         ]
 
     schedule = spec.schedule
-    learner = Learner(
+    train_state = TrainState(
         network,
         partial(_block, spec, device),
         schedule,
-        Answers(layout.answer_length),
-        Descent(
+        AnswerTokenLoss(layout.answer_length),
+        OptimizerConfig(
             betas=(schedule.betas[0], schedule.betas[1]),
             weight_decay=schedule.weight_decay,
             grokfast=schedule.grokfast,
         ),
-        before,
+        pre_update_hook,
     )
-    learners, parts = {spec.seed: learner}, layout.names[-layout.answer_length :]
-    return Trainer(learners, spec, measure, partial(gpus.joules, device), parts)
+    train_states, parts = (
+        {spec.seed: train_state},
+        layout.names[-layout.answer_length :],
+    )
+    return Trainer(
+        train_states, spec, measure, partial(gpus.total_energy, device), parts
+    )
 
 
 def _inserted(
@@ -70,30 +75,30 @@ def _inserted(
 
 
 def _hold(wanted: Insertion, parent: Decoder, network: Decoder, update: int) -> None:
-    _, parts = INSERTIONS[wanted.mode]
-    if parts and update and update % wanted.every == 0:
-        insertion.hold(parent, network, parts, wanted.complete)
+    _, parts = INSERTION_MODES[wanted.mode]
+    if parts and update and update % wanted.rewrite_every == 0:
+        insertion.restore_frozen(parent, network, parts, wanted.complete)
 
 
 def _block(spec: ArithModel, device: str, block: int) -> tuple[Tensor]:
     """Draw a block of the training data: ids [N, T]."""
     asked = spec.questions
     name = "+".join(asked.shares)
-    rng = stream(STUDY, "train", name, asked.digits, spec.seed, block, device=device)
-    return (questions.draw(asked, rng, BATCHES_PER_BLOCK, spec.schedule.batch),)
+    rng = rng_for(STUDY, "train", name, asked.digits, spec.seed, block, device=device)
+    return (questions.sample(asked, rng, BATCHES_PER_BLOCK, spec.schedule.batch),)
 
 
 def _curve_set(spec: ArithModel, operation: str, device: str) -> Tensor:
     """Draw what a learning curve is measured on: the same for all of these digits."""
     asked, batch = spec.questions, spec.schedule.batch
-    rng = stream(STUDY, "curve", operation, asked.digits)
-    one = questions.of_one(operation, asked.digits, asked.enrichment)
-    ids = questions.draw(one, rng, -(-spec.curve_questions // batch), batch)
+    rng = rng_for(STUDY, "curve", operation, asked.digits)
+    one = questions.single_operation(operation, asked.digits, asked.enrichment)
+    ids = questions.sample(one, rng, -(-spec.curve_questions // batch), batch)
     return ids[: spec.curve_questions].to(device)
 
 
 def _curve_point(network: Decoder, layout: Layout, ids: Tensor) -> dict[str, float]:
-    right, malformed = judge(network, layout, ids)
+    right, malformed = score_answers(network, layout, ids)
     return {
         "accuracy": float(right.double().mean()),
         "malformed": float(malformed.double().mean()),

@@ -5,7 +5,7 @@ codecs      matrices as tokens, and the oracle that reads these: know no network
 models      networks, and what they answer
 training    their trainings
 scoring     what stored predictions are worth
-conditions  condition numbers of every law
+conditions  condition numbers of every distribution
 """
 
 STUDY = "linalg"  # in the names of random streams

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mathprobe.decoding import greedy
+from mathprobe.decoding import greedy_decode
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
-from mathprobe.nets.seq2seq import Seq2Seq, Vocabulary
-from mathprobe.seeds import seed
+from mathprobe.nets.seq2seq import Seq2Seq, SequenceConfig
+from mathprobe.seeds import seed_for
 from mathprobe.spec import Model
 from mathprobe.studies.linalg import STUDY
 from mathprobe.studies.linalg.codecs import Codecs
@@ -19,23 +19,23 @@ def build(spec: Model, number: int) -> Seq2Seq:
     """Build the network of a seed, counted from 1, with its initial weights."""
     codecs = Codecs(spec)
     with torch.random.fork_rng():
-        torch.manual_seed(seed(STUDY, "weights", number))
+        torch.manual_seed(seed_for(STUDY, "weights", number))
         return Seq2Seq(
-            _vocabulary(codecs.source, codecs.input_shape),
-            _vocabulary(codecs.target, codecs.shape),
+            _sequence_config(codecs.source, codecs.input_shape),
+            _sequence_config(codecs.target, codecs.output_shape),
             spec.encoder,
             spec.decoder,
             spec.query,
         )
 
 
-def _vocabulary(codec: MatrixCodec, shape: tuple[int, int]) -> Vocabulary:
-    return Vocabulary(
-        len(codec.vocabulary), codec.length(*shape), PADDING, codec.ragged
+def _sequence_config(codec: MatrixCodec, shape: tuple[int, int]) -> SequenceConfig:
+    return SequenceConfig(
+        len(codec.vocabulary), codec.max_length(*shape), PADDING, codec.variable_length
     )
 
 
-def networks(spec: Model) -> dict[int, Seq2Seq]:
+def build_all(spec: Model) -> dict[int, Seq2Seq]:
     """Build the networks of all seeds."""
     return {number: build(spec, number) for number in range(1, spec.seeds + 1)}
 
@@ -44,12 +44,14 @@ def predict(codecs: Codecs, network: Seq2Seq, matrix: Tensor) -> tuple[Tensor, T
     """Return a network's answers [B, r, c], and which of them are well formed [B]."""
     device = next(network.parameters()).device
     source = codecs.source.encode(matrix.to(device))
-    ids = greedy(network, source, END, codecs.target.length(*codecs.shape))
-    values, ok = codecs.target.decode(ids, *codecs.shape)
+    ids = greedy_decode(
+        network, source, END, codecs.target.max_length(*codecs.output_shape)
+    )
+    values, ok = codecs.target.decode(ids, *codecs.output_shape)
     return values.cpu(), ok.cpu()
 
 
-def predictions(
+def predict_all(
     spec: Model,
     seeds: dict[int, Seq2Seq],
     tests: dict[str, dict[str, np.ndarray]],
@@ -57,9 +59,9 @@ def predictions(
     """Have every seed, and the oracle, answer every test set: [seeds, B, r, c]."""
     codecs = Codecs(spec)
     arrays = {}
-    for law, test in tests.items():
+    for distribution, test in tests.items():
         matrix = torch.from_numpy(test["matrix"])
         made = [predict(codecs, network, matrix)[0] for network in seeds.values()]
-        arrays[f"{law}.prediction"] = torch.stack(made).numpy()
-        arrays[f"{law}.oracle"] = codecs.oracle(matrix).numpy()
+        arrays[f"{distribution}.prediction"] = torch.stack(made).numpy()
+        arrays[f"{distribution}.oracle"] = codecs.oracle(matrix).numpy()
     return arrays

@@ -20,28 +20,30 @@ from mathprobe.spec import Model
 from mathprobe.studies.linalg.codecs import Codecs
 
 
-def examples(
+def measure(
     spec: Model,
     tests: dict[str, dict[str, np.ndarray]],
     answers: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Measure stored predictions, example by example: errors [seeds, B], oracle's [B].
 
-    Where the task has properties they stand beside the errors, named by test law and
+    Where the task has properties they stand beside the errors, named by test distribution and
     quantity, the oracle's with a prefix.
     """
     codecs = Codecs(spec)
     arrays = {}
-    for law, test in tests.items():
+    for distribution, test in tests.items():
         matrix, answer = (torch.from_numpy(test[k]) for k in ("matrix", "answer"))
-        shown = codecs.rounded(matrix, answer)
-        best = torch.from_numpy(answers[f"{law}.oracle"])
+        shown = codecs.round_trip(matrix, answer)
+        best = torch.from_numpy(answers[f"{distribution}.oracle"])
         for name, values in _measured(spec.data.task, *shown, best).items():
-            arrays[f"{law}.{ORACLE}_{name}"] = values.numpy()
-        made = torch.from_numpy(answers[f"{law}.prediction"])
+            arrays[f"{distribution}.{ORACLE}_{name}"] = values.numpy()
+        made = torch.from_numpy(answers[f"{distribution}.prediction"])
         rows = [_measured(spec.data.task, *shown, one) for one in made]
         for name in rows[0]:
-            arrays[f"{law}.{name}"] = torch.stack([row[name] for row in rows]).numpy()
+            arrays[f"{distribution}.{name}"] = torch.stack(
+                [row[name] for row in rows]
+            ).numpy()
     return arrays
 
 
@@ -57,20 +59,20 @@ def _measured(
     return quantities
 
 
-def score(
+def accuracy_rows(
     measured: dict[str, np.ndarray], tolerances: list[float]
 ) -> Iterator[dict[str, Any]]:
     """Score measured predictions: a row per test set, seed and tolerance."""
-    for law, quantities in by_law(measured).items():
+    for distribution, quantities in by_distribution(measured).items():
         for number, error in enumerate(quantities["error"], 1):
-            name = {"seed": number, "test": law}
+            name = {"seed": number, "test": distribution}
             yield from scores.table(name, error, quantities["oracle_error"], tolerances)
 
 
-def by_law(measured: dict[str, np.ndarray]) -> dict[str, dict[str, Tensor]]:
-    """Part measured examples by test law, then by quantity: [seeds, B] or [B]."""
-    laws: dict[str, dict[str, Tensor]] = {}
+def by_distribution(measured: dict[str, np.ndarray]) -> dict[str, dict[str, Tensor]]:
+    """Part measured examples by test distribution, then by quantity: [seeds, B] or [B]."""
+    distributions: dict[str, dict[str, Tensor]] = {}
     for name, array in measured.items():
-        law, quantity = name.rsplit(".", 1)
-        laws.setdefault(law, {})[quantity] = torch.from_numpy(array)
-    return laws
+        distribution, quantity = name.rsplit(".", 1)
+        distributions.setdefault(distribution, {})[quantity] = torch.from_numpy(array)
+    return distributions

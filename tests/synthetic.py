@@ -7,21 +7,21 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from mathprobe.catalog import load, read
+from mathprobe.catalog import Catalog
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import arith_tables, published, tables
-from mathprobe.paper.arith_macros import REUSED
-from mathprobe.paper.macros import ON_ERRATA
-from mathprobe.settings import TableEntry
+from mathprobe.paper.arith_macros import REUSE_MACROS
+from mathprobe.paper.macros import ERRATA_EVIDENCE
+from mathprobe.settings import TableEntry, read_yaml
 
 PROJECT = Path(__file__).parent.parent
 PAPER = PROJECT / "paper"
 ERRATA = {
-    **read(PAPER / "published" / "errata.yaml"),
-    **read(PAPER / "published" / "arith_errata.yaml"),
+    **read_yaml(PAPER / "published" / "errata.yaml"),
+    **read_yaml(PAPER / "published" / "arith_errata.yaml"),
 }
-CATALOG = load(PROJECT / "config" / "config.yaml")
+CATALOG = Catalog.load(PROJECT / "config" / "config.yaml")
 ARITH_FILES = [
     PAPER / "published" / "quirke2024.yaml",
     *sorted((PAPER / "published").glob("arith_*.csv")),
@@ -30,7 +30,7 @@ PUBLISHED_ARITH = arith_tables.read_published(ARITH_FILES)
 PRINTED = [PAPER / "published" / f"{name}.csv" for name in published.FILES]
 PUBLISHED = published.read_all(PRINTED)
 LABELS = published.labels(PUBLISHED)
-LAWS = CATALOG.laws
+DISTRIBUTIONS = CATALOG.distributions
 CIRCUITS = ("circuits", "controls", "claims", "reuse")  # tables of maps
 SCALES = ["smoke", "demo", "paper"]
 
@@ -54,13 +54,21 @@ def share(accuracy: float, examples: int = 5000) -> dict:
     return {"examples": examples, "accuracy": accuracy, **ends}
 
 
-def square(models: list[dict]) -> list[dict]:
+def accuracy_matrix(models: list[dict]) -> list[dict]:
     same = {"seeds": 1, "oracle": 0.96, "published": None, "spread": None}
     return [
-        {"train": name["law"], "test": test, **place, **same, **share((i + j) / 14)}
+        {
+            "train": name["distribution"],
+            "test": test,
+            **place,
+            **same,
+            **share((i + j) / 14),
+        }
         for i, name in enumerate(models)
         for place in [{key: name[key] for key in ("task", "n", "recipe")}]
-        for j, test in enumerate(CATALOG.tests(name["task"], name["law"]))
+        for j, test in enumerate(
+            CATALOG.test_distributions(name["task"], name["distribution"])
+        )
     ]
 
 
@@ -68,7 +76,12 @@ def by_tolerance(models: list[dict]) -> list[dict]:
     measured = {"seeds": 1, "spread": None, "oracle": 0.9, "malformed": 0.001}
     return [
         {
-            **{"train": name["law"], "tolerance": t, **share(10 * t), **measured},
+            **{
+                "train": name["distribution"],
+                "tolerance": t,
+                **share(10 * t),
+                **measured,
+            },
             **{key: name[key] for key in ("task", "n", "recipe")},
         }
         for name in models
@@ -82,7 +95,12 @@ def speed(models: list[dict], accuracy: float) -> list[dict]:
     same |= {"resolution": 20032, "budget": 400000}
     return [
         {
-            **{"train": name["law"], "test": test, "examples": examples, "best": best},
+            **{
+                "train": name["distribution"],
+                "test": test,
+                "examples": examples,
+                "best": best,
+            },
             **{key: name[key] for key in ("task", "n", "recipe")},
             **same,
         }
@@ -108,14 +126,14 @@ def condition_numbers() -> list[dict]:
 
 def ceilings() -> list[dict]:
     """Make the tables of the paper easy: only its last task has a ceiling below 1."""
-    asked = CATALOG.ceilings()
+    asked = CATALOG.oracle_tests()
     rows = []
-    for question, tolerance in product(asked.questions, asked.tolerances):
+    for question, tolerance in product(asked.tests, asked.tolerances):
         share = 0.9 if "inverse" in question.data.task else 1.0
         data, sides = question.data, (question.input, question.output)
         rows.append(
             {
-                **{"task": data.task, "test": data.law, "n": data.n},
+                **{"task": data.task, "test": data.distribution, "n": data.n},
                 **{"input": sides[0].encoding, "output": sides[1].encoding},
                 **{"tolerance": tolerance, "examples": question.examples},
                 **{"oracle": share, "low": share - 0.01, "high": share},
@@ -134,7 +152,7 @@ def evidence(part: str = "contradictions") -> list[dict]:
             **{"evidence": name, "quantity": quantity, "unit": "%"},
             **{"printed": 1.28, "value": 1.5, "low": None, "high": None},
         }
-        for name, quantity in [*named, *ON_ERRATA.values()]
+        for name, quantity in [*named, *ERRATA_EVIDENCE.values()]
     ]
 
 
@@ -154,7 +172,7 @@ def decoders(scale: str) -> list[dict]:
     ]
     curves = [{"model": model["name"], "loss": 1.25e-8} for model in models]
     made = arith_tables.accuracy(*map(pd.DataFrame, (counts, curves)), PUBLISHED_ARITH)
-    return records(arith_tables.named("accuracy", models, made))
+    return records(arith_tables.add_model_columns("accuracy", models, made))
 
 
 def records(table: pd.DataFrame) -> list[dict]:
@@ -193,7 +211,7 @@ def circuits(scale: str) -> dict[str, list[dict]]:
             made["arith_reuse"] += [
                 {"model": name, "quantity": quantity, "count": 30, "total": 48}
                 | {"published": None}
-                for quantity in REUSED
+                for quantity in REUSE_MACROS
             ]
     return made
 
@@ -207,25 +225,31 @@ def runs(models: list[dict]) -> list[dict]:
         **{"python": "3.11.7", "torch": "2.13.0", "revision": None, "clean": None},
     }
     return [
-        {"model": "{task}/{law}/n{n}/{recipe}".format_map(name), **name, **made}
+        {
+            "model": "{task}/{distribution}/n{n}/{recipe}".format_map(name),
+            **name,
+            **made,
+        }
         for name in models
     ]
 
 
-def run_of(task: str, law: str, n: int) -> dict:
-    data = {"task": task, "law": law, "n": n, "columns": n}
+def run_of(task: str, distribution: str, n: int) -> dict:
+    data = {"task": task, "distribution": distribution, "n": n, "columns": n}
     return {
         "spec": {"data": data, "schedule": {"curve_every": 100, "examples": 400}},
         "versions": {"torch": "2.13.0"},
     }
 
 
-def told(task: str, law: str, n: int, recipe: str, measured: list[dict]):
+def model_result(
+    task: str, distribution: str, n: int, recipe: str, measured: list[dict]
+):
     """A model of which this was measured."""
-    return tables.of_model(recipe, run_of(task, law, n), frame(measured))
+    return tables.model_rows(recipe, run_of(task, distribution, n), frame(measured))
 
 
-def measured_properties(task: str, law: str, n: int) -> list[dict]:
+def measured_properties(task: str, distribution: str, n: int) -> list[dict]:
     """What is measured of exact answers, by a seed and by the oracle."""
     matrix = torch.eye(n).double().repeat(4, 1, 1)
     answer = torch.cat([matrix[:, :1], matrix], 1) if task == "eigenvectors" else matrix
@@ -236,17 +260,24 @@ def measured_properties(task: str, law: str, n: int) -> list[dict]:
     return [
         {"seed": who, "test": test, **row}
         for who in (1, scores.ORACLE)
-        for test in (law, "laplace")
+        for test in (distribution, "laplace")
         for row in rows
     ]
 
 
-def measured_rates(task: str, law: str, values=(0.5, 0.7)) -> list[dict]:
+def measured_rates(task: str, distribution: str, values=(0.5, 0.7)) -> list[dict]:
     """Verdicts of the verifier of a task: of two seeds and of the oracle."""
     name = "vectors_condition" if task == "eigenvectors" else "matrix_condition"
     quantity, correct = torch.ones(2).double(), torch.tensor([True, False])
     return [
-        {"seed": who, "test": law, **row, "value": value, "low": 0.0, "high": 1.0}
+        {
+            "seed": who,
+            "test": distribution,
+            **row,
+            "value": value,
+            "low": 0.0,
+            "high": 1.0,
+        }
         for who, value in (*enumerate(values, 1), (scores.ORACLE, 1.0))
         for row in verifiers.table({name: quantity}, correct)
     ]
@@ -256,12 +287,12 @@ def of_failures(scale: str, kind: str) -> pd.DataFrame:
     """The table of failures or verifiers of every model that a scale shows."""
     made = []
     for name in models(CATALOG.linalg(scale).entries["failures"]):
-        task, law = name["task"], name["law"]
+        task, distribution = name["task"], name["distribution"]
         measured = {
-            "failures": measured_properties(task, law, name["n"]),
-            "verifiers": measured_rates(task, law),
+            "failures": measured_properties(task, distribution, name["n"]),
+            "verifiers": measured_rates(task, distribution),
         }
-        model = told(**name, measured=measured[kind])
+        model = model_result(**name, measured=measured[kind])
         made.append(tables.build(kind, [model], PUBLISHED))
     return pd.concat(made, ignore_index=True)
 
@@ -270,12 +301,12 @@ def models(entries: list[TableEntry]) -> list[dict]:
     return [name for entry in entries for name in CATALOG.models(entry)]
 
 
-def mock(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
+def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
     """Give the tables of a scale, with squares of other models that were asked for."""
     entries = CATALOG.linalg(scale).entries
     compared = models(entries["out_of_distribution"])
     made = {
-        "ood": [*square(list(others)), *square(compared)],
+        "ood": [*accuracy_matrix(list(others)), *accuracy_matrix(compared)],
         "tolerances": by_tolerance(compared),
         "learning_speed": [
             row
@@ -296,7 +327,7 @@ def mock(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
     }
 
 
-def shown(scale: str, table: str) -> list[str]:
+def task_sizes(scale: str, table: str) -> list[str]:
     """Name the tasks and sizes of a table of the configuration, each once."""
     entries = CATALOG.linalg(scale).entries[table]
     return list(dict.fromkeys(f"{entry.task}_n{entry.n}" for entry in entries))

@@ -19,8 +19,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from mathprobe.arith import columns
-from mathprobe.arith.columns import CARRIES, HANDS_ON, STOPS, at, bring, put, whole
-from mathprobe.arith.questions import OPERATIONS, Addition, Subtraction, carried, pose
+from mathprobe.arith.columns import GENERATE, KILL, PROPAGATE, at, bring, put, whole
+from mathprobe.arith.questions import (
+    OPERATIONS,
+    Addition,
+    Subtraction,
+    carries_out,
+    encode_questions,
+)
 from mathprobe.arith.tokens import MINUS, PLUS, Layout
 from mathprobe.lazy import torch
 
@@ -35,10 +41,10 @@ SIGN = 0  # the place of the sign in an answer
 # exchange changes what the column hands on.  A node that tells only whether a column
 # carries fails the last kind, one that tells whether it stops the second.
 TRI_STATES = (
-    *((STOPS, CARRIES, 0, 0), (CARRIES, STOPS, 0, 0)),
-    *((HANDS_ON, CARRIES, 0, 1), (CARRIES, HANDS_ON, 0, 1)),
-    *((STOPS, CARRIES, 1, 0), (CARRIES, STOPS, 1, 0)),
-    *((HANDS_ON, STOPS, 1, 2), (STOPS, HANDS_ON, 1, 2)),
+    *((KILL, GENERATE, 0, 0), (GENERATE, KILL, 0, 0)),
+    *((PROPAGATE, GENERATE, 0, 1), (GENERATE, PROPAGATE, 0, 1)),
+    *((KILL, GENERATE, 1, 0), (GENERATE, KILL, 1, 0)),
+    *((PROPAGATE, KILL, 1, 2), (KILL, PROPAGATE, 1, 2)),
 )
 UNITS = 4  # nothing is carried to the units: the first of these pairs
 SPARE = 4  # times as many numbers are drawn as are wanted, where not all are taken
@@ -69,9 +75,11 @@ class Numbers(NamedTuple):
     def ask(self) -> Tensor:
         """Write the question with its answer [B, T]."""
         if self.letter == "S":
-            return pose("addition", self.first, self.second)
+            return encode_questions("addition", self.first, self.second)
         numbers = self.first, self.second
-        return pose("subtraction", *(numbers if self.letter == "M" else numbers[::-1]))
+        return encode_questions(
+            "subtraction", *(numbers if self.letter == "M" else numbers[::-1])
+        )
 
     def told(self, state: Tensor) -> Tensor:
         """Answer [B, A] as if the columns had these states [B, n]."""
@@ -84,7 +92,7 @@ class Numbers(NamedTuple):
 def _states(rng: Generator, letter: str, count: int, n: int) -> Tensor:
     """Draw states [B, n]; the highest digits of M and N say which number is larger."""
     state = columns.states(rng, OPERATION[letter], count, n)
-    return state if letter == "S" else put(state, n - 1, STOPS)
+    return state if letter == "S" else put(state, n - 1, KILL)
 
 
 def _two_states(rng: Generator, letter: str, count: int, n: int) -> list[Tensor]:
@@ -119,9 +127,7 @@ def base(letter: str) -> Draw:
     def draw(rng: Generator, n: int, k: int, count: int) -> Pairs:
         """Neither column carries, and opposite carries come to them."""
         case = _turns(count, 2)
-        state, others = (
-            put(_states(rng, letter, count, n), k, STOPS) for _ in range(2)
-        )
+        state, others = (put(_states(rng, letter, count, n), k, KILL) for _ in range(2))
         clean = _numbers(rng, letter, bring(rng, state, k, case == 1))
         other = _numbers(rng, letter, bring(rng, others, k, case == 0))
         changed = _another_column(rng, clean, k)
@@ -152,7 +158,7 @@ def carry(letter: str) -> Draw:
 
     def draw(rng: Generator, n: int, k: int, count: int) -> Pairs:
         case = _turns(count, 2)
-        here, there = (torch.where(case == c, CARRIES, STOPS) for c in (1, 0))
+        here, there = (torch.where(case == c, GENERATE, KILL) for c in (1, 0))
         clean = _numbers(rng, letter, put(_states(rng, letter, count, n), k, here))
         other = _numbers(rng, letter, put(_states(rng, letter, count, n), k, there))
         predicted = _one_token(clean, put(clean.state, k, there), k + 1)
@@ -164,7 +170,7 @@ def carry(letter: str) -> Draw:
 def handing_on(rng: Generator, n: int, k: int, count: int) -> Pairs:
     """Exchange a column that hands a carry on and one that stops it: SS."""
     case = _turns(count, 2)
-    here, there = (torch.where(case == c, HANDS_ON, STOPS) for c in (1, 0))
+    here, there = (torch.where(case == c, PROPAGATE, KILL) for c in (1, 0))
     comes = torch.ones(count, dtype=torch.bool)
     state, others = _two_states(rng, "S", count, n)
     clean = _numbers(rng, "S", bring(rng, put(state, k, here), k, comes))
@@ -182,13 +188,13 @@ def tri_state(letter: str) -> Draw:
         here, there, comes, case = rows[_turns(count, len(rows))].unbind(1)
         state, others = _two_states(rng, letter, count, n)
         free = n if letter == "S" else n - 1  # the top column of M decides the sign
-        state[:, n - free : at(k) + n] = HANDS_ON
+        state[:, n - free : at(k) + n] = PROPAGATE
         clean = bring(rng, put(state, k, here), k, comes == 1)
         other = bring(rng, put(others, k, there), k, comes == 0)
         told = put(clean, k, there)
         if letter == "S" and k < n - 1:
-            changed = carried(told)[:, 0]
-            other = put(other, n - 1, torch.where(changed, STOPS, CARRIES))
+            changed = carries_out(told)[:, 0]
+            other = put(other, n - 1, torch.where(changed, KILL, GENERATE))
         numbers = _numbers(rng, letter, clean)
         return _pairs(numbers, _numbers(rng, letter, other), numbers.told(told), case)
 
@@ -205,32 +211,32 @@ def resolved(rng: Generator, n: int, k: int, count: int) -> Pairs:
         decided = whole(rng, 0, 1, count) * 2 - 1
         state = put(state, k + 1, decided)
     clean = _numbers(rng, "S", state)
-    told = clean.told(put(state, k, torch.where(carries, STOPS, CARRIES)))
+    told = clean.told(put(state, k, torch.where(carries, KILL, GENERATE)))
     return _pairs(clean, _numbers(rng, "S", other), told, turn // 2)
 
 
 def _resolving(rng: Generator, n: int, k: int, carries: Tensor, here: Tensor) -> Tensor:
     """Draw states [B, n] of which column k hands a carry on, decided here or below."""
     state = _states(rng, "S", len(carries), n)
-    decided = torch.where(carries, CARRIES, STOPS)
+    decided = torch.where(carries, GENERATE, KILL)
     state = bring(rng, state, k, carries ^ here)
-    return put(state, k, torch.where(here, decided, HANDS_ON))
+    return put(state, k, torch.where(here, decided, PROPAGATE))
 
 
 def greater(rng: Generator, n: int, k: int, count: int) -> Pairs:
     """Exchange which number has the larger digit where all higher ones agree: GT."""
     case = _turns(count, 2)
-    here = torch.where(case == 1, CARRIES, STOPS)
+    here = torch.where(case == 1, GENERATE, KILL)
     state, other = (columns.states(rng, "subtraction", count, n) for _ in range(2))
-    state[:, : at(k) + n] = HANDS_ON
+    state[:, : at(k) + n] = PROPAGATE
     # The other's sign is the clean one's: a node that tells it changes nothing.
     other = put(put(other, n - 1, here), k, -here)
     clean, there = (
-        pose("subtraction", *columns.digits(rng, "subtraction", s))
+        encode_questions("subtraction", *columns.digits(rng, "subtraction", s))
         for s in (put(state, k, here), other)
     )
     predicted = Layout(n).split(clean).answer.clone()
-    predicted[:, SIGN] = torch.where(here == STOPS, MINUS, PLUS)
+    predicted[:, SIGN] = torch.where(here == KILL, MINUS, PLUS)
     claimed = torch.zeros(predicted.shape[1], dtype=torch.bool)
     claimed[SIGN] = True
     return Pairs(clean, there, predicted, claimed, case)

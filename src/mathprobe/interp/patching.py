@@ -19,42 +19,42 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from mathprobe.decoding import complete
-from mathprobe.interp.nodes import Node, every
+from mathprobe.decoding import greedy_answers
+from mathprobe.interp.nodes import Node, all_nodes
 from mathprobe.nets.decoder import Decoder
-from mathprobe.nets.layers import KeysValues
-from mathprobe.nets.taps import capture, patch
+from mathprobe.nets.hooks import capture, patch
+from mathprobe.nets.layers import KeyValues
 
-ROWS = 1024  # questions, times variants, that a network is given at once
+BATCH_ROWS = 1024  # questions, times variants, that a network is given at once
 RESIDUAL = "hook_resid_post"
 ENTERS = "blocks.{}.hook_resid_pre"
 KEYS_VALUES = ("blocks.{}.attn.hook_k", "blocks.{}.attn.hook_v")
 
 
 @dataclass(frozen=True, eq=False)
-class Edit:
+class Patch:
     """Replace what passes at a tap and a position by a value."""
 
-    tap: str
+    hook_name: str
     layer: int
     position: int
     index: tuple[int, ...]  # of the head, where the tap has heads
     value: Tensor  # [Q or 1, w]
 
 
-def put(node: Node, values: Mapping[str, Tensor]) -> Edit:
+def node_patch(node: Node, values: Mapping[str, Tensor]) -> Patch:
     """Take from values [Q or 1, T, ..., w], by tap, what replaces a node's."""
-    value = values[node.tap][node.place]
-    return Edit(node.tap, node.layer, node.position, node.own, value)
+    value = values[node.hook_name][node.index_in_hook]
+    return Patch(node.hook_name, node.layer, node.position, node.head_index, value)
 
 
-def put_residual(
+def residual_patches(
     position: int, layers: int, values: Mapping[str, Tensor]
-) -> list[Edit]:
+) -> list[Patch]:
     """Replace what a position holds after every layer."""
     taps = [f"blocks.{layer}.{RESIDUAL}" for layer in range(layers)]
     return [
-        Edit(tap, layer, position, (), values[tap][:, position])
+        Patch(tap, layer, position, (), values[tap][:, position])
         for layer, tap in enumerate(taps)
     ]
 
@@ -68,9 +68,9 @@ class Run:
     answer_length: int
 
     @classmethod
-    def of(cls, model: Decoder, ids: Tensor, answer_length: int) -> Self:
+    def greedy(cls, model: Decoder, ids: Tensor, answer_length: int) -> Self:
         """Have a decoder answer questions [Q, T]; the answers they come with go."""
-        own = complete(model, ids, answer_length)
+        own = greedy_answers(model, ids, answer_length)
         return cls(model, torch.cat([ids[:, :-answer_length], own], 1), answer_length)
 
     @property
@@ -91,15 +91,15 @@ class Run:
     @property
     def nodes(self) -> list[Node]:
         """List all nodes."""
-        return every(self.positions, self.layers, self.heads)
+        return all_nodes(self.positions, self.layers, self.heads)
 
     @property
-    def expected(self) -> Tensor:
+    def unpatched_answers(self) -> Tensor:
         """Give the answers [Q, A] of the unchanged decoder."""
         return self.ids[:, -self.answer_length :]
 
     @torch.inference_mode()
-    def seen(self, *taps: str) -> dict[str, Tensor]:
+    def activations(self, *taps: str) -> dict[str, Tensor]:
         """Collect what passes at taps of the clean run: [Q, T - 1, ...] by tap."""
         with capture(self.model, *taps) as found:
             self.model(self.ids[:, :-1])
@@ -107,19 +107,21 @@ class Run:
 
     @cached_property
     def _clean(self) -> dict[str, Tensor]:
-        return self.seen(*(ENTERS.format(n) for n in range(self.layers)), *self._kept)
+        return self.activations(
+            *(ENTERS.format(n) for n in range(self.layers)), *self._kept
+        )
 
     @property
     def _kept(self) -> list[str]:
         layers = range(self.layers)
         return [tap.format(layer) for layer in layers for tap in KEYS_VALUES]
 
-    def only(self, chosen: Tensor) -> Run:
+    def select(self, chosen: Tensor) -> Run:
         """Keep some of the questions, chosen by a mask or index [Q]."""
         return Run(self.model, self.ids[chosen], self.answer_length)
 
     def answers(
-        self, variants: Sequence[Sequence[Edit]], forced: bool = True
+        self, variants: Sequence[Sequence[Patch]], teacher_forced: bool = True
     ) -> Tensor:
         """Give the answers [V, Q, A] under every variant's edits.
 
@@ -128,21 +130,23 @@ class Run:
         """
         starts = [self._start(edits) for edits in variants]
         order = sorted(range(len(variants)), key=starts.__getitem__)
-        together = max(1, ROWS // len(self.ids))
-        found = self.expected.repeat(len(variants), 1, 1)
+        together = max(1, BATCH_ROWS // len(self.ids))
+        found = self.unpatched_answers.repeat(len(variants), 1, 1)
         for _, group in groupby(enumerate(order), lambda pair: pair[0] // together):
             chosen = [variant for _, variant in group]
-            found[chosen] = self._changed([variants[v] for v in chosen], forced)
+            found[chosen] = self._changed([variants[v] for v in chosen], teacher_forced)
         return found
 
-    def _start(self, edits: Sequence[Edit]) -> tuple[int, int]:
+    def _start(self, edits: Sequence[Patch]) -> tuple[int, int]:
         """Give the lowest layer and the first position that are changed."""
         layer = min((edit.layer for edit in edits), default=self.layers - 1)
         position = min((edit.position for edit in edits), default=self.positions[-1])
         return layer, position
 
     @torch.inference_mode()
-    def _changed(self, variants: Sequence[Sequence[Edit]], forced: bool) -> Tensor:
+    def _changed(
+        self, variants: Sequence[Sequence[Patch]], teacher_forced: bool
+    ) -> Tensor:
         """Run some variants, in one pass, from the first place that is changed.
 
         Free answers are corrected until they are what is read from them: in each more
@@ -159,7 +163,9 @@ class Run:
             with self._edited(variants, start, rows) as new:
                 if layer:
                     enters = self._clean[ENTERS.format(layer)][:, start:]
-                    scores = self.model.above(_repeat(enters, count), before, layer)
+                    scores = self.model.forward_from(
+                        _repeat(enters, count), before, layer
+                    )
                 else:
                     scores = self.model(ids[rows, start:-1], before)
             read = scores.argmax(-1)[:, -length:]
@@ -167,7 +173,7 @@ class Run:
             guess[:, -read.shape[1] :] = read
             moved = (guess != ids[rows, -length:])[:, :-1]  # the last one is not read
             ids[rows, -length:] = guess
-            if forced or not moved.any():
+            if teacher_forced or not moved.any():
                 return ids[:, -length:].unflatten(0, (count, -1))
             left = moved.any(1)
             rows = rows[left]
@@ -180,16 +186,16 @@ class Run:
 
     def _before(
         self, known: Mapping[str, Tensor], start: int, layer: int
-    ) -> list[KeysValues]:
+    ) -> list[KeyValues]:
         """Give keys and values of what is before a position, from a layer up."""
         return [
-            KeysValues(*(known[tap.format(one)][:, :start] for tap in KEYS_VALUES))
+            KeyValues(*(known[tap.format(one)][:, :start] for tap in KEYS_VALUES))
             for one in range(layer, self.layers)
         ]
 
     @contextmanager
     def _edited(
-        self, variants: Sequence[Sequence[Edit]], start: int, rows: Tensor
+        self, variants: Sequence[Sequence[Patch]], start: int, rows: Tensor
     ) -> Iterator[dict[str, Tensor]]:
         """Write the variants' edits from a position on; collect keys and values.
 
@@ -208,18 +214,18 @@ def _repeat(x: Tensor, count: int) -> Tensor:
 
 
 def _by_tap(
-    variants: Sequence[Sequence[Edit]],
-) -> dict[str, list[tuple[int, Edit]]]:
+    variants: Sequence[Sequence[Patch]],
+) -> dict[str, list[tuple[int, Patch]]]:
     """Group edits by tap; each keeps the number of its variant."""
-    found: dict[str, list[tuple[int, Edit]]] = {}
+    found: dict[str, list[tuple[int, Patch]]] = {}
     for number, edits in enumerate(variants):
         for edit in edits:
-            found.setdefault(edit.tap, []).append((number, edit))
+            found.setdefault(edit.hook_name, []).append((number, edit))
     return found
 
 
 def _write(
-    changes: Sequence[tuple[int, Edit]],
+    changes: Sequence[tuple[int, Patch]],
     start: int,
     rows: Tensor,
     questions: int,

@@ -5,7 +5,7 @@ import torch
 from networks import SOURCE, TARGET, decoder, ids, network
 from torch.nn import functional
 
-from mathprobe.objectives import Answers, Translation
+from mathprobe.losses import AnswerTokenLoss, Seq2SeqLoss
 
 ANSWER = 4
 
@@ -23,7 +23,7 @@ class Sure(torch.nn.Module):
 
 def test_the_loss_of_answers_is_cross_entropy_token_by_token():
     model, tokens = decoder(), ids(15, 6, 9)
-    losses = Answers(ANSWER)(model, (tokens,))
+    losses = AnswerTokenLoss(ANSWER)(model, (tokens,))
     logits = model(tokens)  # those at a token score the next one
     for place, loss in enumerate(losses.tolist()):
         token = 9 - ANSWER + place
@@ -33,24 +33,24 @@ def test_the_loss_of_answers_is_cross_entropy_token_by_token():
 
 def test_losses_of_a_billionth_keep_their_digits():
     tokens = (torch.arange(9) + torch.arange(5)[:, None]) % 15
-    losses = Answers(ANSWER)(Sure(24.0), (tokens,))
+    losses = AnswerTokenLoss(ANSWER)(Sure(24.0), (tokens,))
     assert losses.tolist() == pytest.approx([math.log1p(14 * math.exp(-24.0))] * ANSWER)
     assert 1e-10 < losses.max() < 1e-9
 
 
 @pytest.mark.parametrize(
-    ("objective", "model", "batch"),
+    ("loss_function", "model", "batch"),
     [
-        (Answers(ANSWER), decoder(), (ids(15, 7, 9),)),
+        (AnswerTokenLoss(ANSWER), decoder(), (ids(15, 7, 9),)),
         (
-            Translation(TARGET.padding, "float32"),
+            Seq2SeqLoss(TARGET.padding_id, "float32"),
             network(),
-            (ids(SOURCE.words, 7, 9), ids(TARGET.words, 7, 7, seed=1)),
+            (ids(SOURCE.vocab_size, 7, 9), ids(TARGET.vocab_size, 7, 7, seed=1)),
         ),
     ],
     ids=["answers", "translation"],
 )
-def test_losses_have_the_declared_shape(objective, model, batch):
-    losses = objective(model, batch)
-    assert losses.shape == objective.shape
+def test_losses_have_the_declared_shape(loss_function, model, batch):
+    losses = loss_function(model, batch)
+    assert losses.shape == loss_function.shape
     assert (losses > 0).all()

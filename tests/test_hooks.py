@@ -3,7 +3,7 @@ import torch
 from networks import decoder, ids
 
 from mathprobe.errors import InputError
-from mathprobe.nets.taps import Tap, capture, names, patch
+from mathprobe.nets.hooks import HookPoint, capture, hook_names, patch
 
 Z, MID, POST = (
     f"blocks.{name}"
@@ -32,7 +32,7 @@ def zero(x):
 
 def test_looking_changes_nothing(model, tokens):
     before = model(tokens)
-    with capture(model, *names(model)):
+    with capture(model, *hook_names(model)):
         assert torch.equal(model(tokens), before)
     assert torch.equal(model(tokens), before)
     assert hooked(model) == []
@@ -146,7 +146,7 @@ def test_nothing_stays_hooked_after_an_exception(model, tokens):
 
 
 def test_an_unknown_tap_is_refused_with_the_known_ones(model):
-    message = r"unknown tap 'blocks.0.attn'; known taps are hook_embed, .*0.attn.hook_z"
+    message = r"unknown hook point 'blocks.0.attn'; known hook points are hook_embed, .*0.attn.hook_z"
     with pytest.raises(InputError, match=message), capture(model, Z, "blocks.0.attn"):
         pass
     with pytest.raises(InputError, match=message), patch(model, "blocks.0.attn", zero):
@@ -166,4 +166,4 @@ def test_a_patch_of_another_shape_is_refused(model, tokens):
 def test_taps_hold_nothing_that_is_saved(model):
     assert not any("hook" in name for name in model.state_dict())
     x = torch.randn(3)
-    assert Tap()(x) is x
+    assert HookPoint()(x) is x

@@ -142,7 +142,7 @@ def test_what_is_found_stands_beside_what_chance_finds(model):
 
 def test_optional_clauses_count_only_where_they_hold(model):
     told = circuits.Circuit.read(model / "facts/nodes.csv")
-    held = comparisons.held(told.claims, "algorithm")
+    held = comparisons.count_clauses(told.claims, "algorithm")
     assert held.loc["addition"].tolist() == [2, 3]
 
 

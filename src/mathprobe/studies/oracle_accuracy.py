@@ -17,7 +17,7 @@ from torch import Tensor
 from mathprobe.intervals import wilson
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.spec import Ceilings, EncodedTest, TestSet
+from mathprobe.spec import EncodedTestSet, OracleTests, TestSet
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.data import make_testset
 
@@ -28,20 +28,20 @@ COLUMNS = (
 )
 
 
-def drawn(question: EncodedTest) -> tuple[Tensor, Tensor]:
+def draw_test(question: EncodedTestSet) -> tuple[Tensor, Tensor]:
     """Draw matrices [B, r, c] and exact answers: those of the test set's file."""
     test = make_testset(TestSet(question.data, question.examples))
     return torch.from_numpy(test["matrix"]), torch.from_numpy(test["answer"])
 
 
-def errors(question: EncodedTest) -> dict[str, Tensor]:
+def relative_errors(question: EncodedTestSet) -> dict[str, Tensor]:
     """Give the relative errors [B] of both exact answers."""
     codecs, task = Codecs(question), question.data.task
-    matrix, answer = drawn(question)
-    seen, label = codecs.rounded(matrix, answer)
+    matrix, answer = draw_test(question)
+    seen, label = codecs.round_trip(matrix, answer)
     # As `Codecs.oracle` has it; to round everything once takes half the time.
     answers = {
-        "oracle": codecs.target.rounded(TASKS[task].solve(seen)),
+        "oracle": codecs.target.round_trip(TASKS[task].solve(seen)),
         "label": label,
     }
     return {
@@ -49,18 +49,18 @@ def errors(question: EncodedTest) -> dict[str, Tensor]:
     }
 
 
-def table(spec: Ceilings) -> Iterator[dict[str, Any]]:
+def table(spec: OracleTests) -> Iterator[dict[str, Any]]:
     """Score every question: a row per tolerance, shares between 0 and 1."""
-    for question in spec.questions:
-        error, name = errors(question), _name(question)
+    for question in spec.tests:
+        error, name = relative_errors(question), _name(question)
         for tolerance in spec.tolerances:
             yield {**name, "tolerance": tolerance, **_shares(error, tolerance)}
 
 
-def _name(question: EncodedTest) -> dict[str, Any]:
+def _name(question: EncodedTestSet) -> dict[str, Any]:
     data = question.data
     return {
-        **{"task": data.task, "test": data.law, "n": data.n},
+        **{"task": data.task, "test": data.distribution, "n": data.n},
         **{"input": question.input.encoding, "input_digits": question.input.digits},
         **{"output": question.output.encoding, "output_digits": question.output.digits},
         "examples": question.examples,

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Generator, Tensor
 
-from mathprobe.interp.edits import RESIDUAL, Run, put, put_residual
-from mathprobe.interp.nodes import TAPS, Node
+from mathprobe.interp.nodes import NODE_HOOKS, Node
+from mathprobe.interp.patching import RESIDUAL, Run, node_patch, residual_patches
 from mathprobe.registry import Registry
 
 Ablation = Callable[[Tensor, Generator], Tensor]  # [Q, T, ..] to [Q or 1, T, ..]
@@ -42,7 +42,7 @@ def resample(passing: Tensor, rng: Generator) -> Tensor:
     return passing.roll(int(shift), 0)
 
 
-def replacements(
+def ablation_values(
     run: Run, ablation: str, rng: Generator, first_layer: bool = False
 ) -> dict[str, Tensor]:
     """Give what stands for the activations of a run, by tap.
@@ -51,9 +51,11 @@ def replacements(
     published code.
     """
     make = ABLATIONS[ablation]
-    names = [*TAPS.values(), RESIDUAL]
+    names = [*NODE_HOOKS.values(), RESIDUAL]
     layers = range(1 if first_layer else run.layers)
-    seen = run.seen(*(f"blocks.{layer}.{name}" for layer in layers for name in names))
+    seen = run.activations(
+        *(f"blocks.{layer}.{name}" for layer in layers for name in names)
+    )
     made = {tap: make(passing, rng) for tap, passing in seen.items()}
     return {
         f"blocks.{layer}.{name}": made[f"blocks.{0 if first_layer else layer}.{name}"]
@@ -62,25 +64,35 @@ def replacements(
     }
 
 
-def without_positions(
+def ablate_positions(
     run: Run, values: Mapping[str, Tensor], positions: Sequence[int]
 ) -> Tensor:
     """Tell which answer tokens change when a position says nothing [positions, Q, A].
 
     What it holds is replaced after every layer at once.
     """
-    variants = [put_residual(position, run.layers, values) for position in positions]
-    return run.answers(variants) != run.expected
+    variants = [
+        residual_patches(position, run.layers, values) for position in positions
+    ]
+    return run.answers(variants) != run.unpatched_answers
 
 
-def without_nodes(
+def ablate_nodes(
     run: Run, values: Mapping[str, Tensor], nodes: Sequence[Node]
 ) -> Tensor:
     """Tell which answer tokens change when a node says nothing [nodes, Q, A]."""
-    return run.answers([[put(node, values)] for node in nodes]) != run.expected
+    return (
+        run.answers([[node_patch(node, values)] for node in nodes])
+        != run.unpatched_answers
+    )
 
 
-def with_only(run: Run, values: Mapping[str, Tensor], nodes: Iterable[Node]) -> Tensor:
+def ablate_all_except(
+    run: Run, values: Mapping[str, Tensor], nodes: Iterable[Node]
+) -> Tensor:
     """Tell which answer tokens change when all nodes but these say nothing [Q, A]."""
     others = sorted(set(run.nodes) - set(nodes))
-    return (run.answers([[put(node, values) for node in others]]) != run.expected)[0]
+    return (
+        run.answers([[node_patch(node, values) for node in others]])
+        != run.unpatched_answers
+    )[0]

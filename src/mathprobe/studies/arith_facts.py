@@ -18,12 +18,12 @@ ATTENDS = "attends"  # share of a head's attention that a token has
 ROUNDING = 1e-9  # 57 % is stored as slightly less
 TRI_STATE = "tri-state"  # a measure of how clearly components tell three states apart
 
-PANEL_KEY = "."  # between node, operation and column in the name of a panel
+PANEL_SEPARATOR = "."  # between node, operation and column in the name of a panel
 
 
 def panel_name(node: Node, operation: str, k: int) -> str:
     """Name the panel of a node and a column in a file."""
-    return PANEL_KEY.join([node.name, operation, str(k)])
+    return PANEL_SEPARATOR.join([node.name, operation, str(k)])
 
 
 def token_fact(fact: str, name: str) -> tuple[str, int | None]:
@@ -34,17 +34,17 @@ def token_fact(fact: str, name: str) -> tuple[str, int | None]:
     return said, int(digit) if digit else None
 
 
-def percent(share: float) -> str:
+def truncated_percent(share: float) -> str:
     """Write a share of fails as the published maps do: whole percents, cut off."""
     return str(int(100 * share + ROUNDING)) if share >= 0.01 else "<1"
 
 
-def failing(facts: Iterable[Fact]) -> dict[str, Fact]:
+def failures_by_class(facts: Iterable[Fact]) -> dict[str, Fact]:
     """Return the facts about classes of questions that fail without a node."""
     return dict(_beginning(facts, FAILS))
 
 
-def attended(facts: Iterable[Fact]) -> dict[str, Fact]:
+def attention_by_token(facts: Iterable[Fact]) -> dict[str, Fact]:
     """Return the facts about tokens that a head attends to, by token, e.g. D'5."""
     return {
         rest if fact.digit is None else f"{rest}{fact.digit}": fact
@@ -62,10 +62,10 @@ def _beginning(facts: Iterable[Fact], name: str) -> Iterator[tuple[str, Fact]]:
 
 def is_found(fact: Fact) -> bool:
     """Tell whether a fact says that a node does a sub-task."""
-    return fact.name in SUBTASKS and fact.is_sure
+    return fact.name in SUBTASKS and fact.is_confident
 
 
-def found(facts: Iterable[Fact]) -> dict[tuple[str, int | None], list[int]]:
+def subtask_positions(facts: Iterable[Fact]) -> dict[tuple[str, int | None], list[int]]:
     """List the positions where sub-tasks of columns are done."""
     places: dict[tuple[str, int | None], set[int]] = {}
     for fact in facts:

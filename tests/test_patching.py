@@ -2,32 +2,32 @@ import pytest
 import torch
 from networks import decoder, ids
 
-from mathprobe.decoding import complete
-from mathprobe.interp import edits
-from mathprobe.interp.edits import Run, put, put_residual
-from mathprobe.interp.nodes import TAPS
-from mathprobe.nets.taps import patch
+from mathprobe.decoding import greedy_answers
+from mathprobe.interp import patching
+from mathprobe.interp.nodes import NODE_HOOKS
+from mathprobe.interp.patching import Run, node_patch, residual_patches
+from mathprobe.nets.hooks import patch
 
 LENGTH = 4
 
 
 @pytest.fixture
 def run():
-    return Run.of(decoder(), ids(15, 6, 9), LENGTH)
+    return Run.greedy(decoder(), ids(15, 6, 9), LENGTH)
 
 
 @pytest.fixture
 def other(run):
     """What passes at other questions, at every tap."""
     layers = range(run.layers)
-    names = [*TAPS.values(), edits.RESIDUAL]
+    names = [*NODE_HOOKS.values(), patching.RESIDUAL]
     taps = [f"blocks.{layer}.{name}" for layer in layers for name in names]
-    return Run(run.model, ids(15, 6, 9, seed=1), LENGTH).seen(*taps)
+    return Run(run.model, ids(15, 6, 9, seed=1), LENGTH).activations(*taps)
 
 
 def patched(node, values):
     def write(x):
-        x[node.place] = values[node.tap][node.place]
+        x[node.index_in_hook] = values[node.hook_name][node.index_in_hook]
         return x
 
     return write
@@ -46,9 +46,9 @@ def word_by_word(model, ids):
 
 
 def test_starting_at_the_change_gives_what_the_whole_run_gives(run, other):
-    found = run.answers([[put(node, other)] for node in run.nodes])
+    found = run.answers([[node_patch(node, other)] for node in run.nodes])
     for node, answer in zip(run.nodes, found, strict=True):
-        with patch(run.model, node.tap, patched(node, other)):
+        with patch(run.model, node.hook_name, patched(node, other)):
             whole = run.model(run.ids[:, :-1]).argmax(-1)[:, -LENGTH:]
         assert torch.equal(answer, whole), node.name
 
@@ -56,28 +56,36 @@ def test_starting_at_the_change_gives_what_the_whole_run_gives(run, other):
 def test_free_answers_are_the_greedy_ones_of_the_changed_network(run, other):
     differ = 0
     for node in run.nodes:
-        free = run.answers([[put(node, other)]], forced=False)[0]
-        with patch(run.model, node.tap, patched(node, other)):
+        free = run.answers([[node_patch(node, other)]], teacher_forced=False)[0]
+        with patch(run.model, node.hook_name, patched(node, other)):
             assert torch.equal(free, word_by_word(run.model, run.ids))
-        differ += (free != run.answers([[put(node, other)]])[0]).sum()
+        differ += (free != run.answers([[node_patch(node, other)]])[0]).sum()
     assert differ > 0
 
 
 @pytest.mark.parametrize("forced", [True, False])
 def test_variants_do_not_mix(forced, run, other, monkeypatch):
-    nodes = [[put(node, other)] for node in run.nodes]
+    nodes = [[node_patch(node, other)] for node in run.nodes]
     both = [[*one, *two] for one, two in zip(nodes, reversed(nodes), strict=True)]
     together = run.answers(nodes + both, forced)
-    monkeypatch.setattr(edits, "ROWS", 1)
+    monkeypatch.setattr(patching, "BATCH_ROWS", 1)
     assert torch.equal(run.answers(nodes + both, forced), together)
 
 
 def test_a_position_is_replaced_after_every_layer(run, other):
-    changes = put_residual(5, run.layers, other)
+    changes = residual_patches(5, run.layers, other)
     found = run.answers([changes])[0]
     with (
-        patch(run.model, changes[0].tap, lambda x: at(x, other[changes[0].tap], 5)),
-        patch(run.model, changes[1].tap, lambda x: at(x, other[changes[1].tap], 5)),
+        patch(
+            run.model,
+            changes[0].hook_name,
+            lambda x: at(x, other[changes[0].hook_name], 5),
+        ),
+        patch(
+            run.model,
+            changes[1].hook_name,
+            lambda x: at(x, other[changes[1].hook_name], 5),
+        ),
     ):
         whole = run.model(run.ids[:, :-1]).argmax(-1)[:, -LENGTH:]
     assert torch.equal(found, whole)
@@ -89,11 +97,13 @@ def at(x, values, position):
 
 
 def test_without_a_change_the_answers_are_the_decoders_own(run):
-    assert torch.equal(run.answers([[]])[0], run.expected)
-    assert torch.equal(run.expected, complete(run.model, ids(15, 6, 9), LENGTH))
+    assert torch.equal(run.answers([[]])[0], run.unpatched_answers)
+    assert torch.equal(
+        run.unpatched_answers, greedy_answers(run.model, ids(15, 6, 9), LENGTH)
+    )
 
 
 def test_some_questions_can_be_kept(run):
-    kept = run.only(torch.tensor([4, 1]))
+    kept = run.select(torch.tensor([4, 1]))
     assert torch.equal(kept.ids, run.ids[[4, 1]])
     assert kept.nodes == run.nodes

@@ -1,6 +1,6 @@
 """Named points of a network where what passes can be seen and changed.
 
-A point is a `Tap` among a network's modules, named by its path in it.  Inside `with`
+A point is a `HookPoint` among a network's modules, named by its path in it.  Inside `with`
 blocks that are nested, what was opened first acts first.
 """
 
@@ -16,13 +16,13 @@ from torch.utils.hooks import RemovableHandle
 from mathprobe.errors import InputError
 
 
-class Tap(nn.Identity):
+class HookPoint(nn.Identity):
     """A point where what passes can be seen and changed."""
 
 
-def names(model: nn.Module) -> list[str]:
+def hook_names(model: nn.Module) -> list[str]:
     """List the taps of a network."""
-    return [name for name, part in model.named_modules() if isinstance(part, Tap)]
+    return [name for name, part in model.named_modules() if isinstance(part, HookPoint)]
 
 
 @contextmanager
@@ -61,9 +61,11 @@ def _hook(
     function: Callable[[Tensor], Tensor | None],
 ) -> None:
     """Call a function at a tap until the stack is closed; None changes nothing."""
-    known = names(model)
+    known = hook_names(model)
     if name not in known:
-        raise InputError(f"unknown tap {name!r}; known taps are {', '.join(known)}")
+        raise InputError(
+            f"unknown hook point {name!r}; known hook points are {', '.join(known)}"
+        )
     handle: RemovableHandle = model.get_submodule(name).register_forward_hook(
         lambda tap, inputs, x: function(x)
     )

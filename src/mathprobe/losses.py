@@ -13,7 +13,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 Batch = tuple[Tensor, ...]
 
 
-class Objective(Protocol):
+class LossFunction(Protocol):
     """Losses of a batch; training minimises their mean."""
 
     @property
@@ -27,31 +27,31 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True)
-class Translation:
+class Seq2SeqLoss:
     """Cross-entropy of target words [B, T], given a source [B, S]: Charton 2022."""
 
-    padding: int
+    padding_id: int
     precision: str  # of the network's matrix products
     shape: ClassVar[tuple[int, ...]] = ()
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the mean over all words but padding."""
         source, target = batch
-        words = (target[:, 1:] != self.padding).sum()
+        words = (target[:, 1:] != self.padding_id).sum()
         dtype = PRECISIONS[self.precision]
         with torch.autocast(source.device.type, dtype, enabled=dtype != torch.float32):
             logits = network(source, target[:, :-1])
         loss = functional.cross_entropy(
             logits.flatten(0, 1).float(),
             target[:, 1:].flatten(),
-            ignore_index=self.padding,
+            ignore_index=self.padding_id,
             reduction="sum",
         )
         return loss / words
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswerTokenLoss:
     """Cross-entropy of each answer token; those of the question cost nothing.
 
     Source: Quirke, Neo, Barez 2024, and the published code: in float64, as losses end

@@ -4,12 +4,12 @@ import pytest
 import torch
 from notation import text
 
-from mathprobe.arith.exchanges import TRI_STATES
+from mathprobe.arith.interventions import TRI_STATES
 from mathprobe.arith.questions import OPERATIONS
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 
 N = 4
 PLACES = [(name, k) for name, task in SUBTASKS.items() for k in task.columns(N)]
@@ -17,7 +17,7 @@ COUNT = 64
 
 
 def pairs(name, k, n=N, count=COUNT):
-    return SUBTASKS[name].pairs(stream("test", name, n, k or 0), n, k, count)
+    return SUBTASKS[name].pairs(rng_for("test", name, n, k or 0), n, k, count)
 
 
 def read(ids, n=N):
@@ -112,7 +112,7 @@ def rows(found, n=N):
 
 def test_this_algorithm_is_right():
     for operation, told in OPERATIONS.items():
-        first, second = torch.randint(10, (2, 200, N), generator=stream("test"))
+        first, second = torch.randint(10, (2, 200, N), generator=rng_for("test"))
         answers = text(told.answer(first, second))
         for a, b, expected in zip(
             first.tolist(), second.tolist(), answers, strict=True
@@ -198,7 +198,7 @@ def test_a_column_that_a_sub_task_does_not_have_is_refused():
 def test_pairs_are_drawn_for_any_number_of_digits(n):
     for name, task in SUBTASKS.items():
         for k in task.columns(n):
-            found = task.pairs(stream("test"), n, k, 16)
+            found = task.pairs(rng_for("test"), n, k, 16)
             assert found.predicted.shape == (16, n + 2), name
 
 

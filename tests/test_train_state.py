@@ -7,8 +7,8 @@ from mathprobe.studies.linalg.models import build
 from mathprobe.studies.linalg.training import trainer
 
 
-def learner(spec, seed=1):
-    return trainer(spec, "cpu").learners[seed]
+def train_state(spec, seed=1):
+    return trainer(spec, "cpu").train_states[seed]
 
 
 def changed(spec, **changes):
@@ -22,7 +22,7 @@ def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
         alone.step()
         together.step()
     mine, same, other = (
-        one.learners[seed].tensors()
+        one.train_states[seed].state_dict()
         for one, seed in ((alone, 1), (together, 1), (together, 2))
     )
     assert all(torch.equal(mine[name], same[name]) for name in mine)
@@ -31,20 +31,22 @@ def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
 
 def test_an_update_is_that_of_plain_torch(smoke_model):
     """Mean cross-entropy, gradients clipped in norm, Adam with the schedule's rate."""
-    ours = learner(smoke_model)
+    ours = train_state(smoke_model)
     network = build(smoke_model, 1)
     adam = torch.optim.Adam(network.parameters())
     for update in range(3):
         batch = smoke_model.schedule.batch
-        source, target = (ids[update * batch :][:batch] for ids in ours.blocks(0))
+        source, target = (ids[update * batch :][:batch] for ids in ours.batch_source(0))
         logits = network(source, target[:, :-1])
         loss = functional.cross_entropy(
-            logits.transpose(1, 2), target[:, 1:], ignore_index=ours.objective.padding
+            logits.transpose(1, 2),
+            target[:, 1:],
+            ignore_index=ours.loss_function.padding_id,
         )
         adam.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), smoke_model.schedule.clip_norm)
-        adam.param_groups[0]["lr"] = smoke_model.schedule.rate(update)
+        adam.param_groups[0]["lr"] = smoke_model.schedule.learning_rate_at(update)
         adam.step()
         ours.step(update)
     expected, found = network.state_dict(), ours.network.state_dict()
@@ -55,8 +57,8 @@ def test_an_update_is_that_of_plain_torch(smoke_model):
 
 def test_low_precision_is_near_and_keeps_full_weights(smoke_model):
     full, low = (
-        learner(smoke_model),
-        learner(changed(smoke_model, precision="bfloat16")),
+        train_state(smoke_model),
+        train_state(changed(smoke_model, precision="bfloat16")),
     )
     for update in range(5):
         full.step(update)
@@ -67,21 +69,23 @@ def test_low_precision_is_near_and_keeps_full_weights(smoke_model):
 
 
 def test_what_is_restored_goes_on_in_the_same_bits(smoke_model):
-    one, other = learner(smoke_model), learner(smoke_model)
+    one, other = train_state(smoke_model), train_state(smoke_model)
     for update in range(4):
         one.step(update)
         if update == 1:
-            other.restore(one.tensors())
+            other.load_state_dict(one.state_dict())
         elif update > 1:
             other.step(update)
-    assert all(torch.equal(v, other.tensors()[k]) for k, v in one.tensors().items())
+    assert all(
+        torch.equal(v, other.state_dict()[k]) for k, v in one.state_dict().items()
+    )
 
 
 def test_blocks_are_drawn_once_and_none_after_the_end(smoke_model):
     schedule = structs.replace(smoke_model.schedule, examples=64 * 128)
-    ours, drawn = learner(changed(smoke_model, schedule=schedule)), []
-    blocks = ours.blocks
-    ours.blocks = lambda number: drawn.append(number) or blocks(number)
+    ours, drawn = train_state(changed(smoke_model, schedule=schedule)), []
+    blocks = ours.batch_source
+    ours.batch_source = lambda number: drawn.append(number) or blocks(number)
     for update in range(128):
         ours.step(update)
     assert drawn == [0, 1]

@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mathprobe.arith import columns, questions
-from mathprobe.arith.columns import CARRIES, HANDS_ON, STOPS
-from mathprobe.arith.difficulty import CLASSES, classes
+from mathprobe.arith.columns import GENERATE, KILL, PROPAGATE
+from mathprobe.arith.complexity import CLASSES, class_indices
 from mathprobe.arith.tokens import Layout
 from mathprobe.lazy import torch
 from mathprobe.spec import Enrichment
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 BATCH, BATCHES = 64, 1500  # enough to meet the rare classes
-CASES = (STOPS, HANDS_ON, CARRIES)
+CASES = (KILL, PROPAGATE, GENERATE)
 
 
-def levels(operation: str, digits: int, ids: Tensor) -> Tensor:
+def classify(operation: str, digits: int, ids: Tensor) -> Tensor:
     """Give the classes of questions [B, T], as places in CLASSES [B]."""
     parts = Layout(digits).split(ids)
-    return classes(operation, parts.first, parts.second)
+    return class_indices(operation, parts.first, parts.second)
 
 
-def varied(
+def varied_questions(
     rng: Generator, operation: str, digits: int, enrichment: Enrichment, count: int
 ) -> Tensor:
     """Draw questions with answers [B, T]: up to so many of every class."""
-    asked = questions.of_one(operation, digits, enrichment)
-    ids = questions.draw(asked, rng, BATCHES, BATCH)
-    level = levels(operation, digits, ids)
+    asked = questions.single_operation(operation, digits, enrichment)
+    ids = questions.sample(asked, rng, BATCHES, BATCH)
+    level = classify(operation, digits, ids)
     return torch.cat([ids[level == kind][:count] for kind in range(len(CLASSES))])
 
 
@@ -47,7 +47,7 @@ def cases(count: int) -> Tensor:
     return torch.arange(len(CASES)).repeat_interleave(count)
 
 
-def tri_states(
+def tri_state_questions(
     rng: Generator, operation: str, digits: int, k: int, count: int
 ) -> tuple[Tensor, Tensor]:
     """Draw so many questions [B, T] of each state of column k, and their case [B]."""
@@ -56,4 +56,6 @@ def tri_states(
     nothing = torch.zeros(len(case), dtype=torch.bool)
     state = columns.bring(rng, state, k, nothing)
     state = columns.put(state, k, torch.tensor(CASES)[case])
-    return questions.pose(operation, *columns.digits(rng, operation, state)), case
+    return questions.encode_questions(
+        operation, *columns.digits(rng, operation, state)
+    ), case

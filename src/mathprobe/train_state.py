@@ -1,4 +1,4 @@
-"""One seed of a model on its way: network, objective, optimiser, data.  B: batch.
+"""One seed of a model on its way: network, loss_function, optimizer, data.  B: batch.
 
 Source: Charton 2022, appendix: Adam, gradients clipped in norm; Quirke, Neo, Barez
 2024: AdamW, and GrokFast (Lee and others 2024) for a few models.  An update is a
@@ -18,18 +18,20 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mathprobe.objectives import Batch, Objective
+from mathprobe.losses import Batch, LossFunction
 from mathprobe.spec import DecoderSchedule, GrokFast, Schedule
 
 BATCHES_PER_BLOCK = 64  # data is drawn in blocks; part of what fixes the result
 MEAN = "gradient_mean"  # in the state of a parameter
 WARM_UPS = 3  # updates that a capture needs before it, as torch's documentation says
 Network = TypeVar("Network", bound=nn.Module)
-Blocks = Callable[[int], Batch]  # block number -> what an objective reads, N rows
+BatchSource = Callable[
+    [int], Batch
+]  # block number -> what an loss_function reads, N rows
 
 
 @dataclass(frozen=True)
-class Descent:
+class OptimizerConfig:
     """How gradients become an update; as it stands, by Adam."""
 
     clip_norm: float | None = None
@@ -38,27 +40,31 @@ class Descent:
     grokfast: GrokFast | None = None
 
 
-class Learner(Generic[Network]):
+class TrainState(Generic[Network]):
     """A network that is updated; its weights are float32, whatever the precision."""
 
     def __init__(
         self,
         network: Network,
-        blocks: Blocks,
+        batch_source: BatchSource,
         schedule: Schedule | DecoderSchedule,
-        objective: Objective,
-        descent: Descent,
-        before: Callable[[int], None] = lambda update: None,
+        loss_function: LossFunction,
+        optimizer_config: OptimizerConfig,
+        pre_update_hook: Callable[[int], None] = lambda update: None,
     ) -> None:
         """Prepare; `before` is called before each update and may write weights."""
-        self.network, self.blocks, self.schedule = network, blocks, schedule
-        self.objective, self.descent, self.before = objective, descent, before
+        self.network, self.batch_source, self.schedule = network, batch_source, schedule
+        self.loss_function, self.optimizer_config, self.pre_update_hook = (
+            loss_function,
+            optimizer_config,
+            pre_update_hook,
+        )
         self.device = next(network.parameters()).device
         self._rate = torch.zeros((), device=self.device)
         self._captures = self.device.type == "cuda"
-        self.optimiser = _adam(network, self._rate, descent, self._captures)
+        self.optimizer = _adam(network, self._rate, optimizer_config, self._captures)
         self.loss_sum = torch.zeros(
-            objective.shape, dtype=torch.float64, device=self.device
+            loss_function.shape, dtype=torch.float64, device=self.device
         )
         self._block: tuple[int, Batch] = (-1, ())
         self._batch: Batch = ()  # where a capture reads it
@@ -74,8 +80,8 @@ class Learner(Generic[Network]):
         block = self._fetch(number)
         rows = slice(place * self.schedule.batch, (place + 1) * self.schedule.batch)
         with torch.cuda.stream(self._stream):
-            self._rate.fill_(self.schedule.rate(update))
-            self.before(update)
+            self._rate.fill_(self.schedule.learning_rate_at(update))
+            self.pre_update_hook(update)
             self._make(tuple(ids[rows] for ids in block))
         after = (update + 1) // BATCHES_PER_BLOCK
         if after > number and update + 1 < self.schedule.updates:
@@ -85,7 +91,7 @@ class Learner(Generic[Network]):
         """Draw a block of data, beside the updates that are under way."""
         if self._block[0] != number:
             with torch.cuda.stream(self._data_stream):
-                block = self.blocks(number)
+                block = self.batch_source(number)
             if self._stream and self._data_stream:
                 self._stream.wait_stream(self._data_stream)
                 for ids in block:
@@ -106,7 +112,7 @@ class Learner(Generic[Network]):
 
     def _capture(self) -> torch.cuda.CUDAGraph:
         """Record an update; what the warm-up changed is put back."""
-        kept = {name: tensor.clone() for name, tensor in self.tensors().items()}
+        kept = {name: tensor.clone() for name, tensor in self.state_dict().items()}
         with warnings.catch_warnings():
             # Adam is made for a graph and warns that these updates are none.
             warnings.simplefilter("ignore", UserWarning)
@@ -115,18 +121,20 @@ class Learner(Generic[Network]):
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self._stream):
             self._update(self._batch)
-        self.restore(kept)
+        self.load_state_dict(kept)
         return graph
 
     def _update(self, batch: Batch) -> None:
-        self.optimiser.zero_grad()
-        losses = self.objective(self.network, batch)
+        self.optimizer.zero_grad()
+        losses = self.loss_function(self.network, batch)
         losses.mean().backward()
-        if self.descent.grokfast:
-            self._amplify(self.descent.grokfast)
-        if self.descent.clip_norm:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.descent.clip_norm)
-        self.optimiser.step()
+        if self.optimizer_config.grokfast:
+            self._amplify(self.optimizer_config.grokfast)
+        if self.optimizer_config.clip_norm:
+            nn.utils.clip_grad_norm_(
+                self.network.parameters(), self.optimizer_config.clip_norm
+            )
+        self.optimizer.step()
         self.loss_sum += losses.detach()
 
     def _amplify(self, grokfast: GrokFast) -> None:
@@ -134,34 +142,34 @@ class Learner(Generic[Network]):
         for parameter in self.network.parameters():
             if (gradient := parameter.grad) is None:
                 continue
-            state = self.optimiser.state[parameter]
+            state = self.optimizer.state[parameter]
             past = torch.where(state["step"] == 0, gradient, state[MEAN])
             mean = torch.lerp(gradient, past, grokfast.decay)
-            state[MEAN].copy_(mean if grokfast.keeps else gradient)
+            state[MEAN].copy_(mean if grokfast.keep_average else gradient)
             gradient.add_(state[MEAN], alpha=grokfast.strength)
 
-    def wait(self) -> None:
+    def synchronize(self) -> None:
         """Wait until the last update is made."""
         if self._stream:
             self._stream.synchronize()
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Give everything that changes, by name, where it is."""
         found = {f"model.{k}": v for k, v in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
-            for key, value in self.optimiser.state[parameter].items():
+            for key, value in self.optimizer.state[parameter].items():
                 found[f"adam.{key}.{name}"] = value
         return {**found, "loss_sum": self.loss_sum}
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
         """Write tensors in the place of those of the same names."""
         with torch.no_grad(), torch.cuda.stream(self._stream):
-            for name, place in self.tensors().items():
+            for name, place in self.state_dict().items():
                 place.copy_(tensors[name])
 
-    def take_loss(self) -> Tensor:
+    def pop_loss(self) -> Tensor:
         """Give the sums of the losses since they were last taken, and begin anew."""
-        self.wait()
+        self.synchronize()
         taken = self.loss_sum.cpu().clone()
         with torch.cuda.stream(self._stream):
             self.loss_sum.zero_()
@@ -169,29 +177,29 @@ class Learner(Generic[Network]):
 
     def is_finite(self) -> bool:
         """Tell whether the loss and every weight are finite."""
-        self.wait()
+        self.synchronize()
         known = [*self.network.parameters(), self.loss_sum]
         return all(bool(tensor.isfinite().all()) for tensor in known)
 
 
 def _adam(
-    network: nn.Module, rate: Tensor, descent: Descent, captured: bool
+    network: nn.Module, rate: Tensor, optimizer_config: OptimizerConfig, captured: bool
 ) -> torch.optim.AdamW:
-    """Make an optimiser whose state has its place from the start, as a graph needs."""
-    optimiser = torch.optim.AdamW(  # without decay it is Adam
+    """Make an optimizer whose state has its place from the start, as a graph needs."""
+    optimizer = torch.optim.AdamW(  # without decay it is Adam
         network.parameters(),
         lr=rate,
-        betas=descent.betas,
-        weight_decay=descent.weight_decay,
+        betas=optimizer_config.betas,
+        weight_decay=optimizer_config.weight_decay,
         fused=True,
         capturable=captured,
     )
     for parameter in network.parameters():
-        optimiser.state[parameter] = {
+        optimizer.state[parameter] = {
             "step": torch.zeros((), device=parameter.device),
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
-        if descent.grokfast:
-            optimiser.state[parameter][MEAN] = torch.zeros_like(parameter)
-    return optimiser
+        if optimizer_config.grokfast:
+            optimizer.state[parameter][MEAN] = torch.zeros_like(parameter)
+    return optimizer

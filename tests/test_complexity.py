@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from notation import digits
 from scipy import stats
 
-from mathprobe.arith.difficulty import (
+from mathprobe.arith.complexity import (
     CLASSES,
-    LEVELS,
-    cascades,
-    classes,
+    CLASSIFIERS,
+    cascade_lengths,
+    class_indices,
 )
-from mathprobe.arith.questions import OPERATIONS, Addition, draw
+from mathprobe.arith.questions import OPERATIONS, Addition, sample
 from mathprobe.arith.tokens import Layout
 from mathprobe.registry import UnknownName
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 from mathprobe.spec import Enrichment, Questions
 
 # Shares of the classes of questions that are not enriched, by the number of digits, as
@@ -71,7 +71,7 @@ def by_hand(operation, first, second):
 
 
 def named(operation, first, second, n):
-    places = classes(operation, digits(first, n), digits(second, n))
+    places = class_indices(operation, digits(first, n), digits(second, n))
     return [CLASSES[place] for place in places]
 
 
@@ -123,13 +123,13 @@ def test_classes_by_example(operation, first, second, name):
 def sampled(operation, n, batches, chance):
     enrichment = Enrichment(batches=chance, nines=0.4, equal=0.01)
     settings = Questions(n, {operation: 1.0}, "batches", enrichment)
-    rng = stream("classes", operation, n)
-    parts = Layout(n).split(draw(settings, rng, batches, 64))
+    rng = rng_for("classes", operation, n)
+    parts = Layout(n).split(sample(settings, rng, batches, 64))
     return parts.first, parts.second
 
 
 def shares(operation, first, second):
-    places = classes(operation, first, second)
+    places = class_indices(operation, first, second)
     found = places.bincount(minlength=len(CLASSES)).double() / len(places)
     return dict(zip(CLASSES, found.tolist(), strict=True))
 
@@ -172,13 +172,13 @@ def test_cascades_have_their_lengths(states):
             run += 1
         expected[k] = run if state > 0 else 0
     state = torch.tensor(states)
-    assert cascades(state).tolist() == expected
+    assert cascade_lengths(state).tolist() == expected
 
 
 def test_every_operation_has_classes():
-    assert list(LEVELS) == list(OPERATIONS)
+    assert list(CLASSIFIERS) == list(OPERATIONS)
 
 
 def test_an_unknown_operation_is_refused():
     with pytest.raises(UnknownName, match="known names are addition, subtraction"):
-        classes("division", digits([1], 1), digits([1], 1))
+        class_indices("division", digits([1], 1), digits([1], 1))

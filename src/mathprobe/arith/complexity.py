@@ -6,7 +6,7 @@
 
 Source: the code published with Quirke, Neo, Barez 2024.  Their table (S0 5 %, S1 21 %,
 S2 34 %, S3 28 %, S4 11 %, S5 2 %, for n = 5) counts something else, the columns that
-carry: it is the binomial law of 5 columns that carry with chance 0.45.
+carry: it is the binomial distribution of 5 columns that carry with chance 0.45.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ CLASSES = (
     *("N1", "N2", "N3", "N4"),
 )
 # Functions of numbers [.., n] that give places in CLASSES [..].
-LEVELS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry("operation")
+CLASSIFIERS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry("operation")
 
 
-def cascades(state: Tensor) -> Tensor:
+def cascade_lengths(state: Tensor) -> Tensor:
     """Measure the cascades that begin in columns [.., n]; 0 where none begins.
 
     A cascade is a column that carries and those right above it that hand carries on.
@@ -42,23 +42,23 @@ def cascades(state: Tensor) -> Tensor:
     return torch.where(state > 0, place - last_above, 0)
 
 
-def classes(operation: str, first: Tensor, second: Tensor) -> Tensor:
+def class_indices(operation: str, first: Tensor, second: Tensor) -> Tensor:
     """Give the class of questions about numbers [.., n], a place in CLASSES [..]."""
-    return LEVELS[operation](first, second)
+    return CLASSIFIERS[operation](first, second)
 
 
-@LEVELS.add("addition")
+@CLASSIFIERS.add("addition")
 def _addition(first: Tensor, second: Tensor) -> Tensor:
-    longest = cascades(Addition.state(first, second)).amax(-1)
+    longest = cascade_lengths(Addition.state(first, second)).amax(-1)
     return CLASSES.index("S0") + longest.clamp(max=5)
 
 
-@LEVELS.add("subtraction")
+@CLASSIFIERS.add("subtraction")
 def _subtraction(first: Tensor, second: Tensor) -> Tensor:
     """Leading zeros end a cascade: none reaches them unless the answer is negative."""
     leads = (first + second).cummax(-1).values == 0
     state = Subtraction.state(first, second).masked_fill(leads, -1)
-    longest = cascades(state).amax(-1).clamp(max=4)
+    longest = cascade_lengths(state).amax(-1).clamp(max=4)
     negative = Subtraction.is_negative(first, second)
     from_m, from_n = CLASSES.index("M0"), CLASSES.index("N1") - 1
     return longest + torch.where(negative, from_n, from_m)

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from mathprobe.arith import samples
-from mathprobe.arith.difficulty import CLASSES
-from mathprobe.arith.questions import OPERATIONS, pose
+from mathprobe.arith import question_sets
+from mathprobe.arith.complexity import CLASSES
+from mathprobe.arith.questions import OPERATIONS, encode_questions
 from mathprobe.arith.tokens import Layout
-from mathprobe.seeds import stream
+from mathprobe.seeds import rng_for
 from mathprobe.spec import Enrichment
 
 ENRICHED = Enrichment(0.4, 0.4, 0.01)
@@ -13,8 +13,10 @@ ENRICHED = Enrichment(0.4, 0.4, 0.01)
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_there_are_as_many_questions_of_every_class_as_wanted(operation):
-    ids = samples.varied(stream("test"), operation, 6, ENRICHED, 20)
-    counts = torch.bincount(samples.levels(operation, 6, ids), minlength=len(CLASSES))
+    ids = question_sets.varied_questions(rng_for("test"), operation, 6, ENRICHED, 20)
+    counts = torch.bincount(
+        question_sets.classify(operation, 6, ids), minlength=len(CLASSES)
+    )
     letters = {"addition": "S", "subtraction": "MN"}[operation]
     for name, count in zip(CLASSES, counts.tolist(), strict=True):
         assert count == (20 if name[0] in letters else 0), name
@@ -24,17 +26,17 @@ def test_there_are_as_many_questions_of_every_class_as_wanted(operation):
 @pytest.mark.parametrize("k", [0, 1, 3])
 def test_three_cases_of_a_column_are_what_they_are_called(operation, k):
     n, told = 4, OPERATIONS[operation]
-    ids, case = samples.tri_states(stream("test"), operation, n, k, 30)
+    ids, case = question_sets.tri_state_questions(rng_for("test"), operation, n, k, 30)
     parts = Layout(n).split(ids)
     state = told.state(parts.first, parts.second)
     assert torch.equal(state[:, -1 - k], case - 1)
     assert torch.equal(case.bincount(), torch.tensor([30, 30, 30]))
-    assert torch.equal(pose(operation, parts.first, parts.second), ids)
+    assert torch.equal(encode_questions(operation, parts.first, parts.second), ids)
 
 
 def test_nothing_is_carried_to_the_column_and_all_else_is_random():
     n, k = 4, 2
-    ids, _ = samples.tri_states(stream("test"), "addition", n, k, 200)
+    ids, _ = question_sets.tri_state_questions(rng_for("test"), "addition", n, k, 200)
     parts = Layout(n).split(ids)
     lower = (parts.first + parts.second)[:, -k:]
     assert (lower[:, 0] * 10 + lower[:, 1] < 100).all()

@@ -1,0 +1,123 @@
+import pytest
+import torch
+from networks import decoder, ids
+from wired import wired
+
+from mathprobe.arith import complexity
+from mathprobe.arith.questions import encode_questions
+from mathprobe.decoding import greedy_answers
+from mathprobe.interp import ablation
+from mathprobe.interp.ablation import ABLATIONS, ablation_values
+from mathprobe.interp.nodes import Node
+from mathprobe.interp.patching import Run
+from mathprobe.seeds import rng_for
+
+CIRCUIT = [
+    "P06L0H1",
+    "P06L0H2",
+    "P06L0MLP",
+    "P07L0H0",
+    "P07L0H1",
+    "P07L0MLP",
+    "P08L0H0",
+    "P08L0MLP",
+]
+
+
+def numbers(n, count=600):
+    return torch.randint(10, (2, count, n), generator=rng_for("test", "ablate", n))
+
+
+@pytest.fixture(scope="module")
+def run():
+    return Run(wired("addition", 2), encode_questions("addition", *numbers(2)), 4)
+
+
+@pytest.fixture(scope="module")
+def mean(run):
+    return ablation_values(run, "mean", rng_for("test"))
+
+
+def rng():
+    return rng_for("test", "ablations")
+
+
+def test_the_wired_decoder_answers_right(run):
+    assert torch.equal(greedy_answers(run.model, run.ids, 4), run.unpatched_answers)
+
+
+@pytest.mark.parametrize("method", ABLATIONS)
+def test_every_ablation_finds_exactly_the_circuit(run, method):
+    values = ablation_values(run, method, rng())
+    changed = ablation.ablate_nodes(run, values, run.nodes).any(-1).any(-1)
+    hit = [node.name for node, c in zip(run.nodes, changed, strict=True) if c]
+    assert hit == CIRCUIT
+
+
+@pytest.mark.parametrize("method", ["mean", "resample"])
+def test_only_positions_that_compute_are_useful(run, method):
+    values = ablation_values(run, method, rng())
+    changed = ablation.ablate_positions(run, values, run.positions).any(-1).any(-1)
+    assert changed.nonzero().flatten().tolist() == [6, 7, 8]
+
+
+def test_a_node_changes_the_answer_token_that_its_position_predicts(run, mean):
+    nodes = [Node.parse(name) for name in CIRCUIT]
+    changed = ablation.ablate_nodes(run, mean, nodes).any(1)
+    for node, tokens in zip(nodes, changed, strict=True):
+        assert tokens.nonzero().flatten().tolist() == [node.position - 5]
+
+
+def test_what_fails_without_a_carry_from_two_columns_below_are_cascades(run, mean):
+    changed = ablation.ablate_nodes(run, mean, [Node.parse("P06L0H2")])[0].any(-1)
+    level = complexity.class_indices("addition", *numbers(2))
+    assert (level[changed] == complexity.CLASSES.index("S2")).all()
+    assert changed.sum() > 10
+
+
+@pytest.mark.parametrize("method", ["mean", "zero", "resample"])
+def test_the_circuit_suffices_and_less_does_not(run, method):
+    values = ablation_values(run, method, rng())
+    nodes = [Node.parse(name) for name in CIRCUIT]
+    assert not ablation.ablate_all_except(run, values, nodes).any()
+    assert not ablation.ablate_all_except(run, values, run.nodes).any()
+    for left_out in nodes:
+        others = set(nodes) - {left_out}
+        assert ablation.ablate_all_except(run, values, others).any(), left_out.name
+
+
+def deep():
+    return Run.greedy(decoder(layers=3), ids(15, 5, 9), 3)
+
+
+def test_means_are_of_the_own_layer():
+    run = deep()
+    made = ablation_values(run, "mean", rng())
+    seen = run.activations(*made)
+    assert len(made) == 9
+    for tap, value in made.items():
+        assert torch.equal(value[0], seen[tap].mean(0))
+
+
+def test_the_published_code_takes_means_of_the_first_layer_for_all():
+    run = deep()
+    own, first = (
+        ablation_values(run, "mean", rng(), switch) for switch in (False, True)
+    )
+    assert own.keys() == first.keys()
+    for name in ("attn.hook_z", "mlp.hook_post", "hook_resid_post"):
+        taps = [f"blocks.{layer}.{name}" for layer in range(3)]
+        assert torch.equal(first[taps[0]], own[taps[0]])
+        for tap in taps[1:]:
+            assert torch.equal(first[tap], own[taps[0]])
+            assert not torch.allclose(first[tap], own[tap])
+
+
+def test_resampled_values_are_of_another_question():
+    run = deep()
+    tap = "blocks.1.attn.hook_z"
+    value = ablation_values(run, "resample", rng())[tap]
+    rows = run.activations(tap)[tap]
+    source = (value[:, None] == rows[None]).flatten(2).all(2)
+    assert (source.sum(1) == 1).all()
+    assert not source.diagonal().any()
