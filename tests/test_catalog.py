@@ -342,9 +342,9 @@ def test_laying_over_replaces_lists_and_leaves_the_lower_alone():
 
 
 def test_the_documented_settings_are_those_that_there_are():
-    documented = Path("config/README.md").read_text()
+    documented = Path("docs/configuration.md").read_text()
     assert settings.documentation() in documented, (
-        "config/README.md: put there what `python -m mathprobe settings` prints"
+        "docs/configuration.md: put there what `python -m mathprobe settings` prints"
     )
 
 

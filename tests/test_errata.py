@@ -123,12 +123,3 @@ def test_every_recipe_and_scale_of_another_choice_exists():
 def test_latex_has_a_way_to_print_every_character(name):
     text = "".join(str(value) for value in POINTS[name].values())
     assert all(char.isascii() or char in formats.SPECIAL for char in text)
-
-
-@pytest.mark.parametrize("name", POINTS)
-def test_the_readme_of_the_configuration_has_every_point(name):
-    point = POINTS[name]
-    other = f"`{point['setting']}`" if "setting" in point else ""
-    row = (point["title"], point["text"], point.get("code", ""), point["here"], other)
-    lines = Path("config/README.md").read_text().splitlines()
-    assert f"| {' | '.join(row)} |" in lines

@@ -1,7 +1,7 @@
 """Random matrices: symmetric by the distribution of their eigenvalues, others by coefficients.
 
 Source: Charton 2022 (arXiv 2211.00170), section 4 and appendix; the scale of the distributions,
-which the text leaves out, is the published code's (see `config/README.md`).
+which the text leaves out, is the published code's (see `docs/configuration.md`).
 B: batch, n: size, [r, c]: matrix.  All are float64 on the device of the random stream.
 Coefficients are Gaussian, or uniform of the same variance (the code's other reading).
 
