@@ -37,7 +37,7 @@ def counts(rows):
     return {row["quantity"]: (row["count"], row["total"]) for row in rows}
 
 
-def test_a_map_is_summed_up():
+def test_summary_counts_nodes_and_clauses():
     clauses = [
         {"algorithm": "addition", "optional": False, "holds": True},
         {"algorithm": "addition", "optional": False, "holds": False},
@@ -59,7 +59,7 @@ def test_a_map_is_summed_up():
     }
 
 
-def test_what_became_of_inserted_nodes_is_counted():
+def test_reuse_counts_inserted_nodes():
     assert counts(reuse(CHILD, PARENT)) == {
         "inserted nodes": (3, 3),
         "inserted nodes in use": (2, 3),
