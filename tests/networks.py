@@ -35,6 +35,6 @@ def decoder(layers=2, width=12, heads=4, head_width=5):
     return model
 
 
-def ids(words, batch, length, seed=0):
+def ids(vocab_size, batch, length, seed=0):
     rng = torch.Generator().manual_seed(seed)
-    return torch.randint(2, words, (batch, length), generator=rng)
+    return torch.randint(2, vocab_size, (batch, length), generator=rng)

@@ -92,11 +92,11 @@ def deep():
 
 def test_means_are_computed_per_layer():
     run = deep()
-    made = ablation_values(run, "mean", rng())
-    seen = run.activations(*made)
-    assert len(made) == 9
-    for hook, value in made.items():
-        assert torch.equal(value[0], seen[hook].mean(0))
+    values = ablation_values(run, "mean", rng())
+    activations = run.activations(*values)
+    assert len(values) == 9
+    for hook, value in values.items():
+        assert torch.equal(value[0], activations[hook].mean(0))
 
 
 def test_first_layer_means_replace_those_of_every_layer():

@@ -54,8 +54,8 @@ PARENT = described()
 
 
 def child(mode, every=3, **changes):
-    wanted = Insertion(parent=PARENT, mode=mode, complete=True, rewrite_every=every)
-    return described(2, 3, MIXED, insertion=wanted, **changes)
+    insertion = Insertion(parent=PARENT, mode=mode, complete=True, rewrite_every=every)
+    return described(2, 3, MIXED, insertion=insertion, **changes)
 
 
 def prepared(spec):
@@ -65,19 +65,19 @@ def prepared(spec):
 
 
 SPECS = [PARENT, described(shares=MIXED, grokfast=GROKFAST), child(1), child(3)]
-IDS = ["plain", "grokfast", "inserted", "held"]
+IDS = ["plain", "grokfast", "inserted", "frozen"]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
 def test_a_resumed_training_is_bitwise_identical(spec, tmp_path):
-    whole, first, second = prepared(spec), prepared(spec), prepared(spec)
-    whole.run(tmp_path / "whole", NEVER)
+    uninterrupted, first, second = prepared(spec), prepared(spec), prepared(spec)
+    uninterrupted.run(tmp_path / "uninterrupted", NEVER)
     stop_after(first, 4)
     with pytest.raises(Interrupted, match="SIGTERM"):
         first.run(tmp_path, NEVER)
     assert second.resume(tmp_path)
     second.run(tmp_path, NEVER)
-    assert same(whole, second)
+    assert same(uninterrupted, second)
 
 
 def test_another_seed_gives_other_weights_and_data(tmp_path):
@@ -168,8 +168,8 @@ def test_frozen_weights_are_restored_as_the_mode_defines(mode):
     train_state, parent = trainer.train_states[7], models.build(PARENT).blocks[0]
     block = train_state.network.blocks[0]
     _, parts = INSERTION_MODES[mode]
-    held = {}
-    train_state._make = lambda batch: held.update(
+    restored = {}
+    train_state._make = lambda batch: restored.update(
         heads=torch.equal(block.attn.out.bias, parent.attn.out.bias),
         mlps=torch.equal(block.mlp.enter.weight, parent.mlp.enter.weight),
         norm=torch.equal(block.ln1.weight, parent.ln1.weight),
@@ -178,7 +178,7 @@ def test_frozen_weights_are_restored_as_the_mode_defines(mode):
         trainer.step()
         everything = update == 0
         again = update % 3 == 0
-        assert held == {
+        assert restored == {
             "heads": everything or (again and "heads" in parts),
             "mlps": everything or (again and "mlps" in parts),
             "norm": everything,

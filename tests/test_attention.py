@@ -37,11 +37,11 @@ def test_attention_is_averaged_over_questions_and_sums_to_one():
     heads = [node for node in questions.nodes if node.kind == "head"]
     shares = mean_attention(questions, heads)
     torch.testing.assert_close(shares.sum(1), torch.ones(len(heads)).double())
-    seen = questions.activations("blocks.1.attn.hook_pattern")[
+    cache = questions.activations("blocks.1.attn.hook_pattern")[
         "blocks.1.attn.hook_pattern"
     ]
     row = heads.index(Node(5, 1, "head", 2))
-    torch.testing.assert_close(shares[row], seen[:, 2, 5].mean(0))
+    torch.testing.assert_close(shares[row], cache[:, 2, 5].mean(0))
     assert (shares[row, :6] > 0).all()
     assert (shares[row, 6:] == 0).all()
 

@@ -117,8 +117,8 @@ def test_a_page_without_models_has_empty_figures(tmp_path):
     page = circuits.Page.read([], str(tmp_path), "mixed")
     for name in ("coverage", "purpose"):
         page.figure(name)
-    made = {path.name for path in tmp_path.glob("*.svg")}
-    assert made == {"mixed_coverage.svg", "mixed_purpose.svg"}
+    saved = {path.name for path in tmp_path.glob("*.svg")}
+    assert saved == {"mixed_coverage.svg", "mixed_purpose.svg"}
 
 
 def test_random_sets_are_averaged(model):
@@ -140,8 +140,8 @@ def test_found_rates_are_beside_those_of_chance(model):
 
 def test_optional_clauses_count_only_if_they_hold(model):
     circuit = circuits.Circuit.read(model / "facts/nodes.csv")
-    held = comparisons.count_clauses(circuit.claims, "algorithm")
-    assert held.loc["addition"].tolist() == [2, 3]
+    counts = comparisons.count_clauses(circuit.claims, "algorithm")
+    assert counts.loc["addition"].tolist() == [2, 3]
 
 
 def test_printed_counts_are_beside_ours(tables):

@@ -45,14 +45,18 @@ def score(rows):
 def circuit(operation, n, model=None):
     model = model or wired(operation, n)
     enrichment = Enrichment(0.4, 0.4, 0.01)
-    asked = Questions(n, SHARES.get(operation, {operation: 1.0}), "batches", enrichment)
+    questions = Questions(
+        n, SHARES.get(operation, {operation: 1.0}), "batches", enrichment
+    )
     attention = model.blocks[0].attn
     width, heads = model.tokens.weight.shape[1], attention.heads
     layers, head_width = len(model.blocks), attention.out.in_features // heads
     stack = DecoderConfig(
         layers=layers, width=width, heads=heads, head_width=head_width
     )
-    return Circuit(ArithModel("wired", asked, stack, None, 1, 1, None), model, SETTINGS)
+    return Circuit(
+        ArithModel("wired", questions, stack, None, 1, 1, None), model, SETTINGS
+    )
 
 
 @pytest.fixture(scope="module")

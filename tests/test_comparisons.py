@@ -8,10 +8,10 @@ A, B, C, D = (Node.parse(f"P12{part}") for part in ("L0H0", "L0H1", "L0MLP", "L1
 
 
 def facts(**done):
-    """Give nodes with the classes that need them and the sub-tasks that they do."""
+    """Return facts by node, given as tuples of their other fields."""
     nodes = {"A": A, "B": B, "C": C, "D": D}
     return Facts(
-        Fact(nodes[name], *told) for name, facts in done.items() for told in facts
+        Fact(nodes[name], *fields) for name, facts in done.items() for fields in facts
     )
 
 

@@ -92,8 +92,8 @@ def test_classes_of_long_cascades_match_the_definition(operation, data):
     chosen = data.draw(st.lists(st.sampled_from(columns), min_size=1, max_size=12))
     first, second = ("".join(map(str, side)) for side in zip(*chosen, strict=True))
     expected = by_hand(operation, first, second)
-    made = named(operation, [int(first)], [int(second)], len(chosen))
-    assert made == [expected]
+    found = named(operation, [int(first)], [int(second)], len(chosen))
+    assert found == [expected]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_errors_name_the_file_and_line(tmp_path, here, instead):
 
 
 @pytest.mark.parametrize(
-    ("asked", "nodes"),
+    ("arguments", "nodes"),
     [
         (("fails",), [A, C]),
         (("fails", None, 0.3), [A]),
@@ -85,5 +85,5 @@ def test_errors_name_the_file_and_line(tmp_path, here, instead):
         (("impact A", 10, 0.5), [D]),
     ],
 )
-def test_has_matches_name_digit_and_least_value(asked, nodes):
-    assert [node for node in FACTS.nodes if FACTS.has(node, *asked)] == nodes
+def test_has_matches_name_digit_and_least_value(arguments, nodes):
+    assert [node for node in FACTS.nodes if FACTS.has(node, *arguments)] == nodes

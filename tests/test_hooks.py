@@ -39,19 +39,19 @@ def test_capturing_changes_nothing(model, tokens):
 
 
 def test_only_named_hook_points_are_captured(model, tokens):
-    with capture(model, Z, MID) as seen:
-        assert seen == {}
+    with capture(model, Z, MID) as cache:
+        assert cache == {}
         model(tokens)
-    assert list(seen) == [Z, MID]
+    assert list(cache) == [Z, MID]
 
 
 def test_captured_activations_are_those_of_the_last_forward_pass(model, tokens):
-    with capture(model, Z) as seen:
+    with capture(model, Z) as cache:
         model(tokens)
         model(tokens[:1])
-    assert len(seen[Z]) == 1
+    assert len(cache[Z]) == 1
     model(tokens)
-    assert len(seen[Z]) == 1
+    assert len(cache[Z]) == 1
 
 
 def test_a_patch_affects_only_its_head_its_position_and_later_ones(model, tokens):
@@ -60,16 +60,16 @@ def test_a_patch_affects_only_its_head_its_position_and_later_ones(model, tokens
         return z
 
     watched = ["blocks.0.attn.hook_pattern", Z, "blocks.0.hook_attn_out", POST]
-    with capture(model, *watched) as clean:
+    with capture(model, *watched) as unpatched:
         before = model(tokens)
     with patch(model, Z, without_head), capture(model, *watched) as patched:
         after = model(tokens)
-    pattern, _, out, post = (clean[name] == patched[name] for name in watched)
+    pattern, _, out, post = (unpatched[name] == patched[name] for name in watched)
     assert pattern.all()
-    expected = clean[Z].clone()
+    expected = unpatched[Z].clone()
     expected[:, 5, 1] = 0.0
     assert torch.equal(patched[Z], expected)
-    assert not torch.equal(clean[Z], expected)
+    assert not torch.equal(unpatched[Z], expected)
     assert out[:, :5].all()
     assert out[:, 6:].all()
     assert not out[:, 5].any(-1).all()
@@ -90,9 +90,9 @@ def test_patching_an_mlp_to_zero_equals_removing_it(model, tokens):
 
 def test_activations_of_another_input_can_be_patched_in(model, tokens):
     other = tokens.flip(0)
-    with capture(model, "blocks.1.hook_resid_post") as seen:
+    with capture(model, "blocks.1.hook_resid_post") as cache:
         expected = model(other)
-    with patch(model, "blocks.1.hook_resid_post", lambda x: seen.popitem()[1]):
+    with patch(model, "blocks.1.hook_resid_post", lambda x: cache.popitem()[1]):
         assert torch.equal(model(tokens), expected)
 
 
@@ -107,17 +107,17 @@ def test_hooks_opened_first_run_first(model, tokens):
         model(tokens)
     assert outer[Z].abs().min() > 0
     assert inner[Z].abs().max() == 0
-    with patch(model, Z, zero), patch(model, Z, torch.exp), capture(model, Z) as seen:
+    with patch(model, Z, zero), patch(model, Z, torch.exp), capture(model, Z) as cache:
         model(tokens)
-    assert (seen[Z] == 1.0).all()
+    assert (cache[Z] == 1.0).all()
 
 
 def test_in_place_patches_do_not_change_captured_activations(model, tokens):
-    with capture(model, Z) as clean:
+    with capture(model, Z) as unpatched:
         model(tokens)
-    with capture(model, Z) as seen, patch(model, Z, torch.Tensor.zero_):
+    with capture(model, Z) as cache, patch(model, Z, torch.Tensor.zero_):
         model(tokens)
-    assert torch.equal(seen[Z], clean[Z])
+    assert torch.equal(cache[Z], unpatched[Z])
 
 
 def test_closing_an_inner_block_keeps_the_outer_hook(model, tokens):
@@ -146,7 +146,10 @@ def test_all_hooks_are_removed_after_an_exception(model, tokens):
 
 
 def test_an_unknown_hook_point_is_an_error_that_lists_the_known_ones(model):
-    message = r"unknown hook point 'blocks.0.attn'; known hook points are hook_embed, .*0.attn.hook_z"
+    message = (
+        r"unknown hook point 'blocks.0.attn'; known hook points are hook_embed, "
+        r".*0.attn.hook_z"
+    )
     with pytest.raises(InputError, match=message), capture(model, Z, "blocks.0.attn"):
         pass
     with pytest.raises(InputError, match=message), patch(model, "blocks.0.attn", zero):
@@ -155,10 +158,10 @@ def test_an_unknown_hook_point_is_an_error_that_lists_the_known_ones(model):
 
 
 def test_a_patch_that_changes_the_shape_is_an_error(model, tokens):
-    refused = pytest.raises(
+    error = pytest.raises(
         ValueError, match=r"0.attn.hook_z: shape \[9, 4, 5\] instead of \[3, 9"
     )
-    with refused, patch(model, Z, lambda z: z.mean(0)):
+    with error, patch(model, Z, lambda z: z.mean(0)):
         model(tokens)
     assert hooked(model) == []
 

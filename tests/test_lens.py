@@ -37,10 +37,10 @@ def test_activations_at_hook_points_are_the_same(model, hooked):
     _, cache = hooked.run_with_cache(tokens)
     named = [name for name in hooks.hook_names(model) if name in cache]
     assert len(named) >= 2 * 10
-    with hooks.capture(model, *named) as seen:
+    with hooks.capture(model, *named) as ours:
         model(tokens)
     for name in named:
-        torch.testing.assert_close(seen[name].expand_as(cache[name]), cache[name])
+        torch.testing.assert_close(ours[name].expand_as(cache[name]), cache[name])
 
 
 def test_every_weight_is_converted(model):

@@ -97,6 +97,6 @@ def test_without_patches_the_answers_are_the_models_own(run):
 
 
 def test_select_keeps_the_chosen_questions(run):
-    kept = run.select(torch.tensor([4, 1]))
-    assert torch.equal(kept.ids, run.ids[[4, 1]])
-    assert kept.nodes == run.nodes
+    selected = run.select(torch.tensor([4, 1]))
+    assert torch.equal(selected.ids, run.ids[[4, 1]])
+    assert selected.nodes == run.nodes

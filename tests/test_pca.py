@@ -103,13 +103,13 @@ def test_contributions_sum_to_the_layer_outputs():
     run = Run.greedy(decoder(), ids(15, 6, 9), 3)
     hooks = ["blocks.1.hook_attn_out", "blocks.1.hook_mlp_out"]
     block = run.model.blocks[1]
-    with capture(run.model, *hooks) as seen:
+    with capture(run.model, *hooks) as activations:
         run.model(run.ids[:, :-1])
     heads = [Node(4, 1, "head", head) for head in range(4)]
     total = residual_contributions(run, heads).sum(0) + block.attn.out.bias
-    torch.testing.assert_close(total, seen[hooks[0]][:, 4])
+    torch.testing.assert_close(total, activations[hooks[0]][:, 4])
     mlp = residual_contributions(run, [Node(4, 1, "mlp")])[0] + block.mlp.leave.bias
-    torch.testing.assert_close(mlp, seen[hooks[1]][:, 4])
+    torch.testing.assert_close(mlp, activations[hooks[1]][:, 4])
 
 
 def test_a_head_patched_to_zero_contributes_nothing():

@@ -29,7 +29,7 @@ def written(operation, first, second, n):
     return f"{first:0{n}}{symbol}{second:0{n}}={sign}{abs(answer):0{n + 1}}"
 
 
-def asked(operation, n=6, enrichment=NEVER, mixing="batches"):
+def settings_for(operation, n=6, enrichment=NEVER, mixing="batches"):
     return Questions(n, {operation: 1.0}, mixing, enrichment)
 
 
@@ -61,7 +61,7 @@ def test_all_answers_for_short_operands_are_exact(operation, n):
 @pytest.mark.parametrize("enrichment", [NEVER, ALWAYS], ids=["plain", "enriched"])
 @pytest.mark.parametrize("n", [3, 6, 10, 15, 18, 19, 20])
 def test_sampled_answers_are_exact(operation, enrichment, n):
-    settings = asked(operation, n, enrichment)
+    settings = settings_for(operation, n, enrichment)
     ids = sample(settings, rng_for("exact", operation, n), 40, 25)
     parts = Layout(n).split(ids)
     pairs = zip(text(parts.first), text(parts.second), strict=True)
@@ -138,7 +138,7 @@ def test_equal_seeds_give_equal_questions(mixing):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_digits_without_enrichment_are_uniform(operation):
-    parts = drawn(asked(operation), 50, 64, operation)
+    parts = drawn(settings_for(operation), 50, 64, operation)
     for number in (parts.first, parts.second):
         for place in range(6):
             counts = number[..., place].flatten().bincount(minlength=10)
@@ -161,7 +161,7 @@ def test_rows_are_mixed_as_the_published_code_does(subtraction, rows):
 
 @pytest.mark.parametrize("enrichment", [AS_CODED, AS_DOCUMENTED])
 def test_the_share_of_enriched_subtraction_batches_is_as_configured(enrichment):
-    settings = asked("subtraction", enrichment=enrichment)
+    settings = settings_for("subtraction", enrichment=enrichment)
     second = drawn(settings, 3000, 32, enrichment.batches).second
     plain = (second == 0).flatten(1).any(1)
     few = enrichment.batches * enrichment.equal  # these batches may contain a 0
@@ -171,7 +171,7 @@ def test_the_share_of_enriched_subtraction_batches_is_as_configured(enrichment):
 
 @pytest.mark.parametrize("enrichment", [AS_CODED, AS_DOCUMENTED])
 def test_the_share_of_enriched_addition_batches_is_as_configured(enrichment):
-    settings = asked("addition", enrichment=enrichment)
+    settings = settings_for("addition", enrichment=enrichment)
     first, _, second, _ = drawn(settings, 3000, 32, enrichment.batches)
     nines = (first + second == 9).flatten(1).double().mean(1)
     assert not ((nines > 0.25) & (nines < 0.35)).any()
@@ -191,8 +191,8 @@ def test_enrichment_changes_only_the_chosen_batches(mixing):
 
 
 def test_enriched_additions_change_the_exact_number_of_digits_of_one_operand():
-    plain = drawn(asked("addition"), 3000, 8)
-    first, _, second, _ = drawn(asked("addition", enrichment=ALWAYS), 3000, 8)
+    plain = drawn(settings_for("addition"), 3000, 8)
+    first, _, second, _ = drawn(settings_for("addition", enrichment=ALWAYS), 3000, 8)
     changed = torch.stack([first != plain.first, second != plain.second]).flatten(2)
     assert not changed.any(2).all(0).any(), "one side of a batch changes"
     assert is_likely(changed[0].any(1).sum(), 3000, 0.5)
@@ -206,14 +206,14 @@ def test_enriched_additions_change_the_exact_number_of_digits_of_one_operand():
 
 
 def test_all_columns_are_enriched_equally_often():
-    first, _, second, _ = drawn(asked("addition", enrichment=ALWAYS), 300, 64)
+    first, _, second, _ = drawn(settings_for("addition", enrichment=ALWAYS), 300, 64)
     nines = (first + second == 9).sum((0, 1))
     assert stats.chisquare(nines).pvalue > 1e-4
 
 
 def test_enriched_subtractions_raise_digits_below_nine_or_are_equal():
-    plain = drawn(asked("subtraction"), 4000, 8)
-    enriched = drawn(asked("subtraction", enrichment=ALWAYS), 4000, 8)
+    plain = drawn(settings_for("subtraction"), 4000, 8)
+    enriched = drawn(settings_for("subtraction", enrichment=ALWAYS), 4000, 8)
     assert torch.equal(enriched.first, plain.first)
     equal = (enriched.second == enriched.first).flatten(1).all(1)
     assert is_likely(equal.sum(), 4000, 0.01)
@@ -226,7 +226,7 @@ def test_enriched_subtractions_raise_digits_below_nine_or_are_equal():
 def test_six_of_ten_enriched_subtractions_are_negative():
     """For 6 digits, the published code gives 0.60, and 0.50 without enrichment."""
     for enrichment, share in ((NEVER, 0.5), (ALWAYS, 0.6)):
-        settings = asked("subtraction", enrichment=enrichment)
+        settings = settings_for("subtraction", enrichment=enrichment)
         answer = drawn(settings, 2000, 32).answer
         assert float((answer[..., 0] == MINUS).double().mean()) == pytest.approx(
             share, abs=0.015

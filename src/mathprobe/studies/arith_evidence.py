@@ -44,7 +44,7 @@ def table(published: Row) -> Iterator[Row]:
             yield {"evidence": name, **one}
 
 
-def _drawn(use: str, operation: str, digits: int, enrichment: Enrichment) -> Any:
+def _sample(use: str, operation: str, digits: int, enrichment: Enrichment) -> Any:
     """Draw questions, each in a batch of its own, and return their parts."""
     settings = questions.single_operation(operation, digits, enrichment)
     rng = rng_for(STUDY, "evidence", use)
@@ -63,7 +63,7 @@ def enriched_batches(published: Row) -> Iterator[Row]:
     """Count subtractions of equal numbers, enriched as in the text and in the code."""
     for who, key in (("text", "enriched"), ("code", "enriched_in_code")):
         enrichment = Enrichment(published[key], 0.0, EQUAL)
-        drawn = _drawn(f"equal/{who}", "subtraction", 6, enrichment)
+        drawn = _sample(f"equal/{who}", "subtraction", 6, enrichment)
         equal = (drawn.first == drawn.second).all(-1)
         printed = 100 * published["equal_numbers"] if who == "text" else None
         yield percentage(f"subtractions of equal numbers, by the {who}", equal, printed)
@@ -72,7 +72,7 @@ def enriched_batches(published: Row) -> Iterator[Row]:
 @EVIDENCE.add("complexity")
 def complexity(published: Row) -> Iterator[Row]:
     """Compare printed shares of classes with those by cascades and by carry count."""
-    drawn = _drawn("complexity", "addition", 5, NO_ENRICHMENT)
+    drawn = _sample("complexity", "addition", 5, NO_ENRICHMENT)
     level = class_indices("addition", drawn.first, drawn.second)
     for carries, (name, printed) in enumerate(published["complexity"].items()):
         hits = level == CLASSES.index(name)
@@ -93,14 +93,14 @@ def intervals(published: Row) -> Iterator[Row]:
     models = published["arith_models"].dropna(subset="low").merge(sums, on="model")
     alone, both = (models[models["operations"] == number] for number in (1, 2))
     asked = published["questions"]
-    exact = sum(_is_exact(asked, *one) for one in _ends(alone))
+    exact = sum(_is_exact(asked, *one) for one in _printed_intervals(alone))
     yield row(f"exact, of {len(alone)} models of one operation", exact)
-    for what, times in (("one million", 1), ("two million", 2)):
-        exact = sum(_is_exact(times * asked, *one) for one in _ends(both))
-        yield row(f"exact of {what}, of {len(both)} models of both operations", exact)
+    for number, times in (("one million", 1), ("two million", 2)):
+        exact = sum(_is_exact(times * asked, *one) for one in _printed_intervals(both))
+        yield row(f"exact of {number}, of {len(both)} models of both operations", exact)
 
 
-def _ends(models: pd.DataFrame) -> Iterator[tuple[int, float, float]]:
+def _printed_intervals(models: pd.DataFrame) -> Iterator[tuple[int, float, float]]:
     yield from models[["fails", "low", "high"]].itertuples(index=False, name=None)
 
 

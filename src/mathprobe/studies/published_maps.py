@@ -26,7 +26,7 @@ from mathprobe.studies.arith_facts import (
 )
 
 MATH = {"S": "Math.Add", "M": "Math.Sub", "N": "Math.Neg"}
-PANELS = {"addition": ("Math.Add", "SP"), "subtraction": ("Math.Sub", "MP")}
+PCA_TAGS = {"addition": ("Math.Add", "SP"), "subtraction": ("Math.Sub", "MP")}
 MOST_SOURCES = 4
 ALGORITHM = "Algo:"
 
@@ -75,7 +75,7 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
         if levels:
             yield f"{major}:{letter}{''.join(levels)}"
     yield from _attention(facts, layout)
-    for operation, (major, tag) in PANELS.items():
+    for operation, (major, tag) in PCA_TAGS.items():
         for fact in named.get(f"{TRI_STATE} agreement {operation}", []):
             yield f"{major}:A{fact.digit}.{tag}"
 
