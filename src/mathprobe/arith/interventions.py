@@ -227,7 +227,7 @@ def tri_state(letter: str) -> PairSampler:
     return sampler
 
 
-def cascaded_carry(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
+def cascade(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
     """Draw pairs that change the carry out of a column, wherever it starts: SV."""
     index = _cycle(count, 8)
     carries, base_here, source_here = index % 2 == 1, index // 2 % 2, index // 4

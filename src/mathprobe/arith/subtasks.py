@@ -105,14 +105,7 @@ for _task in (
     _above("SC", "S", interventions.carry("S")),
     _above("SS", "S", interventions.propagation, lowest=1),
     _early("ST", "S", interventions.tri_state("S"), match_all=False),
-    _early(
-        "SV",
-        "S",
-        interventions.cascaded_carry,
-        attends=(),
-        allow_pairs=False,
-        lowest=1,
-    ),
+    _early("SV", "S", interventions.cascade, attends=(), allow_pairs=False, lowest=1),
     _late("MD", "M", interventions.digit("M"), impact="A{k}"),
     _above("MB", "M", interventions.carry("M")),
     # With D >= D', the top column never borrows; its state determines the sign (GT).
