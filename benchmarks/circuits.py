@@ -31,9 +31,9 @@ class Untrained(Circuit):
 
     def searches(self) -> Iterator[SubtaskSearch]:
         """Try few of the nodes."""
-        for trial in super().searches():
-            single, paired = trial.single[:SINGLE], trial.paired[:PAIRED]
-            yield replace(trial, single=single, paired=paired)
+        for search in super().searches():
+            nodes, pairs = search.nodes[:SINGLE], search.pairs[:PAIRED]
+            yield replace(search, nodes=nodes, pairs=pairs)
 
     def is_correct(self, run: Run, ids: Tensor) -> Tensor:
         """Keep all questions."""

@@ -25,16 +25,16 @@ def stack(layers, width, heads, head_width):
 
 
 def decoder(layers=2, width=12, heads=4, head_width=5):
-    """Make a decoder whose biases and scales are not those of an untrained one."""
+    """Return a decoder with random biases and scales, unlike an untrained one."""
     torch.manual_seed(0)
     model = Decoder(stack(layers, width, heads, head_width), 15, 9).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.3 * torch.randn_like(parameter)
-        model.tokens.weight *= 5.0  # so that what is said depends on what was
+        model.tokens.weight *= 5.0  # so that predictions depend on the tokens
     return model
 
 
-def ids(words, batch, length, seed=0):
+def ids(vocab_size, batch, length, seed=0):
     rng = torch.Generator().manual_seed(seed)
-    return torch.randint(2, words, (batch, length), generator=rng)
+    return torch.randint(2, vocab_size, (batch, length), generator=rng)

@@ -42,7 +42,7 @@ def rng():
     return rng_for("test", "ablations")
 
 
-def test_the_wired_decoder_answers_right(run):
+def test_the_wired_decoder_answers_correctly(run):
     assert torch.equal(greedy_answers(run.model, run.ids, 4), run.unpatched_answers)
 
 
@@ -68,7 +68,7 @@ def test_a_node_changes_the_answer_token_that_its_position_predicts(run, mean):
         assert tokens.nonzero().flatten().tolist() == [node.position - 5]
 
 
-def test_what_fails_without_a_carry_from_two_columns_below_are_cascades(run, mean):
+def test_without_the_carry_from_two_columns_below_cascades_fail(run, mean):
     changed = ablation.ablate_nodes(run, mean, [Node.parse("P06L0H2")])[0].any(-1)
     level = complexity.class_indices("addition", *numbers(2))
     assert (level[changed] == complexity.CLASSES.index("S2")).all()
@@ -76,7 +76,7 @@ def test_what_fails_without_a_carry_from_two_columns_below_are_cascades(run, mea
 
 
 @pytest.mark.parametrize("method", ["mean", "zero", "resample"])
-def test_the_circuit_suffices_and_less_does_not(run, method):
+def test_the_circuit_is_sufficient_and_every_node_is_necessary(run, method):
     values = ablation_values(run, method, rng())
     nodes = [Node.parse(name) for name in CIRCUIT]
     assert not ablation.ablate_all_except(run, values, nodes).any()
@@ -90,34 +90,34 @@ def deep():
     return Run.greedy(decoder(layers=3), ids(15, 5, 9), 3)
 
 
-def test_means_are_of_the_own_layer():
+def test_means_are_computed_per_layer():
     run = deep()
-    made = ablation_values(run, "mean", rng())
-    seen = run.activations(*made)
-    assert len(made) == 9
-    for tap, value in made.items():
-        assert torch.equal(value[0], seen[tap].mean(0))
+    values = ablation_values(run, "mean", rng())
+    activations = run.activations(*values)
+    assert len(values) == 9
+    for hook, value in values.items():
+        assert torch.equal(value[0], activations[hook].mean(0))
 
 
-def test_the_published_code_takes_means_of_the_first_layer_for_all():
+def test_first_layer_means_replace_those_of_every_layer():
     run = deep()
     own, first = (
         ablation_values(run, "mean", rng(), switch) for switch in (False, True)
     )
     assert own.keys() == first.keys()
     for name in ("attn.hook_z", "mlp.hook_post", "hook_resid_post"):
-        taps = [f"blocks.{layer}.{name}" for layer in range(3)]
-        assert torch.equal(first[taps[0]], own[taps[0]])
-        for tap in taps[1:]:
-            assert torch.equal(first[tap], own[taps[0]])
-            assert not torch.allclose(first[tap], own[tap])
+        hooks = [f"blocks.{layer}.{name}" for layer in range(3)]
+        assert torch.equal(first[hooks[0]], own[hooks[0]])
+        for hook in hooks[1:]:
+            assert torch.equal(first[hook], own[hooks[0]])
+            assert not torch.allclose(first[hook], own[hook])
 
 
-def test_resampled_values_are_of_another_question():
+def test_resampled_values_come_from_another_question():
     run = deep()
-    tap = "blocks.1.attn.hook_z"
-    value = ablation_values(run, "resample", rng())[tap]
-    rows = run.activations(tap)[tap]
+    hook = "blocks.1.attn.hook_z"
+    value = ablation_values(run, "resample", rng())[hook]
+    rows = run.activations(hook)[hook]
     source = (value[:, None] == rows[None]).flatten(2).all(2)
     assert (source.sum(1) == 1).all()
     assert not source.diagonal().any()

@@ -1,4 +1,4 @@
-"""The second study: trainings of decoders, and how often they are wrong."""
+"""The second study: training of decoders, and their error rates."""
 
 import pytest
 import torch
@@ -54,8 +54,8 @@ PARENT = described()
 
 
 def child(mode, every=3, **changes):
-    wanted = Insertion(parent=PARENT, mode=mode, complete=True, rewrite_every=every)
-    return described(2, 3, MIXED, insertion=wanted, **changes)
+    insertion = Insertion(parent=PARENT, mode=mode, complete=True, rewrite_every=every)
+    return described(2, 3, MIXED, insertion=insertion, **changes)
 
 
 def prepared(spec):
@@ -65,22 +65,22 @@ def prepared(spec):
 
 
 SPECS = [PARENT, described(shares=MIXED, grokfast=GROKFAST), child(1), child(3)]
-IDS = ["plain", "grokfast", "inserted", "held"]
+IDS = ["plain", "grokfast", "inserted", "frozen"]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
-def test_a_stopped_training_resumes_to_the_same_bits(spec, tmp_path):
-    whole, first, second = prepared(spec), prepared(spec), prepared(spec)
-    whole.run(tmp_path / "whole", NEVER)
+def test_a_resumed_training_is_bitwise_identical(spec, tmp_path):
+    uninterrupted, first, second = prepared(spec), prepared(spec), prepared(spec)
+    uninterrupted.run(tmp_path / "uninterrupted", NEVER)
     stop_after(first, 4)
     with pytest.raises(Interrupted, match="SIGTERM"):
         first.run(tmp_path, NEVER)
     assert second.resume(tmp_path)
     second.run(tmp_path, NEVER)
-    assert same(whole, second)
+    assert same(uninterrupted, second)
 
 
-def test_another_seed_trains_to_other_bits(tmp_path):
+def test_another_seed_gives_other_weights_and_data(tmp_path):
     one, other = prepared(PARENT), prepared(structs.replace(PARENT, seed=8))
     for trainer in (one, other):
         trainer.run(tmp_path, NEVER)
@@ -92,7 +92,7 @@ def test_another_seed_trains_to_other_bits(tmp_path):
     )
 
 
-def test_a_point_of_the_curve_has_the_loss_of_every_token(tmp_path):
+def test_each_curve_point_has_the_loss_of_every_token(tmp_path):
     trainer = prepared(described(shares=MIXED))
     trainer.run(tmp_path, NEVER)
     names = [f"loss_{name}" for name in ("A3", "A2", "A1", "A0")]
@@ -106,11 +106,11 @@ def test_a_point_of_the_curve_has_the_loss_of_every_token(tmp_path):
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
-def test_a_specification_is_read_as_it_is_written(spec):
+def test_every_specification_round_trips(spec):
     assert ArithModel.from_json(spec.to_json()) == spec
 
 
-def test_learning_rates_are_those_of_torch():
+def test_learning_rates_match_torch_schedulers():
     """Linear from a hundredth over a fifth of the updates, then a cosine to 0."""
     steps = structs.replace(PARENT.schedule, updates=23)
     parameter = torch.nn.Parameter(torch.zeros(1))
@@ -133,7 +133,7 @@ def test_learning_rates_are_those_of_torch():
 
 
 @pytest.mark.parametrize("keeps", [None, True, False])
-def test_an_update_is_that_of_plain_torch(keeps):
+def test_an_update_matches_plain_torch(keeps):
     """Cross-entropy of the answer, AdamW; GrokFast adds twice a mean of gradients."""
     grokfast = None if keeps is None else GrokFast(0.9, 2.0, keeps)
     spec = described(grokfast=grokfast)
@@ -163,13 +163,13 @@ def test_an_update_is_that_of_plain_torch(keeps):
 
 
 @pytest.mark.parametrize("mode", INSERTION_MODES)
-def test_a_parent_is_written_again_where_the_mode_says(mode):
+def test_frozen_weights_are_restored_as_the_mode_defines(mode):
     trainer = prepared(child(mode, every=3))
     train_state, parent = trainer.train_states[7], models.build(PARENT).blocks[0]
     block = train_state.network.blocks[0]
     _, parts = INSERTION_MODES[mode]
-    held = {}
-    train_state._make = lambda batch: held.update(
+    restored = {}
+    train_state._make = lambda batch: restored.update(
         heads=torch.equal(block.attn.out.bias, parent.attn.out.bias),
         mlps=torch.equal(block.mlp.enter.weight, parent.mlp.enter.weight),
         norm=torch.equal(block.ln1.weight, parent.ln1.weight),
@@ -178,7 +178,7 @@ def test_a_parent_is_written_again_where_the_mode_says(mode):
         trainer.step()
         everything = update == 0
         again = update % 3 == 0
-        assert held == {
+        assert restored == {
             "heads": everything or (again and "heads" in parts),
             "mlps": everything or (again and "mlps" in parts),
             "norm": everything,
@@ -189,15 +189,18 @@ def test_a_parent_is_written_again_where_the_mode_says(mode):
 
 
 @pytest.mark.parametrize(
-    ("spec", "parent", "told"),
-    [(PARENT, PARENT, "small has no parent"), (child(1), None, "small needs small")],
+    ("spec", "parent", "message"),
+    [
+        (PARENT, PARENT, "small has no insertion"),
+        (child(1), None, "small needs its parent small"),
+    ],
 )
-def test_a_parent_that_is_missing_or_not_wanted_is_refused(spec, parent, told):
-    with pytest.raises(InputError, match=told):
+def test_a_missing_or_unexpected_parent_is_an_error(spec, parent, message):
+    with pytest.raises(InputError, match=message):
         training.trainer(spec, "cpu", parent and models.build(parent))
 
 
-def test_stored_weights_are_those_of_the_training(tmp_path):
+def test_saved_weights_are_those_of_the_training(tmp_path):
     trainer = prepared(child(1))
     trainer.run(tmp_path, NEVER)
     train_state = trainer.train_states[7]
@@ -210,13 +213,13 @@ def test_stored_weights_are_those_of_the_training(tmp_path):
 
 
 def wrong_where_units_are_nine(model, ids, length):
-    """Answer rightly unless the first number ends in 9; then say nothing sensible."""
-    said = ids[:, -length:].clone()
-    said[ids[:, 1] == 9] = LAYOUT.length
-    return said
+    """Answer correctly, but malformed if the first number ends in 9."""
+    answers = ids[:, -length:].clone()
+    answers[ids[:, 1] == 9] = LAYOUT.length
+    return answers
 
 
-def test_fails_are_counted_class_by_class(monkeypatch):
+def test_fails_are_counted_by_class(monkeypatch):
     monkeypatch.setattr(models, "greedy_answers", wrong_where_units_are_nine)
     spec, test = described(shares=MIXED), AccuracyTest(1000, 8, ENRICHMENT)
     rows = list(accuracy(spec, models.build(spec), test))
@@ -246,7 +249,7 @@ def test_fails_are_counted_class_by_class(monkeypatch):
         (10**6, 10**6, 0),
     ],
 )
-def test_nines_are_counted_as_the_paper_names_them(fails, asked, expected):
+def test_nines_follow_the_paper(fails, asked, expected):
     assert nines(fails, asked) == expected
 
 

@@ -25,7 +25,7 @@ def test_the_abstract_lists_fewer_models_than_it_states(found):
     assert (row["value"], row["printed"]) == (16 + 2 + 8 + 14, 44)
 
 
-def test_equal_numbers_are_as_rare_as_each_reading_says(found):
+def test_equal_numbers_are_as_frequent_as_text_and_code_imply(found):
     for who, share in (("text", 0.6), ("code", 0.4)):
         row = found[f"subtractions of equal numbers, by the {who}"]
         assert row["low"] < share < row["high"]
@@ -43,13 +43,13 @@ def test_printed_shares_of_classes_are_those_of_columns_that_carry(found):
     assert cascades[1] > 3 * found["S1, by cascades"]["printed"]
 
 
-def test_most_intervals_of_both_operations_are_those_of_no_count(found):
+def test_most_intervals_of_both_operations_match_no_count(found):
     one, two = (values(found, f"exact of {n} million")[0] for n in ("one", "two"))
     assert 0 == two < one < 23 / 2
     assert values(found, "exact, of 23")[0] > 23 / 2
 
 
-def test_an_interval_is_exact_to_its_printed_digits():
+def test_intervals_are_compared_at_three_printed_digits():
     assert arith_evidence._is_exact(10**6, 0, 0.0, 3.69e-6)
     assert not arith_evidence._is_exact(10**6, 0, 0.0, 3.68e-6)
 

@@ -18,7 +18,7 @@ def run(n, count=20):
 
 
 @pytest.mark.parametrize("n", [2, 3])
-def test_heads_that_compute_attend_to_their_column_and_nothing_else(n):
+def test_circuit_heads_attend_only_to_their_column(n):
     layout, questions = Layout(n), run(n)
     for k in range(n + 1):
         for head in range(3):
@@ -37,19 +37,19 @@ def test_attention_is_averaged_over_questions_and_sums_to_one():
     heads = [node for node in questions.nodes if node.kind == "head"]
     shares = mean_attention(questions, heads)
     torch.testing.assert_close(shares.sum(1), torch.ones(len(heads)).double())
-    seen = questions.activations("blocks.1.attn.hook_pattern")[
+    cache = questions.activations("blocks.1.attn.hook_pattern")[
         "blocks.1.attn.hook_pattern"
     ]
     row = heads.index(Node(5, 1, "head", 2))
-    torch.testing.assert_close(shares[row], seen[:, 2, 5].mean(0))
+    torch.testing.assert_close(shares[row], cache[:, 2, 5].mean(0))
     assert (shares[row, :6] > 0).all()
     assert (shares[row, 6:] == 0).all()
 
 
-def test_of_no_heads_there_is_no_attention():
+def test_no_heads_give_an_empty_result():
     assert mean_attention(run(2), []).shape == (0, 9)
 
 
-def test_what_is_no_head_attends_to_nothing():
-    with pytest.raises(InputError, match="P05L0MLP: only heads attend"):
+def test_a_node_that_is_not_a_head_is_an_error():
+    with pytest.raises(InputError, match="P05L0MLP has no attention pattern"):
         mean_attention(run(2), [Node.parse("P05L0MLP")])

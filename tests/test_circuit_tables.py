@@ -1,4 +1,4 @@
-"""What maps of circuits say, gathered for tables and notebooks."""
+"""Tables, pivots and notebooks of circuit maps."""
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ def model(tmp_path):
         for place, token in enumerate(TOKENS)
     ]
     files.write_csv(facts / "positions.csv", rows, POSITIONS)
-    columns = arith_tables.MEASURED
+    columns = arith_tables.MEASURED_COLUMNS
     files.write_csv(facts / "controls.csv", CONTROLS, columns["controls"])
     files.write_csv(
         facts / "claims.csv", [{"positions": ""} | c for c in CLAIMS], columns["claims"]
@@ -93,16 +93,14 @@ def tables(model):
     }
 
 
-def test_a_map_is_read_with_its_name_and_digits(model):
-    told = circuits.Circuit.read(model / "facts/nodes.csv")
-    assert (told.name, told.digits) == ("child", 2)
-    assert len(told.facts.nodes) == 2
-    assert told.map("purpose").axes
+def test_a_circuit_is_read_with_name_and_digits(model):
+    circuit = circuits.Circuit.read(model / "facts/nodes.csv")
+    assert (circuit.name, circuit.digits) == ("child", 2)
+    assert len(circuit.facts.nodes) == 2
+    assert circuit.map("purpose").axes
 
 
-def test_a_page_says_what_it_read_and_keeps_the_figures_that_it_shows(
-    model, tmp_path, capsys
-):
+def test_a_page_prints_its_models_and_saves_its_figures(model, tmp_path, capsys):
     nodes = [str(model / "facts/nodes.csv")]
     page = circuits.Page.read(nodes, str(tmp_path), "addition")
     assert capsys.readouterr().out == "child: 2 digits, 1 heads and 1 MLPs matter\n"
@@ -111,42 +109,42 @@ def test_a_page_says_what_it_read_and_keeps_the_figures_that_it_shows(
         "addition_purpose.pdf",
         "addition_purpose.svg",
     }
-    said = capsys.readouterr().out
-    assert said.count("Markdown") == said.count("SVG") == 1
+    output = capsys.readouterr().out
+    assert output.count("Markdown") == output.count("SVG") == 1
 
 
 def test_a_page_without_models_has_empty_figures(tmp_path):
     page = circuits.Page.read([], str(tmp_path), "mixed")
     for name in ("coverage", "purpose"):
         page.figure(name)
-    made = {path.name for path in tmp_path.glob("*.svg")}
-    assert made == {"mixed_coverage.svg", "mixed_purpose.svg"}
+    saved = {path.name for path in tmp_path.glob("*.svg")}
+    assert saved == {"mixed_coverage.svg", "mixed_purpose.svg"}
 
 
-def test_random_sets_count_together(model):
-    told = circuits.Circuit.read(model / "facts/nodes.csv")
-    table = arith_pivots.sufficiency(told.controls)
+def test_random_sets_are_averaged(model):
+    circuit = circuits.Circuit.read(model / "facts/nodes.csv")
+    table = arith_pivots.sufficiency(circuit.controls)
     assert table.loc["random", "mean"] == pytest.approx(0.2)
     assert table.loc["useful", "resample"] == 0.5
     assert pd.isna(table.loc["random", "resample"])
     assert table.loc["useful", "nodes"] == 3
 
 
-def test_what_is_found_stands_beside_what_chance_finds(model):
-    told = circuits.Circuit.read(model / "facts/nodes.csv")
-    table = arith_pivots.chance(told.controls)
+def test_found_rates_are_beside_those_of_chance(model):
+    circuit = circuits.Circuit.read(model / "facts/nodes.csv")
+    table = arith_pivots.chance(circuit.controls)
     assert list(table.columns) == [*arith_pivots.CHANCE.values(), "found"]
     assert table.loc["SA"].tolist() == [0.75, 0.0, 0.0, 3]
     assert table.loc["ST", "found"] == 1
 
 
-def test_optional_clauses_count_only_where_they_hold(model):
-    told = circuits.Circuit.read(model / "facts/nodes.csv")
-    held = comparisons.count_clauses(told.claims, "algorithm")
-    assert held.loc["addition"].tolist() == [2, 3]
+def test_optional_clauses_count_only_if_they_hold(model):
+    circuit = circuits.Circuit.read(model / "facts/nodes.csv")
+    counts = comparisons.count_clauses(circuit.claims, "algorithm")
+    assert counts.loc["addition"].tolist() == [2, 3]
 
 
-def test_printed_counts_stand_beside_ours(tables):
+def test_printed_counts_are_beside_ours(tables):
     counts = tables["arith_circuits"].set_index("quantity")["published"]
     assert (counts["useful heads"], counts["nodes for S"]) == (7, 9)
     assert pd.isna(counts["useful mlps"])
@@ -155,7 +153,7 @@ def test_printed_counts_stand_beside_ours(tables):
     assert (reused["family"], reused["digits"]) == ("inserted", 2)
 
 
-def test_maps_have_every_model_also_those_without_a_map(tables):
+def test_maps_contain_every_model_even_without_a_map(tables):
     maps = arith_pivots.maps(tables, {"arith": {"models": MODELS}})
     assert list(maps.index) == ["parent", "child"]
     assert maps.loc["parent"].isna().all()

@@ -1,4 +1,4 @@
-"""A circuit that is known is found, and nothing else."""
+"""The analysis finds exactly the circuit of a decoder wired by hand."""
 
 from dataclasses import replace
 
@@ -38,21 +38,25 @@ SHARES = {"mixed": {"addition": 0.5, "subtraction": 0.5}}
 
 
 def score(rows):
-    """Count the clauses that hold, and all."""
+    """Return the number of clauses that hold, and of all."""
     return tuple(count_clauses(pd.DataFrame(rows), "algorithm").sum())
 
 
 def circuit(operation, n, model=None):
     model = model or wired(operation, n)
     enrichment = Enrichment(0.4, 0.4, 0.01)
-    asked = Questions(n, SHARES.get(operation, {operation: 1.0}), "batches", enrichment)
+    questions = Questions(
+        n, SHARES.get(operation, {operation: 1.0}), "batches", enrichment
+    )
     attention = model.blocks[0].attn
     width, heads = model.tokens.weight.shape[1], attention.heads
     layers, head_width = len(model.blocks), attention.out.in_features // heads
     stack = DecoderConfig(
         layers=layers, width=width, heads=heads, head_width=head_width
     )
-    return Circuit(ArithModel("wired", asked, stack, None, 1, 1, None), model, SETTINGS)
+    return Circuit(
+        ArithModel("wired", questions, stack, None, 1, 1, None), model, SETTINGS
+    )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +86,7 @@ def untrained(like):
 
 
 def done(circuit):
-    """List what was found: node, sub-task and column."""
+    """Return the found sub-tasks as node, sub-task and column."""
     return {
         (fact.node.name, fact.name, fact.digit)
         for fact in circuit.facts
@@ -100,8 +104,8 @@ def test_exactly_the_useful_positions_and_nodes_are_found(addition):
 
 
 def test_exactly_the_sub_tasks_of_addition_are_found(addition):
-    """The layer that writes the answer tells SV of the top digit, and SA of the last
-    one, to which nothing is carried."""
+    """The MLP that writes the answer encodes SV for the top digit.  For the last digit,
+    which has no carry in, it encodes SA."""
     assert done(addition) == {
         *(("P06L0H1", "ST", 1), ("P06L0H2", "ST", 0), ("P06L0MLP", "SV", 1)),
         *(("P07L0H0", "SA", 1), ("P07L0H1", "SC", 0)),
@@ -109,7 +113,7 @@ def test_exactly_the_sub_tasks_of_addition_are_found(addition):
     }
 
 
-def test_exactly_the_sub_tasks_of_subtraction_are_found_shared_by_two_heads(
+def test_exactly_the_sub_tasks_of_subtraction_are_found_in_pairs_of_heads(
     subtraction,
 ):
     assert done(subtraction) == {
@@ -122,9 +126,9 @@ def test_exactly_the_sub_tasks_of_subtraction_are_found_shared_by_two_heads(
 
 
 def test_exactly_the_sub_tasks_of_a_mixed_model_are_found(mixed):
-    """The layer compares the top digits, where the sign is predicted, and writes the
-    last digit, to which nothing is carried.  Head 7 reads the operator before the first
-    columns too, where it is asked about no pair: for the sign, and for a carry."""
+    """The MLP compares the top digits where the sign is predicted, and writes the last
+    digit, which has no carry in.  Head 7 also reads the operator at earlier positions,
+    for the sign and for a carry; no pair of questions tests it there."""
     columns = range(3)
     digit, carry = ("SA", "MD", "ND"), ("SC", "MB", "NB")
     assert done(mixed) == {
@@ -150,7 +154,7 @@ def test_exactly_the_sub_tasks_of_a_mixed_model_are_found(mixed):
 
 
 def test_exactly_the_sub_tasks_of_cascades_are_found(cascades):
-    """The first layer tells states early, the second whether the top column carries."""
+    """The first layer encodes carry states; the second, the carry of the top column."""
     columns = range(3)
     assert done(cascades["addition"]) == {
         *((f"P{6 - k:02}L0H0", "ST", k) for k in columns),
@@ -170,11 +174,11 @@ def test_exactly_the_sub_tasks_of_cascades_are_found(cascades):
 def test_claims_about_two_layers_hold(cascades):
     for operation, clauses in (("addition", 5), ("subtraction", 6)):
         rows = evaluate([operation], 2, 3, subtask_positions(cascades[operation].facts))
-        told = [row for row in rows if row["algorithm"] == operation]
-        assert score(told) == (clauses, clauses)
+        own = [row for row in rows if row["algorithm"] == operation]
+        assert score(own) == (clauses, clauses)
 
 
-def test_a_layer_that_looks_two_columns_back_hands_a_carry_on():
+def test_a_one_layer_model_propagates_carries_across_one_column():
     three = circuit("addition", 3)
     assert ("P09L0H1", "SS", 1) in done(three)
     assert ("P09L0H1", "SC", 1) in done(three)
@@ -183,14 +187,14 @@ def test_a_layer_that_looks_two_columns_back_hands_a_carry_on():
     assert score(rows) == (len(rows), len(rows))
 
 
-def test_heads_are_told_with_the_tokens_that_they_attend_to(addition):
+def test_attention_facts_name_the_attended_tokens(addition):
     facts = addition.facts.for_node(Node.parse("P07L0H1"))
     seen = {(f.name, f.digit): f.value for f in facts if f.name.startswith("attends")}
     assert seen.keys() == {("attends D", 0), ("attends D'", 0)}
     assert seen["attends D", 0] == pytest.approx(0.5)
 
 
-def test_what_fails_is_told_by_class_and_digit(addition):
+def test_failures_are_recorded_by_class_and_digit(addition):
     facts = {
         (fact.name, fact.digit): fact
         for fact in addition.facts.for_node(Node.parse("P06L0H2"))
@@ -203,7 +207,7 @@ def test_what_fails_is_told_by_class_and_digit(addition):
     assert facts["fails", None].value == facts["impact", 2].value
 
 
-def test_components_tell_the_states_of_the_column_that_a_head_reads(addition):
+def test_pca_separates_the_states_of_the_column_that_a_head_reads(addition):
     clear = {(node.name, k) for node, _, k in addition.pca_results}
     assert clear == {
         *(("P06L0H1", 1), ("P06L0H2", 0), ("P07L0H0", 1)),
@@ -215,7 +219,7 @@ def test_components_tell_the_states_of_the_column_that_a_head_reads(addition):
     assert [(fact.digit, fact.value > 0.8) for fact in facts] == [(1, True)]
 
 
-def test_claims_about_one_layer_hold_of_a_mixed_model(mixed):
+def test_claims_about_one_layer_hold_for_a_mixed_model(mixed):
     rows = list(
         evaluate(["addition", "subtraction"], 1, 3, subtask_positions(mixed.facts))
     )
@@ -235,7 +239,7 @@ def rows(circuit, control):
     return [row for row in table if row["control"] == control]
 
 
-def test_the_useful_nodes_suffice_and_random_ones_do_not(addition):
+def test_the_useful_nodes_are_sufficient_and_random_ones_are_not(addition):
     for name in controls.SUFFICIENCY:
         kept = {row["of"]: row for row in rows(addition, f"keep only, {name}")}
         assert kept["useful"]["value"] == 1.0
@@ -246,7 +250,7 @@ def test_the_useful_nodes_suffice_and_random_ones_do_not(addition):
 
 @pytest.mark.parametrize("control", ["random nodes", "untrained"])
 @pytest.mark.parametrize("operation", ["addition", "subtraction"])
-def test_by_chance_nothing_is_found(control, operation, request):
+def test_controls_find_nothing_by_chance(control, operation, request):
     known = request.getfixturevalue(operation)
     tried = rows(known, control)
     assert sum(row["total"] for row in tried) >= 3
@@ -259,7 +263,7 @@ def test_purposes_are_counted_by_kind(subtraction):
     assert counts == {"head": 6, "mlp": 1}
 
 
-def test_a_model_that_answers_nothing_right_has_an_empty_map(addition):
+def test_a_model_without_correct_answers_has_an_empty_map(addition):
     bare = replace(addition, model=untrained(addition))
     assert bare.facts.nodes == []
     assert {row["questions"] for row in bare.positions} == {0}
@@ -269,19 +273,21 @@ def test_a_model_that_answers_nothing_right_has_an_empty_map(addition):
 
 
 def test_an_untrained_model_does_no_sub_task(addition):
-    """Taken for what it answers itself, nodes change answers, but as no claim says."""
+    """Its own answers are used, so that patching has an effect; none is predicted."""
     bare = replace(addition, model=untrained(addition))
     for name, k in (("SA", 0), ("SA", 1), ("SC", 0), ("ST", 1), ("SV", 1)):
         drawn = SUBTASKS[name].pairs(bare.rng_for("test"), 2, k, 64)
-        run = bare.run(drawn.clean)
-        trial = replace(
-            addition.exchange(SUBTASKS[name], k),
-            clean=run,
-            other=bare.run(drawn.other),
+        run = bare.run(drawn.base)
+        intervention = replace(
+            addition.intervention(SUBTASKS[name], k),
+            base=run,
+            source=bare.run(drawn.source),
             predicted=drawn.predicted,
             case=drawn.case,
         )
-        assert not any(rate.is_found for rate in trial.rates([(n,) for n in run.nodes]))
+        assert not any(
+            rate.is_found for rate in intervention.rates([(n,) for n in run.nodes])
+        )
 
 
 def test_the_same_model_has_the_same_map(addition, tmp_path):

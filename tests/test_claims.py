@@ -13,7 +13,7 @@ FOUND = {("SA", 2): [18], ("ST", 3): [12, 14], ("ST", 2): [11, 20], ("MT", 0): [
 
 
 @pytest.mark.parametrize(
-    ("clause", "places"),
+    ("clause", "positions"),
     [
         (exists("SA", 2, LAYOUT), [18]),
         (exists("SA", 1, LAYOUT), []),
@@ -27,8 +27,8 @@ FOUND = {("SA", 2): [18], ("ST", 3): [12, 14], ("ST", 2): [11, 20], ("MT", 0): [
         (at_least(3, "ST", range(6)), []),
     ],
 )
-def test_clauses_hold_where_they_say(clause, places):
-    assert clause.places(FOUND) == places
+def test_clauses_return_the_positions_at_which_they_hold(clause, positions):
+    assert clause.find(FOUND) == positions
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,14 @@ def test_clauses_hold_where_they_say(clause, places):
         ),
     ],
 )
-def test_a_model_is_held_against_the_claims_about_it(operations, layers, names):
+def test_only_applicable_claims_are_evaluated(operations, layers, names):
     rows = list(evaluate(operations, layers, N, {}))
     assert list(dict.fromkeys(row["algorithm"] for row in rows)) == names
     assert not any(row["holds"] for row in rows)
 
 
-def everything():
-    """Find every sub-task of all columns, the higher the earlier."""
+def all_subtask_positions():
+    """Return positions for every sub-task of all columns, higher columns first."""
     return {
         (name, k): [N if k is None else N + (N - k if task.last == "A{sign}" else 7)]
         for name, task in SUBTASKS.items()
@@ -61,22 +61,21 @@ def everything():
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_where_all_is_found_every_clause_holds_and_none_is_needless(name):
-    """Each clause can fail: it fails where what it is about is not found."""
+def test_every_clause_holds_if_all_is_found_and_fails_if_nothing_is(name):
     clauses = list(ALGORITHMS[name].clauses(LAYOUT))
-    assert len({clause.says for clause in clauses}) == len(clauses)
+    assert len({clause.text for clause in clauses}) == len(clauses)
     for clause in clauses:
-        assert clause.places(everything()), clause.says
-        assert not clause.places({}), clause.says
+        assert clause.find(all_subtask_positions()), clause.text
+        assert not clause.find({}), clause.text
 
 
-def test_addition_is_claimed_as_the_published_code_has_it():
-    says = [clause.says for clause in ALGORITHMS["addition"].clauses(LAYOUT)]
-    assert says[:6] == [f"SA{k} at A{k + 1} or before" for k in range(6)]
-    assert says[6:10] == [f"ST{k} at A7 or before" for k in range(2, 6)]
+def test_addition_clauses_are_those_of_the_published_code():
+    texts = [clause.text for clause in ALGORITHMS["addition"].clauses(LAYOUT)]
+    assert texts[:6] == [f"SA{k} at A{k + 1} or before" for k in range(6)]
+    assert texts[6:10] == [f"ST{k} at A7 or before" for k in range(2, 6)]
 
 
-def test_optional_clauses_count_only_where_they_hold():
+def test_optional_clauses_count_only_if_they_hold():
     found = {("SA", k): [LAYOUT.position(f"A{k}") - 1] for k in range(N)} | {
         ("SC", 1): [19]
     }

@@ -91,7 +91,7 @@ def test_the_same_command_writes_the_same_bytes(trained, child, tmp_path):
 
 def test_a_child_needs_its_parent(child, tmp_path):
     said = refused(*train_arguments(child, tmp_path))
-    assert said.endswith(f"{child.name} needs {child.insertion.parent.name}")
+    assert said.endswith(f"{child.name} needs its parent {child.insertion.parent.name}")
 
 
 def test_a_parent_that_was_trained_otherwise_is_refused(trained, child, tmp_path):

@@ -8,10 +8,10 @@ A, B, C, D = (Node.parse(f"P12{part}") for part in ("L0H0", "L0H1", "L0MLP", "L1
 
 
 def facts(**done):
-    """Give nodes with the classes that need them and the sub-tasks that they do."""
+    """Return facts by node, given as tuples of their other fields."""
     nodes = {"A": A, "B": B, "C": C, "D": D}
     return Facts(
-        Fact(nodes[name], *told) for name, facts in done.items() for told in facts
+        Fact(nodes[name], *fields) for name, facts in done.items() for fields in facts
     )
 
 
@@ -37,7 +37,7 @@ def counts(rows):
     return {row["quantity"]: (row["count"], row["total"]) for row in rows}
 
 
-def test_a_map_is_summed_up():
+def test_summary_counts_nodes_and_clauses():
     clauses = [
         {"algorithm": "addition", "optional": False, "holds": True},
         {"algorithm": "addition", "optional": False, "holds": False},
@@ -59,7 +59,7 @@ def test_a_map_is_summed_up():
     }
 
 
-def test_what_became_of_inserted_nodes_is_counted():
+def test_reuse_counts_inserted_nodes():
     assert counts(reuse(CHILD, PARENT)) == {
         "inserted nodes": (3, 3),
         "inserted nodes in use": (2, 3),

@@ -19,8 +19,8 @@ from mathprobe.registry import UnknownName
 from mathprobe.seeds import rng_for
 from mathprobe.spec import Enrichment, Questions
 
-# Shares of the classes of questions that are not enriched, by the number of digits, as
-# recomputed from the published code with 200 000 questions.
+# Frequencies of the classes without enrichment, by number of digits, from 200 000
+# questions of the published code.
 PLAIN = {
     5: {
         "S": [0.05, 0.7755, 0.1605, 0.0131, 0.0009, 6.0e-05],
@@ -38,7 +38,7 @@ PLAIN = {
         "N": [0, 0.3088, 0.1709, 0.0181, 0.0017],
     },
 }
-ENRICHED = {  # and of additions in enriched batches
+ENRICHED = {  # of additions in enriched batches
     5: [0.206, 0.344, 0.278, 0.119, 0.041, 0.012],
     6: [0.152, 0.318, 0.305, 0.147, 0.054, 0.024],
     10: [0.043, 0.208, 0.34, 0.23, 0.108, 0.072],
@@ -48,23 +48,23 @@ PAPER = [0.05, 0.21, 0.34, 0.28, 0.11, 0.02]  # S0 .. S5 of 5 digits, as printed
 
 
 def by_hand(operation, first, second):
-    """Find the class of two strings of digits as its definition says."""
+    """Return the class of two strings of digits by its definition."""
     pairs = [(int(x), int(y)) for x, y in zip(first, second, strict=True)][::-1]
     if operation == "addition":
         letter, hardest = "S", 5
         starts = [x + y >= 10 for x, y in pairs]
-        hands_on = [x + y == 9 for x, y in pairs]
+        propagates = [x + y == 9 for x, y in pairs]
     else:
         letter, hardest = ("N" if int(first) < int(second) else "M"), 4
         top = max([k for k, pair in enumerate(pairs) if pair != (0, 0)], default=0)
         starts = [x < y for x, y in pairs]
-        hands_on = [x == y and k <= top for k, (x, y) in enumerate(pairs)]
+        propagates = [x == y and k <= top for k, (x, y) in enumerate(pairs)]
     if not any(starts):
         return f"{letter}0"
     longest = 0
     for k in (k for k, start in enumerate(starts) if start):
         run = 0
-        while k + run + 1 < len(pairs) and hands_on[k + run + 1]:
+        while k + run + 1 < len(pairs) and propagates[k + run + 1]:
             run += 1
         longest = max(longest, run)
     return f"{letter}{min(longest + 1, hardest)}"
@@ -77,7 +77,7 @@ def named(operation, first, second, n):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("n", [1, 2])
-def test_classes_of_short_numbers_are_what_the_definition_says(operation, n):
+def test_all_classes_of_short_operands_match_the_definition(operation, n):
     pairs = list(product(range(10**n), repeat=2))
     first, second = zip(*pairs, strict=True)
     expected = [by_hand(operation, f"{x:0{n}}", f"{y:0{n}}") for x, y in pairs]
@@ -87,20 +87,20 @@ def test_classes_of_short_numbers_are_what_the_definition_says(operation, n):
 @pytest.mark.parametrize("operation", OPERATIONS)
 @settings(deadline=None)
 @given(data=st.data())
-def test_classes_of_long_cascades_are_what_the_definition_says(operation, data):
+def test_classes_of_long_cascades_match_the_definition(operation, data):
     columns = [(0, 0), (3, 3), (4, 5), (5, 4), (2, 9)]  # of every kind
     chosen = data.draw(st.lists(st.sampled_from(columns), min_size=1, max_size=12))
     first, second = ("".join(map(str, side)) for side in zip(*chosen, strict=True))
     expected = by_hand(operation, first, second)
-    made = named(operation, [int(first)], [int(second)], len(chosen))
-    assert made == [expected]
+    found = named(operation, [int(first)], [int(second)], len(chosen))
+    assert found == [expected]
 
 
 @pytest.mark.parametrize(
     ("operation", "first", "second", "name"),
     [
         ("addition", 111111, 222222, "S0"),
-        ("addition", 444444, 555555, "S0"),  # nothing is carried into the nines
+        ("addition", 444444, 555555, "S0"),  # no carry enters the nines
         ("addition", 15, 15, "S1"),
         ("addition", 45, 55, "S2"),
         ("addition", 4445, 5555, "S4"),
@@ -135,7 +135,7 @@ def shares(operation, first, second):
 
 
 @pytest.mark.parametrize("n", PLAIN)
-def test_plain_classes_are_as_frequent_as_those_of_the_published_code(n):
+def test_class_frequencies_match_the_published_code(n):
     numbers = sampled("addition", n, 3125, 0.0)
     additions = shares("addition", *numbers)
     subtractions = shares("subtraction", *numbers)
@@ -147,13 +147,13 @@ def test_plain_classes_are_as_frequent_as_those_of_the_published_code(n):
 
 
 @pytest.mark.parametrize("n", ENRICHED)
-def test_enriched_additions_are_as_hard_as_those_of_the_published_code(n):
+def test_class_frequencies_of_enriched_additions_match_the_published_code(n):
     found = shares("addition", *sampled("addition", n, 3125, 1.0))
     for level, expected in enumerate(ENRICHED[n]):
         assert found[f"S{level}"] == pytest.approx(expected, abs=0.01), level
 
 
-def test_the_printed_shares_are_of_the_number_of_columns_that_carry():
+def test_printed_shares_are_those_of_the_number_of_columns_that_carry():
     binomial = stats.binom.pmf(range(6), 5, 0.45)
     assert binomial == pytest.approx(PAPER, abs=0.006)
     first, second = sampled("addition", 5, 500, 0.0)
@@ -164,7 +164,7 @@ def test_the_printed_shares_are_of_the_number_of_columns_that_carry():
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=20))
-def test_cascades_have_their_lengths(states):
+def test_cascade_lengths_match_the_definition(states):
     expected = [0] * len(states)
     for k, state in enumerate(states):
         run = 1
@@ -179,6 +179,6 @@ def test_every_operation_has_classes():
     assert list(CLASSIFIERS) == list(OPERATIONS)
 
 
-def test_an_unknown_operation_is_refused():
+def test_an_unknown_operation_is_an_error():
     with pytest.raises(UnknownName, match="known names are addition, subtraction"):
         class_indices("division", digits([1], 1), digits([1], 1))

@@ -33,28 +33,30 @@ fact = st.builds(
 
 
 @given(st.lists(fact))
-def test_every_table_is_read_as_it_was_written(tmp_path_factory, facts):
+def test_every_table_round_trips(tmp_path_factory, facts):
     path = tmp_path_factory.mktemp("facts") / "facts.csv"
     Facts(facts).save(path)
     assert list(Facts.load(path)) == list(Facts(facts))
 
 
-def test_facts_stand_by_node_in_order():
+def test_facts_are_sorted_by_node():
     assert FACTS.nodes == [A, B, C, D]
     assert [fact.node for fact in FACTS] == [A, A, B, C, D, D, D, D]
     assert [fact.digit for fact in FACTS.for_node(D, "attends D")] == [3, 13]
     assert FACTS.for_node(Node.parse("P1L0H0")) == []
 
 
-def test_a_table_of_another_version_is_refused(tmp_path):
+def test_another_version_is_an_error(tmp_path):
     path = tmp_path / "facts.csv"
     FACTS.save(path)
     path.write_text(path.read_text().replace("\n1,10,", "\n2,10,", 1))
-    with pytest.raises(InputError, match="line 4: version '2'; known is 1"):
+    with pytest.raises(
+        InputError, match="line 4: unknown version '2'; the known version is 1"
+    ):
         Facts.load(path)
 
 
-def test_other_columns_are_refused(tmp_path):
+def test_other_columns_are_an_error(tmp_path):
     path = tmp_path / "facts.csv"
     path.write_text(",".join(COLUMNS[:-1]) + "\n")
     with pytest.raises(InputError, match="columns are not version, position, layer"):
@@ -64,7 +66,7 @@ def test_other_columns_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("here", "instead"), [("head", "neuron"), ("0.25", "much"), ("1,9,", "1,,")]
 )
-def test_what_cannot_be_read_is_told_with_its_line(tmp_path, here, instead):
+def test_errors_name_the_file_and_line(tmp_path, here, instead):
     path = tmp_path / "facts.csv"
     FACTS.save(path)
     path.write_text(path.read_text().replace(here, instead, 1))
@@ -73,7 +75,7 @@ def test_what_cannot_be_read_is_told_with_its_line(tmp_path, here, instead):
 
 
 @pytest.mark.parametrize(
-    ("asked", "nodes"),
+    ("arguments", "nodes"),
     [
         (("fails",), [A, C]),
         (("fails", None, 0.3), [A]),
@@ -83,5 +85,5 @@ def test_what_cannot_be_read_is_told_with_its_line(tmp_path, here, instead):
         (("impact A", 10, 0.5), [D]),
     ],
 )
-def test_a_fact_is_found_by_name_digit_and_least_value(asked, nodes):
-    assert [node for node in FACTS.nodes if FACTS.has(node, *asked)] == nodes
+def test_has_matches_name_digit_and_least_value(arguments, nodes):
+    assert [node for node in FACTS.nodes if FACTS.has(node, *arguments)] == nodes

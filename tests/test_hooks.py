@@ -22,7 +22,7 @@ def tokens():
 
 
 def hooked(model):
-    """Name the modules that something is still hooked to."""
+    """Return the names of modules that still have hooks."""
     return [name for name, part in model.named_modules() if part._forward_hooks]
 
 
@@ -30,7 +30,7 @@ def zero(x):
     return torch.zeros_like(x)
 
 
-def test_looking_changes_nothing(model, tokens):
+def test_capturing_changes_nothing(model, tokens):
     before = model(tokens)
     with capture(model, *hook_names(model)):
         assert torch.equal(model(tokens), before)
@@ -38,38 +38,38 @@ def test_looking_changes_nothing(model, tokens):
     assert hooked(model) == []
 
 
-def test_only_what_was_named_is_seen(model, tokens):
-    with capture(model, Z, MID) as seen:
-        assert seen == {}
+def test_only_named_hook_points_are_captured(model, tokens):
+    with capture(model, Z, MID) as cache:
+        assert cache == {}
         model(tokens)
-    assert list(seen) == [Z, MID]
+    assert list(cache) == [Z, MID]
 
 
-def test_what_is_seen_is_of_the_last_run(model, tokens):
-    with capture(model, Z) as seen:
+def test_captured_activations_are_those_of_the_last_forward_pass(model, tokens):
+    with capture(model, Z) as cache:
         model(tokens)
         model(tokens[:1])
-    assert len(seen[Z]) == 1
+    assert len(cache[Z]) == 1
     model(tokens)
-    assert len(seen[Z]) == 1
+    assert len(cache[Z]) == 1
 
 
-def test_a_patch_changes_its_head_and_position_and_what_follows(model, tokens):
+def test_a_patch_affects_only_its_head_its_position_and_later_ones(model, tokens):
     def without_head(z):
         z[:, 5, 1] = 0.0
         return z
 
     watched = ["blocks.0.attn.hook_pattern", Z, "blocks.0.hook_attn_out", POST]
-    with capture(model, *watched) as clean:
+    with capture(model, *watched) as unpatched:
         before = model(tokens)
     with patch(model, Z, without_head), capture(model, *watched) as patched:
         after = model(tokens)
-    pattern, _, out, post = (clean[name] == patched[name] for name in watched)
+    pattern, _, out, post = (unpatched[name] == patched[name] for name in watched)
     assert pattern.all()
-    expected = clean[Z].clone()
+    expected = unpatched[Z].clone()
     expected[:, 5, 1] = 0.0
     assert torch.equal(patched[Z], expected)
-    assert not torch.equal(clean[Z], expected)
+    assert not torch.equal(unpatched[Z], expected)
     assert out[:, :5].all()
     assert out[:, 6:].all()
     assert not out[:, 5].any(-1).all()
@@ -79,7 +79,7 @@ def test_a_patch_changes_its_head_and_position_and_what_follows(model, tokens):
         assert not torch.allclose(before[:, place], after[:, place])
 
 
-def test_a_patch_is_the_network_without_that_part(model, tokens):
+def test_patching_an_mlp_to_zero_equals_removing_it(model, tokens):
     with patch(model, "blocks.1.hook_mlp_out", zero):
         patched = model(tokens)
     with torch.no_grad():
@@ -88,11 +88,11 @@ def test_a_patch_is_the_network_without_that_part(model, tokens):
     assert torch.equal(model(tokens), patched)
 
 
-def test_activations_of_another_question_can_be_put_in_place(model, tokens):
+def test_activations_of_another_input_can_be_patched_in(model, tokens):
     other = tokens.flip(0)
-    with capture(model, "blocks.1.hook_resid_post") as seen:
+    with capture(model, "blocks.1.hook_resid_post") as cache:
         expected = model(other)
-    with patch(model, "blocks.1.hook_resid_post", lambda x: seen.popitem()[1]):
+    with patch(model, "blocks.1.hook_resid_post", lambda x: cache.popitem()[1]):
         assert torch.equal(model(tokens), expected)
 
 
@@ -102,25 +102,25 @@ def test_gradients_pass_through_patches(model, tokens):
     assert model.tokens.weight.grad.abs().sum() > 0
 
 
-def test_what_was_opened_first_acts_first(model, tokens):
+def test_hooks_opened_first_run_first(model, tokens):
     with capture(model, Z) as outer, patch(model, Z, zero), capture(model, Z) as inner:
         model(tokens)
     assert outer[Z].abs().min() > 0
     assert inner[Z].abs().max() == 0
-    with patch(model, Z, zero), patch(model, Z, torch.exp), capture(model, Z) as seen:
+    with patch(model, Z, zero), patch(model, Z, torch.exp), capture(model, Z) as cache:
         model(tokens)
-    assert (seen[Z] == 1.0).all()
+    assert (cache[Z] == 1.0).all()
 
 
-def test_writing_in_a_patch_does_not_reach_what_was_seen(model, tokens):
-    with capture(model, Z) as clean:
+def test_in_place_patches_do_not_change_captured_activations(model, tokens):
+    with capture(model, Z) as unpatched:
         model(tokens)
-    with capture(model, Z) as seen, patch(model, Z, torch.Tensor.zero_):
+    with capture(model, Z) as cache, patch(model, Z, torch.Tensor.zero_):
         model(tokens)
-    assert torch.equal(seen[Z], clean[Z])
+    assert torch.equal(cache[Z], unpatched[Z])
 
 
-def test_an_inner_block_that_closes_leaves_the_outer_one(model, tokens):
+def test_closing_an_inner_block_keeps_the_outer_hook(model, tokens):
     before = model(tokens)
     with patch(model, MID, zero):
         with patch(model, POST, zero):
@@ -132,7 +132,7 @@ def test_an_inner_block_that_closes_leaves_the_outer_one(model, tokens):
     assert torch.equal(model(tokens), before)
 
 
-def test_nothing_stays_hooked_after_an_exception(model, tokens):
+def test_all_hooks_are_removed_after_an_exception(model, tokens):
     before = model(tokens)
 
     def fail(x):
@@ -145,8 +145,11 @@ def test_nothing_stays_hooked_after_an_exception(model, tokens):
     assert torch.equal(model(tokens), before)
 
 
-def test_an_unknown_tap_is_refused_with_the_known_ones(model):
-    message = r"unknown hook point 'blocks.0.attn'; known hook points are hook_embed, .*0.attn.hook_z"
+def test_an_unknown_hook_point_is_an_error_that_lists_the_known_ones(model):
+    message = (
+        r"unknown hook point 'blocks.0.attn'; known hook points are hook_embed, "
+        r".*0.attn.hook_z"
+    )
     with pytest.raises(InputError, match=message), capture(model, Z, "blocks.0.attn"):
         pass
     with pytest.raises(InputError, match=message), patch(model, "blocks.0.attn", zero):
@@ -154,16 +157,16 @@ def test_an_unknown_tap_is_refused_with_the_known_ones(model):
     assert hooked(model) == []
 
 
-def test_a_patch_of_another_shape_is_refused(model, tokens):
-    refused = pytest.raises(
-        ValueError, match=r"0.attn.hook_z: \[9, 4, 5\] instead of \[3, 9"
+def test_a_patch_that_changes_the_shape_is_an_error(model, tokens):
+    error = pytest.raises(
+        ValueError, match=r"0.attn.hook_z: shape \[9, 4, 5\] instead of \[3, 9"
     )
-    with refused, patch(model, Z, lambda z: z.mean(0)):
+    with error, patch(model, Z, lambda z: z.mean(0)):
         model(tokens)
     assert hooked(model) == []
 
 
-def test_taps_hold_nothing_that_is_saved(model):
+def test_hook_points_add_nothing_to_the_state_dict(model):
     assert not any("hook" in name for name in model.state_dict())
     x = torch.randn(3)
     assert HookPoint()(x) is x

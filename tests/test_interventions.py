@@ -1,4 +1,4 @@
-"""Predicted answers, held against the paper's algorithm, one column after another."""
+"""Predicted answers, compared with the paper's algorithm applied column by column."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def signs(values):
 
 
 def variables(first, second, operator):
-    """Compute what the paper's algorithm computes of every column."""
+    """Return the variables of the paper's algorithm, for every column."""
     sums = [a + b for a, b in zip(first, second, strict=True)]
     differences = [a - b for a, b in zip(first, second, strict=True)]
     found = {
@@ -48,7 +48,7 @@ def variables(first, second, operator):
 
 
 def fold(states):
-    """Resolve states from the units up: what a column decides, or else those below."""
+    """Return the carry out of each column, as its sign, from the units up."""
     resolved, last = [], 0
     for state in states:
         last = state or last
@@ -57,7 +57,7 @@ def fold(states):
 
 
 def answer(found, carries=None):
-    """Apply the paper's answer rule; carries may be told instead of computed."""
+    """Apply the paper's answer rule, with computed or given carries."""
     n = len(found["SA"])
     if found["OPR"] == "+":
         base, sign, size = found["SA"], 1, fold(found["ST"])
@@ -72,90 +72,90 @@ def answer(found, carries=None):
     return found["SGN"] + "".join(map(str, [top, *digits[::-1]]))
 
 
-def late(name, k, clean, other):
-    """Tell one answer digit alone that the column below carries, or not."""
+def change_one_digit(name, k, base, source):
+    """Return the base answer with one digit that follows from the source's state."""
     state = "ST" if name[0] == "S" else "MT"
-    mixed = {**clean, state: exchanged(clean[state], other[state], k)}
-    told, place = answer(mixed), N - k  # of A_(k+1), after the sign
-    plain = answer(clean)
-    return plain[:place] + told[place] + plain[place + 1 :]
+    mixed = {**base, state: with_value_of(base[state], source[state], k)}
+    changed, place = answer(mixed), N - k  # of A_(k+1), after the sign
+    plain = answer(base)
+    return plain[:place] + changed[place] + plain[place + 1 :]
 
 
-def exchanged(values, others, k):
-    return [*values[:k], others[k], *values[k + 1 :]]
+def with_value_of(values, source_values, k):
+    return [*values[:k], source_values[k], *values[k + 1 :]]
 
 
-def expect(name, k, clean, other):
-    """Give the clean question's answer, told this sub-task's value of the other."""
+def expected_answer(name, k, base, source):
+    """Return the base answer with the sub-task's value of the source."""
     if name in ("SC", "SS", "MB", "NB"):
-        return late(name, k, clean, other)
+        return change_one_digit(name, k, base, source)
     if name == "SV":
-        resolved = fold(clean["ST"])
-        decided = exchanged(clean["ST"], fold(other["ST"]), k)
-        assert resolved[k] != fold(decided)[k]
-        return answer({**clean, "ST": decided})
+        resolved = fold(base["ST"])
+        changed = with_value_of(base["ST"], fold(source["ST"]), k)
+        assert resolved[k] != fold(changed)[k]
+        return answer({**base, "ST": changed})
     if name == "GT":
-        value = exchanged(clean["MT"], other["MT"], k)
-        return answer({**clean, "SGN": "-" if fold(value)[-1] < 0 else "+"})
+        value = with_value_of(base["MT"], source["MT"], k)
+        return answer({**base, "SGN": "-" if fold(value)[-1] < 0 else "+"})
     if name == "OPR":
-        return answer({**clean, name: other[name]})
-    if name == "SGN":  # the clean sign has been written by then
-        return clean[name] + answer({**clean, name: other[name]})[1:]
-    return answer({**clean, name: exchanged(clean[name], other[name], k)})
+        return answer({**base, name: source[name]})
+    if name == "SGN":  # the base sign has been written by then
+        return base[name] + answer({**base, name: source[name]})[1:]
+    return answer({**base, name: with_value_of(base[name], source[name], k)})
 
 
 def rows(found, n=N):
-    questions = zip(read(found.clean, n), read(found.other, n), strict=True)
-    for (clean, other), predicted in zip(questions, text(found.predicted), strict=True):
-        yield variables(*clean), variables(*other), predicted
+    questions = zip(read(found.base, n), read(found.source, n), strict=True)
+    for (base, source), predicted in zip(questions, text(found.predicted), strict=True):
+        yield variables(*base), variables(*source), predicted
 
 
-def test_this_algorithm_is_right():
-    for operation, told in OPERATIONS.items():
+def test_the_reference_algorithm_is_right():
+    for name, operation in OPERATIONS.items():
         first, second = torch.randint(10, (2, 200, N), generator=rng_for("test"))
-        answers = text(told.answer(first, second))
+        answers = text(operation.answer(first, second))
         for a, b, expected in zip(
             first.tolist(), second.tolist(), answers, strict=True
         ):
-            found = variables(a[::-1], b[::-1], told.symbol)
-            assert answer(found) == expected, operation
+            found = variables(a[::-1], b[::-1], operation.symbol)
+            assert answer(found) == expected, name
 
 
 @pytest.mark.parametrize(("name", "k"), PLACES)
-def test_the_predicted_answer_is_what_the_algorithm_gives(name, k):
+def test_predicted_answers_are_those_of_the_reference_algorithm(name, k):
     found = pairs(name, k)
-    claimed = found.claimed.tolist()
-    for clean, other, predicted in rows(found):
-        expected = expect(name, k, clean, other)
-        shown = zip(predicted, expected, claimed, strict=True)
-        assert all(a == b for a, b, counts in shown if counts)
+    mask = found.mask.tolist()
+    for base, source, predicted in rows(found):
+        expected = expected_answer(name, k, base, source)
+        tokens = zip(predicted, expected, mask, strict=True)
+        assert all(a == b for a, b, counts in tokens if counts)
 
 
 @pytest.mark.parametrize(("name", "k"), PLACES)
-def test_every_exchange_changes_something_that_is_claimed(name, k):
+def test_every_intervention_changes_a_predicted_token(name, k):
     found = pairs(name, k)
-    before = Layout(N).split(found.clean).answer
-    assert ((before != found.predicted) & found.claimed).any(1).all()
+    before = Layout(N).split(found.base).answer
+    assert ((before != found.predicted) & found.mask).any(1).all()
 
 
 @pytest.mark.parametrize(("name", "k"), PLACES)
-def test_questions_come_with_their_answers_and_are_of_the_class(name, k):
+def test_questions_have_right_answers_and_the_right_class(name, k):
     found, layout = pairs(name, k), Layout(N)
-    for ids in (found.clean, found.other):
+    for ids in (found.base, found.source):
         for (first, second, operator), line in zip(read(ids), text(ids), strict=True):
-            clean = variables(first, second, operator)
-            assert line.endswith(f"={answer(clean)}")
-            letter = "S" if operator == "+" else "M" if clean["SGN"] == "+" else "N"
+            base = variables(first, second, operator)
+            assert line.endswith(f"={answer(base)}")
+            letter = "S" if operator == "+" else "M" if base["SGN"] == "+" else "N"
             assert letter in SUBTASKS[name].classes
         assert ids.shape == (COUNT, layout.length)
 
 
 @pytest.mark.parametrize(("name", "k"), PLACES)
-def test_the_other_answer_is_not_the_predicted_one_in_every_case(name, k):
-    """Telling the whole answer is no sub-task, but where it is one and the same."""
+def test_the_source_answer_is_not_the_predicted_answer_in_every_case(name, k):
+    """A node that encodes the whole answer must fail, except where both coincide."""
     found = pairs(name, k)
-    other = Layout(N).split(found.other).answer
-    hit = ((other == found.predicted) | ~found.claimed).all(1)
+    source = Layout(N).split(found.source).answer
+    hit = ((source == found.predicted) | ~found.mask).all(1)
     rates = [hit[found.case == case].double().mean() for case in found.case.unique()]
     same = name == "GT" and k == N - 1
     assert (min(rates) == 1.0) if same else (min(rates) < 0.3)
@@ -163,17 +163,17 @@ def test_the_other_answer_is_not_the_predicted_one_in_every_case(name, k):
 
 @pytest.mark.parametrize("n", [1, 2, 15])
 @pytest.mark.parametrize("name", ["OPR", "SGN"])
-def test_every_single_digit_tells_what_was_exchanged(name, n):
+def test_operator_and_sign_change_every_digit(name, n):
     found = pairs(name, None, n)
-    before = Layout(n).split(found.clean).answer
+    before = Layout(n).split(found.base).answer
     assert (before != found.predicted)[:, -n:].all()
 
 
 @pytest.mark.parametrize("column", range(N))
-def test_all_three_states_are_exchanged_in_both_directions(column):
+def test_all_changes_between_three_states_occur(column):
     found = pairs("ST", column)
     seen = {
-        (clean["ST"][column], other["ST"][column]) for clean, other, _ in rows(found)
+        (base["ST"][column], source["ST"][column]) for base, source, _ in rows(found)
     }
     expected = {(a, b) for a, b, carry, _ in TRI_STATES if column or not carry}
     assert seen == expected
@@ -181,15 +181,15 @@ def test_all_three_states_are_exchanged_in_both_directions(column):
 
 
 @pytest.mark.parametrize(("name", "k"), [("SA", 2), ("MD", 2), ("ND", 2)])
-def test_opposite_carries_come_to_a_digit_that_is_exchanged(name, k):
+def test_carries_into_a_changed_digit_are_opposite(name, k):
     state = "ST" if name == "SA" else "MT"
-    for clean, other, _ in rows(pairs(name, k)):
-        assert fold(clean[state])[k - 1] != fold(other[state])[k - 1]
+    for base, source, _ in rows(pairs(name, k)):
+        assert fold(base[state])[k - 1] != fold(source[state])[k - 1]
 
 
-def test_a_column_that_a_sub_task_does_not_have_is_refused():
+def test_a_column_without_the_sub_task_is_an_error():
     with pytest.raises(
-        InputError, match="SS: column 0: with 4 digits columns are 1, 2"
+        InputError, match="SS: unknown column 0; with 4 digits the columns are 1, 2"
     ):
         pairs("SS", 0)
 
@@ -202,7 +202,7 @@ def test_pairs_are_drawn_for_any_number_of_digits(n):
             assert found.predicted.shape == (16, n + 2), name
 
 
-def test_late_sub_tasks_are_looked_for_where_single_digits_are_predicted():
+def test_late_sub_tasks_are_searched_at_positions_that_predict_digits():
     layout = Layout(12)
     task = SUBTASKS["SA"]
     for k in task.columns(12):
@@ -213,6 +213,6 @@ def test_late_sub_tasks_are_looked_for_where_single_digits_are_predicted():
 
 def test_names_of_tokens_are_filled_in():
     layout, task = Layout(12), SUBTASKS["SC"]
-    assert task.sources(layout, 10) == ["D10", "D'10"]
-    assert task.impacted(layout, 10) == "A11"
-    assert SUBTASKS["SGN"].sources(layout, None) == ["A13"]
+    assert task.attended_tokens(layout, 10) == ["D10", "D'10"]
+    assert task.impact_token(layout, 10) == "A11"
+    assert SUBTASKS["SGN"].attended_tokens(layout, None) == ["A13"]

@@ -1,4 +1,4 @@
-"""Our decoders in TransformerLens: the same logits, and the same names."""
+"""Our decoders in TransformerLens: same logits, activations and names."""
 
 import builtins
 import warnings
@@ -11,7 +11,7 @@ from mathprobe.errors import InputError
 from mathprobe.nets import hooks
 from mathprobe.nets.lens import to_transformer_lens, weights
 
-NOT_COVERED = "TransformerLens is not installed: what it is given is not tested"
+NOT_COVERED = "TransformerLens is not installed: the conversion is not tested"
 
 
 @pytest.fixture
@@ -32,23 +32,25 @@ def test_logits_are_the_same(model, hooked):
     torch.testing.assert_close(hooked(tokens), model(tokens))
 
 
-def test_what_passes_at_taps_is_the_same_under_the_same_names(model, hooked):
+def test_activations_at_hook_points_are_the_same(model, hooked):
     tokens = ids(15, 3, 9)
     _, cache = hooked.run_with_cache(tokens)
     named = [name for name in hooks.hook_names(model) if name in cache]
     assert len(named) >= 2 * 10
-    with hooks.capture(model, *named) as seen:
+    with hooks.capture(model, *named) as ours:
         model(tokens)
     for name in named:
-        torch.testing.assert_close(seen[name].expand_as(cache[name]), cache[name])
+        torch.testing.assert_close(ours[name].expand_as(cache[name]), cache[name])
 
 
-def test_every_weight_is_carried_over(model):
-    carried = sum(weight.numel() for _, weight in weights(model))
-    assert carried == sum(parameter.numel() for parameter in model.parameters())
+def test_every_weight_is_converted(model):
+    converted = sum(weight.numel() for _, weight in weights(model))
+    assert converted == sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_without_transformer_lens_that_is_said(model, monkeypatch):
+def test_missing_transformer_lens_is_an_error_that_says_how_to_install_it(
+    model, monkeypatch
+):
     plain = builtins.__import__
 
     def without(name, *rest):

@@ -11,7 +11,7 @@ mlps = st.builds(Node, number, number, st.just("mlp"))
 
 
 @given(heads | mlps)
-def test_every_name_is_read_as_it_was_written(node):
+def test_every_name_round_trips(node):
     assert Node.parse(node.name) == node
 
 
@@ -23,11 +23,11 @@ def test_every_name_is_read_as_it_was_written(node):
         (Node(123, 10, "head", 12), "P123L10H12"),
     ],
 )
-def test_names_are_the_papers(node, name):
+def test_names_are_those_of_the_paper(node, name):
     assert node.name == name
 
 
-def test_order_is_by_position_layer_heads_then_mlp_as_numbers():
+def test_nodes_are_sorted_by_number_with_the_mlp_after_heads():
     names = [
         "P9L1MLP",
         "P10L0H2",
@@ -42,12 +42,12 @@ def test_order_is_by_position_layer_heads_then_mlp_as_numbers():
 
 
 @pytest.mark.parametrize("name", ["P1", "P1L0", "P1L0H", "P1L0M", "p1L0H0", "xP1L0H0"])
-def test_what_names_no_node_is_refused(name):
-    with pytest.raises(InputError, match=f"'{name}': not a node; they look like P18L0"):
+def test_a_name_of_no_node_is_an_error(name):
+    with pytest.raises(InputError, match=f"'{name}' is not the name of a node"):
         Node.parse(name)
 
 
-def test_every_lists_each_node_once_in_order():
+def test_all_nodes_are_unique_and_sorted():
     nodes = all_nodes([7, 3], layers=2, heads=3)
     assert len(set(nodes)) == len(nodes) == 2 * 2 * 4
     assert nodes == sorted(nodes)

@@ -23,14 +23,14 @@ def blobs(centres, width=20, noise=0.3):
     return points + noise * spread
 
 
-def test_three_groups_that_are_apart_are_clear():
+def test_three_separate_groups_pass_the_thresholds():
     found = analyse(blobs([[0.0, 0.0], [3.0, 1.0], [6.0, 0.0]]), CASE, rng())
     assert found.passes_thresholds
     assert found.agreement == 1.0
     assert found.explained > 0.8
 
 
-def test_groups_that_have_nothing_to_do_with_the_cases_are_not_clear():
+def test_groups_unrelated_to_the_cases_fail_the_thresholds():
     order = torch.randperm(len(CASE), generator=rng("order"))
     values = blobs([[0.0, 0.0], [3.0, 1.0], [6.0, 0.0]])[order]
     found = analyse(values, CASE, rng())
@@ -39,26 +39,26 @@ def test_groups_that_have_nothing_to_do_with_the_cases_are_not_clear():
     assert not found.passes_thresholds
 
 
-def test_noise_is_not_clear():
+def test_noise_fails_the_thresholds():
     values = torch.randn(len(CASE), 20, generator=rng())
     assert not analyse(values, CASE, rng()).passes_thresholds
 
 
-def test_what_never_changes_is_not_clear():
+def test_constant_values_fail_the_thresholds():
     found = analyse(torch.full((len(CASE), 20), 0.1), CASE, rng())
     assert found.metrics == dict.fromkeys(found.metrics, 0.0)
     assert not found.passes_thresholds
 
 
-def test_the_same_stream_gives_the_same_panel():
+def test_equal_seeds_give_equal_results():
     values = blobs([[0.0, 0.0], [1.0, 1.0], [0.0, 2.0]], noise=1.0)
     first, second = (analyse(values, CASE, rng()) for _ in range(2))
     assert first.metrics == second.metrics
     assert torch.equal(first.scores, second.scores)
 
 
-def test_a_direction_is_not_lost_among_roundings():
-    """Values on a line have one component; what rounding adds is no second one."""
+def test_rounding_errors_are_not_components():
+    """Values on a line have exactly one component."""
     line = torch.tensor([0.0, 1.0, 2.0]).double()[CASE] + 0.1 * torch.rand(
         len(CASE), generator=rng(), dtype=torch.float64
     )
@@ -88,8 +88,8 @@ def plain_calinski(points, label):
     return between / (k - 1) / (within / (q - k))
 
 
-def test_measures_are_what_their_definitions_say():
-    """Where three groups lie on a line, three clusters are found, and are the best."""
+def test_metrics_match_their_definitions():
+    """With three groups on a line, the better metrics are those of three clusters."""
     values = torch.tensor([0.0, 10.0, 20.0]).double()[CASE]
     values = values + torch.rand(len(CASE), generator=rng(), dtype=torch.float64)
     found = analyse(values[:, None], CASE, rng())
@@ -99,26 +99,26 @@ def test_measures_are_what_their_definitions_say():
     assert found.calinski_harabasz == pytest.approx(plain_calinski(points, label))
 
 
-def test_what_heads_and_the_mlp_write_is_all_that_is_added():
+def test_contributions_sum_to_the_layer_outputs():
     run = Run.greedy(decoder(), ids(15, 6, 9), 3)
-    taps = ["blocks.1.hook_attn_out", "blocks.1.hook_mlp_out"]
+    hooks = ["blocks.1.hook_attn_out", "blocks.1.hook_mlp_out"]
     block = run.model.blocks[1]
-    with capture(run.model, *taps) as seen:
+    with capture(run.model, *hooks) as activations:
         run.model(run.ids[:, :-1])
     heads = [Node(4, 1, "head", head) for head in range(4)]
     total = residual_contributions(run, heads).sum(0) + block.attn.out.bias
-    torch.testing.assert_close(total, seen[taps[0]][:, 4])
+    torch.testing.assert_close(total, activations[hooks[0]][:, 4])
     mlp = residual_contributions(run, [Node(4, 1, "mlp")])[0] + block.mlp.leave.bias
-    torch.testing.assert_close(mlp, seen[taps[1]][:, 4])
+    torch.testing.assert_close(mlp, activations[hooks[1]][:, 4])
 
 
-def test_a_silent_head_writes_nothing():
+def test_a_head_patched_to_zero_contributes_nothing():
     run = Run.greedy(decoder(), ids(15, 6, 9), 3)
     with patch(run.model, "blocks.1.attn.hook_z", torch.zeros_like):
         assert not residual_contributions(run, [Node(4, 1, "head", 1)]).any()
 
 
-def test_components_are_those_of_the_whole_decomposition():
+def test_components_match_the_full_decomposition():
     values = torch.randn(len(CASE), 80, generator=rng(), dtype=torch.float64)
     values *= 0.8 ** torch.arange(80)
     centred = values - values.mean(0)

@@ -7,7 +7,7 @@ LAYOUT = Layout(6)
 HEAD, MLP = Node.parse("P12L0H1"), Node.parse("P20L1MLP")
 
 
-def test_what_was_seen_is_written_as_tags():
+def test_behaviors_are_written_as_tags():
     digits = [Fact(HEAD, "impact", digit) for digit in (3, 5, 4)]
     classes = [Fact(HEAD, f"fails {name}") for name in ("S2", "S0", "S1", "M1", "N1")]
     sources = [Fact(HEAD, "attends D'", 3, 0.49), Fact(HEAD, "attends D", 3, 0.48)]
@@ -32,7 +32,7 @@ def test_what_was_seen_is_written_as_tags():
     }
 
 
-def test_only_what_was_found_is_written():
+def test_features_contain_only_found_sub_tasks():
     facts = Facts(
         [
             Fact(HEAD, "SA", 3, 1.0, 0.95, 1.0),
@@ -42,11 +42,11 @@ def test_only_what_was_found_is_written():
             Fact(Node.parse("P13L0MLP"), "fails", None, 0.5, 0.4, 0.6),
         ]
     )
-    told = [item["tags"] for item in features(facts)]
-    assert told == [["Algo:A3.SA", "Algo:OPR"], []]
+    tags = [item["tags"] for item in features(facts)]
+    assert tags == [["Algo:A3.SA", "Algo:OPR"], []]
 
 
-def test_sources_are_the_four_that_are_attended_to_most():
+def test_attention_tags_are_the_four_most_attended_tokens():
     facts = Facts(Fact(HEAD, "attends D", k, 0.05 * k + 0.01) for k in range(6))
     (item,) = behaviors(facts, LAYOUT)
     assert item["tags"] == ["Attn:P0=26", "Attn:P1=21", "Attn:P2=16", "Attn:P3=11"]

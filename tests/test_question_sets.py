@@ -12,7 +12,7 @@ ENRICHED = Enrichment(0.4, 0.4, 0.01)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_there_are_as_many_questions_of_every_class_as_wanted(operation):
+def test_every_class_has_the_requested_number_of_questions(operation):
     ids = question_sets.varied_questions(rng_for("test"), operation, 6, ENRICHED, 20)
     counts = torch.bincount(
         question_sets.classify(operation, 6, ids), minlength=len(CLASSES)
@@ -24,17 +24,17 @@ def test_there_are_as_many_questions_of_every_class_as_wanted(operation):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("k", [0, 1, 3])
-def test_three_cases_of_a_column_are_what_they_are_called(operation, k):
-    n, told = 4, OPERATIONS[operation]
+def test_tri_state_questions_have_the_state_of_their_case(operation, k):
+    n, operator = 4, OPERATIONS[operation]
     ids, case = question_sets.tri_state_questions(rng_for("test"), operation, n, k, 30)
     parts = Layout(n).split(ids)
-    state = told.state(parts.first, parts.second)
+    state = operator.state(parts.first, parts.second)
     assert torch.equal(state[:, -1 - k], case - 1)
     assert torch.equal(case.bincount(), torch.tensor([30, 30, 30]))
     assert torch.equal(encode_questions(operation, parts.first, parts.second), ids)
 
 
-def test_nothing_is_carried_to_the_column_and_all_else_is_random():
+def test_no_carry_enters_the_column_and_other_digits_are_random():
     n, k = 4, 2
     ids, _ = question_sets.tri_state_questions(rng_for("test"), "addition", n, k, 200)
     parts = Layout(n).split(ids)

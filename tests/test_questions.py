@@ -22,14 +22,14 @@ NEVER, ALWAYS = (structs.replace(AS_CODED, batches=share) for share in (0.0, 1.0
 
 
 def written(operation, first, second, n):
-    """Write a question as the format says, from Python's integers."""
+    """Format a question with its answer, from Python integers."""
     answer = EXACT[operation](first, second)
     symbol = OPERATIONS[operation].symbol
     sign = "-" if answer < 0 else "+"
     return f"{first:0{n}}{symbol}{second:0{n}}={sign}{abs(answer):0{n + 1}}"
 
 
-def asked(operation, n=6, enrichment=NEVER, mixing="batches"):
+def settings_for(operation, n=6, enrichment=NEVER, mixing="batches"):
     return Questions(n, {operation: 1.0}, mixing, enrichment)
 
 
@@ -39,7 +39,7 @@ def mixed(subtraction, mixing="batches", enrichment=AS_CODED, n=6):
 
 
 def drawn(settings, batches, batch, *names):
-    """Give the parts of questions, batch by batch: [N, B, ...]."""
+    """Return the parts of questions, batch by batch: [N, B, ...]."""
     ids = sample(settings, rng_for("questions", *names), batches, batch)
     return Layout(settings.digits).split(ids.unflatten(0, (batches, batch)))
 
@@ -50,7 +50,7 @@ def is_likely(count, total, share):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("n", [1, 2])
-def test_every_answer_about_short_numbers_is_exact(operation, n):
+def test_all_answers_for_short_operands_are_exact(operation, n):
     pairs = list(product(range(10**n), repeat=2))
     first, second = (digits(side, n) for side in zip(*pairs, strict=True))
     expected = [written(operation, *pair, n) for pair in pairs]
@@ -61,7 +61,7 @@ def test_every_answer_about_short_numbers_is_exact(operation, n):
 @pytest.mark.parametrize("enrichment", [NEVER, ALWAYS], ids=["plain", "enriched"])
 @pytest.mark.parametrize("n", [3, 6, 10, 15, 18, 19, 20])
 def test_sampled_answers_are_exact(operation, enrichment, n):
-    settings = asked(operation, n, enrichment)
+    settings = settings_for(operation, n, enrichment)
     ids = sample(settings, rng_for("exact", operation, n), 40, 25)
     parts = Layout(n).split(ids)
     pairs = zip(text(parts.first), text(parts.second), strict=True)
@@ -71,7 +71,7 @@ def test_sampled_answers_are_exact(operation, enrichment, n):
 
 @st.composite
 def hard_pairs(draw_from, operation):
-    """Draw numbers of which most columns hand a carry or a borrow on."""
+    """Draw operands of which most columns propagate a carry or a borrow."""
     n = draw_from(st.integers(1, 40))
     first = draw_from(st.lists(st.integers(0, 9), min_size=n, max_size=n))
     complement = {"addition": lambda x: 9 - x, "subtraction": lambda x: x}[operation]
@@ -86,7 +86,7 @@ def hard_pairs(draw_from, operation):
 @pytest.mark.parametrize("operation", OPERATIONS)
 @settings(deadline=None)
 @given(data=st.data())
-def test_long_cascades_are_exact(operation, data):
+def test_answers_with_long_cascades_are_exact(operation, data):
     n, first, second = data.draw(hard_pairs(operation))
     ids = encode_questions(operation, digits([first], n), digits([second], n))
     assert text(ids) == [written(operation, first, second, n)]
@@ -109,7 +109,7 @@ def test_worked_examples(operation, first, second, answer):
     ) == [answer]
 
 
-def test_questions_may_have_any_number_of_axes():
+def test_operands_may_have_any_number_of_axes():
     first, second = torch.randint(10, (2, 3, 4, 5), generator=rng_for("axes"))
     for operation in OPERATIONS:
         ids = encode_questions(operation, first, second)
@@ -119,16 +119,16 @@ def test_questions_may_have_any_number_of_axes():
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=30))
-def test_a_carry_goes_on_through_columns_that_hand_it_on(states):
+def test_carries_cross_columns_that_propagate(states):
     expected, carry = [], False
     for state in reversed(states):
         carry = state > 0 or (state == 0 and carry)
         expected.insert(0, carry)
-    assert questions.carries_out(torch.tensor(states)).tolist() == expected
+    assert questions.carry_out(torch.tensor(states)).tolist() == expected
 
 
 @pytest.mark.parametrize("mixing", MIXINGS)
-def test_questions_repeat_from_their_stream(mixing):
+def test_equal_seeds_give_equal_questions(mixing):
     settings = mixed(0.5, mixing)
     first, again, other = (sample(settings, rng_for("q", k), 8, 9) for k in "aab")
     assert torch.equal(first, again)
@@ -137,8 +137,8 @@ def test_questions_repeat_from_their_stream(mixing):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_digits_that_are_not_enriched_are_uniform(operation):
-    parts = drawn(asked(operation), 50, 64, operation)
+def test_digits_without_enrichment_are_uniform(operation):
+    parts = drawn(settings_for(operation), 50, 64, operation)
     for number in (parts.first, parts.second):
         for place in range(6):
             counts = number[..., place].flatten().bincount(minlength=10)
@@ -146,7 +146,7 @@ def test_digits_that_are_not_enriched_are_uniform(operation):
 
 
 @pytest.mark.parametrize("subtraction", [0.66, 0.8])
-def test_a_batch_has_one_operation_as_often_as_its_share(subtraction):
+def test_each_batch_has_one_operation_with_its_probability(subtraction):
     operator = drawn(mixed(subtraction), 3000, 4).operator
     assert (operator == operator[:, :1]).all()
     assert is_likely((operator[:, 0] == MINUS).sum(), 3000, subtraction)
@@ -160,18 +160,18 @@ def test_rows_are_mixed_as_the_published_code_does(subtraction, rows):
 
 
 @pytest.mark.parametrize("enrichment", [AS_CODED, AS_DOCUMENTED])
-def test_as_many_batches_of_subtractions_are_enriched_as_was_said(enrichment):
-    settings = asked("subtraction", enrichment=enrichment)
+def test_the_share_of_enriched_subtraction_batches_is_as_configured(enrichment):
+    settings = settings_for("subtraction", enrichment=enrichment)
     second = drawn(settings, 3000, 32, enrichment.batches).second
     plain = (second == 0).flatten(1).any(1)
-    few = enrichment.batches * enrichment.equal  # of these a 0 says nothing
+    few = enrichment.batches * enrichment.equal  # these batches may contain a 0
     count = int((~plain).sum())
     assert is_likely(count, 3000, enrichment.batches - few)
 
 
 @pytest.mark.parametrize("enrichment", [AS_CODED, AS_DOCUMENTED])
-def test_as_many_batches_of_additions_are_enriched_as_was_said(enrichment):
-    settings = asked("addition", enrichment=enrichment)
+def test_the_share_of_enriched_addition_batches_is_as_configured(enrichment):
+    settings = settings_for("addition", enrichment=enrichment)
     first, _, second, _ = drawn(settings, 3000, 32, enrichment.batches)
     nines = (first + second == 9).flatten(1).double().mean(1)
     assert not ((nines > 0.25) & (nines < 0.35)).any()
@@ -179,7 +179,7 @@ def test_as_many_batches_of_additions_are_enriched_as_was_said(enrichment):
 
 
 @pytest.mark.parametrize("mixing", MIXINGS)
-def test_enrichment_changes_nothing_but_the_batches_it_chooses(mixing):
+def test_enrichment_changes_only_the_chosen_batches(mixing):
     plain, enriched = (
         drawn(mixed(0.5, mixing, enrichment), 200, 32)
         for enrichment in (NEVER, AS_CODED)
@@ -190,9 +190,9 @@ def test_enrichment_changes_nothing_but_the_batches_it_chooses(mixing):
     assert torch.equal(plain.answer[untouched], enriched.answer[untouched])
 
 
-def test_enriched_additions_have_the_exact_number_of_new_nines_on_one_side():
-    plain = drawn(asked("addition"), 3000, 8)
-    first, _, second, _ = drawn(asked("addition", enrichment=ALWAYS), 3000, 8)
+def test_enriched_additions_change_the_exact_number_of_digits_of_one_operand():
+    plain = drawn(settings_for("addition"), 3000, 8)
+    first, _, second, _ = drawn(settings_for("addition", enrichment=ALWAYS), 3000, 8)
     changed = torch.stack([first != plain.first, second != plain.second]).flatten(2)
     assert not changed.any(2).all(0).any(), "one side of a batch changes"
     assert is_likely(changed[0].any(1).sum(), 3000, 0.5)
@@ -205,15 +205,15 @@ def test_enriched_additions_have_the_exact_number_of_new_nines_on_one_side():
     assert nines.sum(1).min() >= chosen
 
 
-def test_every_column_is_enriched_as_often_as_any_other():
-    first, _, second, _ = drawn(asked("addition", enrichment=ALWAYS), 300, 64)
+def test_all_columns_are_enriched_equally_often():
+    first, _, second, _ = drawn(settings_for("addition", enrichment=ALWAYS), 300, 64)
     nines = (first + second == 9).sum((0, 1))
     assert stats.chisquare(nines).pvalue > 1e-4
 
 
 def test_enriched_subtractions_raise_digits_below_nine_or_are_equal():
-    plain = drawn(asked("subtraction"), 4000, 8)
-    enriched = drawn(asked("subtraction", enrichment=ALWAYS), 4000, 8)
+    plain = drawn(settings_for("subtraction"), 4000, 8)
+    enriched = drawn(settings_for("subtraction", enrichment=ALWAYS), 4000, 8)
     assert torch.equal(enriched.first, plain.first)
     equal = (enriched.second == enriched.first).flatten(1).all(1)
     assert is_likely(equal.sum(), 4000, 0.01)
@@ -223,10 +223,10 @@ def test_enriched_subtractions_raise_digits_below_nine_or_are_equal():
     assert torch.equal(enriched.second[~equal], raised[~equal])
 
 
-def test_enriched_subtractions_are_negative_in_six_of_ten():
-    """As recomputed from the published code for 6 digits: 0.60, of plain ones 0.50."""
+def test_six_of_ten_enriched_subtractions_are_negative():
+    """For 6 digits, the published code gives 0.60, and 0.50 without enrichment."""
     for enrichment, share in ((NEVER, 0.5), (ALWAYS, 0.6)):
-        settings = asked("subtraction", enrichment=enrichment)
+        settings = settings_for("subtraction", enrichment=enrichment)
         answer = drawn(settings, 2000, 32).answer
         assert float((answer[..., 0] == MINUS).double().mean()) == pytest.approx(
             share, abs=0.015
@@ -235,11 +235,11 @@ def test_enriched_subtractions_are_negative_in_six_of_ten():
 
 @pytest.fixture
 def registries(monkeypatch):
-    """A registry that forgets what a test adds."""
+    """Restore the registry of operations after the test."""
     monkeypatch.setattr(OPERATIONS, "_entries", dict(OPERATIONS._entries))
 
 
-def test_a_new_operation_is_one_entry(registries):
+def test_a_new_operation_needs_only_a_registered_class(registries):
     @OPERATIONS.add("first_only")
     class FirstOnly(questions.Operation):
         symbol = "*"
@@ -268,11 +268,11 @@ def test_a_new_operation_is_one_entry(registries):
     [
         ({"mixing": "shuffled"}, "unknown mixing 'shuffled'; known names are batches"),
         ({"shares": {"division": 1.0}}, "unknown operation 'division'; .* addition"),
-        ({"shares": {"addition": 0.5}}, "shares: .*together they are not 1"),
-        ({"shares": {}}, "shares: .*together they are not 1"),
+        ({"shares": {"addition": 0.5}}, "shares: .*the sum is not 1"),
+        ({"shares": {}}, "shares: .*the sum is not 1"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(changes, message):
+def test_invalid_settings_are_errors(changes, message):
     settings = structs.replace(mixed(0.66), **changes)
     with pytest.raises(InputError, match=message):
         sample(settings, rng_for("bad"), 1, 1)

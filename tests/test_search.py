@@ -27,84 +27,83 @@ def run():
     return Run.greedy(decoder(), ids(15, 6, 9), 4)
 
 
-def exchange(run, **changes):
+def intervention(run, **changes):
     data = {
-        "clean": run,
-        "other": Run.greedy(run.model, ids(15, 6, 9, seed=1), 4),
+        "base": run,
+        "source": Run.greedy(run.model, ids(15, 6, 9, seed=1), 4),
         "predicted": run.unpatched_answers,
-        "claimed": torch.ones(4, dtype=torch.bool),
-        "whole": True,
+        "mask": torch.ones(4, dtype=torch.bool),
+        "match_all": True,
         "case": torch.zeros(6, dtype=torch.int64),
         "cases": 1,
     }
     return InterchangeIntervention(**data | changes)
 
 
-def hits(run, answer, predicted, whole, claimed=(True, True, True, True)):
-    """Judge one answer of the first question; 0 stands for the clean token."""
-    clean = run.unpatched_answers
-    made, wanted = (
-        torch.where(torch.tensor(x) == 0, clean, clean + torch.tensor(x))
-        for x in (answer, predicted)
+def succeeds(run, answer, predicted, match_all, mask=(True, True, True, True)):
+    """Return whether an answer is a success; both are offsets from the base tokens."""
+    base = run.unpatched_answers
+    patched, wanted = (base + torch.tensor(x) for x in (answer, predicted))
+    one = intervention(
+        run, predicted=wanted, match_all=match_all, mask=torch.tensor(mask)
     )
-    one = exchange(run, predicted=wanted, whole=whole, claimed=torch.tensor(claimed))
-    return bool(one.hits(made[None])[0, 0])
+    return bool(one.successes(patched[None])[0, 0])
 
 
 @pytest.mark.parametrize(
-    ("answer", "whole", "some"),
+    ("answer", "all_match", "some_match"),
     [
         ([0, 1, 2, 0], True, True),
         ([0, 1, 0, 0], False, True),
         ([0, 0, 2, 0], False, True),
         ([0, 0, 0, 0], False, False),  # nothing changed
         ([0, 1, 3, 0], False, False),  # changed to something else
-        ([0, 1, 2, 1], False, False),  # something more changed
+        ([0, 1, 2, 1], False, False),  # another token changed
     ],
 )
-def test_what_was_predicted_comes_true_wholly_or_partly(run, answer, whole, some):
-    assert hits(run, answer, [0, 1, 2, 0], True) is whole
-    assert hits(run, answer, [0, 1, 2, 0], False) is some
+def test_success_needs_all_or_some_predicted_tokens(run, answer, all_match, some_match):
+    assert succeeds(run, answer, [0, 1, 2, 0], True) is all_match
+    assert succeeds(run, answer, [0, 1, 2, 0], False) is some_match
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_tokens_of_which_nothing_is_claimed_may_become_anything(run, whole):
-    claimed = (True, True, False, False)
-    assert hits(run, [0, 1, 5, 0], [0, 1, 0, 0], whole, claimed)
-    assert not hits(run, [0, 2, 5, 0], [0, 1, 0, 0], whole, claimed)
-    assert not hits(run, [0, 0, 5, 0], [0, 1, 0, 0], whole, claimed)
+@pytest.mark.parametrize("match_all", [True, False])
+def test_tokens_outside_the_mask_are_ignored(run, match_all):
+    mask = (True, True, False, False)
+    assert succeeds(run, [0, 1, 5, 0], [0, 1, 0, 0], match_all, mask)
+    assert not succeeds(run, [0, 2, 5, 0], [0, 1, 0, 0], match_all, mask)
+    assert not succeeds(run, [0, 0, 5, 0], [0, 1, 0, 0], match_all, mask)
 
 
-def test_exchanging_everything_gives_the_answer_of_the_other_question(run):
-    other = Run.greedy(run.model, ids(15, 6, 9, seed=1), 4)
-    everywhere = exchange(run, other=other, predicted=other.unpatched_answers)
-    assert run.unpatched_answers.ne(other.unpatched_answers).any()
+def test_patching_all_nodes_gives_the_source_answer(run):
+    source = Run.greedy(run.model, ids(15, 6, 9, seed=1), 4)
+    everywhere = intervention(run, source=source, predicted=source.unpatched_answers)
+    assert run.unpatched_answers.ne(source.unpatched_answers).any()
     last = [node for node in run.nodes if node.layer == 1]
     rate = everywhere.rates([tuple(run.nodes), tuple(last), ()])
     assert (
         rate[2].value
-        == run.unpatched_answers.eq(other.unpatched_answers).all(1).double().mean()
+        == run.unpatched_answers.eq(source.unpatched_answers).all(1).double().mean()
     )
     assert rate[0].value >= rate[2].value
 
 
-def test_exchanging_with_the_same_question_changes_nothing(run):
-    same = exchange(run, other=run)
+def test_patching_from_the_base_itself_changes_nothing(run):
+    same = intervention(run, source=run)
     assert [rate.value for rate in same.rates([(node,) for node in NODES])] == [1.0] * 7
 
 
-def test_the_rate_is_that_of_the_hardest_case(run):
+def test_the_rate_is_the_lowest_of_all_cases(run):
     wanted = run.unpatched_answers.clone()
     wanted[[1, 3, 4], 0] += 1
     case = torch.tensor([0, 0, 1, 1, 1, 2])
-    found = exchange(run, other=run, predicted=wanted, case=case, cases=3)
+    found = intervention(run, source=run, predicted=wanted, case=case, cases=3)
     (rate,) = found.rates([(NODES[0],)])
     assert rate == Rate(1 / 3, *clopper_pearson(1, 3))
 
 
-def test_without_pairs_of_a_case_nothing_is_known(run):
-    empty = exchange(run, cases=2).rates([(NODES[0],)])[0]
-    nothing = exchange(
+def test_the_rate_is_unknown_if_a_case_has_no_pairs(run):
+    empty = intervention(run, cases=2).rates([(NODES[0],)])[0]
+    nothing = intervention(
         run.select(torch.zeros(6, dtype=torch.bool)), case=torch.zeros(0).long()
     ).rates([(NODES[0],)])[0]
     for rate in (empty, nothing):
@@ -113,7 +112,7 @@ def test_without_pairs_of_a_case_nothing_is_known(run):
         assert not rate.is_found
 
 
-def test_pairs_are_of_heads_of_one_layer_at_one_position():
+def test_head_pairs_have_the_same_layer_and_position():
     names = [(one.component, other.component) for one, other in head_pairs(NODES)]
     assert names == [
         *(("L0H0", "L0H1"), ("L0H0", "L0H3"), ("L0H1", "L0H3")),
@@ -121,31 +120,31 @@ def test_pairs_are_of_heads_of_one_layer_at_one_position():
     ]
 
 
-class Known:
-    """An exchange whose results are given."""
+class FakeIntervention:
+    """An intervention with given results."""
 
     def __init__(self, found):
         self.found, self.tried = found, []
 
-    def rates(self, sets):
-        self.tried += sets
+    def rates(self, node_sets):
+        self.tried += node_sets
         return [
             Rate(1.0, 0.9, 1.0) if nodes in self.found else Rate(0.1, 0.0, 0.2)
-            for nodes in sets
+            for nodes in node_sets
         ]
 
 
-def test_pairs_are_tried_where_no_single_head_is_found():
+def test_pairs_are_tested_only_where_no_single_head_is_found():
     head, mlp = NODES[0], NODES[3]
     both = head_pairs(NODES)
-    found = search(Known([(head,)]), NODES, both)
+    found = search(FakeIntervention([(head,)]), NODES, both)
     assert [nodes for nodes in found if len(nodes) == 2] == both[3:]
     assert found[(head,)].is_found
-    found = search(Known([(mlp,)]), NODES, both)
+    found = search(FakeIntervention([(mlp,)]), NODES, both)
     assert [nodes for nodes in found if len(nodes) == 2] == both
 
 
-def test_random_nodes_are_different_ones_of_those_given():
+def test_sampled_nodes_are_distinct():
     chosen = sample_nodes(NODES, 4, rng_for("test"))
     assert len(set(chosen)) == 4
     assert set(chosen) <= set(NODES)

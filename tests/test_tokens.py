@@ -6,8 +6,8 @@ from notation import parse, text
 from mathprobe.arith.tokens import TOKENS, VOCABULARY, Layout
 from mathprobe.errors import InputError
 
-# What the published code writes; the second answer is wrong (it is -0222220), which
-# is no business of the layout.
+# Examples of the published code.  The second answer is wrong (it is -0222220), but the
+# layout does not depend on that.
 WRITTEN = ["133357+182243=+0315600", "123450-345670=-0123230", "12345+67890=+080235"]
 
 
@@ -22,7 +22,7 @@ def test_tokens_are_those_of_the_published_models():
 
 
 @pytest.mark.parametrize("written", WRITTEN)
-def test_parts_are_what_stands_between_the_signs(written):
+def test_split_returns_the_parts_and_join_is_its_inverse(written):
     layout = Layout(size(written))
     parts = layout.split(parse([written]))
     assert text(parts.first) == [written[: layout.digits]]
@@ -35,7 +35,7 @@ def test_parts_are_what_stands_between_the_signs(written):
 
 
 @pytest.mark.parametrize(("n", "length"), [(5, 19), (6, 22), (10, 34), (15, 49)])
-def test_sequences_are_as_long_as_published(n, length):
+def test_sequence_lengths_are_the_published_ones(n, length):
     layout = Layout(n)
     assert layout.length == len(layout.names) == length
     assert (layout.question_length, layout.answer_length) == (2 * n + 2, n + 2)
@@ -43,7 +43,7 @@ def test_sequences_are_as_long_as_published(n, length):
 
 @settings(deadline=None)
 @given(n=st.integers(1, 25), k=st.integers(0, 24))
-def test_every_name_stands_where_the_published_formula_has_it(n, k):
+def test_positions_follow_the_published_formulas(n, k):
     layout, k = Layout(n), k % n
     assert layout.position(f"D{k}") == n - 1 - k
     assert layout.position("OPR") == n
@@ -54,20 +54,22 @@ def test_every_name_stands_where_the_published_formula_has_it(n, k):
 
 
 @pytest.mark.parametrize("n", [1, 6, 10, 21])
-def test_names_are_unambiguous(n):
+def test_token_names_are_unique(n):
     assert len(set(Layout(n).names)) == Layout(n).length
 
 
-def test_names_of_six_digits():
+def test_token_names_for_six_digits():
     names = "D5 D4 D3 D2 D1 D0 OPR D'5 D'4 D'3 D'2 D'1 D'0 = A7 A6 A5 A4 A3 A2 A1 A0"
     assert Layout(6).names == tuple(names.split())
 
 
-def test_an_unknown_position_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=r"2 digits: no position 'A9'; .* D1, D0, OPR"):
+def test_an_unknown_token_name_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(
+        InputError, match=r"2 digits: unknown token 'A9'; .* D1, D0, OPR"
+    ):
         Layout(2).position("A9")
 
 
-def test_numbers_have_digits():
+def test_zero_digits_is_an_error():
     with pytest.raises(InputError, match="digits: 0"):
         Layout(0)

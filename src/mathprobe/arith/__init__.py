@@ -1,1 +1,1 @@
-"""Questions of arithmetic, their tokens and how hard they are.  Knows no network."""
+"""Arithmetic questions, their tokens and their complexity.  Needs no network."""

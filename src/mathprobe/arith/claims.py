@@ -1,10 +1,10 @@
-"""What is claimed of how models calculate: algorithms, as lists of clauses.
+"""Claims about how models calculate: algorithms as lists of clauses.
 
 n: digits, k: column (0: units).
 
 Source: Quirke, Neo, Barez 2024, and the clauses that their published code tests.  A
-clause is about where sub-tasks were found.  Those that are optional say what some
-models have and others do without: they count only where they hold.
+clause states where a sub-task must be found.  An optional clause describes a sub-task
+that only some models have; it is counted only if it holds.
 """
 
 from __future__ import annotations
@@ -18,44 +18,40 @@ from mathprobe.registry import Registry
 
 ALGORITHMS: Registry[Algorithm] = Registry("algorithm")
 COLUMNS = ("algorithm", "clause", "optional", "holds", "positions")
-WRONG_PER_MILLION_LIMIT = (
-    10.0  # wrong answers in a million: the paper calls that 99.999 %
-)
+WRONG_PER_MILLION_LIMIT = 10.0  # fewer are "99.999 %" accurate in the paper
 
-Found = Mapping[
-    tuple[str, int | None], Sequence[int]
-]  # positions, by sub-task and column
+# Positions at which sub-tasks were found, by sub-task and column.
+SubtaskPositions = Mapping[tuple[str, int | None], Sequence[int]]
 
 
 @dataclass(frozen=True)
 class Clause:
-    """Something that is claimed, and where it is so."""
+    """A claim, and a function that finds the positions at which it holds."""
 
-    says: str
-    places: Callable[[Found], list[int]]  # positions; none: it does not hold
+    text: str
+    find: Callable[[SubtaskPositions], list[int]]  # empty: the clause does not hold
     optional: bool = False
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """Claims about models with some number of layers that know some operations."""
+    """Clauses about models with these operations and numbers of layers."""
 
     operations: frozenset[str]
-    fewest_layers: int
-    most_layers: int | None
+    min_layers: int
+    max_layers: int | None
     clauses: Callable[[Layout], Iterator[Clause]]
 
-    def is_about(self, operations: Iterable[str], layers: int) -> bool:
-        """Tell whether it is claimed of a model."""
-        most = layers if self.most_layers is None else self.most_layers
-        known = self.operations <= set(operations)
-        return known and self.fewest_layers <= layers <= most
+    def applies_to(self, operations: Iterable[str], layers: int) -> bool:
+        """Return whether the algorithm is claimed of such a model."""
+        most = layers if self.max_layers is None else self.max_layers
+        return self.operations <= set(operations) and self.min_layers <= layers <= most
 
 
 def exists(
     task: str, k: int, layout: Layout, last: str | None = None, optional: bool = False
 ) -> Clause:
-    """Claim that a sub-task of a column is done, at the token named last or before."""
+    """Claim that sub-task `task` of column k is done, at token `last` or before."""
     limit = layout.length if last is None else layout.position(last)
     where = "" if last is None else f" at {last} or before"
     return Clause(
@@ -66,24 +62,24 @@ def exists(
 
 
 def before(task: str, k: int, other: int) -> Clause:
-    """Claim that a sub-task is done for a column before it is done for another one."""
+    """Claim that a sub-task is done for column k before it is done for `other`."""
 
-    def places(found: Found) -> list[int]:
+    def find(found: SubtaskPositions) -> list[int]:
         first, then = (found.get((task, column), ()) for column in (k, other))
         return [min(first)] if first and then and min(first) < min(then) else []
 
-    return Clause(f"{task}{k} before {task}{other}", places)
+    return Clause(f"{task}{k} before {task}{other}", find)
 
 
 def at_least(count: int, task: str, ks: Iterable[int]) -> Clause:
-    """Claim that a sub-task is done for so many of these columns."""
+    """Claim that a sub-task is done for at least `count` of the columns `ks`."""
     ks = list(ks)
 
-    def places(found: Found) -> list[int]:
+    def find(found: SubtaskPositions) -> list[int]:
         done = [min(found[task, k]) for k in ks if found.get((task, k))]
         return done if len(done) >= count else []
 
-    return Clause(f"{task} of {count} or more of {len(ks)} columns", places)
+    return Clause(f"{task} of {count} or more of {len(ks)} columns", find)
 
 
 def _algorithm(
@@ -96,7 +92,7 @@ def _algorithm(
 
 
 def _digits(task: str, layout: Layout) -> Iterator[Clause]:
-    """Claim that the digit of every column is known before its answer token."""
+    """Claim that each column's digit is computed before its answer token."""
     for k in range(layout.digits):
         yield exists(task, k, layout, last=f"A{k + 1}")
 
@@ -149,18 +145,21 @@ def _negative_answers(layout: Layout) -> Iterator[Clause]:
 
 
 def evaluate(
-    operations: Iterable[str], layers: int, digits: int, found: Found
+    operations: Iterable[str], layers: int, digits: int, found: SubtaskPositions
 ) -> Iterator[dict[str, Any]]:
-    """Hold all that is claimed of a model against what was found: a row per clause."""
+    """Check every claim about a model against the sub-tasks found in it.
+
+    Yields a row of COLUMNS for each clause.
+    """
     layout, operations = Layout(digits), list(operations)
     for name, algorithm in ALGORITHMS.items():
-        if algorithm.is_about(operations, layers):
+        if algorithm.applies_to(operations, layers):
             for clause in algorithm.clauses(layout):
-                places = sorted(clause.places(found))
+                positions = sorted(clause.find(found))
                 yield {
                     "algorithm": name,
-                    "clause": clause.says,
+                    "clause": clause.text,
                     "optional": clause.optional,
-                    "holds": bool(places),
-                    "positions": " ".join(f"P{place}" for place in places),
+                    "holds": bool(positions),
+                    "positions": " ".join(f"P{p}" for p in positions),
                 }

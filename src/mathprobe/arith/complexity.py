@@ -1,12 +1,15 @@
-"""How hard a question is: how far its carries cascade.  n: digits.
+"""Complexity classes: how far the carries of a question cascade.  n: digits.
 
-    S0 .. S5  additions       0: nothing is carried; 1: no carry goes on further
-    M0 .. M4  D - D' >= 0     than the next column; k: one goes on through at least
-    N1 .. N4  D - D' < 0      k - 1 columns that sum to 9 (whose digits are equal)
+    S0 .. S5  addition           0: no column carries
+    M0 .. M4  D - D' >= 0        1: no carry goes further than the next column
+    N1 .. N4  D - D' < 0         k: the longest cascade crosses k - 1 or more columns
+                                    that propagate it (sum of 9, or equal digits)
 
-Source: the code published with Quirke, Neo, Barez 2024.  Their table (S0 5 %, S1 21 %,
-S2 34 %, S3 28 %, S4 11 %, S5 2 %, for n = 5) counts something else, the columns that
-carry: it is the binomial distribution of 5 columns that carry with chance 0.45.
+The highest class of each letter also contains all longer cascades.
+
+Source: the code published with Quirke, Neo, Barez 2024.  The frequencies in their table
+(S0 5 %, S1 21 %, S2 34 %, S3 28 %, S4 11 %, S5 2 %, for n = 5) are of another quantity,
+the number of columns that carry: it is binomial, with 5 columns and probability 0.45.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mathprobe.arith.questions import Addition, Subtraction
+from mathprobe.arith.questions import KILL, Addition, Subtraction
 from mathprobe.lazy import torch
 from mathprobe.registry import Registry
 
@@ -26,24 +29,28 @@ CLASSES = (
     *("M0", "M1", "M2", "M3", "M4"),
     *("N1", "N2", "N3", "N4"),
 )
-# Functions of numbers [.., n] that give places in CLASSES [..].
+# Functions of two operands [.., n] that return indices into CLASSES [..].
 CLASSIFIERS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry("operation")
 
 
 def cascade_lengths(state: Tensor) -> Tensor:
-    """Measure the cascades that begin in columns [.., n]; 0 where none begins.
+    """Return the length of the cascade that starts in each column [.., n].
 
-    A cascade is a column that carries and those right above it that hand carries on.
+    A cascade is a column that generates a carry and the columns directly above that
+    propagate it.  The length is 0 if the column generates none.
     """
     n = state.shape[-1]
     place = torch.arange(1, n + 1, device=state.device)
-    decides = torch.where(state == 0, 0, place).cummax(-1).values
-    last_above = torch.cat([torch.zeros_like(decides[..., :1]), decides], -1)[..., :n]
-    return torch.where(state > 0, place - last_above, 0)
+    ends = torch.where(state == 0, 0, place).cummax(-1).values
+    end_above = torch.cat([torch.zeros_like(ends[..., :1]), ends], -1)[..., :n]
+    return torch.where(state > 0, place - end_above, 0)
 
 
 def class_indices(operation: str, first: Tensor, second: Tensor) -> Tensor:
-    """Give the class of questions about numbers [.., n], a place in CLASSES [..]."""
+    """Return the complexity classes of questions as indices into CLASSES [..].
+
+    The operands are digits [.., n].
+    """
     return CLASSIFIERS[operation](first, second)
 
 
@@ -55,9 +62,9 @@ def _addition(first: Tensor, second: Tensor) -> Tensor:
 
 @CLASSIFIERS.add("subtraction")
 def _subtraction(first: Tensor, second: Tensor) -> Tensor:
-    """Leading zeros end a cascade: none reaches them unless the answer is negative."""
+    """Classify; leading zeros do not lengthen the cascade of a negative answer."""
     leads = (first + second).cummax(-1).values == 0
-    state = Subtraction.state(first, second).masked_fill(leads, -1)
+    state = Subtraction.state(first, second).masked_fill(leads, KILL)
     longest = cascade_lengths(state).amax(-1).clamp(max=4)
     negative = Subtraction.is_negative(first, second)
     from_m, from_n = CLASSES.index("M0"), CLASSES.index("N1") - 1

@@ -1,30 +1,41 @@
-"""Pairs of questions that show whether a node tells a sub-task, and nothing else.
+"""Interchange interventions for the sub-tasks: base and source questions.
 
 B: pairs, n: digits, k: column (0: units), T, A: tokens of `Layout`.
 
-A pair is a clean question and another one.  A node that is given, while the clean one
-is answered, what it says at the other one changes the answer to what is predicted, if
-what it tells is the sub-task's.  What else it might tell differs too: a node that tells
-the carry into a column, or the whole answer, is not taken for one that tells a digit.
+A pair has a base and a source question.  A node's activation from the source is patched
+into the base.  If the node encodes the sub-task, the base answer changes as predicted.
+Everything else that the node might encode differs between the two questions as well, so
+a node that encodes the carry into a column, or the whole answer, does not pass for one
+that encodes a digit.
 
-Source: Quirke, Neo, Barez 2024 for what the sub-tasks are.  Their published code tries
-one pair of repeated digits each.  It takes any change of the answer for ST and MT,
-where a state of three values is asked for here; it exchanges the column below for SS;
-it expects of ND's highest column what cannot be; it exchanges nothing for OPR and SGN.
+Source: Quirke, Neo, Barez 2024 for the sub-tasks.  Their published code tries one pair
+of repeated digits for each.  It differs from this module in four points.  For ST and MT
+it accepts any change of the answer; this module requires a three-valued state.  For SS
+it intervenes on the column below.  For the highest column of ND it predicts an
+impossible answer.  For OPR and SGN it does not intervene at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mathprobe.arith import columns
-from mathprobe.arith.columns import GENERATE, KILL, PROPAGATE, at, bring, put, whole
+from mathprobe.arith.columns import (
+    column_index,
+    digits_with_states,
+    random_integers,
+    random_states,
+    with_carry_in,
+    with_state,
+)
 from mathprobe.arith.questions import (
+    GENERATE,
+    KILL,
     OPERATIONS,
+    PROPAGATE,
     Addition,
     Subtraction,
-    carries_out,
+    carry_out,
     encode_questions,
 )
 from mathprobe.arith.tokens import MINUS, PLUS, Layout
@@ -33,35 +44,36 @@ from mathprobe.lazy import torch
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-Draw = Callable[["Generator", int, int, int], "Pairs"]
-OPERATION = {"S": "addition", "M": "subtraction", "N": "subtraction"}  # by class
-SIGN = 0  # the place of the sign in an answer
+# Of rng, n, k (None for OPR and SGN) and the number of pairs.
+PairSampler = Callable[["Generator", int, Any, int], "QuestionPairs"]
+CLASS_OPERATION = {"S": "addition", "M": "subtraction", "N": "subtraction"}
+SIGN = 0  # index of the sign in an answer
 
-# Clean state, the other's, what is carried to the clean column, kind of pair: the
-# exchange changes what the column hands on.  A node that tells only whether a column
-# carries fails the last kind, one that tells whether it stops the second.
+# Base state, source state, carry into the base column, case.  Every intervention
+# changes the carry out of the column.  A node that encodes only whether a column
+# generates a carry fails case 2; one that encodes only whether it kills one, case 1.
 TRI_STATES = (
     *((KILL, GENERATE, 0, 0), (GENERATE, KILL, 0, 0)),
     *((PROPAGATE, GENERATE, 0, 1), (GENERATE, PROPAGATE, 0, 1)),
     *((KILL, GENERATE, 1, 0), (GENERATE, KILL, 1, 0)),
     *((PROPAGATE, KILL, 1, 2), (KILL, PROPAGATE, 1, 2)),
 )
-UNITS = 4  # nothing is carried to the units: the first of these pairs
-SPARE = 4  # times as many numbers are drawn as are wanted, where not all are taken
+UNITS_ROWS = 4  # the units have no carry in, so only these first rows apply to them
+OVERSAMPLING = 4  # operands drawn per operands needed, in rejection sampling
 
 
-class Pairs(NamedTuple):
-    """Pairs of questions with answers, and what the clean answer becomes."""
+class QuestionPairs(NamedTuple):
+    """Base and source questions with answers, and the predicted answers."""
 
-    clean: Tensor  # ids [B, T]
-    other: Tensor  # ids [B, T]
-    predicted: Tensor  # [B, A]
-    claimed: Tensor  # [A]: tokens of which something is predicted
-    case: Tensor  # [B], from 0: kinds of pairs, each of which must succeed
+    base: Tensor  # ids [B, T]
+    source: Tensor  # ids [B, T]
+    predicted: Tensor  # answer to the base after the intervention [B, A]
+    mask: Tensor  # answer tokens that are predicted, bool [A]
+    case: Tensor  # kind of pair, from 0 [B]; a node must succeed in every case
 
 
-class Numbers(NamedTuple):
-    """Two numbers [B, n] of a question of a class; of M and N the larger one first."""
+class Operands(NamedTuple):
+    """Operands [B, n] of questions of a class, the larger one first for M and N."""
 
     letter: str
     first: Tensor
@@ -69,82 +81,89 @@ class Numbers(NamedTuple):
 
     @property
     def state(self) -> Tensor:
-        """Give the states of the columns [B, n]."""
-        return OPERATIONS[OPERATION[self.letter]].state(self.first, self.second)
+        """Return the carry states of the columns [B, n]."""
+        return OPERATIONS[CLASS_OPERATION[self.letter]].state(self.first, self.second)
 
-    def ask(self) -> Tensor:
-        """Write the question with its answer [B, T]."""
-        if self.letter == "S":
-            return encode_questions("addition", self.first, self.second)
+    def encode(self) -> Tensor:
+        """Return the token ids [B, T] of the questions with their answers."""
         numbers = self.first, self.second
-        return encode_questions(
-            "subtraction", *(numbers if self.letter == "M" else numbers[::-1])
-        )
+        if self.letter == "N":
+            numbers = numbers[::-1]
+        return encode_questions(CLASS_OPERATION[self.letter], *numbers)
 
-    def told(self, state: Tensor) -> Tensor:
-        """Answer [B, A] as if the columns had these states [B, n]."""
+    def answer(self, state: Tensor) -> Tensor:
+        """Return the answers [B, A] if the columns had the carry states [B, n]."""
         if self.letter == "S":
-            return Addition.told(self.first, self.second, state)
+            return Addition.answer_from_states(self.first, self.second, state)
         sign = torch.full_like(self.first[:, :1], PLUS if self.letter == "M" else MINUS)
-        return Subtraction.told(self.first, self.second, state, sign)
+        return Subtraction.answer_from_states(self.first, self.second, state, sign)
 
 
 def _states(rng: Generator, letter: str, count: int, n: int) -> Tensor:
-    """Draw states [B, n]; the highest digits of M and N say which number is larger."""
-    state = columns.states(rng, OPERATION[letter], count, n)
-    return state if letter == "S" else put(state, n - 1, KILL)
+    """Draw carry states [B, n]; for M and N, the first operand is the larger one."""
+    state = random_states(rng, CLASS_OPERATION[letter], count, n)
+    return state if letter == "S" else with_state(state, n - 1, KILL)
 
 
 def _two_states(rng: Generator, letter: str, count: int, n: int) -> list[Tensor]:
     return [_states(rng, letter, count, n) for _ in range(2)]
 
 
-def _numbers(rng: Generator, letter: str, state: Tensor) -> Numbers:
-    return Numbers(letter, *columns.digits(rng, OPERATION[letter], state))
+def _operands(rng: Generator, letter: str, state: Tensor) -> Operands:
+    return Operands(letter, *digits_with_states(rng, CLASS_OPERATION[letter], state))
 
 
-def _turns(count: int, cases: int) -> Tensor:
-    """Take cases in turn [B]."""
+def _cycle(count: int, cases: int) -> Tensor:
+    """Return 0, 1, ..., cases - 1, 0, 1, ... [B]."""
     return torch.arange(count) % cases
 
 
-def _pairs(clean: Numbers, other: Numbers, predicted: Tensor, case: Tensor) -> Pairs:
-    """Claim the whole answer."""
-    claimed = torch.ones(predicted.shape[1], dtype=torch.bool)
-    return Pairs(clean.ask(), other.ask(), predicted, claimed, case)
+def _whole_answer(
+    base: Operands, source: Operands, predicted: Tensor, case: Tensor
+) -> QuestionPairs:
+    """Return pairs that predict every answer token."""
+    mask = torch.ones(predicted.shape[1], dtype=torch.bool)
+    return QuestionPairs(base.encode(), source.encode(), predicted, mask, case)
 
 
-def _one_token(clean: Numbers, state: Tensor, k: int) -> Tensor:
-    """Answer [B, A], told states, at column k only: later nodes serve one token."""
-    predicted, told = clean.told(clean.state), clean.told(state)
-    predicted[:, at(k)] = told[:, at(k)]
+def _one_digit(base: Operands, state: Tensor, k: int) -> Tensor:
+    """Return base answers [B, A] in which only A_k follows from other states [B, n].
+
+    Nodes at answer positions serve one answer token each.
+    """
+    predicted, changed = base.answer(base.state), base.answer(state)
+    predicted[:, column_index(k)] = changed[:, column_index(k)]
     return predicted
 
 
-def base(letter: str) -> Draw:
-    """Exchange the digit of a column alone: SA, MD and ND."""
+def digit(letter: str) -> PairSampler:
+    """Return a sampler of pairs that change the digit of a column: SA, MD and ND."""
 
-    def draw(rng: Generator, n: int, k: int, count: int) -> Pairs:
-        """Neither column carries, and opposite carries come to them."""
-        case = _turns(count, 2)
-        state, others = (put(_states(rng, letter, count, n), k, KILL) for _ in range(2))
-        clean = _numbers(rng, letter, bring(rng, state, k, case == 1))
-        other = _numbers(rng, letter, bring(rng, others, k, case == 0))
-        changed = _another_column(rng, clean, k)
-        other.first[:, at(k)], other.second[:, at(k)] = changed
-        mixed = Numbers(letter, clean.first.clone(), clean.second.clone())
-        mixed.first[:, at(k)], mixed.second[:, at(k)] = changed
-        return _pairs(clean, other, mixed.told(mixed.state), case)
+    def sampler(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
+        """Column k generates no carry; the carries into it are opposite."""
+        case, at = _cycle(count, 2), column_index(k)
+        base_state, source_state = (
+            with_state(_states(rng, letter, count, n), k, KILL) for _ in range(2)
+        )
+        base_state = with_carry_in(rng, base_state, k, case == 1)
+        base = _operands(rng, letter, base_state)
+        source_state = with_carry_in(rng, source_state, k, case == 0)
+        source = _operands(rng, letter, source_state)
+        changed = _other_digits(rng, base, k)
+        source.first[:, at], source.second[:, at] = changed
+        mixed = Operands(letter, base.first.clone(), base.second.clone())
+        mixed.first[:, at], mixed.second[:, at] = changed
+        return _whole_answer(base, source, mixed.answer(mixed.state), case)
 
-    return draw
+    return sampler
 
 
-def _another_column(rng: Generator, clean: Numbers, k: int) -> tuple[Tensor, Tensor]:
-    """Draw a column [B] that does not carry and has another digit of its own."""
-    one, two = clean.first[:, at(k)], clean.second[:, at(k)]
+def _other_digits(rng: Generator, base: Operands, k: int) -> tuple[Tensor, Tensor]:
+    """Draw digits [B] for column k with another result, and also without a carry."""
+    one, two = base.first[:, column_index(k)], base.second[:, column_index(k)]
     count, share = len(one), torch.rand(len(one), generator=rng, device=rng.device)
-    shift = whole(rng, 1, 8, count)
-    if clean.letter == "S":  # sums are 0 .. 8
+    shift = random_integers(rng, 1, 8, count)
+    if base.letter == "S":  # sums are 0 .. 8
         value = (one + two + shift) % 9
         first = (share * (value + 1)).long()
         return first, value - first
@@ -153,160 +172,186 @@ def _another_column(rng: Generator, clean: Numbers, k: int) -> tuple[Tensor, Ten
     return second + value, second
 
 
-def carry(letter: str) -> Draw:
-    """Exchange a column that carries and one that does not: SC, MB and NB."""
+def carry(letter: str) -> PairSampler:
+    """Return a sampler of pairs that change whether a column carries: SC, MB, NB."""
 
-    def draw(rng: Generator, n: int, k: int, count: int) -> Pairs:
-        case = _turns(count, 2)
+    def sampler(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
+        case = _cycle(count, 2)
         here, there = (torch.where(case == c, GENERATE, KILL) for c in (1, 0))
-        clean = _numbers(rng, letter, put(_states(rng, letter, count, n), k, here))
-        other = _numbers(rng, letter, put(_states(rng, letter, count, n), k, there))
-        predicted = _one_token(clean, put(clean.state, k, there), k + 1)
-        return _pairs(clean, other, predicted, case)
+        base_state = with_state(_states(rng, letter, count, n), k, here)
+        base = _operands(rng, letter, base_state)
+        source_state = with_state(_states(rng, letter, count, n), k, there)
+        source = _operands(rng, letter, source_state)
+        predicted = _one_digit(base, with_state(base.state, k, there), k + 1)
+        return _whole_answer(base, source, predicted, case)
 
-    return draw
+    return sampler
 
 
-def handing_on(rng: Generator, n: int, k: int, count: int) -> Pairs:
-    """Exchange a column that hands a carry on and one that stops it: SS."""
-    case = _turns(count, 2)
+def propagation(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
+    """Draw pairs that change whether a column propagates or kills a carry: SS."""
+    case = _cycle(count, 2)
     here, there = (torch.where(case == c, PROPAGATE, KILL) for c in (1, 0))
-    comes = torch.ones(count, dtype=torch.bool)
-    state, others = _two_states(rng, "S", count, n)
-    clean = _numbers(rng, "S", bring(rng, put(state, k, here), k, comes))
-    other = _numbers(rng, "S", bring(rng, put(others, k, there), k, ~comes))
-    predicted = _one_token(clean, put(clean.state, k, there), k + 1)
-    return _pairs(clean, other, predicted, case)
+    carry = torch.ones(count, dtype=torch.bool)
+    base_state, source_state = _two_states(rng, "S", count, n)
+    base_state = with_carry_in(rng, with_state(base_state, k, here), k, carry)
+    base = _operands(rng, "S", base_state)
+    source_state = with_carry_in(rng, with_state(source_state, k, there), k, ~carry)
+    source = _operands(rng, "S", source_state)
+    predicted = _one_digit(base, with_state(base.state, k, there), k + 1)
+    return _whole_answer(base, source, predicted, case)
 
 
-def tri_state(letter: str) -> Draw:
-    """Exchange the three states of a column: ST and MT."""
+def tri_state(letter: str) -> PairSampler:
+    """Return a sampler of pairs that change a column's carry state: ST and MT."""
 
-    def draw(rng: Generator, n: int, k: int, count: int) -> Pairs:
-        """All columns above hand on; the other's own carry would say the opposite."""
-        rows = torch.tensor(TRI_STATES[: UNITS if k == 0 else None])
-        here, there, comes, case = rows[_turns(count, len(rows))].unbind(1)
-        state, others = _two_states(rng, letter, count, n)
-        free = n if letter == "S" else n - 1  # the top column of M decides the sign
-        state[:, n - free : at(k) + n] = PROPAGATE
-        clean = bring(rng, put(state, k, here), k, comes == 1)
-        other = bring(rng, put(others, k, there), k, comes == 0)
-        told = put(clean, k, there)
+    def sampler(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
+        """All higher base columns propagate; the source's own carry is the opposite."""
+        rows = torch.tensor(TRI_STATES[: UNITS_ROWS if k == 0 else None])
+        here, there, carry_in, case = rows[_cycle(count, len(rows))].unbind(1)
+        state, source_state = _two_states(rng, letter, count, n)
+        free = n if letter == "S" else n - 1  # the top column of M determines the sign
+        state[:, n - free : column_index(k) + n] = PROPAGATE
+        state = with_carry_in(rng, with_state(state, k, here), k, carry_in == 1)
+        source_state = with_state(source_state, k, there)
+        source_state = with_carry_in(rng, source_state, k, carry_in == 0)
+        patched = with_state(state, k, there)
         if letter == "S" and k < n - 1:
-            changed = carries_out(told)[:, 0]
-            other = put(other, n - 1, torch.where(changed, KILL, GENERATE))
-        numbers = _numbers(rng, letter, clean)
-        return _pairs(numbers, _numbers(rng, letter, other), numbers.told(told), case)
+            carries = carry_out(patched)[:, 0]
+            opposite = torch.where(carries, KILL, GENERATE)
+            source_state = with_state(source_state, n - 1, opposite)
+        base = _operands(rng, letter, state)
+        source = _operands(rng, letter, source_state)
+        return _whole_answer(base, source, base.answer(patched), case)
 
-    return draw
+    return sampler
 
 
-def resolved(rng: Generator, n: int, k: int, count: int) -> Pairs:
-    """Exchange the carry that leaves a column, wherever it was decided: SV."""
-    turn = _turns(count, 8)
-    carries, clean_here, other_here = turn % 2 == 1, turn // 2 % 2, turn // 4
-    state = _resolving(rng, n, k, carries, clean_here == 1)
-    other = _resolving(rng, n, k, ~carries, other_here == 1)
+def cascade(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
+    """Draw pairs that change the carry out of a column, wherever it starts: SV."""
+    index = _cycle(count, 8)
+    carries, base_here, source_here = index % 2 == 1, index // 2 % 2, index // 4
+    state = _states_carrying(rng, n, k, carries, base_here == 1)
+    source_state = _states_carrying(rng, n, k, ~carries, source_here == 1)
     if k < n - 1:
-        decided = whole(rng, 0, 1, count) * 2 - 1
-        state = put(state, k + 1, decided)
-    clean = _numbers(rng, "S", state)
-    told = clean.told(put(state, k, torch.where(carries, KILL, GENERATE)))
-    return _pairs(clean, _numbers(rng, "S", other), told, turn // 2)
+        above = random_integers(rng, 0, 1, count) * 2 - 1
+        state = with_state(state, k + 1, above)
+    base = _operands(rng, "S", state)
+    changed = with_state(state, k, torch.where(carries, KILL, GENERATE))
+    source = _operands(rng, "S", source_state)
+    return _whole_answer(base, source, base.answer(changed), index // 2)
 
 
-def _resolving(rng: Generator, n: int, k: int, carries: Tensor, here: Tensor) -> Tensor:
-    """Draw states [B, n] of which column k hands a carry on, decided here or below."""
+def _states_carrying(
+    rng: Generator, n: int, k: int, carries: Tensor, here: Tensor
+) -> Tensor:
+    """Draw states [B, n] in which column k carries as given [B].
+
+    Its own digits determine that where `here` is true, lower columns where it is false.
+    """
     state = _states(rng, "S", len(carries), n)
-    decided = torch.where(carries, GENERATE, KILL)
-    state = bring(rng, state, k, carries ^ here)
-    return put(state, k, torch.where(here, decided, PROPAGATE))
+    determined = torch.where(carries, GENERATE, KILL)
+    state = with_carry_in(rng, state, k, carries ^ here)
+    return with_state(state, k, torch.where(here, determined, PROPAGATE))
 
 
-def greater(rng: Generator, n: int, k: int, count: int) -> Pairs:
-    """Exchange which number has the larger digit where all higher ones agree: GT."""
-    case = _turns(count, 2)
+def greater(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
+    """Draw pairs that change which operand has the larger digit in a column: GT.
+
+    The higher digits of the base are equal, so the column determines its sign.
+    """
+    case = _cycle(count, 2)
     here = torch.where(case == 1, GENERATE, KILL)
-    state, other = (columns.states(rng, "subtraction", count, n) for _ in range(2))
-    state[:, : at(k) + n] = PROPAGATE
-    # The other's sign is the clean one's: a node that tells it changes nothing.
-    other = put(put(other, n - 1, here), k, -here)
-    clean, there = (
-        encode_questions("subtraction", *columns.digits(rng, "subtraction", s))
-        for s in (put(state, k, here), other)
+    state, source_state = (
+        random_states(rng, "subtraction", count, n) for _ in range(2)
     )
-    predicted = Layout(n).split(clean).answer.clone()
+    state[:, : column_index(k) + n] = PROPAGATE
+    # Base and source have the same sign, so a node that encodes the sign has no effect.
+    source_state = with_state(with_state(source_state, n - 1, here), k, -here)
+    base, source = (
+        encode_questions("subtraction", *digits_with_states(rng, "subtraction", s))
+        for s in (with_state(state, k, here), source_state)
+    )
+    predicted = Layout(n).split(base).answer.clone()
     predicted[:, SIGN] = torch.where(here == KILL, MINUS, PLUS)
-    claimed = torch.zeros(predicted.shape[1], dtype=torch.bool)
-    claimed[SIGN] = True
-    return Pairs(clean, there, predicted, claimed, case)
+    mask = torch.zeros(predicted.shape[1], dtype=torch.bool)
+    mask[SIGN] = True
+    return QuestionPairs(base, source, predicted, mask, case)
 
 
-def operator(rng: Generator, n: int, k: None, count: int) -> Pairs:
-    """Exchange the operators, where both answers are positive: OPR.
+def operator(rng: Generator, n: int, k: None, count: int) -> QuestionPairs:
+    """Draw pairs that change the operator, with positive answers: OPR.
 
-    Sum and difference differ in all columns.  The digit above them is a carry, which
-    a node that tells it alone would know without the operator.
+    Sum and difference differ in all columns.  The digit A_n above the columns is a
+    carry; a node that computes only that digit would not need the operator.
     """
-    case = _turns(count, 2)
-    plus, minus = _sum_and_difference(_apart(rng, n, count, _sum_and_difference))
-    other_plus, other_minus = _sum_and_difference(_larger_first(rng, n, count))
+    case = _cycle(count, 2)
+    operands = _operands_where_differ(rng, n, count, _sum_and_difference)
+    plus, minus = _sum_and_difference(operands)
+    source_plus, source_minus = _sum_and_difference(_larger_first(rng, n, count))
     is_plus = (case == 0)[:, None]
-    clean = torch.where(is_plus, plus, minus)
-    other = torch.where(is_plus, other_minus, other_plus)
-    asked = Layout(n).split(torch.where(is_plus, minus, plus))
-    claimed = torch.ones(n + 2, dtype=torch.bool)
-    return Pairs(clean, other, asked.answer, claimed, case)
+    base = torch.where(is_plus, plus, minus)
+    source = torch.where(is_plus, source_minus, source_plus)
+    predicted = Layout(n).split(torch.where(is_plus, minus, plus)).answer
+    mask = torch.ones(n + 2, dtype=torch.bool)
+    return QuestionPairs(base, source, predicted, mask, case)
 
 
-def _sum_and_difference(numbers: Numbers) -> tuple[Tensor, Tensor]:
-    """Ask for both, with answers [B, T]."""
-    return numbers._replace(letter="S").ask(), numbers.ask()
+def _sum_and_difference(operands: Operands) -> tuple[Tensor, Tensor]:
+    """Return the token ids [B, T] of the addition and of the subtraction."""
+    return operands._replace(letter="S").encode(), operands.encode()
 
 
-def sign(rng: Generator, n: int, k: None, count: int) -> Pairs:
-    """Exchange the signs: digits are as if the other number were larger: SGN.
+def sign(rng: Generator, n: int, k: None, count: int) -> QuestionPairs:
+    """Draw pairs that change the answer's sign: SGN.
 
-    That changes the digits of all columns.
+    The predicted digits are those for the opposite sign.  They differ in all columns.
     """
-    case = _turns(count, 2)
-    numbers = _apart(rng, n, count, _both_signs)
+    case = _cycle(count, 2)
+    operands = _operands_where_differ(rng, n, count, _answers_of_both_signs)
     others = _larger_first(rng, n, count)
     is_positive = (case == 0)[:, None]
-    clean = torch.where(is_positive, numbers.ask(), numbers._replace(letter="N").ask())
-    other = torch.where(is_positive, others._replace(letter="N").ask(), others.ask())
-    told = Layout(n).split(clean).answer[:, :1]
-    predicted = torch.cat([told, _both_signs(numbers)[1][:, 1:]], dim=1)
-    claimed = torch.ones(n + 2, dtype=torch.bool)
-    return Pairs(clean, other, predicted, claimed, case)
+    positive, negative = (operands._replace(letter=c).encode() for c in "MN")
+    base = torch.where(is_positive, positive, negative)
+    positive, negative = (others._replace(letter=c).encode() for c in "MN")
+    source = torch.where(is_positive, negative, positive)
+    base_sign = Layout(n).split(base).answer[:, :1]
+    wrong_sign = _answers_of_both_signs(operands)[1]
+    predicted = torch.cat([base_sign, wrong_sign[:, 1:]], dim=1)
+    mask = torch.ones(n + 2, dtype=torch.bool)
+    return QuestionPairs(base, source, predicted, mask, case)
 
 
-def _both_signs(numbers: Numbers) -> tuple[Tensor, Tensor]:
-    """Answer [B, A] as it is right, and as if the other number were larger."""
-    swapped = numbers.second, numbers.first
-    negative = torch.full_like(numbers.first[:, :1], MINUS)
-    told = Subtraction.told(*swapped, Subtraction.state(*swapped), negative)
-    return numbers.told(numbers.state), told
+def _answers_of_both_signs(operands: Operands) -> tuple[Tensor, Tensor]:
+    """Return the right answers [B, A], and those as if the second were larger."""
+    swapped = operands.second, operands.first
+    negative = torch.full_like(operands.first[:, :1], MINUS)
+    state = Subtraction.state(*swapped)
+    wrong = Subtraction.answer_from_states(*swapped, state, negative)
+    return operands.answer(operands.state), wrong
 
 
-def _larger_first(rng: Generator, n: int, count: int) -> Numbers:
-    """Draw numbers, D > D'."""
-    return _numbers(rng, "M", _states(rng, "M", count, n))
+def _larger_first(rng: Generator, n: int, count: int) -> Operands:
+    """Draw operands with D > D'."""
+    return _operands(rng, "M", _states(rng, "M", count, n))
 
 
-def _apart(
-    rng: Generator, n: int, count: int, tell: Callable[[Numbers], tuple[Tensor, Tensor]]
-) -> Numbers:
-    """Draw numbers, D > D', of which both things that are told differ in all columns.
+def _operands_where_differ(
+    rng: Generator,
+    n: int,
+    count: int,
+    outcomes: Callable[[Operands], tuple[Tensor, Tensor]],
+) -> Operands:
+    """Draw operands, D > D', for which two outcomes differ in every column.
 
-    Columns stand last in those.  A node may serve one digit alone; where that is the
-    same, it would not show.
+    Columns are the last n entries of an outcome.  A node may serve only one digit; a
+    digit that does not change would hide the effect.
     """
     first, second = (torch.empty(0, n, dtype=torch.long) for _ in range(2))
     while len(first) < count:
-        drawn = _larger_first(rng, n, SPARE * count)
-        one, other = tell(drawn)
-        apart = (one != other)[:, -n:].all(1)
-        first = torch.cat([first, drawn.first[apart]])[:count]
-        second = torch.cat([second, drawn.second[apart]])[:count]
-    return Numbers("M", first, second)
+        drawn = _larger_first(rng, n, OVERSAMPLING * count)
+        one, other = outcomes(drawn)
+        differ = (one != other)[:, -n:].all(1)
+        first = torch.cat([first, drawn.first[differ]])[:count]
+        second = torch.cat([second, drawn.second[differ]])[:count]
+    return Operands("M", first, second)

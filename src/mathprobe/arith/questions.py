@@ -1,10 +1,17 @@
-"""Operations, and questions about random numbers.  N: batches, B: batch, n: digits.
+"""Operations, and random questions about them.  N: batches, B: batch, n: digits.
 
-Source: Quirke, Neo, Barez 2024, and the published code where the text is silent.
-Numbers are digits [.., n], the most significant first, and are never made integers,
-which 19 digits overflow.  A column has a state, the paper's tri-case ST: it carries
-(1), stops what comes from below (-1) or hands that on (0, the paper's U).  In a
-subtraction it borrows, and the state is the paper's MT with the other sign.
+Source: Quirke, Neo, Barez 2024, and the published code for details that the text
+omits.  Operands are digit tensors [.., n], most significant digit first.  They are
+never converted to integers, because int64 overflows at 19 digits.
+
+Each column of two digits has a carry state, as in a carry-lookahead adder:
+
+     1  GENERATE   the column carries, whatever comes from below
+     0  PROPAGATE  it carries if the column below carries; the paper's U
+    -1  KILL       it never carries
+
+For addition this is the paper's tri-case ST.  For subtraction, carries are borrows, and
+the state is the paper's MT with the opposite sign.
 """
 
 from __future__ import annotations
@@ -26,14 +33,19 @@ if TYPE_CHECKING:
 
 Mixing = Callable[["Generator", int, int], "Tensor"]
 
+KILL, PROPAGATE, GENERATE = -1, 0, 1  # carry states of a column
 OPERATIONS: Registry[type[Operation]] = Registry("operation")
+# Functions of (rng, batches, batch) that return numbers in [0, 1), [N, 1] or [B].  The
+# cumulative shares of the operations divide that range.
 MIXINGS: Registry[Mixing] = Registry("mixing")
 
 
-def carries_out(state: Tensor) -> Tensor:
-    """Tell which columns [.., n] hand a carry on: the paper's SV, or MV for borrows.
+def carry_out(state: Tensor) -> Tensor:
+    """Return whether columns with carry states [.., n] carry, bool [.., n].
 
-    The last column up to here that decides, decides; rank and decision are one key.
+    This is the paper's SV, or MV for borrows.  The highest column up to here that does
+    not propagate determines the carry.  Rank and carry are packed in one key, so that a
+    cumulative maximum finds it.
     """
     rank = torch.arange(1, state.shape[-1] + 1, device=state.device)
     units_first = state.flip(-1)
@@ -41,21 +53,21 @@ def carries_out(state: Tensor) -> Tensor:
     return (key.cummax(-1).values % 2 == 1).flip(-1)
 
 
-def _from_below(carry: Tensor) -> Tensor:
-    """Give what each column receives when these columns hand a carry on."""
-    nothing = torch.zeros_like(carry[..., :1])
-    return torch.cat([carry[..., 1:], nothing], dim=-1)
+def _carry_in(carry: Tensor) -> Tensor:
+    """Return the carry into each column from the carries out of all [.., n]."""
+    zero = torch.zeros_like(carry[..., :1])
+    return torch.cat([carry[..., 1:], zero], dim=-1)
 
 
 class Operation(ABC):
-    """What is asked of two numbers [.., n]."""
+    """An operation on two operands [.., n]."""
 
     symbol: str
 
     @staticmethod
     @abstractmethod
     def state(first: Tensor, second: Tensor) -> Tensor:
-        """Return the states of columns [.., n]."""
+        """Return the carry states of the columns [.., n]."""
 
     @classmethod
     @abstractmethod
@@ -67,30 +79,33 @@ class Operation(ABC):
     def enrich(
         rng: Generator, first: Tensor, second: Tensor, enrichment: Enrichment
     ) -> tuple[Tensor, Tensor]:
-        """Make numbers [N, B, n] harder."""
+        """Return operands [N, B, n] changed to make the questions harder."""
 
 
 @OPERATIONS.add("addition")
 class Addition(Operation):
-    """The sum of two numbers."""
+    """Sum of two numbers."""
 
     symbol = "+"
 
     @staticmethod
     def state(first: Tensor, second: Tensor) -> Tensor:
-        """Compare the sum of each column with 9."""
+        """Return the sign of (column sum - 9), [.., n]."""
         return (first + second - 9).sign()
 
     @classmethod
     def answer(cls, first: Tensor, second: Tensor) -> Tensor:
-        """Add column by column."""
-        return cls.told(first, second, cls.state(first, second))
+        """Return sums [.., n + 2]: a plus sign and n + 1 digits."""
+        return cls.answer_from_states(first, second, cls.state(first, second))
 
     @staticmethod
-    def told(first: Tensor, second: Tensor, state: Tensor) -> Tensor:
-        """Add column by column, told the states of columns [.., n]."""
-        carry = carries_out(state)
-        total = (first + second + _from_below(carry)) % 10
+    def answer_from_states(first: Tensor, second: Tensor, state: Tensor) -> Tensor:
+        """Return the sums [.., n + 2] computed with given carry states [.., n].
+
+        The states may differ from those of the operands, as after an intervention.
+        """
+        carry = carry_out(state)
+        total = (first + second + _carry_in(carry)) % 10
         top = carry[..., :1].to(total.dtype)
         return torch.cat([torch.full_like(top, PLUS), top, total], dim=-1)
 
@@ -98,15 +113,15 @@ class Addition(Operation):
     def enrich(
         rng: Generator, first: Tensor, second: Tensor, enrichment: Enrichment
     ) -> tuple[Tensor, Tensor]:
-        """Make columns sum to 9: a carry into a run of them goes a long way.
+        """Make column sums 9, so that carries cascade further.
 
-        Which columns of a batch is random, how many is not; one of the two numbers
-        changes, the same one in the whole batch.
+        A fixed share of the columns of a batch is chosen at random.  Within a batch,
+        the digits of the same operand change in all of them.
         """
         batches, cells = len(first), math.prod(first.shape[1:])
         order = torch.rand(batches, cells, generator=rng, device=rng.device).argsort()
         chosen = (order < int(enrichment.nines * cells)).view_as(first)
-        is_first = _chance(rng, batches, 0.5)
+        is_first = _random_batches(rng, batches, 0.5)
         return (
             torch.where(chosen & is_first, 9 - second, first),
             torch.where(chosen & ~is_first, 9 - first, second),
@@ -115,33 +130,38 @@ class Addition(Operation):
 
 @OPERATIONS.add("subtraction")
 class Subtraction(Operation):
-    """The difference of two numbers, which may be negative."""
+    """Difference of two numbers, which may be negative."""
 
     symbol = "-"
 
     @staticmethod
     def state(first: Tensor, second: Tensor) -> Tensor:
-        """Compare the digits of each column."""
+        """Return the sign of (second digit - first digit), [.., n]."""
         return (second - first).sign()
 
     @classmethod
     def is_negative(cls, first: Tensor, second: Tensor) -> Tensor:
-        """Tell whether the first number is the smaller one [..]."""
-        return carries_out(cls.state(first, second))[..., 0]
+        """Return whether the first operand is smaller than the second, bool [..]."""
+        return carry_out(cls.state(first, second))[..., 0]
 
     @classmethod
     def answer(cls, first: Tensor, second: Tensor) -> Tensor:
-        """Take the smaller number from the larger one, column by column."""
+        """Return differences [.., n + 2]: the sign and n + 1 digits."""
         negative = cls.is_negative(first, second)[..., None]
         larger = torch.where(negative, second, first)
         smaller = torch.where(negative, first, second)
         sign = torch.where(negative, MINUS, PLUS)
-        return cls.told(larger, smaller, cls.state(larger, smaller), sign)
+        return cls.answer_from_states(larger, smaller, cls.state(larger, smaller), sign)
 
     @staticmethod
-    def told(larger: Tensor, smaller: Tensor, state: Tensor, sign: Tensor) -> Tensor:
-        """Subtract column by column, told the states [.., n] and the sign [.., 1]."""
-        borrow = _from_below(carries_out(state)).to(larger.dtype)
+    def answer_from_states(
+        larger: Tensor, smaller: Tensor, state: Tensor, sign: Tensor
+    ) -> Tensor:
+        """Return answers [.., n + 2] for given borrow states [.., n] and sign [.., 1].
+
+        The states may differ from those of the operands, as after an intervention.
+        """
+        borrow = _carry_in(carry_out(state)).to(larger.dtype)
         difference = (larger - smaller - borrow) % 10
         return torch.cat([sign, torch.zeros_like(sign), difference], dim=-1)
 
@@ -149,39 +169,39 @@ class Subtraction(Operation):
     def enrich(
         rng: Generator, first: Tensor, second: Tensor, enrichment: Enrichment
     ) -> tuple[Tensor, Tensor]:
-        """Make answers negative more often; in a few batches, make every answer 0."""
-        equal = _chance(rng, len(first), enrichment.equal)
+        """Make negative answers more frequent; in a few batches, make all answers 0."""
+        equal = _random_batches(rng, len(first), enrichment.equal)
         return first, torch.where(equal, first, (second + 1).clamp(max=9))
 
 
-def _chance(rng: Generator, batches: int, share: float) -> Tensor:
-    """Choose a share of the batches [N, 1, 1]."""
-    return torch.rand(batches, 1, 1, generator=rng, device=rng.device) < share
+def _random_batches(rng: Generator, batches: int, probability: float) -> Tensor:
+    """Choose each batch with this probability, bool [N, 1, 1]."""
+    return torch.rand(batches, 1, 1, generator=rng, device=rng.device) < probability
 
 
 @MIXINGS.add("batches")
 def batches_of_one(rng: Generator, batches: int, batch: int) -> Tensor:
-    """Choose an operation for a batch: where in [0, 1) it falls [N, 1]."""
+    """Draw one operation per batch: uniform numbers [N, 1]."""
     return torch.rand(batches, 1, generator=rng, device=rng.device)
 
 
 @MIXINGS.add("rows")
 def rows_of_each(rng: Generator, batches: int, batch: int) -> Tensor:
-    """Give every batch rows of each operation, as the GrokFast models have them [B]."""
+    """Put rows of each operation in every batch, as for the GrokFast models: [B]."""
     return torch.arange(batch, device=rng.device) / batch
 
 
 def check(settings: Questions) -> None:
-    """Refuse settings that no questions can be drawn with."""
+    """Raise InputError for an unknown mixing or operation, or shares that are not 1."""
     MIXINGS.check(settings.mixing)
     for name in settings.shares:
         OPERATIONS.check(name)
     if not math.isclose(sum(settings.shares.values()), 1.0):
-        raise InputError(f"shares: {settings.shares}: together they are not 1")
+        raise InputError(f"shares: {settings.shares}: the sum is not 1")
 
 
 def encode_questions(operation: str, first: Tensor, second: Tensor) -> Tensor:
-    """Write questions about numbers [.., n], with their answers, as ids [.., T]."""
+    """Return the token ids [.., T] of questions and answers for operands [.., n]."""
     asked = OPERATIONS[operation]
     answer = asked.answer(first, second)
     layout = Layout(first.shape[-1])
@@ -189,14 +209,15 @@ def encode_questions(operation: str, first: Tensor, second: Tensor) -> Tensor:
 
 
 def single_operation(operation: str, digits: int, enrichment: Enrichment) -> Questions:
-    """Ask for one operation only."""
+    """Return the settings of questions about one operation only."""
     return Questions(digits, {operation: 1.0}, "batches", enrichment)
 
 
 def sample(settings: Questions, rng: Generator, batches: int, batch: int) -> Tensor:
-    """Draw batches of questions with their answers: ids [N * B, T].
+    """Draw batches of questions with answers: token ids [N * B, T].
 
-    Operation and enrichment are of a whole batch, so its size is a part of the distribution.
+    Operation and enrichment are drawn per batch, so the distribution depends on the
+    batch size.
     """
     check(settings)
     shape = 2, batches, batch, settings.digits
@@ -204,21 +225,21 @@ def sample(settings: Questions, rng: Generator, batches: int, batch: int) -> Ten
     place = MIXINGS[settings.mixing](rng, batches, batch)[..., None]
     ids, *others = (
         encode_questions(
-            name, *_enriched(name, settings.enrichment, rng, first, second)
+            name, *_enrich_some(name, settings.enrichment, rng, first, second)
         )
         for name in settings.shares
     )
-    begins = list(accumulate(settings.shares.values()))[:-1]
-    for begin, other in zip(begins, others, strict=True):
-        ids = torch.where(place >= begin, other, ids)
+    bounds = list(accumulate(settings.shares.values()))[:-1]
+    for bound, other in zip(bounds, others, strict=True):
+        ids = torch.where(place >= bound, other, ids)
     return ids.flatten(0, 1)
 
 
-def _enriched(
+def _enrich_some(
     name: str, enrichment: Enrichment, rng: Generator, first: Tensor, second: Tensor
 ) -> tuple[Tensor, ...]:
-    """Make the numbers of some batches harder."""
-    harder = OPERATIONS[name].enrich(rng, first, second, enrichment)
-    chosen = _chance(rng, len(first), enrichment.batches)
-    pairs = zip(harder, (first, second), strict=True)
-    return tuple(torch.where(chosen, hard, plain) for hard, plain in pairs)
+    """Enrich a random share of the batches [N, B, n]."""
+    enriched = OPERATIONS[name].enrich(rng, first, second, enrichment)
+    chosen = _random_batches(rng, len(first), enrichment.batches)
+    pairs = zip(enriched, (first, second), strict=True)
+    return tuple(torch.where(chosen, new, old) for new, old in pairs)

@@ -1,11 +1,11 @@
-"""Questions and answers as tokens, a character each.  n: digits, T: 3 n + 4 tokens.
+"""Tokens of arithmetic questions, one per character.  n: digits, T: 3 n + 4 tokens.
 
     n = 6     133357     +    182243      =    +    0315600
     named     D5 .. D0   OPR  D'5 .. D'0  =    A7   A6 .. A0
 
-Source: Quirke, Neo, Barez 2024, and the published code where the text is silent: the
-sign is always there, and the vocabulary has 15 tokens (the text says 14, but lists 15),
-of which the signs of multiplication and division are not used.
+Source: Quirke, Neo, Barez 2024, and the published code for details that the text
+omits.  Every answer begins with a sign.  The vocabulary has 15 tokens; the text says 14
+but lists 15.  The multiplication and division signs are never used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PLUS, MINUS, EQUALS = (TOKENS[symbol] for symbol in "+-=")
 
 
 class Parts(NamedTuple):
-    """What a sequence says: numbers [.., n], operator [..], answer [.., n + 2]."""
+    """Parts of a sequence: operands [.., n], operator [..], answer [.., n + 2]."""
 
     first: Tensor
     operator: Tensor
@@ -35,32 +35,32 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything stands when numbers have this many digits."""
+    """Positions and names of the tokens of questions with `digits`-digit operands."""
 
     digits: int
 
     def __post_init__(self) -> None:
         if self.digits < 1:
-            raise InputError(f"digits: {self.digits}: numbers have 1 or more")
+            raise InputError(f"digits: {self.digits} is less than 1")
 
     @property
     def question_length(self) -> int:
-        """Give the number of tokens up to the equals sign, which is one of them."""
+        """Return the number of tokens up to and including the equals sign."""
         return 2 * self.digits + 2
 
     @property
     def answer_length(self) -> int:
-        """Give the number of tokens after the equals sign: a sign and n + 1 digits."""
+        """Return the number of answer tokens: a sign and n + 1 digits."""
         return self.digits + 2
 
     @property
     def length(self) -> int:
-        """Give the number of tokens of question and answer."""
+        """Return the number of tokens of question and answer."""
         return self.question_length + self.answer_length
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name what stands at each position; A7 is the sign where n = 6."""
+        """Return the name of the token at each position; A{n + 1} is the sign."""
         places = range(self.digits - 1, -1, -1)
         return (
             *(f"D{k}" for k in places),
@@ -71,30 +71,33 @@ class Layout:
         )
 
     def position(self, name: str) -> int:
-        """Give the position of what has this name."""
+        """Return the position of the token of this name.
+
+        Raises InputError for an unknown name.
+        """
         if name not in self.names:
             raise InputError(
-                f"{self.digits} digits: no position {name!r}; "
-                f"positions are {', '.join(self.names)}"
+                f"{self.digits} digits: unknown token {name!r}; "
+                f"known tokens are {', '.join(self.names)}"
             )
         return self.names.index(name)
 
     def join(
         self, first: Tensor, operator: int, second: Tensor, answer: Tensor
     ) -> Tensor:
-        """Write numbers [.., n] and answers [.., n + 2] as ids [.., T]."""
+        """Join operands [.., n] and answers [.., n + 2] to token ids [.., T]."""
         operators = torch.full_like(first[..., :1], operator)
         equals = torch.full_like(operators, EQUALS)
         return torch.cat([first, operators, second, equals, answer], dim=-1)
 
     def split(self, ids: Tensor) -> Parts:
-        """Take ids [.., T] apart."""
+        """Split token ids [.., T] into their parts; the inverse of `join`."""
         lengths = [self.digits, 1, self.digits, 1, self.answer_length]
         first, operator, second, _, answer = ids.split(lengths, dim=-1)
         return Parts(first, operator[..., 0], second, answer)
 
 
 def is_well_formed(answer: Tensor) -> Tensor:
-    """Tell which answers [.., n + 2] are a sign and digits [..]."""
+    """Return whether answers [.., n + 2] are a sign followed by digits, bool [..]."""
     sign, number = answer[..., 0], answer[..., 1:]
     return ((sign == PLUS) | (sign == MINUS)) & (number < 10).all(-1)

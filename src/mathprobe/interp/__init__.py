@@ -1,1 +1,4 @@
-"""What the parts of a decoder do: seen, changed, exchanged.  Knows no digit."""
+"""Interpretability of decoders: ablation, attention, PCA and activation patching.
+
+Works on any decoder of `nets.decoder`; needs no knowledge of arithmetic.
+"""

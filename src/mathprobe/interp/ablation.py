@@ -1,10 +1,10 @@
-"""Ablation: what fails when a part of a decoder says nothing of its own.
+"""Ablation: which answers fail when a node or a position is ablated.
 
 Q: questions, T: tokens, A: answer tokens.
 
-Source: Quirke, Neo, Barez 2024.  Their text replaces what a node computes by its mean;
-their code takes the means of the first layer for all layers, which is kept here as a
-switch, to show what it changes.
+Source: Quirke, Neo, Barez 2024.  Their text describes mean ablation, but their code
+uses the means of the first layer for all layers.  `first_layer_means` selects that
+behaviour, to measure its effect.
 """
 
 from __future__ import annotations
@@ -24,41 +24,43 @@ ABLATIONS: Registry[Ablation] = Registry("ablation")
 
 
 @ABLATIONS.add("mean")
-def mean(passing: Tensor, rng: Generator) -> Tensor:
-    """Say what is said on average."""
-    return passing.mean(0, keepdim=True)
+def mean(activation: Tensor, rng: Generator) -> Tensor:
+    """Return the mean activation over questions [1, T, ..]."""
+    return activation.mean(0, keepdim=True)
 
 
 @ABLATIONS.add("zero")
-def zero(passing: Tensor, rng: Generator) -> Tensor:
-    """Say nothing."""
-    return torch.zeros_like(passing[:1])
+def zero(activation: Tensor, rng: Generator) -> Tensor:
+    """Return zeros [1, T, ..]."""
+    return torch.zeros_like(activation[:1])
 
 
 @ABLATIONS.add("resample")
-def resample(passing: Tensor, rng: Generator) -> Tensor:
-    """Say what is said at another question."""
-    shift = torch.randint(1, len(passing), (), generator=rng, device=rng.device)
-    return passing.roll(int(shift), 0)
+def resample(activation: Tensor, rng: Generator) -> Tensor:
+    """Return for each question the activation of another question [Q, T, ..]."""
+    shift = torch.randint(1, len(activation), (), generator=rng, device=rng.device)
+    return activation.roll(int(shift), 0)
 
 
 def ablation_values(
-    run: Run, ablation: str, rng: Generator, first_layer: bool = False
+    run: Run, ablation: str, rng: Generator, first_layer_means: bool = False
 ) -> dict[str, Tensor]:
-    """Give what stands for the activations of a run, by tap.
+    """Return the values that replace activations, by hook point [Q or 1, T - 1, ..].
 
-    With first_layer, that of the first layer stands for all layers', as in the
-    published code.
+    With `first_layer_means`, the values of the first layer are used for every layer, as
+    in the published code.
     """
-    make = ABLATIONS[ablation]
+    ablate = ABLATIONS[ablation]
     names = [*NODE_HOOKS.values(), RESIDUAL]
-    layers = range(1 if first_layer else run.layers)
-    seen = run.activations(
+    layers = range(1 if first_layer_means else run.layers)
+    activations = run.activations(
         *(f"blocks.{layer}.{name}" for layer in layers for name in names)
     )
-    made = {tap: make(passing, rng) for tap, passing in seen.items()}
+    values = {hook: ablate(one, rng) for hook, one in activations.items()}
     return {
-        f"blocks.{layer}.{name}": made[f"blocks.{0 if first_layer else layer}.{name}"]
+        f"blocks.{layer}.{name}": values[
+            f"blocks.{0 if first_layer_means else layer}.{name}"
+        ]
         for layer in range(run.layers)
         for name in names
     }
@@ -67,32 +69,27 @@ def ablation_values(
 def ablate_positions(
     run: Run, values: Mapping[str, Tensor], positions: Sequence[int]
 ) -> Tensor:
-    """Tell which answer tokens change when a position says nothing [positions, Q, A].
+    """Return which answer tokens change when a position is ablated.
 
-    What it holds is replaced after every layer at once.
+    The residual stream at the position is replaced after every layer.  The result is a
+    boolean tensor [positions, Q, A].
     """
-    variants = [
-        residual_patches(position, run.layers, values) for position in positions
-    ]
-    return run.answers(variants) != run.unpatched_answers
+    patches = [residual_patches(position, run.layers, values) for position in positions]
+    return run.answers(patches) != run.unpatched_answers
 
 
 def ablate_nodes(
     run: Run, values: Mapping[str, Tensor], nodes: Sequence[Node]
 ) -> Tensor:
-    """Tell which answer tokens change when a node says nothing [nodes, Q, A]."""
-    return (
-        run.answers([[node_patch(node, values)] for node in nodes])
-        != run.unpatched_answers
-    )
+    """Return which answer tokens change when a node is ablated, bool [nodes, Q, A]."""
+    patches = [[node_patch(node, values)] for node in nodes]
+    return run.answers(patches) != run.unpatched_answers
 
 
 def ablate_all_except(
     run: Run, values: Mapping[str, Tensor], nodes: Iterable[Node]
 ) -> Tensor:
-    """Tell which answer tokens change when all nodes but these say nothing [Q, A]."""
+    """Return which answer tokens change when all other nodes are ablated, [Q, A]."""
     others = sorted(set(run.nodes) - set(nodes))
-    return (
-        run.answers([[node_patch(node, values) for node in others]])
-        != run.unpatched_answers
-    )[0]
+    patches = [node_patch(node, values) for node in others]
+    return (run.answers([patches]) != run.unpatched_answers)[0]

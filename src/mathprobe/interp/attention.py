@@ -1,4 +1,4 @@
-"""Where heads look.  Q: questions, T: tokens that are read."""
+"""Attention patterns of heads.  Q: questions, T: tokens."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from mathprobe.interp.patching import Run
 
 
 def mean_attention(run: Run, nodes: Sequence[Node]) -> Tensor:
-    """Give how much heads attend to every token, averaged over questions [nodes, T]."""
+    """Return the attention of heads to every token, averaged over questions.
+
+    The result has shape [nodes, T - 1]; each row sums to 1.  Raises InputError for a
+    node that is not a head.
+    """
     for node in nodes:
         if node.kind != HEAD:
-            raise InputError(f"{node.name}: only heads attend")
-    taps = {node: f"blocks.{node.layer}.attn.hook_pattern" for node in nodes}
-    seen = run.activations(*dict.fromkeys(taps.values()))
-    average = {tap: pattern.mean(0) for tap, pattern in seen.items()}
-    rows = [average[tap][node.index, node.position] for node, tap in taps.items()]
+            raise InputError(f"{node.name} has no attention pattern; only heads have")
+    hooks = {node: f"blocks.{node.layer}.attn.hook_pattern" for node in nodes}
+    patterns = run.activations(*dict.fromkeys(hooks.values()))
+    means = {hook: pattern.mean(0) for hook, pattern in patterns.items()}
+    rows = [means[hook][node.index, node.position] for node, hook in hooks.items()]
     return torch.stack(rows) if rows else torch.empty(0, len(run.positions))

@@ -1,7 +1,7 @@
-"""Facts about nodes, a row each: what is stored of a model and drawn from.
+"""Facts about nodes: the table that stores a circuit analysis, one row per fact.
 
-A fact has a name, mostly a digit that it is about, and mostly a share between 0 and 1
-with its 95 % interval.  The table says which version of these columns it has.
+Most facts belong to a digit and have a share between 0 and 1 with its 95 % interval.
+Every row contains the version of the table format.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from mathprobe.interp.nodes import NODE_HOOKS, Node
 Number = TypeVar("Number", int, float)
 
 VERSION = "1"
-# The lower end of a share's interval from which it is nearly always so; ours, and set
-# before any trained model was mapped.
+# Lower interval bound from which a share counts as "nearly always".  Our choice, made
+# before any trained model was analysed.
 CONFIDENT_FROM = 0.75
 COLUMNS = (
     *("version", "position", "layer", "kind", "index"),
@@ -30,7 +30,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing known of a node; None where there is no such number."""
+    """A fact about a node; numbers that do not apply are None."""
 
     node: Node
     name: str
@@ -38,15 +38,15 @@ class Fact:
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    partner: int | None = None  # index of the head of the layer that shares in it
+    partner: int | None = None  # second head of a pair, by its index in the layer
 
     @property
     def is_confident(self) -> bool:
-        """Tell whether it is nearly always so; what was given without share, is."""
+        """Return whether the fact has no interval or a lower bound that is high."""
         return self.low is None or self.low >= CONFIDENT_FROM
 
     def to_row(self) -> dict[str, Any]:
-        """Write as a row of COLUMNS."""
+        """Return the row of the table, by COLUMNS."""
         node = self.node
         place = (node.position, node.layer, node.kind, node.index)
         numbers = (self.digit, self.value, self.low, self.high, self.partner)
@@ -54,10 +54,12 @@ class Fact:
 
     @classmethod
     def from_row(cls, row: dict[str, str]) -> Self:
-        """Read a row of texts."""
+        """Parse a row of strings; raise ValueError for a value that is not valid."""
         kind = row["kind"]
         if kind not in NODE_HOOKS:
-            raise ValueError(f"kind {kind!r} is none of {', '.join(NODE_HOOKS)}")
+            raise ValueError(
+                f"unknown kind {kind!r}; known are {', '.join(NODE_HOOKS)}"
+            )
         return cls(
             Node(int(row["position"]), int(row["layer"]), kind, int(row["index"])),
             row["fact"],
@@ -74,7 +76,7 @@ def _number(kind: Callable[[str], Number], text: str) -> Number | None:
 
 
 class Facts:
-    """The facts about a model, by node, in order."""
+    """All facts about a model, sorted by node."""
 
     def __init__(self, facts: Iterable[Fact] = ()) -> None:
         self._by_node: dict[Node, list[Fact]] = {}
@@ -87,20 +89,20 @@ class Facts:
 
     @property
     def nodes(self) -> list[Node]:
-        """List the nodes of which something is known."""
+        """Return the nodes that have facts, sorted."""
         return sorted(self._by_node)
 
     def for_node(self, node: Node, *names: str) -> list[Fact]:
-        """List the facts of a node: all of them, or those of some names."""
+        """Return all facts of a node, or only those of the given names."""
         known = self._by_node.get(node, [])
         return [fact for fact in known if not names or fact.name in names]
 
     def has(
         self, node: Node, name: str, digit: int | None = None, least: float = 0.0
     ) -> bool:
-        """Return whether a node has a fact about this digit, of this value at least.
+        """Return whether a node has a fact of this name and digit, of value >= `least`.
 
-        A fact without a value is enough.
+        A fact without a value counts.
         """
         return any(
             fact.digit == digit and (fact.value is None or fact.value >= least)
@@ -108,26 +110,28 @@ class Facts:
         )
 
     def save(self, path: Path | str) -> None:
-        """Write the table."""
+        """Write the table as CSV."""
         files.write_csv(path, (fact.to_row() for fact in self), COLUMNS)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
-        """Read a table; columns or a version that are not these are refused."""
+        """Read a table from CSV.
+
+        Raises InputError for other columns, another version or a row that is not valid.
+        """
         with Path(path).open(newline="") as file:
             rows = csv.DictReader(file)
             if tuple(rows.fieldnames or ()) != COLUMNS:
                 raise InputError(f"{path}: columns are not {', '.join(COLUMNS)}")
-            return cls(
-                _checked(path, number, row) for number, row in enumerate(rows, 2)
-            )
+            return cls(_parse(path, number, row) for number, row in enumerate(rows, 2))
 
 
-def _checked(path: Path | str, line: int, row: dict[str, str]) -> Fact:
-    """Read a row; what is wrong is told with its line."""
+def _parse(path: Path | str, line: int, row: dict[str, str]) -> Fact:
+    """Parse a row; errors name the file and the line."""
     if row["version"] != VERSION:
         raise InputError(
-            f"{path}, line {line}: version {row['version']!r}; known is {VERSION}"
+            f"{path}, line {line}: unknown version {row['version']!r}; "
+            f"the known version is {VERSION}"
         )
     try:
         return Fact.from_row(row)

@@ -1,7 +1,7 @@
-"""Nodes: the heads and feed-forward layers of a decoder, each at one position.
+"""Nodes: attention heads and MLPs of a decoder, each at one position.
 
-Source: Quirke, Neo, Barez 2024, who name them P18L0H1 and P18L0MLP.  Numbers are
-compared as numbers: P9 comes before P10, and P100 is no P1.
+Source: Quirke, Neo, Barez 2024, who name them P18L0H1 and P18L0MLP.  Nodes are ordered
+by number, so P9 comes before P10.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAME = re.compile(r"P(\d+)L(\d+)(?:H(\d+)|MLP)", re.ASCII)
 
 @dataclass(frozen=True, order=True)
 class Node:
-    """A head, or the feed-forward layer, of a layer at a position; in this order."""
+    """A head or the MLP of a layer at a position."""
 
     position: int
     layer: int
@@ -34,21 +34,24 @@ class Node:
 
     @property
     def component(self) -> str:
-        """Name it within its position, e.g. L0H1 or L0MLP."""
+        """Return the name without the position, e.g. L0H1 or L0MLP."""
         return f"L{self.layer}" + ("MLP" if self.kind == MLP else f"H{self.index}")
 
     @property
     def name(self) -> str:
-        """Name it, e.g. P18L0H1."""
+        """Return the name, e.g. P18L0H1."""
         return f"P{self.position:02}{self.component}"
 
     @classmethod
     def parse(cls, name: str) -> Self:
-        """Read a name."""
+        """Return the node of this name.
+
+        Raises InputError if it is not the name of a node.
+        """
         found = _NAME.fullmatch(name)
         if not found:
             raise InputError(
-                f"{name!r}: not a node; they look like P18L0H1 or P18L0MLP"
+                f"{name!r} is not the name of a node; examples are P18L0H1, P18L0MLP"
             )
         position, layer, head = found.groups()
         if head is None:
@@ -57,22 +60,25 @@ class Node:
 
     @property
     def hook_name(self) -> str:
-        """Name the tap where what it computes passes."""
+        """Return the name of the hook point of the node's activation."""
         return f"blocks.{self.layer}.{NODE_HOOKS[self.kind]}"
 
     @property
     def index_in_hook(self) -> Index:
-        """Index what it computes in what passes at its tap [.., T, ...]: [.., w]."""
+        """Return the index of the node's activation [.., w] in the hook's [.., T, ...].
+
+        w is the head width, or the hidden width of the MLP.
+        """
         return (..., self.position, *self.head_index, slice(None))
 
     @property
     def head_index(self) -> tuple[int, ...]:
-        """Index a head among the heads of its layer; an MLP has no such index."""
+        """Return the index into the axis of heads, which MLP activations lack."""
         return (self.index,) if self.kind == HEAD else ()
 
 
 def all_nodes(positions: Iterable[int], layers: int, heads: int) -> list[Node]:
-    """List all nodes of a decoder at these positions, in their order."""
+    """Return all nodes of a decoder at these positions, sorted."""
     parts: list[tuple[Kind, int]] = [*((HEAD, head) for head in range(heads)), (MLP, 0)]
     return sorted(
         Node(position, layer, kind, index)

@@ -1,10 +1,10 @@
-"""Runs of a decoder in which something is changed.
+"""Activation patching: runs of a decoder with some activations replaced.
 
-Q: questions, T: tokens, A: answer tokens, V: variants of a run, w: width at a tap.
+Q: questions, T: tokens, A: answer tokens, V: patched runs, w: width of an activation.
 
-A change at a position reaches no earlier one, and no layer below.  What precedes the
-first change is therefore taken from the clean run, as keys and values, what enters the
-first layer that is changed too, and neither is computed a second time.
+A patch at a position affects no earlier position and no lower layer.  Keys and values
+before the first patched position, and the input of the lowest patched layer, are
+therefore taken from the unpatched run and not computed again.
 """
 
 from __future__ import annotations
@@ -25,25 +25,31 @@ from mathprobe.nets.decoder import Decoder
 from mathprobe.nets.hooks import capture, patch
 from mathprobe.nets.layers import KeyValues
 
-BATCH_ROWS = 1024  # questions, times variants, that a network is given at once
+BATCH_ROWS = 1024  # questions times patched runs in one forward pass
 RESIDUAL = "hook_resid_post"
-ENTERS = "blocks.{}.hook_resid_pre"
+LAYER_INPUT = "blocks.{}.hook_resid_pre"
 KEYS_VALUES = ("blocks.{}.attn.hook_k", "blocks.{}.attn.hook_v")
 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """Replace what passes at a tap and a position by a value."""
+    """A value that replaces the activation at a hook point and a position."""
 
     hook_name: str
     layer: int
     position: int
-    index: tuple[int, ...]  # of the head, where the tap has heads
+    index: tuple[int, ...]  # of the head, if the hook point has an axis of heads
     value: Tensor  # [Q or 1, w]
 
 
+Patches = Sequence[Patch]  # applied together in one run
+
+
 def node_patch(node: Node, values: Mapping[str, Tensor]) -> Patch:
-    """Take from values [Q or 1, T, ..., w], by tap, what replaces a node's."""
+    """Return the patch of a node, with its value from `values`.
+
+    These are activations [Q or 1, T, ..., w] by hook point.
+    """
     value = values[node.hook_name][node.index_in_hook]
     return Patch(node.hook_name, node.layer, node.position, node.head_index, value)
 
@@ -51,17 +57,20 @@ def node_patch(node: Node, values: Mapping[str, Tensor]) -> Patch:
 def residual_patches(
     position: int, layers: int, values: Mapping[str, Tensor]
 ) -> list[Patch]:
-    """Replace what a position holds after every layer."""
-    taps = [f"blocks.{layer}.{RESIDUAL}" for layer in range(layers)]
+    """Return patches of the residual stream at a position, after every layer."""
+    hooks = [f"blocks.{layer}.{RESIDUAL}" for layer in range(layers)]
     return [
-        Patch(tap, layer, position, (), values[tap][:, position])
-        for layer, tap in enumerate(taps)
+        Patch(hook, layer, position, (), values[hook][:, position])
+        for layer, hook in enumerate(hooks)
     ]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A decoder, and questions with the answers it gives [Q, T]; changes start here."""
+    """A decoder, and token ids [Q, T] of questions followed by the model's answers.
+
+    The answers have to be those of the unpatched model; use `greedy` to compute them.
+    """
 
     model: Decoder
     ids: Tensor
@@ -69,175 +78,181 @@ class Run:
 
     @classmethod
     def greedy(cls, model: Decoder, ids: Tensor, answer_length: int) -> Self:
-        """Have a decoder answer questions [Q, T]; the answers they come with go."""
+        """Return a run in which the model's greedy answers replace those of ids."""
         own = greedy_answers(model, ids, answer_length)
         return cls(model, torch.cat([ids[:, :-answer_length], own], 1), answer_length)
 
     @property
     def layers(self) -> int:
-        """Give the number of layers."""
+        """Return the number of layers."""
         return len(self.model.blocks)
 
     @property
     def heads(self) -> int:
-        """Give the number of heads of a layer."""
+        """Return the number of heads of a layer."""
         return self.model.blocks[0].attn.heads
 
     @property
     def positions(self) -> range:
-        """List the positions whose tokens are read; the last one is only written."""
+        """Return the positions of input tokens; the last token is only predicted."""
         return range(self.ids.shape[1] - 1)
 
     @property
     def nodes(self) -> list[Node]:
-        """List all nodes."""
+        """Return all nodes of the model, sorted."""
         return all_nodes(self.positions, self.layers, self.heads)
 
     @property
     def unpatched_answers(self) -> Tensor:
-        """Give the answers [Q, A] of the unchanged decoder."""
+        """Return the answers [Q, A] of the unpatched model."""
         return self.ids[:, -self.answer_length :]
 
     @torch.inference_mode()
-    def activations(self, *taps: str) -> dict[str, Tensor]:
-        """Collect what passes at taps of the clean run: [Q, T - 1, ...] by tap."""
-        with capture(self.model, *taps) as found:
+    def activations(self, *hook_names: str) -> dict[str, Tensor]:
+        """Return the unpatched activations [Q, T - 1, ...] by hook point."""
+        with capture(self.model, *hook_names) as found:
             self.model(self.ids[:, :-1])
         return found
 
     @cached_property
-    def _clean(self) -> dict[str, Tensor]:
-        return self.activations(
-            *(ENTERS.format(n) for n in range(self.layers)), *self._kept
-        )
+    def _cache(self) -> dict[str, Tensor]:
+        inputs = (LAYER_INPUT.format(layer) for layer in range(self.layers))
+        return self.activations(*inputs, *self._key_value_hooks)
 
     @property
-    def _kept(self) -> list[str]:
+    def _key_value_hooks(self) -> list[str]:
         layers = range(self.layers)
-        return [tap.format(layer) for layer in layers for tap in KEYS_VALUES]
+        return [hook.format(layer) for layer in layers for hook in KEYS_VALUES]
 
     def select(self, chosen: Tensor) -> Run:
-        """Keep some of the questions, chosen by a mask or index [Q]."""
+        """Return the run of some of the questions, given a mask or indices [Q]."""
         return Run(self.model, self.ids[chosen], self.answer_length)
 
     def answers(
-        self, variants: Sequence[Sequence[Patch]], teacher_forced: bool = True
+        self, patched_runs: Sequence[Patches], teacher_forced: bool = True
     ) -> Tensor:
-        """Give the answers [V, Q, A] under every variant's edits.
+        """Return the answers [V, Q, A] of patched runs.
 
-        Forced, every token is predicted from the unchanged answer so far; else from
-        what the changed decoder has written so far.
+        With teacher forcing, each token is predicted from the unpatched answer so far.
+        Otherwise the patched model decodes its own answer greedily.
         """
-        starts = [self._start(edits) for edits in variants]
-        order = sorted(range(len(variants)), key=starts.__getitem__)
-        together = max(1, BATCH_ROWS // len(self.ids))
-        found = self.unpatched_answers.repeat(len(variants), 1, 1)
-        for _, group in groupby(enumerate(order), lambda pair: pair[0] // together):
-            chosen = [variant for _, variant in group]
-            found[chosen] = self._changed([variants[v] for v in chosen], teacher_forced)
+        starts = [self._start(patches) for patches in patched_runs]
+        order = sorted(range(len(patched_runs)), key=starts.__getitem__)
+        size = max(1, BATCH_ROWS // len(self.ids))  # runs in one forward pass
+        found = self.unpatched_answers.repeat(len(patched_runs), 1, 1)
+        for _, group in groupby(enumerate(order), lambda pair: pair[0] // size):
+            chosen = [number for _, number in group]
+            batch = [patched_runs[number] for number in chosen]
+            found[chosen] = self._patched_answers(batch, teacher_forced)
         return found
 
-    def _start(self, edits: Sequence[Patch]) -> tuple[int, int]:
-        """Give the lowest layer and the first position that are changed."""
-        layer = min((edit.layer for edit in edits), default=self.layers - 1)
-        position = min((edit.position for edit in edits), default=self.positions[-1])
+    def _start(self, patches: Patches) -> tuple[int, int]:
+        """Return the lowest layer and the first position that are patched."""
+        layer = min((one.layer for one in patches), default=self.layers - 1)
+        position = min((one.position for one in patches), default=self.positions[-1])
         return layer, position
 
     @torch.inference_mode()
-    def _changed(
-        self, variants: Sequence[Sequence[Patch]], teacher_forced: bool
+    def _patched_answers(
+        self, patched_runs: Sequence[Patches], teacher_forced: bool
     ) -> Tensor:
-        """Run some variants, in one pass, from the first place that is changed.
+        """Return the answers [V, Q, A] of patched runs, batched in one forward pass.
 
-        Free answers are corrected until they are what is read from them: in each more
-        pass only those that changed are read, from their first changed token on.
+        Without teacher forcing, the pass is repeated until the answers read are those
+        predicted.  Each repetition computes only the rows whose answer has changed,
+        from their first changed token on.
         """
-        count, length = len(variants), self.answer_length
-        layer, start = self._start([edit for edits in variants for edit in edits])
+        count, length = len(patched_runs), self.answer_length
+        layer, start = self._start([one for patches in patched_runs for one in patches])
         ids = self.ids.repeat(count, 1)
         rows = torch.arange(len(ids), device=ids.device)
-        # Of all tokens, as they were read last.
-        known = {tap: _repeat(self._clean[tap], count) for tap in self._kept}
+        # Keys and values of all positions, from the last pass that computed them.
+        known = {
+            hook: _repeat(self._cache[hook], count) for hook in self._key_value_hooks
+        }
         while True:
-            before = self._before(known, start, layer)
-            with self._edited(variants, start, rows) as new:
+            before = self._keys_values_before(known, start, layer)
+            with self._apply(patched_runs, start, rows) as new:
                 if layer:
-                    enters = self._clean[ENTERS.format(layer)][:, start:]
-                    scores = self.model.forward_from(
-                        _repeat(enters, count), before, layer
+                    inputs = self._cache[LAYER_INPUT.format(layer)][:, start:]
+                    logits = self.model.forward_from(
+                        _repeat(inputs, count), before, layer
                     )
                 else:
-                    scores = self.model(ids[rows, start:-1], before)
-            read = scores.argmax(-1)[:, -length:]
-            guess = ids[rows, -length:]
-            guess[:, -read.shape[1] :] = read
-            moved = (guess != ids[rows, -length:])[:, :-1]  # the last one is not read
-            ids[rows, -length:] = guess
-            if teacher_forced or not moved.any():
+                    logits = self.model(ids[rows, start:-1], before)
+            predicted = logits.argmax(-1)[:, -length:]
+            answer = ids[rows, -length:]
+            answer[:, -predicted.shape[1] :] = predicted
+            # The last token is not an input, so a change of it has no effect.
+            changed = (answer != ids[rows, -length:])[:, :-1]
+            ids[rows, -length:] = answer
+            if teacher_forced or not changed.any():
                 return ids[:, -length:].unflatten(0, (count, -1))
-            left = moved.any(1)
-            rows = rows[left]
+            remaining = changed.any(1)
+            rows = rows[remaining]
             known = {
-                tap: torch.cat([old[:, :start], new.get(tap, old[:, start:])], 1)[left]
-                for tap, old in known.items()
+                hook: torch.cat([old[:, :start], new.get(hook, old[:, start:])], 1)[
+                    remaining
+                ]
+                for hook, old in known.items()
             }
-            start = ids.shape[1] - length + int(moved.any(0).int().argmax())
-            layer = 0  # other tokens enter
+            start = ids.shape[1] - length + int(changed.any(0).int().argmax())
+            layer = 0  # input tokens have changed
 
-    def _before(
+    def _keys_values_before(
         self, known: Mapping[str, Tensor], start: int, layer: int
     ) -> list[KeyValues]:
-        """Give keys and values of what is before a position, from a layer up."""
+        """Return keys and values before position `start`, from `layer` upwards."""
         return [
-            KeyValues(*(known[tap.format(one)][:, :start] for tap in KEYS_VALUES))
+            KeyValues(*(known[hook.format(one)][:, :start] for hook in KEYS_VALUES))
             for one in range(layer, self.layers)
         ]
 
     @contextmanager
-    def _edited(
-        self, variants: Sequence[Sequence[Patch]], start: int, rows: Tensor
+    def _apply(
+        self, patched_runs: Sequence[Patches], start: int, rows: Tensor
     ) -> Iterator[dict[str, Tensor]]:
-        """Write the variants' edits from a position on; collect keys and values.
+        """Apply the patches at positions from `start` on; capture keys and values.
 
-        Rows tell the variant, and the question of it, of each of the ids that are read.
+        `rows` are the indices of the rows of the batch among all V * Q rows.
         """
-        with ExitStack() as opened:
-            for tap, changes in _by_tap(variants).items():
-                function = partial(_write, changes, start, rows, len(self.ids))
-                opened.enter_context(patch(self.model, tap, function))
-            yield opened.enter_context(capture(self.model, *self._kept))
+        with ExitStack() as stack:
+            for hook, patches in _by_hook(patched_runs).items():
+                function = partial(_write, patches, start, rows, len(self.ids))
+                stack.enter_context(patch(self.model, hook, function))
+            yield stack.enter_context(capture(self.model, *self._key_value_hooks))
 
 
 def _repeat(x: Tensor, count: int) -> Tensor:
-    """Repeat x [Q, ...] as [count * Q, ...]; a single one is not copied."""
+    """Repeat x [Q, ...] as [count * Q, ...], without a copy if count is 1."""
     return x.expand(count, *x.shape).flatten(0, 1)
 
 
-def _by_tap(
-    variants: Sequence[Sequence[Patch]],
+def _by_hook(
+    patched_runs: Sequence[Patches],
 ) -> dict[str, list[tuple[int, Patch]]]:
-    """Group edits by tap; each keeps the number of its variant."""
+    """Group patches, each with the number of its run, by hook point."""
     found: dict[str, list[tuple[int, Patch]]] = {}
-    for number, edits in enumerate(variants):
-        for edit in edits:
-            found.setdefault(edit.hook_name, []).append((number, edit))
+    for number, patches in enumerate(patched_runs):
+        for one in patches:
+            found.setdefault(one.hook_name, []).append((number, one))
     return found
 
 
 def _write(
-    changes: Sequence[tuple[int, Patch]],
+    patches: Sequence[tuple[int, Patch]],
     start: int,
     rows: Tensor,
     questions: int,
-    passing: Tensor,
+    activation: Tensor,
 ) -> Tensor:
-    """Write edits into what passes [rows, T - start, ..., w] from a position on."""
-    for number, edit in changes:
-        if edit.position >= start:
+    """Write patches into an activation [rows, T - start, ..., w], and return it."""
+    for number, one in patches:
+        if one.position >= start:
             own = rows // questions == number
-            value = edit.value
+            value = one.value
             if len(value) > 1:
                 value = value[rows[own] % questions]
-            place: tuple[Tensor | int, ...] = (own, edit.position - start, *edit.index)
-            passing[place] = value
-    return passing
+            index: tuple[Tensor | int, ...] = (own, one.position - start, *one.index)
+            activation[index] = value
+    return activation

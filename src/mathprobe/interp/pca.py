@@ -1,10 +1,10 @@
-"""Whether what a node writes falls into groups: principal components, clusters.
+"""PCA of node outputs: whether they cluster by a property of the question.
 
 Q: questions, D: width, C: components, R: restarts, K: clusters.
 
-Source: Quirke, Neo, Barez 2024, and their published code for what is measured: it
-standardises six components, looks for 2 and for 3 clusters, and takes the better value
-of every measure.
+Source: Quirke, Neo, Barez 2024; the metrics follow their published code.  It
+standardises the scores of six components, runs k-means with 2 and with 3 clusters, and
+takes the better value of each metric.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from mathprobe.interp.patching import Run
 
 COMPONENTS = 6
 CLUSTERS = (2, 3)
-RESTARTS, ROUNDS = 10, 50
-MARGIN, POWERS = 6, 10  # of the projections: those wanted are exact to 1e-6
-DUST = 1e-12  # of the variance: less is rounding, not to be made as wide as the rest
+RESTARTS, ITERATIONS = 10, 50  # of k-means
+# Extra random projections, and power iterations; components are then accurate to 1e-6.
+OVERSAMPLING, POWER_ITERATIONS = 6, 10
+MIN_VARIANCE = 1e-12  # share of the variance; smaller components are rounding errors
 THRESHOLDS = {
     "explained": 0.3,
     "silhouette": 0.2,
@@ -34,36 +35,39 @@ THRESHOLDS = {
 
 @dataclass(frozen=True, eq=False)
 class PCAResult:
-    """What a node writes at questions of several cases, seen along its components."""
+    """Principal component scores of a node's output, and metrics of their clusters."""
 
-    scores: Tensor  # [Q, 2], along the first two components
-    explained: float  # share of the variance along the first one
+    scores: Tensor  # [Q, 2], of the first two components
+    explained: float  # share of the variance of the first component
     silhouette: float
     calinski_harabasz: float
-    agreement: float  # mean share of a cluster's most frequent case
+    agreement: float  # share of the most frequent case, averaged over clusters
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Give the four measures by name."""
+        """Return the four metrics by name."""
         return {name: getattr(self, name) for name in THRESHOLDS}
 
     @property
     def passes_thresholds(self) -> bool:
-        """Tell whether every measure is above what the published code asks for."""
+        """Return whether every metric exceeds the threshold of the published code."""
         return all(self.metrics[name] > least for name, least in THRESHOLDS.items())
 
 
 @torch.inference_mode()
 def residual_contributions(run: Run, nodes: Sequence[Node]) -> Tensor:
-    """Give what nodes add to the residual stream, without biases [nodes, Q, D]."""
-    seen = run.activations(*dict.fromkeys(node.hook_name for node in nodes))
+    """Return what nodes add to the residual stream, without biases [nodes, Q, D]."""
+    activations = run.activations(*dict.fromkeys(node.hook_name for node in nodes))
     return torch.stack(
-        [seen[node.hook_name][node.index_in_hook] @ _out(run, node) for node in nodes]
+        [
+            activations[node.hook_name][node.index_in_hook] @ _output_matrix(run, node)
+            for node in nodes
+        ]
     )
 
 
-def _out(run: Run, node: Node) -> Tensor:
-    """Give the matrix [w, D] with which a node writes."""
+def _output_matrix(run: Run, node: Node) -> Tensor:
+    """Return the matrix [w, D] from a node's activation to the residual stream."""
     block = run.model.blocks[node.layer]
     if node.kind == HEAD:
         return block.attn.out.weight.T.unflatten(0, (run.heads, -1))[node.index]
@@ -71,17 +75,27 @@ def _out(run: Run, node: Node) -> Tensor:
 
 
 def analyse(values: Tensor, case: Tensor, rng: Generator) -> PCAResult:
-    """Look at values [Q, D] of questions that are each of a case [Q], from 0."""
+    """Compute PCA and cluster metrics of vectors.
+
+    Parameters
+    ----------
+    values
+        A vector per question [Q, D].
+    case
+        Expected cluster of each question, an integer from 0 [Q].
+    rng
+        Generator for the random projections and the starts of k-means.
+    """
     values = values.double()
     left, size = _components(values, rng)
     total = len(values) * values.var(0, correction=0).sum()
     variance = size**2 / total.clamp(min=torch.finfo(total.dtype).tiny)
-    kept = variance > DUST
+    used = variance > MIN_VARIANCE
     scores = left * size
-    if not kept.any():
+    if not used.any():
         return PCAResult(torch.zeros(len(values), 2), 0.0, 0.0, 0.0, 0.0)
-    points = scores[:, kept] / scores[:, kept].std(0, correction=0)
-    found = [_measured(points, _clusters(points, k, rng), case) for k in CLUSTERS]
+    points = scores[:, used] / scores[:, used].std(0, correction=0)
+    found = [_metrics(points, _k_means(points, k, rng), case) for k in CLUSTERS]
     best = (max(values) for values in zip(*found, strict=True))
     return PCAResult(
         torch.nn.functional.pad(scores, (0, 2))[:, :2], float(variance[0]), *best
@@ -91,29 +105,30 @@ def analyse(values: Tensor, case: Tensor, rng: Generator) -> PCAResult:
 def _components(values: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
     """Return the first left singular vectors [Q, C] and values [C] of centred [Q, D].
 
-    By random projections: a full decomposition takes ten times as long.
+    Uses random projections; a full decomposition takes ten times as long.
     """
     number = min(COMPONENTS, *values.shape)
     with torch.random.fork_rng():
         torch.manual_seed(int(torch.randint(2**31, (), generator=rng)))
-        wanted = min(number + MARGIN, *values.shape)
-        left, size, _ = torch.pca_lowrank(values, q=wanted, niter=POWERS)
+        q = min(number + OVERSAMPLING, *values.shape)
+        left, size, _ = torch.pca_lowrank(values, q=q, niter=POWER_ITERATIONS)
     return left[:, :number], size[:number]
 
 
-def _clusters(points: Tensor, k: int, rng: Generator) -> Tensor:
-    """Part points [Q, C] into k clusters [Q] by k-means, the best of some restarts.
+def _k_means(points: Tensor, k: int, rng: Generator) -> Tensor:
+    """Cluster points [Q, C] by k-means; return the cluster of each point [Q].
 
-    All restarts move at once, a third of the time of scikit-learn's one by one.
+    The best of RESTARTS random starts is returned.  All are computed in parallel, in a
+    third of the time that scikit-learn takes to run them in sequence.
     """
     start = torch.rand(RESTARTS, len(points), generator=rng, device=rng.device)
     centres = points[start.argsort(1)[:, :k].to(points.device)]  # [R, K, C]
-    before = None
-    for _ in range(ROUNDS):
+    previous = None
+    for _ in range(ITERATIONS):
         nearest = torch.cdist(points, centres).argmin(-1)  # [R, Q]
-        if before is not None and torch.equal(nearest, before):
+        if previous is not None and torch.equal(nearest, previous):
             break
-        before = nearest
+        previous = nearest
         member = one_hot(nearest, k).to(points)  # [R, Q, K]
         size = member.sum(1)[..., None]
         moved = member.mT @ points / size.clamp(min=1.0)
@@ -122,9 +137,9 @@ def _clusters(points: Tensor, k: int, rng: Generator) -> Tensor:
     return nearest[(distance**2).sum(1).argmin()]
 
 
-def _measured(points: Tensor, cluster: Tensor, case: Tensor) -> tuple[float, ...]:
+def _metrics(points: Tensor, cluster: Tensor, case: Tensor) -> tuple[float, ...]:
     """Return silhouette, Calinski-Harabasz index and agreement of clusters [Q]."""
-    # Its import takes more than a second, which only jobs that need it shall wait for.
+    # Imported here because the import takes more than a second.
     from sklearn import metrics
 
     if len(cluster.unique()) < 2:

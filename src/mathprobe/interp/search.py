@@ -1,10 +1,10 @@
-"""Search for what a node tells: put what it says at one question into another.
+"""Search for the nodes that encode a variable, by interchange interventions.
 
 S: sets of nodes, Q: pairs of questions, A: answer tokens.
 
-Source: Quirke, Neo, Barez 2024, who look at one pair of questions, with later answer
-tokens given.  Here many pairs are looked at, the changed decoder writes its answer
-itself, and the result is a rate with its interval.
+Source: Quirke, Neo, Barez 2024, who test one pair of questions with teacher forcing.
+Here many pairs are tested, the patched model decodes its own answer, and the result is
+a success rate with its confidence interval.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from mathprobe.interp.nodes import HEAD, Node
 from mathprobe.interp.patching import Run, node_patch
 from mathprobe.intervals import clopper_pearson
 
-NodeSet = tuple[Node, ...]
+NodeSet = tuple[Node, ...]  # patched together
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How often an exchange had the predicted result, with its 95 % interval."""
+    """Success rate of an intervention, with its 95 % interval."""
 
     value: float
     low: float
@@ -35,76 +35,82 @@ class Rate:
 
     @property
     def is_found(self) -> bool:
-        """Tell whether it happens nearly always."""
+        """Return whether the intervention nearly always succeeds."""
         return self.low >= CONFIDENT_FROM
 
 
-NOTHING = Rate(math.nan, 0.0, 1.0)  # known, where there is no pair of some case
+UNKNOWN = Rate(math.nan, 0.0, 1.0)  # if some case has no pair
 
 
 @dataclass(frozen=True, eq=False)
 class InterchangeIntervention:
-    """Pairs of questions, and what answers become when something is exchanged."""
+    """Pairs of base and source questions, and the predicted answers.
 
-    clean: Run
-    other: Run
+    An intervention patches the activations of nodes from the source run into the base
+    run.  It succeeds if the base answer changes as predicted.
+    """
+
+    base: Run
+    source: Run
     predicted: Tensor  # [Q, A]
-    claimed: Tensor  # [A]: of which tokens something is predicted
-    whole: bool  # all that is predicted must come true, or some of it and nothing else
-    case: Tensor  # [Q], from 0: the rate is that of the hardest case
-    cases: int
+    mask: Tensor  # [A], bool: answer tokens that are predicted
+    match_all: bool  # all predicted tokens must match; else one, and no other change
+    case: Tensor  # [Q], from 0; the rate is the lowest of all cases
+    cases: int  # number of cases
 
-    def rates(self, sets: Sequence[NodeSet]) -> list[Rate]:
-        """InterchangeIntervention sets of nodes, one set after the other."""
-        if not sets or not len(self.case):
-            return [NOTHING] * len(sets)
-        values = self.other.activations(
-            *dict.fromkeys(n.hook_name for nodes in sets for n in nodes)
-        )
-        variants = [[node_patch(node, values) for node in nodes] for nodes in sets]
-        hits = self.hits(self.clean.answers(variants, teacher_forced=False))
-        return [_hardest(hit, self.case, self.cases) for hit in hits]
+    def rates(self, node_sets: Sequence[NodeSet]) -> list[Rate]:
+        """Return the success rate of patching each set of nodes."""
+        if not node_sets or not len(self.case):
+            return [UNKNOWN] * len(node_sets)
+        hooks = dict.fromkeys(n.hook_name for nodes in node_sets for n in nodes)
+        values = self.source.activations(*hooks)
+        patches = [[node_patch(node, values) for node in nodes] for nodes in node_sets]
+        success = self.successes(self.base.answers(patches, teacher_forced=False))
+        return [_lowest_rate(one, self.case, self.cases) for one in success]
 
-    def hits(self, answers: Tensor) -> Tensor:
-        """Tell where answers [S, Q, A] are what was predicted [S, Q]."""
-        moved = answers != self.clean.unpatched_answers
+    def successes(self, answers: Tensor) -> Tensor:
+        """Return whether answers [S, Q, A] are as predicted, bool [S, Q]."""
+        changed = answers != self.base.unpatched_answers
         right = answers == self.predicted
-        if self.whole:
-            return (right | ~self.claimed).all(-1)
-        some = (moved & right & self.claimed).any(-1)
-        return some & (right | ~moved | ~self.claimed).all(-1)
+        if self.match_all:
+            return (right | ~self.mask).all(-1)
+        some = (changed & right & self.mask).any(-1)
+        return some & (right | ~changed | ~self.mask).all(-1)
 
 
-def _hardest(hit: Tensor, case: Tensor, cases: int) -> Rate:
-    """Give the rate [Q] of the case in which it is lowest; of no pair, nothing."""
+def _lowest_rate(success: Tensor, case: Tensor, cases: int) -> Rate:
+    """Return the lowest success rate of all cases; UNKNOWN if a case has no pair."""
     total = torch.bincount(case, minlength=cases)
     if not total.all():
-        return NOTHING
-    count = torch.bincount(case, hit.to(torch.float64), minlength=cases)
-    hardest = int((count / total).argmin())
-    number, pairs = int(count[hardest]), int(total[hardest])
+        return UNKNOWN
+    count = torch.bincount(case, success.to(torch.float64), minlength=cases)
+    lowest = int((count / total).argmin())
+    number, pairs = int(count[lowest]), int(total[lowest])
     return Rate(number / pairs, *clopper_pearson(number, pairs))
 
 
 def search(
-    exchange: InterchangeIntervention,
-    single: Sequence[Node],
-    paired: Iterable[NodeSet] = (),
+    intervention: InterchangeIntervention,
+    nodes: Sequence[Node],
+    pairs: Iterable[NodeSet] = (),
 ) -> dict[NodeSet, Rate]:
-    """Try nodes, and pairs of heads at positions where no single head is found."""
-    alone = [(node,) for node in single]
-    rates = dict(zip(alone, exchange.rates(alone), strict=True))
+    """Return the rates of single nodes and of pairs of heads.
+
+    A pair is tested only if no single head at its position is found.
+    """
+    singles = [(node,) for node in nodes]
+    rates = dict(zip(singles, intervention.rates(singles), strict=True))
     done = {
         node.position
         for (node,), rate in rates.items()
         if rate.is_found and node.kind == HEAD
     }
-    pairs = [nodes for nodes in paired if nodes[0].position not in done]
-    return rates | dict(zip(pairs, exchange.rates(pairs), strict=True))
+    tested = [pair for pair in pairs if pair[0].position not in done]
+    return rates | dict(zip(tested, intervention.rates(tested), strict=True))
 
 
 def head_pairs(nodes: Iterable[Node]) -> list[NodeSet]:
-    """List the pairs of heads of the same layer at the same position."""
+    """Return all pairs of heads of the same layer at the same position."""
     heads = sorted(node for node in nodes if node.kind == HEAD)
     return [
         (one, other)
@@ -114,6 +120,6 @@ def head_pairs(nodes: Iterable[Node]) -> list[NodeSet]:
 
 
 def sample_nodes(nodes: Sequence[Node], count: int, rng: Generator) -> list[Node]:
-    """Choose nodes at random: what a set of this number does by chance."""
+    """Return `count` random nodes, or all if there are fewer, sorted."""
     order = torch.randperm(len(nodes), generator=rng, device=rng.device)
-    return sorted(nodes[int(place)] for place in order[:count])
+    return sorted(nodes[int(index)] for index in order[:count])

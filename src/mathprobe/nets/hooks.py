@@ -1,7 +1,7 @@
-"""Named points of a network where what passes can be seen and changed.
+"""Hook points: named places in a network where activations are captured or patched.
 
-A point is a `HookPoint` among a network's modules, named by its path in it.  Inside `with`
-blocks that are nested, what was opened first acts first.
+A hook point is a `HookPoint` module, as in TransformerLens, and its name is the path of
+that module.  In nested `with` blocks, the hook opened first runs first.
 """
 
 from __future__ import annotations
@@ -17,56 +17,64 @@ from mathprobe.errors import InputError
 
 
 class HookPoint(nn.Identity):
-    """A point where what passes can be seen and changed."""
+    """An identity module at which activations can be captured or patched."""
 
 
 def hook_names(model: nn.Module) -> list[str]:
-    """List the taps of a network."""
+    """Return the names of a network's hook points."""
     return [name for name, part in model.named_modules() if isinstance(part, HookPoint)]
 
 
 @contextmanager
-def capture(model: nn.Module, *taps: str) -> Iterator[dict[str, Tensor]]:
-    """Collect what passes at taps, by name; of several runs, the last one's."""
-    seen: dict[str, Tensor] = {}
-    with ExitStack() as opened:
-        for name in taps:
-            _hook(opened, model, name, partial(seen.__setitem__, name))
-        yield seen
+def capture(model: nn.Module, *names: str) -> Iterator[dict[str, Tensor]]:
+    """Capture the activations at hook points, by name.
+
+    After several forward passes, those of the last one remain.  Raises InputError for
+    an unknown hook point.
+    """
+    activations: dict[str, Tensor] = {}
+    with ExitStack() as stack:
+        for name in names:
+            _hook(stack, model, name, partial(activations.__setitem__, name))
+        yield activations
 
 
 @contextmanager
 def patch(
     model: nn.Module, name: str, function: Callable[[Tensor], Tensor]
 ) -> Iterator[None]:
-    """Let `function(x)` pass at a tap instead of x; it may write into its x."""
+    """Replace the activation x at a hook point by `function(x)`.
 
-    def changed(x: Tensor) -> Tensor:
-        instead = function(x.clone())
-        if instead.shape != x.shape:
+    The function may modify its argument, which is a copy.  Raises InputError for an
+    unknown hook point, and ValueError if the shape changes.
+    """
+
+    def patched(x: Tensor) -> Tensor:
+        new = function(x.clone())
+        if new.shape != x.shape:
             raise ValueError(
-                f"patch of {name}: {list(instead.shape)} instead of {list(x.shape)}"
+                f"patch of {name}: shape {list(new.shape)} instead of {list(x.shape)}"
             )
-        return instead
+        return new
 
-    with ExitStack() as opened:
-        _hook(opened, model, name, changed)
+    with ExitStack() as stack:
+        _hook(stack, model, name, patched)
         yield
 
 
 def _hook(
-    opened: ExitStack,
+    stack: ExitStack,
     model: nn.Module,
     name: str,
     function: Callable[[Tensor], Tensor | None],
 ) -> None:
-    """Call a function at a tap until the stack is closed; None changes nothing."""
+    """Register a forward hook until the stack closes; None leaves x unchanged."""
     known = hook_names(model)
     if name not in known:
         raise InputError(
             f"unknown hook point {name!r}; known hook points are {', '.join(known)}"
         )
     handle: RemovableHandle = model.get_submodule(name).register_forward_hook(
-        lambda tap, inputs, x: function(x)
+        lambda module, inputs, x: function(x)
     )
-    opened.callback(handle.remove)
+    stack.callback(handle.remove)

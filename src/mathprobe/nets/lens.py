@@ -1,4 +1,4 @@
-"""A decoder as a HookedTransformer, for the tools of those who use TransformerLens."""
+"""Conversion of decoders to TransformerLens."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def to_transformer_lens(model: Decoder) -> HookedTransformer:
-    """Build a HookedTransformer that gives the same logits; its hooks have our names.
+    """Return a HookedTransformer with the same weights, logits and hook names.
 
-    Needs the extra `lens`; without it, InputError says so.
+    Raises InputError if the extra `lens` is not installed.
     """
     try:
         from transformer_lens import HookedTransformer, HookedTransformerConfig
     except ImportError as error:
         raise InputError(
-            f"no HookedTransformer ({error}): pip install 'mathprobe[lens]'"
+            f"TransformerLens is missing ({error}); pip install 'mathprobe[lens]'"
         ) from error
     attention = model.blocks[0].attn
     length, width = model.positions.weight.shape
@@ -50,7 +50,7 @@ def to_transformer_lens(model: Decoder) -> HookedTransformer:
 
 @torch.no_grad()
 def weights(model: Decoder) -> Iterator[tuple[str, Tensor]]:
-    """Give the weights under the names and in the shapes of TransformerLens."""
+    """Yield the weights with the names and shapes of TransformerLens."""
     yield "embed.W_E", model.tokens.weight
     yield "pos_embed.W_pos", model.positions.weight
     for number, block in enumerate(model.blocks):

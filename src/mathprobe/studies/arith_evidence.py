@@ -1,7 +1,7 @@
-"""Evidence on where a paper and its code disagree (Quirke, Neo, Barez 2024).
+"""Evidence on contradictions between a paper and its code (Quirke, Neo, Barez 2024).
 
-Printed numbers are held against each other, or against random questions.  Percentages
-are percentages, as they are printed.
+Printed numbers are compared with each other, or with numbers computed from random
+questions.  Shares are in percent, as printed.
 """
 
 from __future__ import annotations
@@ -29,38 +29,41 @@ Source = Callable[[Row], Iterator[Row]]
 
 EVIDENCE: Registry[Source] = Registry("evidence")
 QUESTIONS = 200_000
-PLAIN = Enrichment(0.0, 0.0, 0.0)
-EQUAL = 0.01  # of the enriched subtractions, in text and code
-CARRIES = 45 / 100  # pairs of digits that sum to 10 or more
+NO_ENRICHMENT = Enrichment(0.0, 0.0, 0.0)
+EQUAL = 0.01  # share of enriched subtractions with equal numbers, in text and code
+CARRIES = 45 / 100  # share of pairs of digits that sum to 10 or more
 
 
 def table(published: Row) -> Iterator[Row]:
-    """Gather all evidence, named by what it is on."""
+    """Yield the rows of all evidence, each with the name of its evidence.
+
+    `published` has the printed statements and tables by name.
+    """
     for name in EVIDENCE:
         for one in EVIDENCE[name](published):
             yield {"evidence": name, **one}
 
 
-def _drawn(use: str, operation: str, digits: int, enrichment: Enrichment) -> Any:
-    """Draw questions, each a batch of its own, and take them apart."""
-    asked = questions.single_operation(operation, digits, enrichment)
+def _sample(use: str, operation: str, digits: int, enrichment: Enrichment) -> Any:
+    """Draw questions, each in a batch of its own, and return their parts."""
+    settings = questions.single_operation(operation, digits, enrichment)
     rng = rng_for(STUDY, "evidence", use)
-    return Layout(digits).split(questions.sample(asked, rng, QUESTIONS, 1))
+    return Layout(digits).split(questions.sample(settings, rng, QUESTIONS, 1))
 
 
 @EVIDENCE.add("models_counted")
 def models_counted(published: Row) -> Iterator[Row]:
-    """Add up the models that the abstract lists."""
+    """Compare the number of models listed in the abstract with the number stated."""
     listed = sum(published["models_listed"].values())
     yield row("models that are listed", listed, published["models_stated"])
 
 
 @EVIDENCE.add("enriched_batches")
 def enriched_batches(published: Row) -> Iterator[Row]:
-    """Count subtractions of equal numbers under both readings of the enrichment."""
+    """Count subtractions of equal numbers, enriched as in the text and in the code."""
     for who, key in (("text", "enriched"), ("code", "enriched_in_code")):
-        harder = Enrichment(published[key], 0.0, EQUAL)
-        drawn = _drawn(f"equal/{who}", "subtraction", 6, harder)
+        enrichment = Enrichment(published[key], 0.0, EQUAL)
+        drawn = _sample(f"equal/{who}", "subtraction", 6, enrichment)
         equal = (drawn.first == drawn.second).all(-1)
         printed = 100 * published["equal_numbers"] if who == "text" else None
         yield percentage(f"subtractions of equal numbers, by the {who}", equal, printed)
@@ -68,8 +71,8 @@ def enriched_batches(published: Row) -> Iterator[Row]:
 
 @EVIDENCE.add("complexity")
 def complexity(published: Row) -> Iterator[Row]:
-    """Compare printed shares with cascades, and with how many columns carry."""
-    drawn = _drawn("complexity", "addition", 5, PLAIN)
+    """Compare printed shares of classes with those by cascades and by carry count."""
+    drawn = _sample("complexity", "addition", 5, NO_ENRICHMENT)
     level = class_indices("addition", drawn.first, drawn.second)
     for carries, (name, printed) in enumerate(published["complexity"].items()):
         hits = level == CLASSES.index(name)
@@ -80,32 +83,36 @@ def complexity(published: Row) -> Iterator[Row]:
 
 @EVIDENCE.add("intervals")
 def intervals(published: Row) -> Iterator[Row]:
-    """Count whose printed interval is that of its fails, and of which fails."""
+    """Count the models whose printed interval is the exact one of their fails.
+
+    For models of both operations, the intervals of one and of two million questions are
+    compared.
+    """
     counts = published["arith_accuracy"].groupby("model")["fails"]
     sums = counts.agg(fails="sum", operations="size").reset_index()
     models = published["arith_models"].dropna(subset="low").merge(sums, on="model")
     alone, both = (models[models["operations"] == number] for number in (1, 2))
     asked = published["questions"]
-    exact = sum(_is_exact(asked, *one) for one in _ends(alone))
+    exact = sum(_is_exact(asked, *one) for one in _printed_intervals(alone))
     yield row(f"exact, of {len(alone)} models of one operation", exact)
-    for what, times in (("one million", 1), ("two million", 2)):
-        exact = sum(_is_exact(times * asked, *one) for one in _ends(both))
-        yield row(f"exact of {what}, of {len(both)} models of both operations", exact)
+    for number, times in (("one million", 1), ("two million", 2)):
+        exact = sum(_is_exact(times * asked, *one) for one in _printed_intervals(both))
+        yield row(f"exact of {number}, of {len(both)} models of both operations", exact)
 
 
-def _ends(models: pd.DataFrame) -> Iterator[tuple[int, float, float]]:
+def _printed_intervals(models: pd.DataFrame) -> Iterator[tuple[int, float, float]]:
     yield from models[["fails", "low", "high"]].itertuples(index=False, name=None)
 
 
 def _is_exact(asked: int, fails: int, low: float, high: float) -> bool:
-    """Tell whether an interval is the exact one, as its three digits print it."""
+    """Return whether the interval is the exact one, rounded to three digits."""
     ends = clopper_pearson(fails, asked)
     return [float(f"{end:.2e}") for end in ends] == [low, high]
 
 
 @EVIDENCE.add("accuracy_claim")
 def accuracy_claim(published: Row) -> Iterator[Row]:
-    """Count the models that the paper's own rule calls 99.999 % accurate."""
+    """Count the models that are 99.999 % accurate by the paper's own rule."""
     worst = published["arith_accuracy"].groupby("model")["fails"].max()
     passed = int((worst < WRONG_PER_MILLION_LIMIT).sum())
     yield row(f"models that reach it, of {len(worst)} with a printed count", passed)
@@ -113,13 +120,13 @@ def accuracy_claim(published: Row) -> Iterator[Row]:
 
 @EVIDENCE.add("tokens_counted")
 def tokens_counted(published: Row) -> Iterator[Row]:
-    """Count the tokens that are listed."""
+    """Compare the number of tokens listed with the number stated."""
     yield row("tokens that are listed", len(VOCABULARY), published["tokens"])
 
 
 @EVIDENCE.add("widest_numbers")
 def widest_numbers(published: Row) -> Iterator[Row]:
-    """Say how wide numbers may be whose sums a 64-bit integer holds."""
+    """Compute the number of digits up to which sums fit in a 64-bit integer."""
     most = torch.iinfo(torch.int64).max
     width = max(n for n in range(1, 30) if 2 * (10**n - 1) <= most)
     yield row("digits of numbers whose sum 64 bits hold", width)

@@ -1,6 +1,6 @@
-"""What facts about the nodes of a model of arithmetic are called, and how to read them.
+"""Names of the facts about nodes of arithmetic models, and functions that read them.
 
-Loads no torch, so that what draws facts reads them here too.
+Does not import torch, so figures and tables can be made without it.
 """
 
 from __future__ import annotations
@@ -12,48 +12,48 @@ from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Fact
 from mathprobe.interp.nodes import Node
 
-FAILS = "fails"  # share of questions; with a class, of questions of that class
+FAILS = "fails"  # share of questions that fail; with a class, of that class
 IMPACT = "impact"  # share of questions in which an answer digit is wrong
-ATTENDS = "attends"  # share of a head's attention that a token has
-ROUNDING = 1e-9  # 57 % is stored as slightly less
-TRI_STATE = "tri-state"  # a measure of how clearly components tell three states apart
+ATTENDS = "attends"  # share of a head's attention to a token
+TRI_STATE = "tri-state"  # metric of how well PCA separates the three carry states
+ROUNDING = 1e-9  # a share of 57 % may be stored as slightly less
 
-PANEL_SEPARATOR = "."  # between node, operation and column in the name of a panel
+PANEL_SEPARATOR = "."  # between node, operation and column in the names in panels.npz
 
 
 def panel_name(node: Node, operation: str, k: int) -> str:
-    """Name the panel of a node and a column in a file."""
+    """Return the name of the PCA scores of a node and a column in `panels.npz`."""
     return PANEL_SEPARATOR.join([node.name, operation, str(k)])
 
 
 def token_fact(fact: str, name: str) -> tuple[str, int | None]:
-    """Name a fact about a token such as D'5: what it says, and of which digit."""
+    """Return the name and the digit of a fact about a token such as D'5."""
     kind = re.sub(r"\d+$", "", name)
     digit = name.removeprefix(kind)
-    said = fact if fact == IMPACT else f"{fact} {kind}"
-    return said, int(digit) if digit else None
+    full_name = fact if fact == IMPACT else f"{fact} {kind}"
+    return full_name, int(digit) if digit else None
 
 
 def truncated_percent(share: float) -> str:
-    """Write a share of fails as the published maps do: whole percents, cut off."""
+    """Return a share as whole percents, truncated, as in the published maps."""
     return str(int(100 * share + ROUNDING)) if share >= 0.01 else "<1"
 
 
 def failures_by_class(facts: Iterable[Fact]) -> dict[str, Fact]:
-    """Return the facts about classes of questions that fail without a node."""
-    return dict(_beginning(facts, FAILS))
+    """Return the failures when a node is ablated, by complexity class."""
+    return dict(_with_prefix(facts, FAILS))
 
 
 def attention_by_token(facts: Iterable[Fact]) -> dict[str, Fact]:
-    """Return the facts about tokens that a head attends to, by token, e.g. D'5."""
+    """Return the attention of a head, by token name, e.g. D'5."""
     return {
         rest if fact.digit is None else f"{rest}{fact.digit}": fact
-        for rest, fact in _beginning(facts, ATTENDS)
+        for rest, fact in _with_prefix(facts, ATTENDS)
     }
 
 
-def _beginning(facts: Iterable[Fact], name: str) -> Iterator[tuple[str, Fact]]:
-    """Find facts whose names begin with a name, with the rest of their names."""
+def _with_prefix(facts: Iterable[Fact], name: str) -> Iterator[tuple[str, Fact]]:
+    """Yield the facts whose name is `name` and more words, by these words."""
     prefix = f"{name} "
     for fact in facts:
         if fact.name.startswith(prefix):
@@ -61,14 +61,15 @@ def _beginning(facts: Iterable[Fact], name: str) -> Iterator[tuple[str, Fact]]:
 
 
 def is_found(fact: Fact) -> bool:
-    """Tell whether a fact says that a node does a sub-task."""
+    """Return whether a fact states that a node does a sub-task."""
     return fact.name in SUBTASKS and fact.is_confident
 
 
 def subtask_positions(facts: Iterable[Fact]) -> dict[tuple[str, int | None], list[int]]:
-    """List the positions where sub-tasks of columns are done."""
-    places: dict[tuple[str, int | None], set[int]] = {}
+    """Return the positions at which sub-tasks are done, by sub-task and column."""
+    positions: dict[tuple[str, int | None], set[int]] = {}
     for fact in facts:
         if is_found(fact):
-            places.setdefault((fact.name, fact.digit), set()).add(fact.node.position)
-    return {what: sorted(where) for what, where in places.items()}
+            key = fact.name, fact.digit
+            positions.setdefault(key, set()).add(fact.node.position)
+    return {key: sorted(found) for key, found in positions.items()}

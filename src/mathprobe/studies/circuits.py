@@ -1,10 +1,10 @@
-"""Circuits of the second study: what every node of a model does.
+"""Circuit analysis of arithmetic models: what every node does.
 
-Here sub-tasks meet the parts of networks.  Q: questions, A: answer tokens, n: digits.
+Q: questions, A: answer tokens, n: digits.
 
-The order is that of the published library: positions that matter, nodes that matter and
-what fails without them, where heads look, components of three states, and the search
-for sub-tasks among the nodes that remain.
+The stages follow the published library: useful positions; useful nodes, and what fails
+when they are ablated; attention; PCA of three carry states; search for sub-tasks.  A
+position or node is useful if ablating it makes some question fail.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ POSITION_COLUMNS = ("position", "token", "questions", "fails", "value", "low", "
 
 @dataclass(frozen=True)
 class SubtaskSearch:
-    """A sub-task of a column, and the sets of nodes that are tried."""
+    """A sub-task of a column, and the nodes and pairs of heads that are tested."""
 
     task: SubTask
     k: int | None
-    exchange: InterchangeIntervention
-    single: list[Node]
-    paired: list[NodeSet]
+    intervention: InterchangeIntervention
+    nodes: list[Node]
+    pairs: list[NodeSet]
 
     def rates(self) -> dict[NodeSet, Rate]:
-        """InterchangeIntervention what the nodes say."""
-        return search(self.exchange, self.single, self.paired)
+        """Return the success rates of the interventions."""
+        return search(self.intervention, self.nodes, self.pairs)
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """A model that is taken apart."""
+    """The circuit analysis of a model; each stage is computed on first access."""
 
     spec: ArithModel
     model: Decoder
@@ -69,41 +69,42 @@ class Circuit:
 
     @property
     def digits(self) -> int:
-        """Give the number of digits."""
+        """Return the number of digits of the operands."""
         return self.spec.questions.digits
 
     @cached_property
     def layout(self) -> Layout:
-        """Give the names of positions."""
+        """Return the token layout."""
         return Layout(self.digits)
 
     @property
     def operations(self) -> list[str]:
-        """Name the operations that the model was trained on."""
+        """Return the operations that the model was trained on."""
         return list(self.spec.questions.shares)
 
     def rng_for(self, *use: str | int) -> Generator:
-        """Open the stream of a use: the same for all models of these digits."""
+        """Return the generator of a use, the same for all models of these digits."""
         return rng_for(STUDY, "circuit", self.digits, *use)
 
     def run(self, ids: Tensor) -> Run:
-        """Have the model answer questions [Q, T]."""
+        """Return the run of the model on questions [Q, T], with its own answers."""
         device = next(self.model.parameters()).device
         return Run.greedy(self.model, ids.to(device), self.layout.answer_length)
 
     @cached_property
     def varied_questions(self) -> tuple[Run, Tensor]:
-        """Draw questions, keep those that are answered right, and give their classes.
+        """Return questions of all classes, and their classes [Q].
 
-        Where none is, nothing is found: the map is empty.
+        Wrongly answered questions are removed.  If none remain, the map is empty.
         """
-        enrichment, count = (
-            self.spec.questions.enrichment,
-            self.settings.questions_per_class,
-        )
+        enrichment = self.spec.questions.enrichment
         drawn = [
             question_sets.varied_questions(
-                self.rng_for("varied", name), name, self.digits, enrichment, count
+                self.rng_for("varied", name),
+                name,
+                self.digits,
+                enrichment,
+                self.settings.questions_per_class,
             )
             for name in self.operations
         ]
@@ -113,16 +114,16 @@ class Circuit:
         ]
         ids = torch.cat(drawn)
         run = self.run(ids)
-        right = self.is_correct(run, ids)
-        return run.select(right.to(run.ids.device)), torch.cat(level)[right]
+        correct = self.is_correct(run, ids)
+        return run.select(correct.to(run.ids.device)), torch.cat(level)[correct]
 
     def is_correct(self, run: Run, ids: Tensor) -> Tensor:
-        """Tell which questions [Q, T] are answered as they should be [Q]."""
+        """Return whether the run's answers are those of ids [Q, T], bool [Q]."""
         return (run.unpatched_answers.cpu() == self.layout.split(ids).answer).all(1)
 
     @cached_property
     def ablation_values(self) -> dict[str, Tensor]:
-        """Give what stands for what nodes and positions say."""
+        """Return the values that replace ablated activations, by hook point."""
         settings, (run, _) = self.settings, self.varied_questions
         rng = self.rng_for("replacements", settings.ablation)
         return ablation.ablation_values(
@@ -131,7 +132,10 @@ class Circuit:
 
     @cached_property
     def positions(self) -> list[dict[str, Any]]:
-        """Tell how many questions fail without each position: a row each."""
+        """Return how many questions fail when each position is ablated.
+
+        There is a row of POSITION_COLUMNS for each position.
+        """
         run, _ = self.varied_questions
         fails = [0] * len(run.positions)
         if len(run.ids):
@@ -152,10 +156,10 @@ class Circuit:
 
     @cached_property
     def ablation_facts(self) -> Facts:
-        """Tell what fails without nodes: of those without which something does."""
+        """Return what fails when a node is ablated, for all useful nodes."""
         run, level = self.varied_questions
-        places = {row["position"] for row in self.positions if row["fails"]}
-        nodes = [node for node in run.nodes if node.position in places]
+        useful = {row["position"] for row in self.positions if row["fails"]}
+        nodes = [node for node in run.nodes if node.position in useful]
         if not nodes:
             return Facts()
         changed = ablation.ablate_nodes(run, self.ablation_values, nodes).cpu()
@@ -163,17 +167,17 @@ class Circuit:
             fact
             for node, tokens in zip(nodes, changed, strict=True)
             if tokens.any()
-            for fact in _ablated(node, tokens, level)
+            for fact in _failure_facts(node, tokens, level)
         )
 
     @property
     def useful_heads(self) -> list[Node]:
-        """List the useful heads."""
+        """Return the useful nodes that are heads."""
         return [node for node in self.ablation_facts.nodes if node.kind == HEAD]
 
     @cached_property
     def attention_facts(self) -> Facts:
-        """Tell which tokens the useful heads attend to."""
+        """Return the tokens that useful heads attend to, from a minimal share on."""
         run, _ = self.varied_questions
         heads = self.useful_heads
         if not heads:
@@ -188,7 +192,10 @@ class Circuit:
 
     @cached_property
     def pca_results(self) -> dict[tuple[Node, str, int], pca.PCAResult]:
-        """Find heads whose components tell the three states of a column apart."""
+        """Return the PCA of heads that separate the carry states of a column.
+
+        Keys are node, operation and column.  Results below the thresholds are omitted.
+        """
         heads, found = self.useful_heads, {}
         for name in self.operations if heads else ():
             for k in range(self.digits):
@@ -200,107 +207,112 @@ class Circuit:
                     k,
                     self.settings.questions_per_case,
                 )
-                for node, values in zip(
-                    heads, pca.residual_contributions(self.run(ids), heads), strict=True
-                ):
+                outputs = pca.residual_contributions(self.run(ids), heads)
+                for node, values in zip(heads, outputs, strict=True):
                     rng = self.rng_for(*names, node.name)
-                    panel = pca.analyse(values.cpu(), case, rng)
-                    if panel.passes_thresholds:
-                        found[node, name, k] = panel
+                    result = pca.analyse(values.cpu(), case, rng)
+                    if result.passes_thresholds:
+                        found[node, name, k] = result
         return found
 
     @property
     def pca_cases(self) -> np.ndarray:
-        """Give the cases of the questions of a panel [Q]."""
-        return question_sets.cases(self.settings.questions_per_case).numpy()
+        """Return the carry state of each question of `pca_results`, from 0 [Q]."""
+        return question_sets.case_labels(self.settings.questions_per_case).numpy()
 
     @cached_property
     def behavior_facts(self) -> Facts:
-        """Gather all that is known before sub-tasks are looked for."""
+        """Return the facts of all stages before the search for sub-tasks."""
         components = (
-            Fact(node, f"{TRI_STATE} {measure} {name}", k, value)
-            for (node, name, k), panel in self.pca_results.items()
-            for measure, value in panel.metrics.items()
+            Fact(node, f"{TRI_STATE} {metric} {name}", k, value)
+            for (node, name, k), result in self.pca_results.items()
+            for metric, value in result.metrics.items()
         )
         return Facts([*self.ablation_facts, *self.attention_facts, *components])
 
     def candidates(self, task: SubTask, k: int | None) -> list[Node]:
-        """List the nodes that may do a sub-task, alone or together with another."""
-        places, impact = task.positions(self.layout), task.impacted(self.layout, k)
+        """Return the nodes that may do a sub-task, alone or in a pair.
+
+        Attention is not considered here.
+        """
+        positions = task.positions(self.layout)
+        impact, facts = task.impact_token(self.layout, k), self.behavior_facts
         needed = tuple(f"{FAILS} {letter}" for letter in task.classes)
         return [
             node
-            for node in self.behavior_facts.nodes
-            if node.position in places
-            and (
-                not impact or self.behavior_facts.has(node, *token_fact(IMPACT, impact))
-            )
-            and any(
-                fact.name.startswith(needed)
-                for fact in self.behavior_facts.for_node(node)
-            )
+            for node in facts.nodes
+            if node.position in positions
+            and (not impact or facts.has(node, *token_fact(IMPACT, impact)))
+            and any(fact.name.startswith(needed) for fact in facts.for_node(node))
         ]
 
-    def sees(self, nodes: NodeSet, task: SubTask, k: int | None) -> bool:
-        """Return whether heads, together, attend to all that a sub-task needs."""
-        least = self.settings.min_attention
-        needed = [token_fact(ATTENDS, name) for name in task.sources(self.layout, k)]
+    def attend(self, nodes: NodeSet, task: SubTask, k: int | None) -> bool:
+        """Return whether heads together attend to all tokens that a sub-task needs."""
+        needed = [
+            token_fact(ATTENDS, name) for name in task.attended_tokens(self.layout, k)
+        ]
         return all(
-            any(self.behavior_facts.has(node, *token, least) for node in nodes)
+            any(
+                self.behavior_facts.has(node, *token, self.settings.min_attention)
+                for node in nodes
+            )
             for token in needed
         )
 
-    def exchange(self, task: SubTask, k: int | None) -> InterchangeIntervention:
-        """Pose the pairs of a sub-task, of which both are answered right."""
+    def intervention(self, task: SubTask, k: int | None) -> InterchangeIntervention:
+        """Return the intervention of a sub-task.
+
+        Pairs of which a question is answered wrongly are removed.
+        """
         rng = self.rng_for("pairs", task.name, -1 if k is None else k)
         drawn = task.pairs(rng, self.digits, k, self.settings.pairs)
-        clean, other = (self.run(ids) for ids in (drawn.clean, drawn.other))
-        kept = self.is_correct(clean, drawn.clean) & self.is_correct(other, drawn.other)
-        device = clean.ids.device
+        base, source = (self.run(ids) for ids in (drawn.base, drawn.source))
+        correct = self.is_correct(base, drawn.base)
+        correct &= self.is_correct(source, drawn.source)
+        device = base.ids.device
         return InterchangeIntervention(
-            clean.select(kept.to(device)),
-            other.select(kept.to(device)),
-            drawn.predicted[kept].to(device),
-            drawn.claimed.to(device),
-            task.whole,
-            drawn.case[kept],
+            base.select(correct.to(device)),
+            source.select(correct.to(device)),
+            drawn.predicted[correct].to(device),
+            drawn.mask.to(device),
+            task.match_all,
+            drawn.case[correct],
             int(drawn.case.max()) + 1,
         )
 
     def searches(self) -> Iterator[SubtaskSearch]:
-        """List the sub-tasks of all columns, with the nodes that may do them."""
+        """Yield the sub-tasks of all columns that have candidate nodes."""
         for task in SUBTASKS.values():
             if task.operations <= set(self.operations):
                 for k in task.columns(self.digits):
-                    may, both = self.candidates(task, k), []
-                    # An MLP sees what heads wrote, whatever they attend to.
-                    single = [
+                    candidates = self.candidates(task, k)
+                    # An MLP reads what heads wrote, so attention does not restrict it.
+                    nodes = [
                         node
-                        for node in may
-                        if node.kind == MLP or self.sees((node,), task, k)
+                        for node in candidates
+                        if node.kind == MLP or self.attend((node,), task, k)
                     ]
-                    if task.paired:
-                        both = [n for n in head_pairs(may) if self.sees(n, task, k)]
-                    if single or both:
-                        yield SubtaskSearch(
-                            task, k, self.exchange(task, k), single, both
-                        )
+                    pairs = head_pairs(candidates) if task.allow_pairs else []
+                    pairs = [pair for pair in pairs if self.attend(pair, task, k)]
+                    if nodes or pairs:
+                        intervention = self.intervention(task, k)
+                        yield SubtaskSearch(task, k, intervention, nodes, pairs)
 
     @cached_property
     def search_results(self) -> list[tuple[SubtaskSearch, dict[NodeSet, Rate]]]:
-        """Try all nodes that may do a sub-task."""
-        return [(trial, trial.rates()) for trial in self.searches()]
+        """Return the success rates of all searches."""
+        return [(one, one.rates()) for one in self.searches()]
 
     @cached_property
     def facts(self) -> Facts:
-        """Gather all that is known of the useful nodes."""
-        told = (
+        """Return all facts about the useful nodes."""
+        subtasks = (
             fact
-            for trial, rates in self.search_results
+            for searched, rates in self.search_results
             for nodes, rate in rates.items()
-            for fact in _told(trial, nodes, rate)
+            for fact in _subtask_facts(searched, nodes, rate)
         )
-        return Facts([*self.behavior_facts, *told])
+        return Facts([*self.behavior_facts, *subtasks])
 
 
 class Share(TypedDict):
@@ -312,13 +324,17 @@ class Share(TypedDict):
 
 
 def share(count: int, total: int) -> Share:
-    """Give a share with its interval; of nothing, that nothing is known."""
+    """Return count / total with its interval; None and [0, 1] if total is 0."""
     low, high = clopper_pearson(count, total) if total else (0.0, 1.0)
     return {"value": count / total if total else None, "low": low, "high": high}
 
 
-def _ablated(node: Node, changed: Tensor, level: Tensor) -> Iterator[Fact]:
-    """Tell what fails [Q, A] without a node: questions, digits, classes [Q]."""
+def _failure_facts(node: Node, changed: Tensor, level: Tensor) -> Iterator[Fact]:
+    """Yield failures in total, by answer digit and by class.
+
+    `changed` [Q, A] are the answer tokens that change when the node is ablated; `level`
+    [Q] are the classes of the questions.
+    """
     fails, total = changed.any(-1), len(changed)
     yield Fact(node, FAILS, None, **share(int(fails.sum()), total))
     highest = changed.shape[1] - 1
@@ -334,10 +350,12 @@ def _ablated(node: Node, changed: Tensor, level: Tensor) -> Iterator[Fact]:
             yield Fact(node, f"{FAILS} {name}", None, **share(count, questions))
 
 
-def _told(trial: SubtaskSearch, nodes: Sequence[Node], rate: Rate) -> Iterator[Fact]:
-    """Tell how often exchanging nodes exchanged a sub-task."""
+def _subtask_facts(
+    searched: SubtaskSearch, nodes: Sequence[Node], rate: Rate
+) -> Iterator[Fact]:
+    """Yield the success rate of an intervention, for each of its nodes."""
     value = None if rate.value != rate.value else rate.value
     numbers = value, rate.low, rate.high
     for node in nodes:
-        others = [other.index for other in nodes if other != node]
-        yield Fact(node, trial.task.name, trial.k, *numbers, *others)
+        partners = [other.index for other in nodes if other != node]
+        yield Fact(node, searched.task.name, searched.k, *numbers, *partners)

@@ -1,7 +1,8 @@
-"""What a map sums up to, and what a child reuses of its parent.  Loads no torch.
+"""Counts of circuit maps: summaries, and the nodes that a child reuses of its parent.
 
-Source: Quirke, Neo, Barez 2024, for how many nodes a model uses, how many of them a
-sub-task explains, and what becomes of the nodes that were inserted from a parent.
+Source: Quirke, Neo, Barez 2024.  They count the nodes that a model uses, the nodes
+explained by a sub-task, and the inserted nodes that are still used after training.
+Does not import torch.
 """
 
 from __future__ import annotations
@@ -16,26 +17,26 @@ from mathprobe.interp.nodes import HEAD, NODE_HOOKS, Node
 from mathprobe.studies.arith_facts import failures_by_class, is_found
 
 LETTERS = ("S", "M", "N")  # classes: additions, positive and negative differences
-COLUMNS = ("quantity", "count", "total")  # of a summary, and of what is used again
+COLUMNS = ("quantity", "count", "total")  # of `summary` and `reuse`
 
 Row = dict[str, Any]
 
 
 def letters(facts: Facts, node: Node) -> set[str]:
-    """Give the classes of questions, S, M or N, that need a node."""
+    """Return the letters of the classes (S, M, N) that fail when a node is ablated."""
     return {name[0] for name in failures_by_class(facts.for_node(node))}
 
 
 def subtasks(facts: Facts, node: Node) -> set[tuple[str, int | None]]:
-    """Give the sub-tasks of columns that a node does."""
+    """Return the sub-tasks that a node does, with their columns."""
     return {(fact.name, fact.digit) for fact in facts.for_node(node) if is_found(fact)}
 
 
-def useful(facts: Facts) -> pd.DataFrame:
-    """Return the nodes of a map, a row each.
+def useful_nodes(facts: Facts) -> pd.DataFrame:
+    """Return the nodes of a map, one row each.
 
-    Columns: node, kind, whether a sub-task is known of it, and for each class of
-    questions whether some fail without it.
+    The columns are `node`, `kind`, `purpose` (whether a sub-task is found) and S, M, N
+    (whether questions of that class fail when the node is ablated).
     """
     rows = [
         {
@@ -48,9 +49,12 @@ def useful(facts: Facts) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], bool))
 
 
-def summary(facts: Facts, claimed: pd.DataFrame) -> Iterator[Row]:
-    """Count the nodes of a map and what they do, and the claims that hold."""
-    nodes = useful(facts)
+def summary(facts: Facts, claims: pd.DataFrame) -> Iterator[Row]:
+    """Count the nodes of a map by kind, purpose and class, and the clauses that hold.
+
+    `claims` is the table of `arith.claims`.  Yields rows of COLUMNS.
+    """
+    nodes = useful_nodes(facts)
     for kind in NODE_HOOKS:
         own = nodes[nodes["kind"] == kind]
         yield _count(f"useful {kind}s", len(own))
@@ -61,25 +65,28 @@ def summary(facts: Facts, claimed: pd.DataFrame) -> Iterator[Row]:
     for number in range(1, len(LETTERS) + 1):
         of = f"nodes for {number} of {len(LETTERS)} classes"
         yield _count(of, (served == number).sum(), len(nodes))
-    for row in count_clauses(claimed, "algorithm").itertuples():
+    for row in count_clauses(claims, "algorithm").itertuples():
         yield _count(f"clauses of {row.Index}", row.hold, row.clauses)
 
 
-def count_clauses(claimed: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Count clauses of algorithms, and those that hold; optional ones only then."""
-    claimed = claimed.astype({"holds": bool, "optional": bool})
-    counted = claimed[claimed["holds"] | ~claimed["optional"]]
+def count_clauses(claims: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return the numbers of clauses and of those that hold, grouped by a column.
+
+    Optional clauses are counted only if they hold.
+    """
+    claims = claims.astype({"holds": bool, "optional": bool})
+    counted = claims[claims["holds"] | ~claims["optional"]]
     grouped = counted.groupby(by, sort=False)
     return grouped.agg(hold=("holds", "sum"), clauses=("holds", "size"))
 
 
 def reuse(child: Facts, parent: Facts) -> Iterator[Row]:
-    """Tell what became, in a child, of the nodes that were useful in its parent.
+    """Count the useful nodes of a parent that are useful in its child as well.
 
-    Layers and heads of a parent are inserted as the first ones of its child, so a node
-    has the same address in both.
+    A parent's layers and heads become the first ones of its child, so a node has the
+    same name in both.  Yields rows of COLUMNS.
     """
-    inserted, used = useful(parent), useful(child)
+    inserted, used = useful_nodes(parent), useful_nodes(child)
     kept = used[used["node"].isin(inserted["node"])]
     heads = [(nodes["kind"] == HEAD).sum() for nodes in (kept, inserted)]
     yield _count("inserted nodes", len(inserted), len(inserted))

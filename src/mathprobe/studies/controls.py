@@ -1,7 +1,7 @@
-"""What a map of a circuit is held against: how much it explains, and what chance does.
+"""Controls of a circuit map: how much it explains, and what is found by chance.
 
-Source: Quirke, Neo, Barez 2024 do without; the authors' later studies keep only what is
-mapped.  A share has its 95 % interval.
+Source: the authors' later studies, which keep only the mapped nodes.  Quirke, Neo,
+Barez 2024 have no such controls.  Shares have 95 % intervals.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from mathprobe.studies.arith_facts import is_found
 from mathprobe.studies.circuits import Circuit, SubtaskSearch, share
 
 COLUMNS = ("control", "of", "nodes", "count", "total", "value", "low", "high")
-SUFFICIENCY = ("mean", "resample")  # what stands for the nodes that are not kept
+SUFFICIENCY = ("mean", "resample")  # ablations of all other nodes
 
 
 def table(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
-    """Give all controls: a row each."""
+    """Yield all controls, as rows of COLUMNS."""
     yield from purposes(circuit)
     yield from sufficiency(circuit)
     yield from chance(circuit, untrained)
@@ -34,21 +34,21 @@ def _row(control: str, of: str, nodes: int, count: int, total: int) -> dict[str,
 
 
 def purposes(circuit: Circuit) -> Iterator[dict[str, Any]]:
-    """Count the useful nodes that do a sub-task."""
-    done = nodes_with_purpose(circuit)
+    """Count the useful nodes for which a sub-task is found."""
+    purposeful = nodes_with_purpose(circuit)
     for kind in NODE_HOOKS:
         useful = [node for node in circuit.ablation_facts.nodes if node.kind == kind]
-        own = sum(node in done for node in useful)
-        yield _row("purpose", kind, len(useful), own, len(useful))
+        count = sum(node in purposeful for node in useful)
+        yield _row("purpose", kind, len(useful), count, len(useful))
 
 
 def nodes_with_purpose(circuit: Circuit) -> set[Node]:
-    """List the nodes that do a sub-task, alone or with another."""
+    """Return the nodes that do a sub-task, alone or in a pair."""
     return {fact.node for fact in circuit.facts if is_found(fact)}
 
 
 def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
-    """Keep only some nodes, and count the questions that are still answered right."""
+    """Count the questions still answered correctly when all other nodes are ablated."""
     run, _ = circuit.varied_questions
     if not len(run.ids):
         return
@@ -63,45 +63,45 @@ def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
         ),
     ]
     for name in SUFFICIENCY:
-        values = ablation.ablation_values(
-            run, name, circuit.rng_for("sufficiency", name)
-        )
+        rng = circuit.rng_for("sufficiency", name)
+        values = ablation.ablation_values(run, name, rng)
         for of, nodes in sets:
             nodes = list(nodes)
-            right = ~ablation.ablate_all_except(run, values, nodes).any(-1)
-            count = int(right.sum())
-            yield _row(f"keep only, {name}", of, len(nodes), count, len(right))
+            correct = ~ablation.ablate_all_except(run, values, nodes).any(-1)
+            count = int(correct.sum())
+            yield _row(f"keep only, {name}", of, len(nodes), count, len(correct))
 
 
 def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
-    """Count sub-tasks that are found at random nodes, and in an untrained model.
+    """Count how often the search finds sub-tasks where there should be none.
 
-    As many random nodes are tried as were found, and in the untrained model those.
+    It is repeated with as many random nodes as were found, and with the found nodes in
+    an untrained model.
     """
-    bare = Circuit(circuit.spec, untrained, circuit.settings)
-    everywhere = circuit.varied_questions[0].nodes
+    untrained_circuit = Circuit(circuit.spec, untrained, circuit.settings)
+    all_nodes = circuit.varied_questions[0].nodes
     counts: dict[tuple[str, str], list[bool]] = {}
-    for trial, rates in circuit.search_results:
+    for search, rates in circuit.search_results:
         done = [nodes for nodes, rate in rates.items() if rate.is_found]
-        rng = circuit.rng_for("random nodes", trial.task.name, str(trial.k))
-        left = sorted(set(everywhere) - {node for nodes in rates for node in nodes})
-        random = [(node,) for node in sample_nodes(left, len(done), rng)]
+        rng = circuit.rng_for("random nodes", search.task.name, str(search.k))
+        others = sorted(set(all_nodes) - {node for nodes in rates for node in nodes})
+        random = [(node,) for node in sample_nodes(others, len(done), rng)]
         tried = {
             "found": list(rates.values()),
-            "random nodes": trial.exchange.rates(random),
-            "untrained": _without_training(bare, trial, done),
+            "random nodes": search.intervention.rates(random),
+            "untrained": _untrained_rates(untrained_circuit, search, done),
         }
-        for control, ends in tried.items():
-            found = counts.setdefault((control, trial.task.name), [])
-            found += [rate.is_found for rate in ends]
+        for control, results in tried.items():
+            found = counts.setdefault((control, search.task.name), [])
+            found += [rate.is_found for rate in results]
     for (control, task), found in sorted(counts.items()):
         yield _row(control, task, len(found), sum(found), len(found))
 
 
-def _without_training(
-    bare: Circuit, trial: SubtaskSearch, sets: list[NodeSet]
+def _untrained_rates(
+    untrained: Circuit, search: SubtaskSearch, sets: list[NodeSet]
 ) -> list[Rate]:
-    """InterchangeIntervention what an untrained model says, at the same questions."""
-    exchange = trial.exchange
-    runs = bare.run(exchange.clean.ids), bare.run(exchange.other.ids)
-    return replace(exchange, clean=runs[0], other=runs[1]).rates(sets)
+    """Return the rates of the same interventions in an untrained model."""
+    base, source = search.intervention.base.ids, search.intervention.source.ids
+    runs = untrained.run(base), untrained.run(source)
+    return replace(search.intervention, base=runs[0], source=runs[1]).rates(sets)

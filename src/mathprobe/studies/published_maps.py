@@ -1,7 +1,7 @@
-"""Maps in the form of the published library: `behaviors.json` and `features.json`.
+"""Maps in the format of the published library: `behaviors.json` and `features.json`.
 
-A file is a list of nodes with tags, `Major:Minor` each.  Tags say less than facts do:
-no interval, whole percents, no class's share.  Impacted digits are run together.
+A file is a list of nodes with tags `Major:Minor`.  Tags contain less than facts: no
+intervals, only whole percents, no shares by class.  Impacted digits are concatenated.
 
     Fail%:12  Impact:A543  Math.Add:S012  Math.Sub:M01  Math.Neg:N1  Attn:P9=49
     Math.Add:A2.SP  Math.Sub:A2.MP  Algo:A5.SA  Algo:OPR      k in A<k> is the column
@@ -26,20 +26,20 @@ from mathprobe.studies.arith_facts import (
 )
 
 MATH = {"S": "Math.Add", "M": "Math.Sub", "N": "Math.Neg"}
-PANELS = {"addition": ("Math.Add", "SP"), "subtraction": ("Math.Sub", "MP")}
+PCA_TAGS = {"addition": ("Math.Add", "SP"), "subtraction": ("Math.Sub", "MP")}
 MOST_SOURCES = 4
 ALGORITHM = "Algo:"
 
 
 def behaviors(facts: Facts, layout: Layout) -> list[dict[str, Any]]:
-    """Write what was seen of nodes."""
+    """Return the nodes with the tags of ablation, attention and PCA."""
     return [
         _item(node, _behaviors(facts.for_node(node), layout)) for node in facts.nodes
     ]
 
 
 def features(facts: Facts) -> list[dict[str, Any]]:
-    """Write what nodes were found to do; those that do nothing stay, without tags."""
+    """Return the nodes with the tags of the sub-tasks found, possibly none."""
     return [
         _item(node, dict.fromkeys(_algorithms(facts.for_node(node))))
         for node in facts.nodes
@@ -75,15 +75,15 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
         if levels:
             yield f"{major}:{letter}{''.join(levels)}"
     yield from _attention(facts, layout)
-    for operation, (major, tag) in PANELS.items():
+    for operation, (major, tag) in PCA_TAGS.items():
         for fact in named.get(f"{TRI_STATE} agreement {operation}", []):
             yield f"{major}:A{fact.digit}.{tag}"
 
 
 def _attention(facts: Iterable[Fact], layout: Layout) -> Iterator[str]:
-    """Name the tokens that are attended to most."""
-    seen = {
+    """Yield the tags of the most attended tokens, at most MOST_SOURCES."""
+    shares = {
         token: fact.value or 0.0 for token, fact in attention_by_token(facts).items()
     }
-    for token in sorted(seen, key=seen.__getitem__, reverse=True)[:MOST_SOURCES]:
-        yield f"Attn:P{layout.position(token)}={int(100 * seen[token] + 0.5)}"
+    for token in sorted(shares, key=shares.__getitem__, reverse=True)[:MOST_SOURCES]:
+        yield f"Attn:P{layout.position(token)}={int(100 * shares[token] + 0.5)}"

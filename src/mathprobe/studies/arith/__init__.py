@@ -1,8 +1,8 @@
 """Quirke, Neo, Barez 2024: decoders that add and subtract.
 
-models      networks, and which of their answers are right
-training    their trainings, some from the weights of a parent
-accuracy    how often a trained model is wrong
+models      building and loading models, and scoring their answers
+training    training, possibly from the weights of a parent model
+accuracy    error rates of trained models
 """
 
-STUDY = "arith"  # in the names of random streams
+STUDY = "arith"  # first name of all random streams

@@ -1,4 +1,4 @@
-"""How often a trained decoder is wrong, by complexity class."""
+"""Error rates of trained decoders, by complexity class."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mathprobe.spec import AccuracyTest, ArithModel
 from mathprobe.studies.arith import STUDY
 from mathprobe.studies.arith.models import score_answers
 
-ALL = "all"  # complexity classes
-BATCHES_PER_BLOCK = 64  # questions are drawn in blocks; part of what fixes the result
+ALL = "all"  # complexity classes together
+BATCHES_PER_BLOCK = 64  # each block has its own random stream
 COLUMNS = (
     *("operation", "class", "questions", "fails", "malformed"),
     *("per_million", "low", "high", "nines"),
@@ -29,10 +29,10 @@ COLUMNS = (
 def accuracy(
     spec: ArithModel, network: Decoder, test: AccuracyTest
 ) -> Iterator[dict[str, Any]]:
-    """Count how often a model is wrong: a row per operation and complexity class.
+    """Count the wrong answers of a model: a row per operation and complexity class.
 
-    The questions depend on the operation and the digits alone, so all models are asked
-    the same.  Rates are per million, with exact intervals; see `nines`.
+    The questions depend only on the operation and the number of digits, so all models
+    get the same ones.  Rates are per million, with exact 95 % intervals; see `nines`.
     """
     for operation in spec.questions.shares:
         counts = _counts(spec, network, test, operation)
@@ -45,25 +45,26 @@ def accuracy(
 def _counts(
     spec: ArithModel, network: Decoder, test: AccuracyTest, operation: str
 ) -> Tensor:
-    """Count questions, fails and malformed answers of each class: [classes, 3]."""
+    """Count questions, fails and malformed answers by class: [classes, 3]."""
     device = next(network.parameters()).device
     digits = spec.questions.digits
     layout = Layout(digits)
-    asked = questions.single_operation(operation, digits, test.enrichment)
+    settings = questions.single_operation(operation, digits, test.enrichment)
     counts = torch.zeros(len(CLASSES), 3, dtype=torch.int64, device=device)
-    for block, left in enumerate(_left(test)):
+    for block, remaining in enumerate(_remaining(test)):
         names = STUDY, "accuracy", operation, digits, block
         rng = rng_for(*names, device=device.type)
-        ids = questions.sample(asked, rng, BATCHES_PER_BLOCK, test.batch)[:left]
-        right, malformed = score_answers(network, layout, ids)
-        place = question_sets.classify(operation, digits, ids)
-        seen = torch.stack([torch.ones_like(right), ~right, malformed], -1)
-        counts.index_add_(0, place, seen.long())
+        ids = questions.sample(settings, rng, BATCHES_PER_BLOCK, test.batch)
+        ids = ids[:remaining]
+        correct, malformed = score_answers(network, layout, ids)
+        level = question_sets.classify(operation, digits, ids)
+        flags = torch.stack([torch.ones_like(correct), ~correct, malformed], -1)
+        counts.index_add_(0, level, flags.long())
     return counts.cpu()
 
 
-def _left(test: AccuracyTest) -> range:
-    """Return the questions that are left before each block."""
+def _remaining(test: AccuracyTest) -> range:
+    """Return the number of questions that remain before each block."""
     return range(test.questions, 0, -BATCHES_PER_BLOCK * test.batch)
 
 
@@ -84,9 +85,8 @@ def _row(operation: str, name: str, counts: Tensor) -> dict[str, Any]:
 
 
 def nines(fails: int, asked: int) -> int:
-    """Return the number of nines that a share of right answers begins with.
+    """Return the number of leading nines of the accuracy.
 
-    One fail in a million is six nines, as in the paper; no fail shows no more nines
-    than one would.
+    One fail in a million is six nines, as in the paper.  No fail counts as one fail.
     """
     return len(str(asked // max(fails, 1))) - 1

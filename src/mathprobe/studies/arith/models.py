@@ -1,4 +1,4 @@
-"""Decoders of the second study, and which answers are right.  B: batch, T: tokens."""
+"""Models of the second study, and scores of their answers.  B: batch, T: tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mathprobe.studies.arith import STUDY
 
 
 def build(spec: ArithModel) -> Decoder:
-    """Build a model with its random weights."""
+    """Build a model with random initial weights, determined by the seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed_for(STUDY, "weights", spec.seed))
         length = Layout(spec.questions.digits).length
@@ -26,7 +26,7 @@ def build(spec: ArithModel) -> Decoder:
 
 
 def load(path: Path) -> tuple[ArithModel, Decoder]:
-    """Read a trained decoder and its specification."""
+    """Load a trained model; return its specification and the network."""
     spec = ArithModel.from_dict(checkpoint.model_metadata(path)["spec"])
     network = build(spec)
     checkpoint.load_model(path, {spec.seed: network})
@@ -34,9 +34,9 @@ def load(path: Path) -> tuple[ArithModel, Decoder]:
 
 
 def load_parent(path: Path, child: ArithModel) -> Decoder:
-    """Read the decoder whose weights a child begins with.
+    """Load the model from whose weights a child is initialised.
 
-    Raises InputError for another decoder than the one that the child names.
+    Raises InputError if its specification is not that of the child's parent.
     """
     spec, network = load(path)
     if child.insertion and spec != child.insertion.parent:
@@ -48,7 +48,10 @@ def load_parent(path: Path, child: ArithModel) -> Decoder:
 def score_answers(
     network: Decoder, layout: Layout, ids: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return which answers to ids [B, T] are right [B], and which are malformed [B]."""
+    """Answer questions greedily and compare with the answers in ids [B, T].
+
+    Returns whether each answer is correct [B] and whether it is malformed [B].
+    """
     answer = ids[:, -layout.answer_length :]
-    said = greedy_answers(network, ids, layout.answer_length)
-    return (said == answer).all(-1), ~is_well_formed(said)
+    predicted = greedy_answers(network, ids, layout.answer_length)
+    return (predicted == answer).all(-1), ~is_well_formed(predicted)

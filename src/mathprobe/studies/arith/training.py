@@ -1,4 +1,4 @@
-"""Trainings of the second study, and their learning curves.  B: batch, T: tokens."""
+"""Training of the second study's models, and learning curves.  T: tokens."""
 
 from __future__ import annotations
 
@@ -26,15 +26,20 @@ from mathprobe.training import Trainer
 def trainer(
     spec: ArithModel, device: str, parent: Decoder | None = None
 ) -> Trainer[Decoder]:
-    """Prepare a training; a model that is inserted into needs its trained parent."""
+    """Return the trainer of a model; with insertion, its trained parent is required.
+
+    Raises InputError if the parent is missing, or given without insertion.
+    """
     network, layout = build(spec).to(device), Layout(spec.questions.digits)
-    pre_update_hook = _inserted(spec, network, parent)
-    shown = {name: _curve_set(spec, name, device) for name in spec.questions.shares}
+    pre_update_hook = _insert_parent(spec, network, parent)
+    curve_sets = {
+        name: _curve_set(spec, name, device) for name in spec.questions.shares
+    }
 
     def measure(network: Decoder) -> list[dict[str, Any]]:
         return [
             {"test": name, **_curve_point(network, layout, ids)}
-            for name, ids in shown.items()
+            for name, ids in curve_sets.items()
         ]
 
     schedule = spec.schedule
@@ -50,56 +55,61 @@ def trainer(
         ),
         pre_update_hook,
     )
-    train_states, parts = (
-        {spec.seed: train_state},
-        layout.names[-layout.answer_length :],
-    )
-    return Trainer(
-        train_states, spec, measure, partial(gpus.total_energy, device), parts
-    )
+    tokens = layout.names[-layout.answer_length :]
+    energy = partial(gpus.total_energy, device)
+    return Trainer({spec.seed: train_state}, spec, measure, energy, tokens)
 
 
-def _inserted(
+def _insert_parent(
     spec: ArithModel, network: Decoder, parent: Decoder | None
 ) -> Callable[[int], None]:
-    """Write a parent's weights; return what is to be done before each update."""
-    wanted = spec.insertion
-    if wanted is None and parent is None:
+    """Insert a parent's weights, if any; return the hook that runs before each update.
+
+    In the freeze modes, the hook writes the frozen weights again.
+    """
+    settings = spec.insertion
+    if settings is None and parent is None:
         return lambda update: None
-    if wanted is None or parent is None:
-        need = f"needs {wanted.parent.name}" if wanted else "has no parent"
-        raise InputError(f"{spec.name} {need}")
+    if settings is None:
+        raise InputError(f"{spec.name} has no insertion, but a parent was given")
+    if parent is None:
+        raise InputError(f"{spec.name} needs its parent {settings.parent.name}")
     parent = parent.to(next(network.parameters()).device)
-    insertion.insert(parent, network, wanted.complete)
-    return partial(_hold, wanted, parent, network)
+    insertion.insert(parent, network, settings.complete)
+    return partial(_restore_frozen, settings, parent, network)
 
 
-def _hold(wanted: Insertion, parent: Decoder, network: Decoder, update: int) -> None:
-    _, parts = INSERTION_MODES[wanted.mode]
-    if parts and update and update % wanted.rewrite_every == 0:
-        insertion.restore_frozen(parent, network, parts, wanted.complete)
+def _restore_frozen(
+    settings: Insertion, parent: Decoder, network: Decoder, update: int
+) -> None:
+    _, parts = INSERTION_MODES[settings.mode]
+    if parts and update and update % settings.rewrite_every == 0:
+        insertion.restore_frozen(parent, network, parts, settings.complete)
 
 
 def _block(spec: ArithModel, device: str, block: int) -> tuple[Tensor]:
-    """Draw a block of the training data: ids [N, T]."""
-    asked = spec.questions
-    name = "+".join(asked.shares)
-    rng = rng_for(STUDY, "train", name, asked.digits, spec.seed, block, device=device)
-    return (questions.sample(asked, rng, BATCHES_PER_BLOCK, spec.schedule.batch),)
+    """Draw a block of training data: token ids [BATCHES_PER_BLOCK * batch, T]."""
+    data, batch = spec.questions, spec.schedule.batch
+    name = "+".join(data.shares)
+    rng = rng_for(STUDY, "train", name, data.digits, spec.seed, block, device=device)
+    return (questions.sample(data, rng, BATCHES_PER_BLOCK, batch),)
 
 
 def _curve_set(spec: ArithModel, operation: str, device: str) -> Tensor:
-    """Draw what a learning curve is measured on: the same for all of these digits."""
-    asked, batch = spec.questions, spec.schedule.batch
-    rng = rng_for(STUDY, "curve", operation, asked.digits)
-    one = questions.single_operation(operation, asked.digits, asked.enrichment)
+    """Draw the questions of the learning curve [curve_questions, T].
+
+    They are the same for all models of the same operation and number of digits.
+    """
+    data, batch = spec.questions, spec.schedule.batch
+    rng = rng_for(STUDY, "curve", operation, data.digits)
+    one = questions.single_operation(operation, data.digits, data.enrichment)
     ids = questions.sample(one, rng, -(-spec.curve_questions // batch), batch)
     return ids[: spec.curve_questions].to(device)
 
 
 def _curve_point(network: Decoder, layout: Layout, ids: Tensor) -> dict[str, float]:
-    right, malformed = score_answers(network, layout, ids)
+    correct, malformed = score_answers(network, layout, ids)
     return {
-        "accuracy": float(right.double().mean()),
+        "accuracy": float(correct.double().mean()),
         "malformed": float(malformed.double().mean()),
     }
