@@ -380,7 +380,7 @@ def test_numbers_start_with_signs_or_mantissas(name):
     encoding = make(name, 3)
     ids = torch.arange(-2, len(encoding.vocabulary) + 2)
     first = ("+", "-") if name.startswith("p") else ("N", "-NaN")
-    expected = [word.startswith(first) for word in encoding.vocabulary]
+    expected = [token.startswith(first) for token in encoding.vocabulary]
     assert encoding.starts_number(ids).tolist() == [
         False,
         False,

@@ -48,7 +48,7 @@ def table(
 ) -> Iterator[dict[str, Any]]:
     """Yield the accuracy on a test set, one row per tolerance.
 
-    `name` holds the columns that identify the test set.  `error` and `oracle_error` are
+    `name` contains the columns that identify the row.  `error` and `oracle_error` are
     relative errors [B] of a model and of the oracle.  Accuracies are between 0 and 1.
     """
     total = len(error)

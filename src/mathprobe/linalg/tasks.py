@@ -60,7 +60,7 @@ class Task:
     operands: Callable[[int, int], list[Shape]] = _one_operand
     # Computed from matrix, target and prediction.
     residual: Callable[[Tensor, Tensor, Tensor], Residual] = _from_target
-    # From matrices and answers: which examples [B] are kept; the others are redrawn.
+    # From matrices and answers: which examples [B] are valid; the others are redrawn.
     accepts: Callable[[Tensor, Tensor], Tensor] = _accept_all
     # Solution from known eigenvalues [B, n], if these determine it.
     from_eigenvalues: Callable[[Tensor], Tensor] | None = None

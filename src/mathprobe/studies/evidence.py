@@ -1,8 +1,8 @@
 """Evidence for the errata of Charton 2022: paper, code and notebook disagree.
 
 Each function compares printed numbers with each other, or with samples that need no
-network.  `published` holds the tables of printed numbers, by their names.  Percentages
-are between 0 and 100, as printed.  B: examples, n: size of a matrix.
+network.  `published` contains the tables of printed numbers, by name.  Percentages are
+between 0 and 100, as printed.  B: examples, n: size of a matrix.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _statements(published: Published, statement: str) -> pd.DataFrame:
 
 
 def _labels(published: Published) -> dict[str, str]:
-    """Return the labels of distributions, by their names."""
+    """Return the labels of distributions, by name."""
     return dict(published["labels"].itertuples(index=False))
 
 
@@ -194,26 +194,27 @@ def orientation(published: Published, spec: Evidence) -> Iterator[Row]:
 def directions(published: Published, spec: Evidence) -> Iterator[Row]:
     """Compare the fourth moment of eigenvectors of W and of uniform directions."""
     n, count = _matrix_size(published), spec.condition_numbers.matrices
-    yield row("mean fourth power of a component, uniform", 3 / (n * (n + 2)))
+    yield row("mean fourth power of a component, uniform directions", 3 / (n * (n + 2)))
     for reading in COEFFICIENTS:
         wigner = distributions.Wigner(coefficients=reading)
         matrix = wigner.draw(_rng("directions"), count, n)
         fourth = torch.linalg.eigh(matrix)[1].pow(4).mean((1, 2))  # [B]
         half = 1.96 * float(fourth.std()) / math.sqrt(count)
         mean = float(fourth.mean())
-        text = f"the same for eigenvectors of W, {reading} coefficients"
+        text = f"mean fourth power, eigenvectors of W, {reading} coefficients"
         yield row(text, mean, low=mean - half, high=mean + half)
 
 
 @EVIDENCE.add("positive_spectra")
 def positive_spectra(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Bound the accuracy of models trained on positive spectra on symmetric ones.
+    """Estimate the accuracy that is possible for models which predict |λ| instead of λ.
 
-    Symmetric spectra are those with positive and negative eigenvalues.
+    This is the accuracy of models that are trained on positive eigenvalues and tested
+    on distributions with eigenvalues of both signs.
     """
     accuracies = _statements(published, "positive")
-    printed_chances = _statements(published, "all_positive")[["n", "percent"]]
-    for n, printed in [(5, None), *printed_chances.itertuples(index=False)]:
+    probabilities = _statements(published, "all_positive")[["n", "percent"]]
+    for n, printed in [(5, None), *probabilities.itertuples(index=False)]:
         text = f"probability 2⁻ⁿ of positive eigenvalues only, n = {n}"
         yield row(text, 100 * 0.5**n, printed, PERCENT)
     tests = list(accuracies["test"].unique())
