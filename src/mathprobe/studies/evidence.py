@@ -84,7 +84,7 @@ def select(printed: pd.DataFrame, **where: Any) -> pd.DataFrame:
     return printed[printed[[*where]].isin(values).all(axis=1)]
 
 
-def single_value(column: str, printed: pd.DataFrame, **where: Any) -> float:
+def lookup(column: str, printed: pd.DataFrame, **where: Any) -> float:
     """Return a column of the only row whose other columns have the given values."""
     return float(select(printed, **where)[column].dropna().item())
 
@@ -124,9 +124,8 @@ def coefficients(published: Published, spec: Evidence) -> Iterator[Row]:
         first: list[Row] = []
         for distribution in FROM_COEFFICIENTS:
             settings: DistributionSettings = {distribution: {"coefficients": reading}}
-            sample = sample_condition_numbers(
-                ConditionNumbers(n, count, settings), distribution
-            )[0]
+            simulated = ConditionNumbers(n, count, settings)
+            sample, _ = sample_condition_numbers(simulated, distribution)
             quantiles = list(_quantiles(published, spec, distribution, sample))
             rows += quantiles
             first.append(quantiles[0])
@@ -166,10 +165,8 @@ def marchenko_factor(published: Published, spec: Evidence) -> Iterator[Row]:
         yield row(f"mean eigenvalue at n = {n}, {reading}", mean)
     ratio = (readings["text"] / readings["code"]) ** 2
     yield row("ratio of the eigenvalues, text / code", ratio)
-    yield row(
-        "root mean square eigenvalue of the other distributions",
-        WIGNER.rms_eigenvalue(n),
-    )
+    text = "root mean square eigenvalue of the other distributions"
+    yield row(text, WIGNER.rms_eigenvalue(n))
 
 
 @EVIDENCE.add("orientation")
@@ -254,14 +251,12 @@ def _absolute_values(
 @EVIDENCE.add("positive_model")
 def positive_model(published: Published, spec: Evidence) -> Iterator[Row]:
     """Compare a number for "the positive model" with the candidates of Table 6."""
-    printed = single_value(
+    printed = lookup(
         "millions", published["in_text"], train="positive", test="positive"
     )
     table6 = select(published["learning_speed"], task="eigenvalues", n=5)
     for distribution in ("abs_semicircle", "abs_laplace"):
-        value = single_value(
-            "millions", table6, train=distribution, test="abs_semicircle"
-        )
+        value = lookup("millions", table6, train=distribution, test="abs_semicircle")
         text = f"Table 6, {_labels(published)[distribution]}"
         yield row(text, value, printed, MILLIONS)
 
@@ -275,16 +270,13 @@ def saving(published: Published, spec: Evidence) -> Iterator[Row]:
     statements, labels = _statements(published, "saving"), _labels(published)
     table6 = select(published["learning_speed"], task="eigenvalues", n=5)
     pairs = [(one.train, one.test, one.percent) for one in iter_rows(statements)]
-    pairs += [
-        (distribution, "semicircle", None) for distribution in ("laplace", "gaussian")
-    ]
-    for distribution, test, printed in pairs:
-        needed, own = (
-            single_value("millions", table6, train=train, test=test)
-            for train in (distribution, test)
+    pairs += [(train, "semicircle", None) for train in ("laplace", "gaussian")]
+    for train, test, printed in pairs:
+        needed, baseline = (
+            lookup("millions", table6, train=name, test=test) for name in (train, test)
         )
-        text = f"fewer examples, {labels[distribution]} than {labels[test]}"
-        yield row(text, 100 * (1 - needed / own), printed, PERCENT)
+        text = f"fewer examples, {labels[train]} than {labels[test]}"
+        yield row(text, 100 * (1 - needed / baseline), printed, PERCENT)
 
 
 @EVIDENCE.add("target_accuracy")
@@ -302,7 +294,7 @@ def in_text(published: Published, spec: Evidence) -> Iterator[Row]:
     labels, typical = _labels(published), _statements(published, "typical")
     table2, table3 = (select(published["accuracy"], table=k) for k in (2, 3))
     for one in iter_rows(_statements(published, "accuracy")):
-        value = single_value("percent", table2, n=one.n, train=one.train, test=one.test)
+        value = lookup("percent", table2, n=one.n, train=one.train, test=one.test)
         text = f"Table 2, {labels[one.train]} on {labels[one.test]}"
         yield row(text, value, one.percent, PERCENT)
     for one in iter_rows(_statements(published, "best")):
@@ -352,7 +344,7 @@ def _base(published: Published, kind: str, task: str) -> pd.DataFrame:
 def _below(column: str, printed: pd.DataFrame, quantity: str, at: float) -> float:
     """Return the printed percentage of answers whose quantity is below a threshold."""
     where = {"quantity": quantity, "group": "all", "statistic": "below", "at": at}
-    return single_value(column, printed, **where)
+    return lookup(column, printed, **where)
 
 
 @EVIDENCE.add("rule_arithmetic")
@@ -371,7 +363,7 @@ def rule_arithmetic(published: Published, spec: Evidence) -> Iterator[Row]:
         yield row(text, combined, rates["right"], PERCENT)
     inverse = _base(published, "failures", "inverse")
     close = _below("text", inverse, "inverse_error", TOLERANCE)
-    printed = single_value("text", inverse, quantity="inverse_error", group="failure")
+    printed = lookup("text", inverse, quantity="inverse_error", group="failure")
     text = f"failures close to the inverse: ({close:g} − {right:g}) / (100 − {right:g})"
     yield row(text, 100 * (close - right) / (100 - right), printed, PERCENT)
 
@@ -385,10 +377,10 @@ def mantissa(published: Published, spec: Evidence) -> Iterator[Row]:
     """
     vectors = _base(published, "failures", "eigenvectors")
     failures = select(vectors, quantity="vectors_condition", group="failure")
-    printed = single_value("text", failures, tolerance=TOLERANCE, statistic="mean")
+    printed = lookup("text", failures, tolerance=TOLERANCE, statistic="mean")
     for bound in (0.05, 0.01):
         mean, deviation = (
-            single_value("stored", failures, tolerance=bound, statistic=statistic)
+            lookup("stored", failures, tolerance=bound, statistic=statistic)
             for statistic in ("mean", "deviation")
         )
         wrong = 100 - _below("stored", vectors, "error", bound)
