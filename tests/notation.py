@@ -1,4 +1,4 @@
-"""Questions and answers of arithmetic as text, a character for each token."""
+"""Arithmetic questions and answers as text, one character per token."""
 
 import torch
 
@@ -6,15 +6,15 @@ from mathprobe.arith.tokens import TOKENS, VOCABULARY
 
 
 def text(ids):
-    """Write ids [B, any length] as texts."""
+    """Return the texts of ids [B, T]."""
     return ["".join(VOCABULARY[token] for token in row) for row in ids.tolist()]
 
 
 def parse(texts):
-    """Read texts of one length as ids [B, length]."""
+    """Return the ids [B, T] of texts of equal length T."""
     return torch.tensor([[TOKENS[symbol] for symbol in one] for one in texts])
 
 
 def digits(numbers, n):
-    """Write whole numbers as digits [B, n], the most significant one first."""
+    """Return the ids of the digits [B, n] of integers, most significant digit first."""
     return parse([f"{number:0{n}}" for number in numbers])

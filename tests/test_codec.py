@@ -11,13 +11,13 @@ LENGTHS = {"p10": 5, "p1000": 3, "b1999": 2, "fp15": 1}  # tokens per coefficien
 every_codec = pytest.mark.parametrize("name", ENCODINGS)
 
 
-def words(codec, ids):
+def tokens(codec, ids):
     return [codec.vocabulary[i] for i in ids.tolist()]
 
 
 @every_codec
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (5, 1), (2, 3), (6, 5)])
-def test_matrices_come_back_as_their_encoding_rounds_them(name, shape):
+def test_matrices_round_trip_up_to_rounding(name, shape):
     codec = CODECS[name]
     matrix = 10 * torch.randn(40, *shape, dtype=torch.float64)
     ids = codec.encode(matrix)
@@ -30,17 +30,19 @@ def test_matrices_come_back_as_their_encoding_rounds_them(name, shape):
 
 
 @every_codec
-def test_rounding_is_writing_and_reading_and_nan_stays_nan(name):
+def test_round_trip_rounds_and_keeps_nan(name):
     matrix = torch.tensor([[[3.14159, -6.02]], [[1.0, torch.nan]]], dtype=torch.float64)
-    seen = CODECS[name].round_trip(matrix)
-    assert seen[0].tolist() == [[3.14, -6.02]]
-    assert seen[1].isnan().all()
+    rounded = CODECS[name].round_trip(matrix)
+    assert rounded[0].tolist() == [[3.14, -6.02]]
+    assert rounded[1].isnan().all()
 
 
-def test_tokens_are_the_published_ones():
+def test_tokens_are_those_of_the_published_code():
     matrix = torch.tensor([[[3.14159, -6.02], [0.0, 100.5]]], dtype=torch.float64)
-    read = {name: " ".join(words(c, c.encode(matrix)[0])) for name, c in CODECS.items()}
-    assert read == {
+    encoded = {
+        name: " ".join(tokens(c, c.encode(matrix)[0])) for name, c in CODECS.items()
+    }
+    assert encoded == {
         "p10": "<s> V2 V2 + 3 1 4 E-2 - 6 0 2 E-2 + 0 E0 + 1 0 0 E0 <s> </s> </s>",
         "p1000": "<s> V2 V2 + 314 E-2 - 602 E-2 + 0 E0 + 100 E0 <s>",
         "b1999": "<s> V2 V2 N314 E-2 N-602 E-2 N0 E0 N100 E0 <s>",
@@ -48,12 +50,12 @@ def test_tokens_are_the_published_ones():
     }
 
 
-def test_only_words_that_the_encoding_writes_have_ids():
+def test_the_vocabulary_contains_used_tokens_only():
     assert len(CODECS["p1000"].vocabulary) == 2 + (2 + 901 + 201) + 100
     assert len(CODECS["b1999"].vocabulary) == 2 + (1801 + 201) + 100
 
 
-def test_zeros_make_p10_ragged_and_are_read_back():
+def test_p10_sequences_with_zeros_are_shorter_and_round_trip():
     codec = CODECS["p10"]
     assert codec.variable_length
     assert not any(CODECS[name].variable_length for name in ("p1000", "b1999", "fp15"))
@@ -66,7 +68,7 @@ def test_zeros_make_p10_ragged_and_are_read_back():
 @every_codec
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_reading_is_total_and_nan_exactly_where_malformed(name, data):
+def test_any_ids_decode_and_are_nan_if_and_only_if_malformed(name, data):
     codec = CODECS[name]
     size = len(codec.vocabulary)
     row = st.lists(st.integers(-3, size + 3), min_size=8, max_size=8)
@@ -76,7 +78,8 @@ def test_reading_is_total_and_nan_exactly_where_malformed(name, data):
     assert torch.equal(values.isnan().any((1, 2)), ~ok)
 
 
-def spoiled(codec, change):
+def decode_changed(codec, change):
+    """Change the ids of a matrix, decode them, and return `ok` and the values."""
     matrix = torch.tensor([[[3.14], [2.72]]], dtype=torch.float64)
     ids = codec.encode(matrix)[0].tolist()
     change(ids)
@@ -85,40 +88,40 @@ def spoiled(codec, change):
 
 
 @every_codec
-@pytest.mark.parametrize("place", [0, 1, 2, 3, 4])
-def test_a_missing_token_is_malformed(name, place):
-    if place < 3 + LENGTHS[name]:
-        assert not spoiled(CODECS[name], lambda ids: ids.pop(place))[0]
+@pytest.mark.parametrize("index", [0, 1, 2, 3, 4])
+def test_a_missing_token_is_malformed(name, index):
+    if index < 3 + LENGTHS[name]:
+        assert not decode_changed(CODECS[name], lambda ids: ids.pop(index))[0]
 
 
 @every_codec
 @pytest.mark.parametrize("token", [END, PADDING])
 def test_an_early_end_is_malformed(name, token):
-    assert not spoiled(CODECS[name], lambda ids: ids.__setitem__(3, token))[0]
+    assert not decode_changed(CODECS[name], lambda ids: ids.__setitem__(3, token))[0]
 
 
 @every_codec
-def test_another_shape_is_malformed(name):
+def test_other_dimensions_are_malformed(name):
     codec = CODECS[name]
     three = codec.vocabulary.index("V3")
-    assert not spoiled(codec, lambda ids: ids.__setitem__(1, three))[0]
+    assert not decode_changed(codec, lambda ids: ids.__setitem__(1, three))[0]
 
 
 @every_codec
-def test_what_follows_the_last_number_is_not_looked_at(name):
+def test_tokens_after_the_last_number_are_ignored(name):
     codec = CODECS[name]
     for token in (PADDING, codec.vocabulary.index("V7"), 3):
-        ok, values = spoiled(codec, lambda ids, t=token: ids.__setitem__(-1, t))
+        ok, values = decode_changed(codec, lambda ids, t=token: ids.__setitem__(-1, t))
         assert ok
         assert values == [3.14, 2.72]
 
 
-def test_a_number_of_too_many_tokens_is_malformed():
+def test_a_number_with_too_many_tokens_is_malformed():
     codec = CODECS["p1000"]
     exponent = codec.vocabulary.index("E-2")
-    assert not spoiled(codec, lambda ids: ids.insert(6, exponent))[0]
+    assert not decode_changed(codec, lambda ids: ids.insert(6, exponent))[0]
 
 
-def test_a_too_large_matrix_is_refused():
-    with pytest.raises(ValueError, match="dimensions go to 100"):
+def test_a_too_large_matrix_raises_an_error():
+    with pytest.raises(ValueError, match="dimensions must be at most 100"):
         CODECS["fp15"].encode(torch.ones(1, 101, 1, dtype=torch.float64))

@@ -21,40 +21,24 @@ PAPER = [
     "marchenko_pastur",
 ]
 POSITIVE = {"abs_semicircle", "abs_laplace", "marchenko_pastur"}
-SYMMETRIC = [
-    distribution
-    for distribution in DISTRIBUTIONS
-    if distributions.is_symmetric(distribution)
-]
-GENERAL = [
-    distribution
-    for distribution in DISTRIBUTIONS
-    if not distributions.is_symmetric(distribution)
-]
-CHOSEN = {"uniform", "gaussian", "laplace", "abs_laplace"}  # the eigenvalues, not M
+SYMMETRIC = [name for name in DISTRIBUTIONS if distributions.is_symmetric(name)]
+GENERAL = [name for name in DISTRIBUTIONS if not distributions.is_symmetric(name)]
+WITH_EIGENVALUES = {"uniform", "gaussian", "laplace", "abs_laplace"}  # drawn directly
 COUNT, N = 20_000, 5
 
 
 @pytest.fixture(scope="module")
 def spectra():
-    """Eigenvalues [B, n] of every distribution."""
-    drawn = {
-        distribution: DISTRIBUTIONS[distribution](
-            rng_for("test", distribution), COUNT, N
-        )
-        for distribution in SYMMETRIC
+    """Return eigenvalues [B, n] of every symmetric distribution."""
+    matrices = {
+        name: DISTRIBUTIONS[name](rng_for("test", name), COUNT, N) for name in SYMMETRIC
     }
-    return {
-        distribution: torch.linalg.eigvalsh(matrix).numpy()
-        for distribution, matrix in drawn.items()
-    }
+    return {k: torch.linalg.eigvalsh(matrix).numpy() for k, matrix in matrices.items()}
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize("n", [1, 2, 5, 8])
-def test_matrices_are_float64_and_as_symmetric_as_their_distribution_says(
-    distribution, n
-):
+def test_matrices_are_float64_and_symmetric_if_registered_so(distribution, n):
     matrix = DISTRIBUTIONS[distribution](rng_for("test"), 50, n)
     assert matrix.shape == (50, n, n)
     assert matrix.dtype == torch.float64
@@ -63,7 +47,7 @@ def test_matrices_are_float64_and_as_symmetric_as_their_distribution_says(
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_the_same_stream_gives_the_same_matrices(distribution):
+def test_equal_seeds_give_equal_matrices(distribution):
     first, again, other = (
         DISTRIBUTIONS[distribution](rng_for("s", k), 9, 3) for k in (1, 1, 2)
     )
@@ -82,7 +66,7 @@ def test_all_distributions_but_marchenko_have_the_wigner_second_moment(
 
 
 @pytest.mark.parametrize("distribution", SYMMETRIC)
-def test_signs_are_those_of_the_distribution(spectra, distribution):
+def test_positive_distributions_have_nonnegative_eigenvalues(spectra, distribution):
     assert distributions.is_positive(distribution) == (distribution in POSITIVE)
     if distribution in POSITIVE:
         assert (spectra[distribution] > -1e-9).all()
@@ -103,19 +87,21 @@ def test_independent_eigenvalues_follow_their_distribution(spectra, distribution
     assert stats.kstest(spectra[distribution].ravel(), cdf).pvalue > 1e-3
 
 
-def test_abs_semicircle_is_semicircle_made_positive(spectra):
+def test_abs_semicircle_has_the_absolute_values_of_semicircle(spectra):
     pair = (np.abs(spectra["semicircle"]).ravel(), spectra["abs_semicircle"].ravel())
     assert stats.ks_2samp(*pair).pvalue > 1e-3
 
 
-def test_wigner_coefficients_are_gaussian_of_the_stated_deviation():
+def test_wigner_coefficients_are_gaussian_with_the_stated_std():
     matrix = DISTRIBUTIONS["semicircle"](rng_for("test"), COUNT, N).numpy()
     upper = matrix[:, *np.triu_indices(N)].ravel()
     assert stats.kstest(upper, stats.norm(0, 10 / math.sqrt(3)).cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("distribution", sorted(set(PAPER) - {"marchenko_pastur"}))
-def test_uniform_coefficients_keep_the_second_moment(spectra, distribution):
+def test_uniform_and_gaussian_coefficients_give_equal_second_moments(
+    spectra, distribution
+):
     matrix = DISTRIBUTIONS[distribution](
         rng_for("u"), COUNT, N, distributions.Wigner(coefficients="uniform")
     )
@@ -125,21 +111,21 @@ def test_uniform_coefficients_keep_the_second_moment(spectra, distribution):
     assert abs(squares.mean() - expected.mean()) < 4 * error
 
 
-def test_wigner_coefficients_can_be_bounded():
+def test_uniform_wigner_coefficients_are_bounded():
     matrix = DISTRIBUTIONS["semicircle"](
         rng_for("u"), COUNT, N, distributions.Wigner(coefficients="uniform")
     )
     assert 9.99 < matrix.abs().max() <= 10.0
 
 
-def test_unknown_coefficients_list_the_known_ones():
+def test_unknown_coefficients_raise_an_error_with_the_known_names():
     with pytest.raises(UnknownName, match="known names are gaussian, uniform"):
         DISTRIBUTIONS["laplace"](
             rng_for("u"), 1, 2, distributions.Wigner(coefficients="cauchy")
         )
 
 
-def test_marchenko_pastur_has_the_mean_of_its_factor(spectra):
+def test_marchenko_pastur_mean_eigenvalue_follows_from_the_factor(spectra):
     deviation = math.sqrt(10 / math.sqrt(3))
     mean = spectra["marchenko_pastur"].mean(1)
     error = mean.std() / math.sqrt(COUNT)
@@ -147,7 +133,7 @@ def test_marchenko_pastur_has_the_mean_of_its_factor(spectra):
     assert pytest.approx(2.4028114141347543) == distributions.FACTOR.deviation
 
 
-def test_marchenko_pastur_takes_the_deviation_of_the_published_code():
+def test_marchenko_pastur_scales_with_the_deviation_of_the_factor():
     narrow = DISTRIBUTIONS["marchenko_pastur"](
         rng_for("test"), 100, N, distributions.Factor(deviation=1.0)
     )
@@ -157,7 +143,7 @@ def test_marchenko_pastur_takes_the_deviation_of_the_published_code():
     torch.testing.assert_close(wide, 4 * narrow)
 
 
-def test_a_prescribed_spectrum_is_found_again_with_its_vectors():
+def test_with_spectrum_has_the_given_eigenvalues_and_eigenvectors():
     vectors = torch.linalg.eigh(DISTRIBUTIONS["semicircle"](rng_for("v"), 20, 4))[1]
     values = torch.tensor([[-7.0, -1.0, 2.0, 9.0]], dtype=torch.float64).expand(20, 4)
     matrix = distributions.with_spectrum(vectors, values)
@@ -166,20 +152,20 @@ def test_a_prescribed_spectrum_is_found_again_with_its_vectors():
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_every_distribution_says_what_its_settings_are(distribution):
-    base = distributions.default_parameters(distribution)
-    other = DISTRIBUTIONS[distribution](rng_for("s"), 3, 2, base)
-    assert torch.equal(other, DISTRIBUTIONS[distribution](rng_for("s"), 3, 2))
+def test_default_parameters_are_used_by_default(distribution):
+    parameters = distributions.default_parameters(distribution)
+    explicit = DISTRIBUTIONS[distribution](rng_for("s"), 3, 2, parameters)
+    assert torch.equal(explicit, DISTRIBUTIONS[distribution](rng_for("s"), 3, 2))
 
 
 @pytest.mark.parametrize("distribution", PAPER)
-def test_the_papers_coefficients_are_gaussian(distribution):
+def test_default_coefficients_are_gaussian(distribution):
     assert distributions.default_parameters(distribution).coefficients == "gaussian"
 
 
-def test_the_uniform_wigner_distribution_is_the_semicircle_of_uniform_coefficients():
-    base = distributions.Wigner(coefficients="uniform")
-    expected = DISTRIBUTIONS["semicircle"](rng_for("w"), 9, 4, base)
+def test_uniform_wigner_equals_semicircle_with_uniform_coefficients():
+    wigner = distributions.Wigner(coefficients="uniform")
+    expected = DISTRIBUTIONS["semicircle"](rng_for("w"), 9, 4, wigner)
     assert torch.equal(DISTRIBUTIONS["uniform_wigner"](rng_for("w"), 9, 4), expected)
 
 
@@ -209,12 +195,8 @@ def test_the_bound_of_independent_coefficients_can_be_set(distribution):
     )
 
 
-def test_the_comparison_is_the_papers_seven():
-    assert [
-        distribution
-        for distribution in DISTRIBUTIONS
-        if distributions.is_tabulated(distribution)
-    ] == PAPER
+def test_the_seven_distributions_of_the_paper_are_tabulated():
+    assert [name for name in DISTRIBUTIONS if distributions.is_tabulated(name)] == PAPER
     assert GENERAL == ["uniform_coefficients", "gaussian_coefficients"]
 
 
@@ -227,7 +209,7 @@ def test_the_comparison_is_the_papers_seven():
         ("laplace+uniform_coefficients", False, False),
     ],
 )
-def test_a_mixture_has_the_properties_that_its_distributions_share(
+def test_a_mixture_has_the_common_properties_of_its_components(
     name, positive, symmetric
 ):
     assert distributions.is_positive(name) == positive
@@ -236,14 +218,14 @@ def test_a_mixture_has_the_properties_that_its_distributions_share(
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_a_single_distribution_is_drawn_as_it_draws_itself(distribution):
+def test_draw_matrices_agrees_with_the_single_distribution(distribution):
     drawn = distributions.draw_matrices(
         distribution, {}, rng_for("one"), 20, (3, 3)
     ).matrix
     assert torch.equal(drawn, DISTRIBUTIONS[distribution](rng_for("one"), 20, 3))
 
 
-def test_matrices_are_drawn_one_after_another_and_laid_side_by_side():
+def test_several_shapes_are_drawn_in_order_and_concatenated():
     rng = rng_for("side")
     distribution, shapes = "gaussian_coefficients", ((4, 2), (4, 3))
     left, right = (
@@ -259,35 +241,34 @@ def test_matrices_are_drawn_one_after_another_and_laid_side_by_side():
 @pytest.mark.parametrize(
     ("name", "known"),
     [
-        *((distribution, distribution in CHOSEN) for distribution in DISTRIBUTIONS),
+        *(
+            (distribution, distribution in WITH_EIGENVALUES)
+            for distribution in DISTRIBUTIONS
+        ),
         ("laplace+uniform", True),
         ("laplace+semicircle", False),
     ],
 )
-def test_eigenvalues_that_a_distribution_chose_are_those_of_its_matrices(name, known):
-    matrix, chosen = distributions.draw_matrices(
+def test_returned_eigenvalues_are_those_of_the_matrices(name, known):
+    matrix, eigenvalues = distributions.draw_matrices(
         name, {}, rng_for("chosen"), 500, (N, N)
     )
-    assert (chosen is not None) == known
+    assert (eigenvalues is not None) == known
     if known:
-        found = torch.linalg.eigvalsh(matrix)
-        error = (found - chosen.sort().values).abs().amax(1)
-        assert (error <= 1e-13 * found.abs().amax(1)).all()
+        expected = torch.linalg.eigvalsh(matrix)
+        error = (expected - eigenvalues.sort().values).abs().amax(1)
+        assert (error <= 1e-13 * expected.abs().amax(1)).all()
 
 
-def test_nobody_chose_the_eigenvalues_of_two_matrices_side_by_side():
+def test_concatenated_matrices_have_no_eigenvalues():
     shapes = ((3, 3), (3, 3))
-    assert (
-        distributions.draw_matrices(
-            "laplace", {}, rng_for("two"), 9, *shapes
-        ).eigenvalues
-        is None
-    )
+    sample = distributions.draw_matrices("laplace", {}, rng_for("two"), 9, *shapes)
+    assert sample.eigenvalues is None
 
 
 @pytest.fixture
-def marked(monkeypatch):
-    """Three distributions whose matrices tell of which distribution they are and when they were drawn."""
+def numbered(monkeypatch):
+    """Register distributions a, b and c, whose matrices encode component and order."""
     monkeypatch.setattr(DISTRIBUTIONS, "_entries", dict(DISTRIBUTIONS._entries))
     for number, name in enumerate("abc"):
 
@@ -300,25 +281,23 @@ def marked(monkeypatch):
             return first[:, None, None].expand(shape)
 
 
-def test_each_example_of_a_mixture_has_its_own_distribution(marked):
+def test_each_example_of_a_mixture_has_a_random_component(numbered):
     drawn = distributions.draw_matrices(
         "a+b+c", {}, rng_for("mix"), 30_000, (2, 2), (2, 2)
     ).matrix
     assert drawn.shape == (30_000, 2, 4)
-    assert (drawn == drawn[:, :1, :1]).all(), "both operands are of one distribution"
-    distribution = (drawn[:, 0, 0] / 10).long()
-    shares = distribution.bincount().tolist()
-    assert stats.chisquare(shares).pvalue > 1e-3
-    for number, share in enumerate(shares):
-        expected = 10.0 * number + torch.arange(share).double() / share
-        assert torch.equal(drawn[distribution == number, 0, 0], expected)
-    runs = 1 + int((distribution[1:] != distribution[:-1]).sum())
-    assert abs(runs - 20_000) < 5 * math.sqrt(30_000 * 2 / 9), (
-        "distributions are not in blocks"
-    )
+    assert (drawn == drawn[:, :1, :1]).all(), "operands have different components"
+    component = (drawn[:, 0, 0] / 10).long()
+    counts = component.bincount().tolist()
+    assert stats.chisquare(counts).pvalue > 1e-3
+    for number, count in enumerate(counts):
+        expected = 10.0 * number + torch.arange(count).double() / count
+        assert torch.equal(drawn[component == number, 0, 0], expected)
+    runs = 1 + int((component[1:] != component[:-1]).sum())
+    assert abs(runs - 20_000) < 5 * math.sqrt(30_000 * 2 / 9), "components form blocks"
 
 
-def test_each_distribution_of_a_mixture_has_its_own_settings(marked):
+def test_each_component_of_a_mixture_has_its_own_settings(numbered):
     settings = {"b": {"bound": 500.0}, "marchenko_pastur": {"deviation": 1.0}}
     drawn = distributions.draw_matrices(
         "c+b", settings, rng_for("mix"), 100, (1, 1)
@@ -327,7 +306,7 @@ def test_each_distribution_of_a_mixture_has_its_own_settings(marked):
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2, 50])
-def test_a_mixture_repeats_from_its_stream(batch):
+def test_equal_seeds_give_equal_mixtures(batch):
     first, again, other = (
         distributions.draw_matrices(
             "laplace+marchenko_pastur", {}, rng_for("m", k), batch, (3, 3)
@@ -339,7 +318,7 @@ def test_a_mixture_repeats_from_its_stream(batch):
     assert batch == 0 or not torch.equal(first, other)
 
 
-def test_a_mixture_has_the_spectra_of_its_distributions(spectra):
+def test_a_mixture_has_the_spectra_of_its_components(spectra):
     matrix = distributions.draw_matrices(
         "semicircle+abs_laplace", {}, rng_for("m"), COUNT, (N, N)
     ).matrix
@@ -366,20 +345,22 @@ def test_a_mixture_has_the_spectra_of_its_distributions(spectra):
         ("laplace+laplace", r"mixture 'laplace\+laplace': 'laplace' is repeated"),
     ],
 )
-def test_a_wrong_name_says_what_is_wrong(name, message):
+def test_invalid_names_raise_an_error(name, message):
     with pytest.raises(InputError, match=message):
         distributions.components(name)
 
 
 @pytest.mark.parametrize("name", ["laplace", "uniform_coefficients+laplace"])
-def test_a_symmetric_distribution_has_no_rectangular_matrices(name):
-    allowed = "symmetric; distributions of other shapes are uniform_coefficients, gaussian_coef"
-    with pytest.raises(InputError, match=f"3 x 4: matrices of 'laplace' are {allowed}"):
+def test_symmetric_distributions_reject_rectangular_shapes(name):
+    message = (
+        "3 x 4: matrices of 'laplace' are symmetric; distributions of rectangular "
+    )
+    message += "matrices are uniform_coefficients, gaussian_coefficients"
+    with pytest.raises(InputError, match=message):
         distributions.draw_matrices(name, {}, rng_for("r"), 5, (3, 4))
 
 
-def test_a_matrix_has_a_row_and_a_column():
-    with pytest.raises(
-        InputError, match="distribution 'laplace': 0 x 0: sizes are 1 or more"
-    ):
+def test_shapes_have_at_least_one_row_and_column():
+    message = "distribution 'laplace': 0 x 0: rows and columns must be at least 1"
+    with pytest.raises(InputError, match=message):
         distributions.check_shape("laplace", 0, 0)

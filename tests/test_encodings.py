@@ -1,4 +1,4 @@
-"""Encodings of numbers: the published examples, C's rounding, total decoding."""
+"""Encodings of numbers: published examples, rounding as in C, decoding of any ids."""
 
 import math
 import subprocess
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mathprobe.linalg.encodings import ENCODINGS, NO_TOKEN
 from mathprobe.registry import UnknownName
 
-# x, mantissa and exponent of P10, P1000 and B1999, token of FP15; by the published code
+# x, mantissa and exponent of P10, P1000 and B1999, token of FP15: from published code
 EXAMPLES = [
     (3.14159, 314, -2, "N314e7"),
     (-6.02, -602, -2, "N-602e7"),
@@ -46,17 +46,19 @@ EXAMPLES = [
     (9.99e102, 999, 100, "NaN"),
 ]
 MAX_DIGITS = {"p10": 15, "p1000": 15, "b1999": 5, "fp15": 4}
-SCIENTIFIC = ["p10", "p1000", "b1999"]  # all but FP15 round as C does
+SCIENTIFIC = ["p10", "p1000", "b1999"]  # round like C
 NAMES_AND_DIGITS = [
     (name, d) for name, most in MAX_DIGITS.items() for d in (1, 3, most)
 ]
 
 every_encoding = pytest.mark.parametrize("name", list(ENCODINGS))
-every_width = pytest.mark.parametrize(("name", "digits"), NAMES_AND_DIGITS)
+every_precision = pytest.mark.parametrize(("name", "digits"), NAMES_AND_DIGITS)
 quick = settings(deadline=None, max_examples=40, database=None)
-# At 15 digits these are 1e-33 from half a unit: found by continued fractions.
+# With 15 digits, their distance from a tie is 1e-33 (found by continued fractions).
 ALMOST_TIES = [7.459816430480385e-32, 9.625458202361875e-61, 3.615239595401375e50]
-floats = st.floats(-9e100, 9e100)  # hypothesis favours ends, subnormals and neat ones
+floats = st.floats(
+    -9e100, 9e100
+)  # hypothesis prefers limits, subnormals and short ones
 int64s = st.integers(-(2**63), 2**63 - 1)
 
 
@@ -65,16 +67,16 @@ def make(name, digits):
     return ENCODINGS[name](digits=digits)
 
 
-def printed(x, digits):
-    """Signed mantissa and exponent as C prints them."""
+def c_format(x, digits):
+    """Return signed mantissa and exponent as printed by C."""
     mantissa, exponent = f"{x:.{digits - 1}e}".split("e")
     exponent = int(exponent) - digits + 1
     mantissa = int(mantissa.replace(".", ""))
     return (mantissa, exponent) if mantissa and exponent >= -100 else (0, 0)
 
 
-def spelled(name, digits, mantissa, exponent):
-    """Tokens of a number by the rules, one number at a time."""
+def expected_tokens(name, digits, mantissa, exponent):
+    """Return the tokens of a number, from its mantissa and exponent."""
     if name == "b1999":
         return [f"N{mantissa}", f"E{exponent}"]
     sign, size = "-" if mantissa < 0 else "+", str(abs(mantissa))
@@ -85,7 +87,7 @@ def spelled(name, digits, mantissa, exponent):
 
 
 def published_fp15(x, digits):
-    """Token of one number by the published formula."""
+    """Return the token of a number by the published formula."""
     sign = "-" if x < 0 else ""
     v = abs(x) * 1e7
     e = max(0, math.floor(math.log10(v))) if v else 0
@@ -97,8 +99,8 @@ def published_fp15(x, digits):
     return f"N{sign if m else ''}{m}e{e}"
 
 
-def read(tokens, digits):
-    """Value of well-formed tokens of FP15, or of the others."""
+def parse(tokens, digits):
+    """Return the number of well-formed tokens of any encoding."""
     if len(tokens) == 1:
         if tokens[0].endswith("NaN"):
             return math.copysign(1e9, -1 if tokens[0][0] == "-" else 1)
@@ -111,7 +113,7 @@ def read(tokens, digits):
 
 
 def hard_numbers(digits):
-    """Powers of ten, half units and carries with their neighbours, and exact ties."""
+    """Return powers of ten, ties, carries and the neighbouring floats of all these."""
     rng = np.random.default_rng(digits)
     powers = [float(f"1e{j}") for j in range(-110, 100)]
     mantissas = rng.integers(10 ** (digits - 1), 10**digits, 400).tolist()
@@ -128,12 +130,12 @@ def hard_numbers(digits):
 @pytest.mark.parametrize(("x", "mantissa", "exponent", "fp15"), EXAMPLES)
 def test_published_examples_are_reproduced(x, mantissa, exponent, fp15):
     for name in SCIENTIFIC:
-        expected = spelled(name, 3, mantissa, exponent)
+        expected = expected_tokens(name, 3, mantissa, exponent)
         assert make(name, 3).tokens(x) == expected
     assert make("fp15", 3).tokens(x) == [fp15]
 
 
-def test_published_examples_read_as_their_tokens_say():
+def test_tokens_of_each_encoding():
     assert make("p10", 3).tokens(-6.02) == ["-", "6", "0", "2", "E-2"]
     assert make("p10", 3).tokens(0) == ["+", "0", "E0"]
     assert make("p1000", 3).tokens(-6.02) == ["-", "602", "E-2"]
@@ -157,23 +159,23 @@ def test_vocabularies_have_their_published_sizes(name, size, width):
     assert encoding.max_tokens == width
 
 
-# The published ids count 22 specials first and five signs, 27 words in all.
+# Published ids start with 22 special tokens and five signs, 27 tokens in all.
 @pytest.mark.parametrize(
-    ("name", "before", "published"),
+    ("name", "offset", "published"),
     [
         ("p1000", 25, {"314": 267, "999": 1026, "E-2": 1039, "E0": 1127}),
         ("b1999", 27, {"N314": 1469, "N-314": 468, "E-2": 39}),
         ("fp15", 27, {"-NaN": 27, "N314e7": 17988, "NaN": 29027}),
     ],
 )
-def test_tokens_have_their_published_order(name, before, published):
+def test_tokens_have_their_published_order(name, offset, published):
     vocabulary = make(name, 3).vocabulary
-    for token, place in published.items():
-        assert vocabulary.index(token) == place - before
+    for token, index in published.items():
+        assert vocabulary.index(token) == index - offset
 
 
-@every_width
-def test_vocabularies_are_sorted_behind_the_signs(name, digits):
+@every_precision
+def test_vocabularies_are_sorted_after_the_signs(name, digits):
     vocabulary = make(name, digits).vocabulary
     signs = 2 if name.startswith("p") else 0
     assert vocabulary[:signs] == ("+", "-")[:signs]
@@ -184,7 +186,9 @@ def test_vocabularies_are_sorted_behind_the_signs(name, digits):
 def test_hard_numbers_round_as_c_does(digits):
     x = hard_numbers(digits)
     tokens = make("p1000", digits).tokens(x)
-    assert tokens == [spelled("p1000", digits, *printed(v, digits)) for v in x.tolist()]
+    assert tokens == [
+        expected_tokens("p1000", digits, *c_format(v, digits)) for v in x.tolist()
+    ]
 
 
 @pytest.mark.parametrize("name", SCIENTIFIC)
@@ -193,7 +197,7 @@ def test_hard_numbers_round_as_c_does(digits):
 def test_any_numbers_round_as_c_does(name, x, data):
     digits = data.draw(st.integers(1, MAX_DIGITS[name]))
     tokens = make(name, digits).tokens(x)
-    assert tokens == [spelled(name, digits, *printed(v, digits)) for v in x]
+    assert tokens == [expected_tokens(name, digits, *c_format(v, digits)) for v in x]
 
 
 @pytest.mark.parametrize("digits", range(1, 5))
@@ -205,7 +209,7 @@ def test_fp15_follows_the_published_formula(digits):
     assert tokens == [[published_fp15(float(v), digits)] for v in x]
 
 
-@every_width
+@every_precision
 def test_every_encoding_round_trips(name, digits):
     rng = np.random.default_rng(digits)
     limit = (-7, 8.9) if name == "fp15" else (-85, 99)  # within, precision is full
@@ -219,7 +223,7 @@ def test_every_encoding_round_trips(name, digits):
     assert (encoding.encode(values) == ids).all()
 
 
-@every_width
+@every_precision
 def test_decoded_values_are_the_nearest_floats(name, digits):
     encoding = make(name, digits)
     rng = np.random.default_rng(digits)
@@ -227,15 +231,15 @@ def test_decoded_values_are_the_nearest_floats(name, digits):
     tokens = encoding.tokens(x)
     values, ok = encoding.decode(encoding.encode(x))
     assert ok.all()
-    if name == "p1000":  # its inner digit tokens stand for three digits each
+    if name == "p1000":  # its tokens after the first have three digits each
         tokens = [
             [t[0], t[1], *(f"{int(p):03}" for p in t[2:-1]), t[-1]] for t in tokens
         ]
-    assert values.tolist() == [read(t, digits) for t in tokens]
+    assert values.tolist() == [parse(t, digits) for t in tokens]
 
 
 @every_encoding
-def test_all_tokens_of_one_place_decode(name):
+def test_all_tokens_at_the_last_position_decode(name):
     encoding = make(name, 3)
     ids = encoding.encode(1.5).expand(len(encoding.vocabulary), -1).clone()
     ids[:, -1] = torch.arange(len(encoding.vocabulary))
@@ -245,33 +249,33 @@ def test_all_tokens_of_one_place_decode(name):
     head = encoding.tokens(1.5)[:-1]
     if name == "p10":
         head = [head[0], "".join(head[1:])]
-    assert values[ok].tolist() == [read([*head, w], 3) for w in good]
+    assert values[ok].tolist() == [parse([*head, w], 3) for w in good]
 
 
 @pytest.mark.parametrize("k", [-100, -99, -23, -22, -1, 0, 1, 22, 23, 24, 99, 100])
 def test_every_mantissa_of_three_digits_decodes(k):
     encoding = make("p1000", 3)
-    place = {word: i for i, word in enumerate(encoding.vocabulary)}
-    ids = [[place["-"], place[str(m)], place[f"E{k}"]] for m in range(1000)]
+    index = {token: i for i, token in enumerate(encoding.vocabulary)}
+    ids = [[index["-"], index[str(m)], index[f"E{k}"]] for m in range(1000)]
     values, ok = encoding.decode(ids)
     assert ok.all()
     assert values.tolist() == [float(f"-{m}e{k}") for m in range(1000)]
 
 
-# Found by continued fractions: 1e-33 from where the nearest float changes.
+# The relative distance from a midpoint of two floats is 1e-33 (continued fractions).
 @pytest.mark.parametrize(
     ("mantissa", "exponent"),
     [("046202199371337", -72), ("951206426453718", -41), ("330095714976351", -88)],
 )
 def test_decimals_between_two_floats_decode_to_the_nearest(mantissa, exponent):
-    place = {word: i for i, word in enumerate(make("p10", 15).vocabulary)}
-    words = ["+", *mantissa, f"E{exponent}"]
-    value, _ = make("p10", 15).decode([place[word] for word in words])
+    index = {token: i for i, token in enumerate(make("p10", 15).vocabulary)}
+    tokens = ["+", *mantissa, f"E{exponent}"]
+    value, _ = make("p10", 15).decode([index[token] for token in tokens])
     assert value.item() == float(f"{mantissa}e{exponent}")
 
 
 @pytest.mark.parametrize(
-    ("name", "digits", "words", "value"),
+    ("name", "digits", "tokens", "value"),
     [
         ("p1000", 3, "+ 17 E-1", 1.7),
         ("p1000", 3, "+ 17 _", None),
@@ -296,15 +300,15 @@ def test_decimals_between_two_floats_decode_to_the_nearest(mantissa, exponent):
         ("fp15", 3, "_", None),
     ],
 )
-def test_decoding_is_strict(name, digits, words, value):
+def test_decoding_is_strict(name, digits, tokens, value):
     encoding = make(name, digits)
-    place = {word: i for i, word in enumerate(encoding.vocabulary)} | {"_": NO_TOKEN}
-    got, ok = encoding.decode([place[word] for word in words.split()])
+    index = {token: i for i, token in enumerate(encoding.vocabulary)} | {"_": NO_TOKEN}
+    number, ok = encoding.decode([index[token] for token in tokens.split()])
     assert ok.item() == (value is not None)
-    assert got.isnan().item() if value is None else got.item() == value
+    assert number.isnan().item() if value is None else number.item() == value
 
 
-def test_only_the_filler_stands_behind_a_short_zero():
+def test_a_short_zero_is_padded_with_no_token_only():
     encoding = make("p10", 3)
     zero = encoding.encode(0.0)
     assert zero.tolist()[3:] == [NO_TOKEN, NO_TOKEN]
@@ -312,7 +316,7 @@ def test_only_the_filler_stands_behind_a_short_zero():
         assert not encoding.decode(torch.where(zero == NO_TOKEN, other, zero))[1]
 
 
-@every_width
+@every_precision
 @given(data=st.data())
 @quick
 def test_malformed_ids_decode_to_nan(name, digits, data):
@@ -329,7 +333,7 @@ def test_malformed_ids_decode_to_nan(name, digits, data):
 
 
 @every_encoding
-def test_decoding_takes_every_type_of_integer_and_no_other(name):
+def test_decoding_accepts_integers_of_any_type_only(name):
     encoding = make(name, 1)
     ids = torch.zeros(2, encoding.max_tokens, dtype=torch.int64)
     for kind in (torch.uint8, torch.int8, torch.int16, torch.int32):
@@ -342,7 +346,7 @@ def test_decoding_takes_every_type_of_integer_and_no_other(name):
 
 
 @every_encoding
-def test_decoding_refuses_another_width(name):
+def test_decoding_rejects_other_shapes(name):
     encoding = make(name, 3)
     for shape in [(), (encoding.max_tokens + 1,), (encoding.max_tokens, 0)]:
         with pytest.raises(ValueError, match=rf"\(\.\.\., {encoding.max_tokens}\)"):
@@ -350,20 +354,20 @@ def test_decoding_refuses_another_width(name):
 
 
 @pytest.mark.parametrize("name", SCIENTIFIC)
-def test_ends_of_the_range(name):
+def test_limits_of_the_range(name):
     encoding = make(name, 3)
     zero = encoding.tokens(0)
     assert encoding.tokens([9.996e-99, 9.994e-99, -1e-99, 5e-324]) == [
-        spelled(name, 3, 100, -100),
+        expected_tokens(name, 3, 100, -100),
         *[zero] * 3,
     ]
-    assert encoding.tokens(-9.994e102) == spelled(name, 3, -999, 100)
+    assert encoding.tokens(-9.994e102) == expected_tokens(name, 3, -999, 100)
     for x in (9.996e102, -1e103, 1e308, math.inf, -math.inf, math.nan):
         with pytest.raises(ValueError, match=r"cannot encode .*999e100"):
             encoding.encode([1.0, x])
 
 
-def test_fp15_has_tokens_for_large_numbers_but_none_for_nan():
+def test_fp15_encodes_large_numbers_but_not_nan():
     encoding = make("fp15", 3)
     assert encoding.tokens([math.inf, -1e300, 1e9]) == [["NaN"], ["-NaN"], ["NaN"]]
     assert encoding.tokens([-1e-300, 5e-324]) == [["N0e0"], ["N0e0"]]
@@ -372,11 +376,11 @@ def test_fp15_has_tokens_for_large_numbers_but_none_for_nan():
 
 
 @every_encoding
-def test_opening_tokens_are_signs_or_mantissas(name):
+def test_numbers_start_with_signs_or_mantissas(name):
     encoding = make(name, 3)
     ids = torch.arange(-2, len(encoding.vocabulary) + 2)
     first = ("+", "-") if name.startswith("p") else ("N", "-NaN")
-    expected = [word.startswith(first) for word in encoding.vocabulary]
+    expected = [token.startswith(first) for token in encoding.vocabulary]
     assert encoding.starts_number(ids).tolist() == [
         False,
         False,
@@ -384,8 +388,8 @@ def test_opening_tokens_are_signs_or_mantissas(name):
         False,
         False,
     ]
-    opens = encoding.starts_number(encoding.encode([3.0, -0.1, 0.0]))
-    assert opens.tolist() == [[True] + [False] * (encoding.max_tokens - 1)] * 3
+    starts = encoding.starts_number(encoding.encode([3.0, -0.1, 0.0]))
+    assert starts.tolist() == [[True] + [False] * (encoding.max_tokens - 1)] * 3
 
 
 @every_encoding
@@ -416,29 +420,29 @@ def test_tensors_arrays_and_lists_are_encoded_alike(name):
     assert encoding.tokens(x)[1][2] == encoding.tokens(x[1, 2])
 
 
-def test_unknown_encodings_stop_at_the_door():
+def test_unknown_encodings_raise_an_error():
     with pytest.raises(UnknownName, match="p10, p1000, b1999, fp15"):
         ENCODINGS["p100"]
 
 
 @every_encoding
 @pytest.mark.parametrize("digits", [0, -1, 3.0, "3", None, True, np.int64(3), 16])
-def test_bad_digits_are_refused(name, digits):
+def test_invalid_digits_raise_an_error(name, digits):
     expected = rf"{name.upper()} takes an integer from 1 to {MAX_DIGITS[name]}$"
     with pytest.raises(ValueError, match=expected):
         ENCODINGS[name](digits=digits)
 
 
-@every_width
-def test_digits_up_to_the_limit_are_taken(name, digits):
+@every_precision
+def test_digits_up_to_the_limit_are_accepted(name, digits):
     assert make(name, digits).digits == digits
 
 
 @every_encoding
-def test_registered_classes_say_what_they_write_in_one_line(name):
+def test_registered_classes_have_one_line_docstrings(name):
     assert ENCODINGS[name].__doc__.count("\n") == 0
 
 
-def test_the_registry_needs_no_torch():
+def test_the_registry_does_not_import_torch():
     code = "import sys, mathprobe.linalg.encodings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

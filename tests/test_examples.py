@@ -13,13 +13,13 @@ from mathprobe.seeds import rng_for
 
 @pytest.fixture
 def registries(monkeypatch):
-    """Registries that forget what a test adds."""
+    """Restore the registries after the test."""
     for registry in (DISTRIBUTIONS, TASKS):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_draws_repeat_from_their_stream(task):
+def test_equal_seeds_give_equal_examples(task):
     distribution = distributions_for(task)[-1]
     first, again, other = (
         draw(task, distribution, {}, rng_for("d", k), 9, 3, 3) for k in "aab"
@@ -30,47 +30,47 @@ def test_draws_repeat_from_their_stream(task):
 
 
 @pytest.mark.parametrize("distribution", distributions_for("eigenvalues"))
-def test_what_is_never_rejected_is_drawn_at_once(distribution):
-    rng, plain = rng_for("once"), rng_for("once")
+def test_without_rejections_matrices_are_drawn_once(distribution):
+    rng, same = rng_for("once"), rng_for("once")
     matrix, answer, rejected = draw("eigenvalues", distribution, {}, rng, 40, 4, 4)
-    assert torch.equal(matrix, DISTRIBUTIONS[distribution](plain, 40, 4))
+    assert torch.equal(matrix, DISTRIBUTIONS[distribution](same, 40, 4))
     torch.testing.assert_close(answer, TASKS["eigenvalues"].solve(matrix))
     assert rejected == 0
-    assert torch.equal(rng.get_state(), plain.get_state())
+    assert torch.equal(rng.get_state(), same.get_state())
 
 
 @pytest.mark.parametrize("task", ["eigenvectors", "symmetric_inverse"])
-def test_eigenvalues_that_a_distribution_chose_answer_no_other_task(task):
+def test_drawn_eigenvalues_do_not_affect_other_tasks(task):
     matrix, answer, _ = draw(task, "uniform", {}, rng_for("other"), 40, 4, 4)
     assert torch.equal(answer, TASKS[task].solve(matrix))
 
 
-def test_settings_are_those_of_the_distribution():
+def test_settings_apply_to_their_distribution():
     settings = {"laplace": {"bound": 20.0}, "uniform": {"bound": 1.0}}
     wide = draw("eigenvalues", "laplace", settings, rng_for("wide"), 9, 3, 3)
-    usual = draw("eigenvalues", "laplace", {}, rng_for("wide"), 9, 3, 3)
-    torch.testing.assert_close(wide.answer, 2 * usual.answer)
+    default = draw("eigenvalues", "laplace", {}, rng_for("wide"), 9, 3, 3)
+    torch.testing.assert_close(wide.answer, 2 * default.answer)
 
 
-def coin(share):
-    """Make a distribution of which a share of the matrices has no inverse."""
+def singular_at_random(probability):
+    """Return a distribution whose matrices are zero with a probability."""
 
     @distributions.from_matrices(distributions.WIGNER)
     def distribution(rng, shape, parameters):
         matrix = parameters.draw(rng, *shape[:2])
-        return matrix * (torch.rand(shape[0], 1, 1, generator=rng) >= share)
+        return matrix * (torch.rand(shape[0], 1, 1, generator=rng) >= probability)
 
     return distribution
 
 
-def test_rejected_draws_are_counted_and_drawn_again_in_their_places(registries):
-    DISTRIBUTIONS.add("coin")(coin(0.25))
-    kept = DISTRIBUTIONS["coin"](rng_for("r"), 20_000, 3)
-    good = kept.any(2).any(1)
+def test_rejected_matrices_are_counted_and_redrawn_in_place(registries):
+    DISTRIBUTIONS.add("coin")(singular_at_random(0.25))
+    first = DISTRIBUTIONS["coin"](rng_for("r"), 20_000, 3)
+    good = first.any(2).any(1)
     matrix, answer, rejected = draw(
         "symmetric_inverse", "coin", {}, rng_for("r"), 20_000, 3, 3
     )
-    assert torch.equal(matrix[good], kept[good])
+    assert torch.equal(matrix[good], first[good])
     assert (matrix @ answer - torch.eye(3)).abs().max() < 1e-9
     assert stats.binomtest(rejected, 20_000 + rejected, 0.25).pvalue > 1e-3
     again = draw("symmetric_inverse", "coin", {}, rng_for("r"), 20_000, 3, 3)
@@ -78,33 +78,26 @@ def test_rejected_draws_are_counted_and_drawn_again_in_their_places(registries):
     assert again.rejected == rejected
 
 
-def test_only_marchenko_pastur_is_rejected_and_about_as_often_as_measured():
+def test_only_marchenko_pastur_is_rejected_at_the_known_rate():
+    task = "symmetric_inverse"
     rejected = {
-        distribution: draw(
-            "symmetric_inverse",
-            distribution,
-            {},
-            rng_for("m", distribution),
-            10_000,
-            5,
-            5,
-        ).rejected
-        for distribution in distributions_for("symmetric_inverse")
+        name: draw(task, name, {}, rng_for("m", name), 10_000, 5, 5).rejected
+        for name in distributions_for(task)
     }
-    often = rejected.pop("marchenko_pastur")
-    assert stats.binomtest(often, 10_000 + often, 0.0039).pvalue > 1e-3
+    count = rejected.pop("marchenko_pastur")
+    assert stats.binomtest(count, 10_000 + count, 0.0039).pvalue > 1e-3
     assert set(rejected.values()) == {0}
 
 
-def test_a_distribution_without_good_matrices_is_refused(registries):
-    DISTRIBUTIONS.add("never")(coin(1.0))
-    message = "task 'inverse': 2 x 2 matrices of distribution 'never', .* hardly ever accepted"
-    with pytest.raises(InputError, match=message):
+def test_a_distribution_without_accepted_matrices_raises_an_error(registries):
+    DISTRIBUTIONS.add("never")(singular_at_random(1.0))
+    message = "task 'inverse': 2 x 2 matrices of distribution 'never' were rejected "
+    with pytest.raises(InputError, match=f"{message}{MAX_REDRAWS} times in a row"):
         draw("inverse", "never", {}, rng_for("n"), 5, 2, 2)
     assert MAX_REDRAWS == 100
 
 
-def test_a_mixture_is_trained_on_like_a_distribution():
+def test_examples_of_a_mixture_are_exact():
     matrix, answer, rejected = draw(
         "symmetric_inverse", "laplace+uniform", {}, rng_for("mix"), 500, 4, 4
     )
@@ -113,7 +106,7 @@ def test_a_mixture_is_trained_on_like_a_distribution():
     assert error.max() < 1e-8
 
 
-def test_operands_are_of_one_distribution_but_not_the_same():
+def test_operands_are_independent():
     matrix, _, _ = draw(
         "matrix_sum", "uniform_coefficients", {}, rng_for("two"), 50, 3, 4
     )
@@ -121,15 +114,11 @@ def test_operands_are_of_one_distribution_but_not_the_same():
     assert not torch.isin(left, right).any()
 
 
-def test_tasks_compare_the_distributions_that_are_theirs():
-    seven = [
-        distribution
-        for distribution in DISTRIBUTIONS
-        if distributions.is_tabulated(distribution)
-    ]
+def test_distributions_for_tasks():
+    symmetric = [name for name in DISTRIBUTIONS if distributions.is_tabulated(name)]
+    general = ["uniform_coefficients", "gaussian_coefficients"]
     for name, task in TASKS.items():
-        general = ["uniform_coefficients", "gaussian_coefficients"]
-        assert distributions_for(name) == (seven if task.symmetric else general)
+        assert distributions_for(name) == (symmetric if task.symmetric else general)
 
 
 @pytest.mark.parametrize(
@@ -148,18 +137,18 @@ def test_tasks_compare_the_distributions_that_are_theirs():
             "laplace+gaussian_coefficients",
             (2, 2),
             "'eigenvalues': distribution 'laplace.gaussian_coefficients': matrices of "
-            "'gaussian_coefficients' are not symmetric; distributions that fit are semicircle, ",
+            "'gaussian_coefficients' are not symmetric; symmetric distributions are ",
         ),
         (
             "matrix_vector",
             "laplace",
             (3, 3),
-            "'matrix_vector': distribution 'laplace': 3 x 1: matrices of 'laplace' are symm",
+            "'matrix_vector': distribution 'laplace': 3 x 1: matrices of 'laplace'",
         ),
-        ("transpose", "uniform_coefficients", (0, 3), "0 x 3: sizes are 1 or more"),
+        ("transpose", "uniform_coefficients", (0, 3), "0 x 3: rows and columns must"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_what_would(
+def test_invalid_combinations_raise_an_error_with_valid_names(
     task, distribution, size, message
 ):
     with pytest.raises(InputError, match=message):
@@ -168,12 +157,12 @@ def test_what_does_not_fit_is_refused_with_what_would(
         draw(task, distribution, {}, rng_for("bad"), 5, *size)
 
 
-def test_a_symmetric_distribution_fits_a_square_matrix_of_a_general_task():
+def test_general_tasks_accept_square_symmetric_matrices():
     check("transpose", "laplace", 4, 4)
     check("inverse", "laplace+uniform_coefficients", 4, 4)
 
 
-def test_a_new_task_and_a_new_distribution_are_one_entry_each(registries):
+def test_a_new_task_and_distribution_need_one_registration_each(registries):
     trace = Task(
         output_shape=lambda rows, columns: (1, 1),
         solve=lambda matrix: matrix.diagonal(dim1=1, dim2=2).sum(1)[:, None, None],
@@ -195,7 +184,7 @@ def test_a_new_task_and_a_new_distribution_are_one_entry_each(registries):
         torch.testing.assert_close(error, torch.full_like(error, 0.1))
 
 
-def test_what_a_test_adds_is_forgotten():
+def test_the_registries_fixture_restores_the_registries():
     with pytest.raises(UnknownName):
         DISTRIBUTIONS["cauchy"]
     with pytest.raises(UnknownName):

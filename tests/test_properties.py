@@ -23,7 +23,7 @@ NAN, INF = math.nan, math.inf
 
 
 def columns_at(angle):
-    """Two unit columns [1, 2, 2] with this angle between them."""
+    """Return two unit columns [1, 2, 2] at an angle."""
     pair = [[1.0, math.cos(angle)], [0.0, math.sin(angle)]]
     return tensor([pair])
 
@@ -34,13 +34,13 @@ def random(seed, batch, *shape):
 
 
 def measure(vectors):
-    """What is measured of these eigenvectors; their eigenvalues are right."""
+    """Return the properties of eigenvectors whose eigenvalues are correct."""
     prediction = torch.cat([torch.ones_like(vectors[:, :1]), vectors], 1)
     return PROPERTIES["eigenvectors"](vectors, prediction, prediction)
 
 
-def shown(encoding, matrix):
-    """What the tokens of three digits show of matrices."""
+def rounded(encoding, matrix):
+    """Return matrices, rounded by an encoding with three digits."""
     codec = MatrixCodec(ENCODINGS[encoding](digits=3))
     return codec.decode(codec.encode(matrix), *matrix.shape[1:])[0]
 
@@ -51,17 +51,17 @@ def rows_of(values, correct, name="vectors_condition"):
 
 
 @pytest.mark.parametrize("angle", [0.1, 0.5, 1.0, math.pi / 2, 3.0])
-def test_the_angle_between_columns_is_found(angle):
+def test_the_angle_between_two_columns(angle):
     measured = measure(columns_at(angle))
-    off = abs(math.pi / 2 - angle)
-    assert measured["column_angle"].item() == pytest.approx(off)
+    deviation = abs(math.pi / 2 - angle)
+    assert measured["column_angle"].item() == pytest.approx(deviation)
     assert measured["angle"].item() >= measured["column_angle"].item()
     swapped = measure(columns_at(angle).mT)
-    assert swapped["row_angle"].item() == pytest.approx(off)
+    assert swapped["row_angle"].item() == pytest.approx(deviation)
 
 
 @pytest.mark.parametrize("angle", [0.1, 0.5, 1.0, math.pi / 2])
-def test_the_condition_of_two_unit_columns_is_known(angle):
+def test_the_condition_number_of_two_unit_columns(angle):
     cosine = math.cos(angle)  # their Gram matrix has eigenvalues 1 ± cosine
     expected = math.sqrt((1 + cosine) / (1 - cosine))
     condition = properties.condition_number(columns_at(angle))
@@ -69,7 +69,7 @@ def test_the_condition_of_two_unit_columns_is_known(angle):
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.3, 2.0])
-def test_rotations_keep_everything(angle):
+def test_rotations_are_orthonormal_by_all_properties(angle):
     c, s = math.cos(angle), math.sin(angle)
     rotation = tensor([[[c, -s], [s, c]]])
     measured = measure(rotation)
@@ -79,7 +79,7 @@ def test_rotations_keep_everything(angle):
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.98, 1.25])
-def test_a_scaled_row_is_seen_in_norms_and_condition_but_in_no_angle(factor):
+def test_a_scaled_row_changes_norms_and_condition_number_but_no_angle(factor):
     scaled = torch.diag_embed(tensor([[1.0, factor, 1.0]]))
     measured = measure(scaled)
     assert measured["norm_deviation"].item() == pytest.approx(abs(factor - 1.0))
@@ -88,31 +88,31 @@ def test_a_scaled_row_is_seen_in_norms_and_condition_but_in_no_angle(factor):
     assert measured["vectors_condition"].item() == pytest.approx(expected)
 
 
-def test_rows_may_be_orthogonal_where_columns_are_not():
+def test_rows_can_be_orthogonal_when_columns_are_not():
     measured = measure(tensor([[[1.0, 1.0], [0.1, -0.1]]]))
     assert measured["row_angle"].item() == 0.0
     assert measured["column_angle"].item() == pytest.approx(math.asin(0.99 / 1.01))
     assert measured["angle"].item() == measured["column_angle"].item()
 
 
-def test_the_last_row_is_beside_the_first_but_not_beside_the_one_before_its_own():
+def test_successive_rows_are_cyclic_neighbours():
     first, second, third, fourth = torch.eye(4).double()
     ring = torch.stack([first, second, third, first + fourth])[None]
-    assert properties.largest_cosine(ring).item() == pytest.approx(math.sqrt(0.5))
+    assert properties.max_cosine(ring).item() == pytest.approx(math.sqrt(0.5))
     across = torch.stack([first, second, first + third, fourth])[None]
-    assert properties.largest_cosine(across).item() == 0.0
+    assert properties.max_cosine(across).item() == 0.0
 
 
-def test_parallel_rows_are_off_by_a_right_angle():
+def test_parallel_rows_deviate_by_a_right_angle():
     rows = torch.full((1, 2, 2), 0.1, dtype=torch.float64)
-    assert properties.largest_cosine(rows).item() <= 1.0
-    angle = properties.largest_angle(rows).item()
+    assert properties.max_cosine(rows).item() <= 1.0
+    angle = properties.max_angle_deviation(rows).item()
     assert angle == pytest.approx(math.pi / 2, abs=1e-7)
 
 
 @quick
 @given(st.integers(0, 99), SIZES)
-def test_vectors_are_measured_as_loops_do(seed, n):
+def test_eigenvector_properties_agree_with_loops(seed, n):
     vectors = random(seed, 3, n, n)
     measured = measure(vectors)
     for i, h in enumerate(vectors.numpy()):
@@ -133,7 +133,7 @@ def test_vectors_are_measured_as_loops_do(seed, n):
 
 @quick
 @given(st.integers(0, 99), SIZES)
-def test_answers_are_compared_as_loops_do(seed, n):
+def test_inverse_properties_agree_with_loops(seed, n):
     matrix, target, prediction = random(seed, 3, 3, n, n).unbind(1)
     measured = PROPERTIES["inverse"](matrix, target, prediction)
     for i, (m, t, p) in enumerate(
@@ -149,7 +149,7 @@ def test_answers_are_compared_as_loops_do(seed, n):
         assert measured["prediction_norm"][i].item() == pytest.approx(norm)
 
 
-def test_eigenvalues_are_compared_with_the_target_only():
+def test_the_eigenvalue_error_depends_on_the_eigenvalues_only():
     target = tensor([[[4.0, -1.0], [1.0, 0.0], [0.0, 1.0]]])
     prediction = target.clone()
     prediction[:, 0] += torch.tensor([0.5, -0.25])
@@ -160,7 +160,7 @@ def test_eigenvalues_are_compared_with_the_target_only():
 
 @quick
 @given(st.integers(0, 99), SIZES, st.data())
-def test_signs_of_columns_change_nothing(seed, n, data):
+def test_properties_do_not_depend_on_signs_of_columns(seed, n, data):
     signs = data.draw(st.lists(st.sampled_from([-1.0, 1.0]), min_size=n, max_size=n))
     vectors = random(seed, 4, n, n)
     turned = measure(vectors * tensor(signs))
@@ -170,14 +170,14 @@ def test_signs_of_columns_change_nothing(seed, n, data):
 
 @quick
 @given(st.integers(0, 99), SIZES)
-def test_rotating_the_vectors_leaves_norms_of_rows_and_the_condition(seed, n):
+def test_rotations_preserve_condition_number_and_cosines_of_rows(seed, n):
     vectors, square = random(seed, 2, 4, n, n)
     rotated = vectors @ torch.linalg.qr(square).Q
-    for measured in (properties.condition_number, properties.largest_cosine):
+    for measured in (properties.condition_number, properties.max_cosine):
         torch.testing.assert_close(measured(rotated), measured(vectors))
 
 
-def test_malformed_vectors_have_no_property_and_harm_no_other():
+def test_malformed_predictions_are_nan_and_do_not_affect_others():
     vectors = torch.eye(3).double().repeat(2, 1, 1)
     vectors[0] = NAN
     for values in measure(vectors).values():
@@ -188,7 +188,7 @@ def test_malformed_vectors_have_no_property_and_harm_no_other():
     assert all(values.isnan().all() for values in measured.values())
 
 
-def test_a_malformed_inverse_leaves_the_matrix_its_condition():
+def test_a_malformed_inverse_does_not_affect_the_matrix_condition():
     matrix = 2.0 * torch.eye(3).double()[None]
     measured = PROPERTIES["inverse"](matrix, matrix.inverse(), NAN * matrix)
     assert measured["inverse_error"].isnan()
@@ -197,12 +197,12 @@ def test_a_malformed_inverse_leaves_the_matrix_its_condition():
     assert measured["matrix_norm"].item() == pytest.approx(2.0)
 
 
-def test_a_singular_matrix_has_an_infinite_condition():
+def test_a_singular_matrix_has_an_infinite_condition_number():
     singular = torch.diag_embed(tensor([[1.0, 0.0], [0.0, 0.0]]))
     assert properties.condition_number(singular).tolist() == [INF, INF]
 
 
-def test_the_largest_numbers_that_tokens_show_are_measured():
+def test_the_largest_encoded_numbers_do_not_overflow():
     vectors = torch.diag_embed(tensor([[999e100, 1e-100]]))
     measured = measure(vectors)
     assert measured["vectors_condition"].item() == pytest.approx(9.99e202)
@@ -210,7 +210,7 @@ def test_the_largest_numbers_that_tokens_show_are_measured():
     assert measured["angle"].item() == 0.0
 
 
-def test_a_zero_vector_has_no_angle_and_is_within_none():
+def test_the_angle_of_a_zero_vector_is_nan_and_below_no_threshold():
     vectors = torch.eye(3).double()[None].clone()
     vectors[0, 0] = 0.0
     angle = measure(vectors)["angle"]
@@ -219,7 +219,7 @@ def test_a_zero_vector_has_no_angle_and_is_within_none():
     assert all(row["count"] == 0 for row in rows.values())
 
 
-def test_shares_are_counted_by_success():
+def test_proportions_are_computed_by_success():
     angle = tensor([0.01, 0.02, 0.04, 0.03, 0.5, NAN])
     correct = torch.tensor([True, True, True, False, False, False])
     rows = rows_of(angle, correct, "angle")
@@ -236,7 +236,7 @@ def test_shares_are_counted_by_success():
         assert row["low"] <= row["value"] <= row["high"]
 
 
-def test_thresholds_are_the_printed_ones():
+def test_thresholds_are_those_of_the_paper():
     assert THRESHOLDS["angle"] == (0.1, 0.05, 0.03)
     listed = (0.005, 0.01, 0.02, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25)
     for name in ("error", "eigenvalue_error", "norm_deviation", "row_cosine"):
@@ -244,7 +244,7 @@ def test_thresholds_are_the_printed_ones():
     assert THRESHOLDS["inverse_error"] == (0.05, 0.25)
 
 
-def test_the_spread_is_that_of_the_finite_values():
+def test_moments_and_quantiles_use_finite_values():
     values = tensor([4.0, 1.0, INF, 3.0, 2.0, NAN])
     rows = rows_of(values, torch.ones(6, dtype=torch.bool))
     infinite, mean = rows["all", "infinite", None], rows["all", "mean", None]
@@ -258,17 +258,17 @@ def test_the_spread_is_that_of_the_finite_values():
     assert all(tuple(row) == properties.COLUMNS for row in rows.values())
 
 
-def test_of_an_empty_group_every_row_says_nothing():
+def test_all_statistics_of_an_empty_group_are_none():
     rows = rows_of(torch.ones(3).double(), torch.ones(3, dtype=torch.bool))
-    nothing = {key[1:]: row for key, row in rows.items() if key[0] == "failure"}
-    assert nothing.keys() == {key[1:] for key in rows if key[0] == "success"}
-    assert nothing["infinite", None]["count"] == 0
-    for row in nothing.values():
+    failures = {key[1:]: row for key, row in rows.items() if key[0] == "failure"}
+    assert failures.keys() == {key[1:] for key in rows if key[0] == "success"}
+    assert failures["infinite", None]["count"] == 0
+    for row in failures.values():
         assert row["examples"] == 0
         assert (row["value"], row["low"], row["high"]) == (None, None, None)
 
 
-def test_what_fails_depends_on_the_tolerance_and_all_examples_do_not():
+def test_groups_depend_on_the_tolerance_except_for_all_examples():
     angle = tensor([0.01, 0.02, 0.2])
     correct = {
         0.05: torch.tensor([True, True, False]),
@@ -289,7 +289,7 @@ def test_what_fails_depends_on_the_tolerance_and_all_examples_do_not():
     assert len(rows) == len(found) * len(THRESHOLDS["angle"])
 
 
-def test_a_single_wild_condition_moves_the_mean_and_not_the_median():
+def test_a_single_outlier_changes_the_mean_but_not_the_median():
     """The paper's mean of 1.28 is the notebook's 1.28e108."""
     values = torch.full((4020,), 1.1, dtype=torch.float64)
     values[0] = 5.2e111
@@ -298,12 +298,12 @@ def test_a_single_wild_condition_moves_the_mean_and_not_the_median():
     assert rows["failure", "quantile", 0.5]["value"] == 1.1
 
 
-def test_rounded_exact_eigenvectors_keep_everything():
-    distribution = Wigner(coefficients="uniform")
-    matrix = shown("fp15", distribution.draw(rng_for("properties"), EXAMPLES, 5))
+def test_properties_of_rounded_exact_eigenvectors():
+    wigner = Wigner(coefficients="uniform")
+    matrix = rounded("fp15", wigner.draw(rng_for("properties"), EXAMPLES, 5))
     values, vectors = torch.linalg.eigh(matrix)
     exact = torch.cat([values[:, None], vectors], 1)
-    measured = PROPERTIES["eigenvectors"](matrix, exact, shown("p1000", exact))
+    measured = PROPERTIES["eigenvectors"](matrix, exact, rounded("p1000", exact))
     condition = measured["vectors_condition"]
     assert condition.mean().item() == pytest.approx(1.0013, abs=5e-5)
     assert condition.std().item() == pytest.approx(0.0002, abs=5e-5)
@@ -313,15 +313,15 @@ def test_rounded_exact_eigenvectors_keep_everything():
     assert measured["eigenvalue_error"].max() < 0.005
 
 
-def test_rounded_exact_inverses_are_near_the_inverse_of_what_is_seen():
+def test_rounded_exact_inverses_are_close_to_the_inverse_of_the_rounded_matrix():
     rng = rng_for("properties")
     matrix = COEFFICIENTS["uniform"](rng, (EXAMPLES, 5, 5), 10 / math.sqrt(3))
-    seen, prediction = shown("fp15", matrix), shown("p1000", matrix.inverse())
-    measured = PROPERTIES["inverse"](seen, seen.inverse(), prediction)
-    near = (measured["inverse_error"] < 0.05).double().mean().item()
-    assert near == pytest.approx(0.986, abs=4 * math.sqrt(0.986 * 0.014 / EXAMPLES))
+    prediction, matrix = rounded("p1000", matrix.inverse()), rounded("fp15", matrix)
+    measured = PROPERTIES["inverse"](matrix, matrix.inverse(), prediction)
+    close = (measured["inverse_error"] < 0.05).double().mean().item()
+    assert close == pytest.approx(0.986, abs=4 * math.sqrt(0.986 * 0.014 / EXAMPLES))
 
 
-def test_an_unknown_task_is_refused():
+def test_a_task_without_properties_raises_an_error():
     with pytest.raises(UnknownName, match="eigenvectors, inverse, symmetric_inverse"):
         PROPERTIES["eigenvalues"]

@@ -13,12 +13,12 @@ def error(prediction):
     return scores.relative_error("eigenvalues", None, TARGET, prediction).item()
 
 
-def test_the_error_is_relative_l1():
+def test_the_error_is_the_relative_l1_distance():
     assert error(TARGET + torch.tensor([[[0.5], [-0.25]]])) == pytest.approx(0.15)
     assert error(TARGET) == 0.0
 
 
-def test_a_malformed_prediction_has_no_error_and_is_never_right():
+def test_a_malformed_prediction_is_nan_and_never_correct():
     nan = torch.full_like(TARGET, torch.nan)
     assert torch.tensor(error(nan)).isnan()
     (row,) = scores.table(
@@ -27,7 +27,7 @@ def test_a_malformed_prediction_has_no_error_and_is_never_right():
     assert (row["correct"], row["malformed"], row["oracle"]) == (0, 1.0, 1.0)
 
 
-def test_a_zero_target_is_right_only_if_hit():
+def test_a_zero_target_must_be_predicted_exactly():
     zero = torch.zeros_like(TARGET)
     hit = scores.relative_error("eigenvalues", None, zero, zero)
     missed = scores.relative_error("eigenvalues", None, zero, TARGET)
@@ -36,7 +36,7 @@ def test_a_zero_target_is_right_only_if_hit():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_zeros_answer_no_task(task):
+def test_predictions_of_zeros_are_incorrect_for_all_tasks(task):
     matrix, answer, _ = draw(
         task, distributions_for(task)[0], {}, rng_for("zeros"), 20, 3, 3
     )
@@ -56,7 +56,7 @@ def test_nan_stays_nan(task):
 
 
 @pytest.mark.parametrize("task", ["eigenvectors", "singular_vectors"])
-def test_vectors_of_nothing_are_right_only_if_they_are_the_target(task):
+def test_vectors_of_a_zero_matrix_must_equal_the_target(task):
     zero = torch.zeros(1, 3, 3, dtype=torch.float64)
     target = TASKS[task].solve(zero)
     assert scores.relative_error(task, zero, target, target).tolist() == [0.0]

@@ -20,18 +20,18 @@ def demo(catalog):
     return catalog.model("demo", "eigenvalues", "laplace", 2, "base")
 
 
-def drawn(distribution, n=2, examples=4000):
+def make_test(distribution, n=2, examples=4000):
     return make_testset(
         TestSet(MatrixSpec("eigenvalues", distribution, n, n, {}), examples)
     )
 
 
-def pair(test):
+def to_tensors(test):
     return (torch.from_numpy(test[name]) for name in ("matrix", "answer"))
 
 
 def errors(codecs, matrix, answer, prediction):
-    """Measure predictions as the tokens show them."""
+    """Return relative errors [B] after rounding of matrices and predictions."""
     task = codecs.spec.data.task
     return relative_error(task, *codecs.round_trip(matrix, answer), prediction)
 
@@ -40,30 +40,32 @@ def accuracy(error):
     return float((error < 0.05).double().mean())
 
 
-def test_test_sets_do_not_depend_on_models_and_repeat():
-    assert all((drawn("laplace")[k] == v).all() for k, v in drawn("laplace").items())
+def test_test_sets_are_reproducible():
+    assert all(
+        (make_test("laplace")[k] == v).all() for k, v in make_test("laplace").items()
+    )
 
 
-def test_training_data_are_not_the_test_set(demo):
+def test_training_data_and_test_set_are_disjoint(demo):
     trainer = training.trainer(demo, "cpu")
     source, target = trainer.train_states[1].batch_source(0)
     codecs = Codecs(demo)
-    tested = codecs.source.encode(torch.from_numpy(drawn("laplace")["matrix"]))
+    tested = codecs.source.encode(torch.from_numpy(make_test("laplace")["matrix"]))
     both = torch.cat([source, tested]).unique(dim=0)
     assert len(both) > 0.99 * (len(source) + len(tested))
     assert len(target) == len(source)
 
 
-def test_curves_are_measured_on_sets_of_their_own(demo):
-    shown = training.validation_sets(demo)
-    assert list(shown) == demo.curve.tests
-    matrix, answer = shown["semicircle"]
+def test_validation_sets_and_test_sets_are_disjoint(demo):
+    validation = training.validation_sets(demo)
+    assert list(validation) == demo.curve.tests
+    matrix, answer = validation["semicircle"]
     assert len(matrix) == len(answer) == demo.curve.examples
-    tested = torch.from_numpy(drawn("semicircle")["matrix"])
+    tested = torch.from_numpy(make_test("semicircle")["matrix"])
     assert not torch.isin(matrix.flatten(), tested.flatten()).any()
 
 
-def test_curve_sets_follow_the_settings_of_their_distributions(demo):
+def test_validation_sets_use_distribution_settings(demo):
     settings = {**demo.curve.distribution_settings, "semicircle": {"bound": 5.0}}
     curve = structs.replace(demo.curve, distribution_settings=settings)
     changed, plain = (
@@ -73,42 +75,42 @@ def test_curve_sets_follow_the_settings_of_their_distributions(demo):
     torch.testing.assert_close(2 * changed, plain)
 
 
-def test_blocks_repeat_and_differ(demo):
+def test_blocks_are_reproducible_and_different(demo):
     blocks = training.trainer(demo, "cpu").train_states[1].batch_source
     assert torch.equal(blocks(3)[0], blocks(3)[0])
     assert not torch.equal(blocks(3)[0], blocks(4)[0])
 
 
-def test_the_exact_answer_through_the_encoding_is_always_right(demo):
+def test_rounded_labels_have_no_error(demo):
     codecs = Codecs(demo)
-    matrix, answer = pair(drawn("laplace"))
+    matrix, answer = to_tensors(make_test("laplace"))
     rounded = codecs.target.decode(codecs.target.encode(answer), 2, 1)[0]
     assert errors(codecs, matrix, answer, rounded).abs().max() == 0.0
 
 
-def test_the_demo_ceiling_is_about_96_percent(demo):
+def test_oracle_accuracy_of_the_demo_is_about_96_percent(demo):
     codecs = Codecs(demo)
-    matrix, answer = pair(drawn("laplace"))
+    matrix, answer = to_tensors(make_test("laplace"))
     error = errors(codecs, matrix, answer, codecs.oracle(matrix))
     assert 0.95 < accuracy(error) < 0.98
 
 
-def test_three_digits_hardly_bind(demo):
-    side = EncodingSpec("p1000", 3)
-    codecs = Codecs(structs.replace(demo, input=side, output=side))
-    matrix, answer = pair(drawn("laplace"))
+def test_oracle_accuracy_with_three_digits_exceeds_99_percent(demo):
+    encoding = EncodingSpec("p1000", 3)
+    codecs = Codecs(structs.replace(demo, input=encoding, output=encoding))
+    matrix, answer = to_tensors(make_test("laplace"))
     error = errors(codecs, matrix, answer, codecs.oracle(matrix))
     assert accuracy(error) > 0.99
 
 
-def test_a_network_repeats_from_its_seed(demo):
+def test_networks_are_determined_by_their_seed(demo):
     seeds = 1, 1, 2
     first, again, other = (models.build(demo, s).state_dict() for s in seeds)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["output_bias"], other["output_bias"])
 
 
-def test_building_leaves_the_global_stream_alone(demo):
+def test_building_preserves_the_global_random_state(demo):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -116,13 +118,13 @@ def test_building_leaves_the_global_stream_alone(demo):
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_what_is_malformed_is_counted(demo):
+def test_malformed_predictions_are_counted(demo):
     network = models.build(demo, 1)
     with torch.no_grad():
-        network.output_bias[0] = 1e6  # nothing but end tokens
-    test = {"laplace": drawn("laplace", examples=20)}
-    answers = models.predict_all(demo, {1: network}, test)
-    rows = list(scoring.accuracy_rows(scoring.measure(demo, test, answers), [0.05]))
+        network.output_bias[0] = 1e6  # predicts end tokens only
+    test = {"laplace": make_test("laplace", examples=20)}
+    predictions = models.predict_all(demo, {1: network}, test)
+    rows = list(scoring.accuracy_rows(scoring.measure(demo, test, predictions), [0.05]))
     assert rows[0]["malformed"] == 1.0
     assert rows[0]["correct"] == 0
     assert rows[0]["oracle"] > 0.5
@@ -149,9 +151,9 @@ def test_a_new_task_distribution_and_encoding_are_trained_and_scored(
     class P100(Positional):
         digits_per_token = 2
 
-    side = EncodingSpec("p100", 2)
+    encoding = EncodingSpec("p100", 2)
     curve = structs.replace(smoke_model.curve, tests=["signs"])
-    spec = structs.replace(smoke_model, input=side, output=side, curve=curve)
+    spec = structs.replace(smoke_model, input=encoding, output=encoding, curve=curve)
     data = MatrixSpec("diagonal", "signs", 3, 2, {})
     schedule = structs.replace(spec.schedule, examples=64 * 60, learning_rate=1e-2)
     spec = structs.replace(spec, data=data, schedule=schedule)
@@ -160,10 +162,10 @@ def test_a_new_task_distribution_and_encoding_are_trained_and_scored(
         trainer.step()
     seeds = {number: one.network for number, one in trainer.train_states.items()}
     test = {"signs": make_testset(TestSet(data, 200))}
-    answers = models.predict_all(spec, seeds, test)
-    rows = list(scoring.accuracy_rows(scoring.measure(spec, test, answers), [0.05]))
+    predictions = models.predict_all(spec, seeds, test)
+    rows = list(scoring.accuracy_rows(scoring.measure(spec, test, predictions), [0.05]))
     assert [row["oracle"] for row in rows] == [1.0, 1.0]
-    assert all(row["accuracy"] > 0.2 for row in rows)  # a quarter by guessing the signs
+    assert all(row["accuracy"] > 0.2 for row in rows)  # random signs give a quarter
 
 
 @pytest.fixture(scope="module")
@@ -185,14 +187,14 @@ PRINTED = {  # Charton 2022, table 4
 
 @pytest.mark.parametrize("distribution", PRINTED)
 @pytest.mark.parametrize("place", range(3))
-def test_table_4_is_met_within_sampling_error(measured, distribution, place):
-    """Two samples of 10 000: their difference has sqrt 2 times the error of one."""
+def test_condition_numbers_agree_with_table_4(measured, distribution, place):
+    """Both are samples of 10 000, so the error is sqrt(2) times larger."""
     row = measured[distribution, conditions.QUANTILES[place]]
     error = (row["high"] - row["low"]) / (2 * 1.96)
     assert abs(row["value"] - PRINTED[distribution][place]) < 3.5 * 2**0.5 * error
 
 
-def test_uniform_coefficients_miss_table_4():
+def test_uniform_coefficients_disagree_with_table_4():
     settings = {"semicircle": {"coefficients": "uniform"}}
     rows = conditions.condition_numbers(ConditionNumbers(5, 10_000, settings))
     median = rows[0]
@@ -200,7 +202,7 @@ def test_uniform_coefficients_miss_table_4():
     assert median["high"] < 9.2 < PRINTED["semicircle"][0]
 
 
-def test_only_marchenko_pastur_is_ever_rejected(measured):
+def test_only_marchenko_pastur_is_rejected(measured):
     rejected = {
         distribution: row["rejected"] for (distribution, _), row in measured.items()
     }
@@ -208,7 +210,7 @@ def test_only_marchenko_pastur_is_ever_rejected(measured):
     assert set(rejected.values()) == {0}
 
 
-UNRELATED = {  # what a module must not depend on, at any depth
+UNRELATED = {  # modules that a study must not import, not even indirectly
     "linalg.data": (
         "nets",
         "linalg.encodings",
@@ -238,7 +240,7 @@ UNRELATED = {  # what a module must not depend on, at any depth
 
 
 @pytest.mark.parametrize("module", UNRELATED)
-def test_a_job_depends_only_on_what_decides_its_result(module):
+def test_studies_do_not_depend_on_unrelated_modules(module):
     graph = grimp.build_graph("mathprobe", cache_dir=None)
     known = graph.find_upstream_modules(f"mathprobe.studies.{module}")
     for other in UNRELATED[module]:
@@ -248,5 +250,5 @@ def test_a_job_depends_only_on_what_decides_its_result(module):
         assert not found
 
 
-def test_scores_agree_with_the_ranks_of_their_module():
+def test_ranks_of_the_median_of_10_000_values():
     assert quantile_ranks(0.5, 10_000) == (4901, 5098)

@@ -14,7 +14,7 @@ from mathprobe.seeds import rng_for
 TOLERANCES = (0.05, 0.02, 0.01, 0.005)
 SQUARE = {"eigenvalues", "eigenvectors", "inverse", "symmetric_inverse"}
 SYMMETRIC = SQUARE - {"inverse"}
-FITTING = [
+COMBINATIONS = [
     (task, distribution) for task in TASKS for distribution in distributions_for(task)
 ]
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -24,15 +24,15 @@ def relative_error(task, matrix, prediction):
     return scores.relative_error(task, matrix, TASKS[task].solve(matrix), prediction)
 
 
-def asked(task, *rows):
-    """Ask about one matrix; give it and its answer to NumPy."""
+def solve(task, *rows):
+    """Return a matrix and its exact answer as NumPy arrays."""
     matrix = torch.tensor([rows], dtype=torch.float64)
     return matrix[0].numpy(), TASKS[task].solve(matrix)[0].numpy()
 
 
-@pytest.mark.parametrize(("task", "distribution"), FITTING)
+@pytest.mark.parametrize(("task", "distribution"), COMBINATIONS)
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_answers_have_their_shape_and_leave_no_residual(task, distribution, n):
+def test_answers_have_the_output_shape_and_no_error(task, distribution, n):
     matrix, answer, _ = draw(task, distribution, {}, rng_for("test"), 30, n, n)
     assert matrix.shape == (30, *TASKS[task].input_shape(n, n))
     assert answer.shape == (30, *TASKS[task].output_shape(n, n))
@@ -43,7 +43,7 @@ def test_answers_have_their_shape_and_leave_no_residual(task, distribution, n):
 @pytest.mark.parametrize("task", sorted(set(TASKS) - SQUARE))
 @settings(max_examples=30, deadline=None)
 @given(rows=st.integers(1, 7), columns=st.integers(1, 7), seed=st.integers(0, 99))
-def test_rectangular_answers_have_their_shape(task, rows, columns, seed):
+def test_rectangular_answers_have_the_output_shape(task, rows, columns, seed):
     rng = rng_for("shape", seed)
     distribution = "uniform_coefficients"
     matrix, answer, _ = draw(task, distribution, {}, rng, 3, rows, columns)
@@ -52,13 +52,13 @@ def test_rectangular_answers_have_their_shape(task, rows, columns, seed):
     assert relative_error(task, matrix, answer).max() < 1e-9
 
 
-def test_tasks_say_what_matrices_they_take():
+def test_tasks_that_require_square_or_symmetric_matrices():
     assert {name for name, task in TASKS.items() if task.square} == SQUARE
     assert {name for name, task in TASKS.items() if task.symmetric} == SYMMETRIC
 
 
 @pytest.mark.parametrize(
-    ("task", "operands", "read", "answered"),
+    ("task", "operands", "input_shape", "output_shape"),
     [
         ("transpose", [(3, 2)], (3, 2), (2, 3)),
         ("matrix_sum", [(3, 2), (3, 2)], (3, 4), (3, 2)),
@@ -68,19 +68,21 @@ def test_tasks_say_what_matrices_they_take():
         ("singular_vectors", [(3, 2)], (3, 2), (6, 2)),
     ],
 )
-def test_layouts_are_the_published_ones(task, operands, read, answered):
+def test_layouts_are_those_of_the_published_code(
+    task, operands, input_shape, output_shape
+):
     assert TASKS[task].operands(3, 2) == operands
-    assert TASKS[task].input_shape(3, 2) == read
-    assert TASKS[task].output_shape(3, 2) == answered
+    assert TASKS[task].input_shape(3, 2) == input_shape
+    assert TASKS[task].output_shape(3, 2) == output_shape
 
 
 def test_eigenvalues_are_largest_first():
-    _, answer = asked("eigenvalues", [3.0, 0.0, 0.0], [0.0, -8.0, 0.0], [0.0, 0.0, 5.0])
+    _, answer = solve("eigenvalues", [3.0, 0.0, 0.0], [0.0, -8.0, 0.0], [0.0, 0.0, 5.0])
     assert answer.tolist() == [[5.0], [3.0], [-8.0]]
 
 
-def test_eigenvectors_stand_in_columns_below_their_eigenvalues():
-    _, answer = asked("eigenvectors", [1.0, 0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 2.0, 3.0])
+def test_eigenvectors_are_columns_below_their_eigenvalues():
+    _, answer = solve("eigenvectors", [1.0, 0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 2.0, 3.0])
     fifth = 1 / np.sqrt(5)
     expected = [
         [4, 1, 1],
@@ -92,7 +94,7 @@ def test_eigenvectors_stand_in_columns_below_their_eigenvalues():
     np.testing.assert_allclose(answer[0], [4, 1, -1], 1e-14)
 
 
-def test_eigenvectors_agree_with_numpy_but_for_signs():
+def test_eigenvectors_agree_with_numpy_up_to_signs():
     matrix = distributions.DISTRIBUTIONS["laplace"](rng_for("numpy"), 20, 5)
     values, vectors = np.linalg.eigh(matrix.numpy())
     answer = TASKS["eigenvectors"].solve(matrix).numpy()
@@ -104,12 +106,12 @@ def test_eigenvectors_agree_with_numpy_but_for_signs():
 
 @pytest.mark.parametrize("task", ["inverse", "symmetric_inverse"])
 def test_inverses_agree_with_numpy(task):
-    matrix, answer = asked(task, [2.0, 1.0], [1.0, -3.0])
+    matrix, answer = solve(task, [2.0, 1.0], [1.0, -3.0])
     np.testing.assert_allclose(answer, np.linalg.inv(matrix), 1e-14)
 
 
 @pytest.mark.parametrize("task", ["inverse", "symmetric_inverse"])
-def test_what_has_no_inverse_has_no_answer_and_is_not_accepted(task):
+def test_singular_matrices_are_not_accepted(task):
     matrix = torch.tensor(
         [
             [[1.0, 2.0], [2.0, 4.0]],
@@ -125,22 +127,22 @@ def test_what_has_no_inverse_has_no_answer_and_is_not_accepted(task):
 
 
 def test_the_first_operand_is_transposed():
-    _, answer = asked("matrix_vector", [1.0, 2.0, 7.0], [3.0, 4.0, -5.0])
+    _, answer = solve("matrix_vector", [1.0, 2.0, 7.0], [3.0, 4.0, -5.0])
     assert answer.tolist() == [[7 - 15], [14 - 20]]
-    _, answer = asked("matrix_product", [1.0, 2.0, 5.0, 6.0], [3.0, 4.0, 7.0, 8.0])
+    _, answer = solve("matrix_product", [1.0, 2.0, 5.0, 6.0], [3.0, 4.0, 7.0, 8.0])
     assert answer.tolist() == [[5 + 21, 6 + 24], [10 + 28, 12 + 32]]
 
 
-def test_sums_are_of_what_stands_side_by_side():
-    assert asked("matrix_sum", [1.0, 2.0, 10.0, 20.0])[1].tolist() == [[11.0, 22.0]]
+def test_sums_are_of_the_two_halves():
+    assert solve("matrix_sum", [1.0, 2.0, 10.0, 20.0])[1].tolist() == [[11.0, 22.0]]
 
 
-def test_transposes_are_transposes():
-    assert asked("transpose", [1.0, 2.0, 3.0])[1].tolist() == [[1.0], [2.0], [3.0]]
+def test_transpose():
+    assert solve("transpose", [1.0, 2.0, 3.0])[1].tolist() == [[1.0], [2.0], [3.0]]
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (2, 5), (5, 2)])
-def test_singular_vectors_stand_in_columns_and_rebuild_the_matrix(shape):
+def test_singular_vectors_are_columns_and_reconstruct_the_matrix(shape):
     matrix, answer, _ = draw(
         "singular_vectors", "gaussian_coefficients", {}, rng_for("svd"), 20, *shape
     )
@@ -153,7 +155,7 @@ def test_singular_vectors_stand_in_columns_and_rebuild_the_matrix(shape):
 
 
 def by_numpy(task, matrix, target, prediction):
-    """Compute the published metric of one example."""
+    """Return the published metric of one example."""
     if task == "transpose":
         return np.abs(prediction - matrix.T).sum() / np.abs(matrix).sum()
     if task in ("inverse", "symmetric_inverse"):
@@ -184,7 +186,7 @@ def test_errors_agree_with_numpy(task):
 
 
 @pytest.mark.parametrize("task", ["eigenvectors", "singular_vectors"])
-def test_signs_of_vectors_are_not_seen(task):
+def test_errors_do_not_depend_on_signs_of_vectors(task):
     matrix, answer, _ = draw(
         task, distributions_for(task)[0], {}, rng_for("sign"), 10, 4, 4
     )
@@ -196,13 +198,13 @@ def test_signs_of_vectors_are_not_seen(task):
 P1000 = MatrixCodec(ENCODINGS["p1000"](digits=3))
 
 
-def ceilings(task, distribution):
-    """Score exact answers, all rounded to three digits: percent by tolerance."""
+def rounded_accuracies(task, distribution):
+    """Return accuracies of rounded exact answers in percent, one per tolerance."""
     matrix, answer, _ = draw(
         task, distribution, {}, rng_for("ceiling", distribution), 10_000, 5, 5
     )
-    seen, best = P1000.round_trip(matrix), P1000.round_trip(answer)
-    error = scores.relative_error(task, seen, best, best)
+    matrix, answer = P1000.round_trip(matrix), P1000.round_trip(answer)
+    error = scores.relative_error(task, matrix, answer, answer)
     return [100.0 * float((error < t).double().mean()) for t in TOLERANCES]
 
 
@@ -223,16 +225,15 @@ def sampling_error(percent, examples=10_000):
         ("symmetric_inverse", "marchenko_pastur", 34.8),
     ],
 )
-def test_exact_inverses_rounded_to_three_digits_are_often_wrong(
+def test_accuracy_of_exact_inverses_rounded_to_three_digits(
     task, distribution, percent
 ):
-    """Both are of a sample: their difference has sqrt 2 times the error of one."""
-    assert abs(
-        ceilings(task, distribution)[0] - percent
-    ) < 3.5 * 2**0.5 * sampling_error(percent)
+    """Expected values are from another sample, so the error is sqrt(2) times larger."""
+    difference = rounded_accuracies(task, distribution)[0] - percent
+    assert abs(difference) < 3.5 * 2**0.5 * sampling_error(percent)
 
 
-def test_exact_eigenvectors_rounded_to_three_digits_are_right():
-    *wide, narrow = ceilings("eigenvectors", "semicircle")
-    assert min(wide) > 99.9
-    assert abs(narrow - 83.0) < 3.5 * 2**0.5 * sampling_error(83.0)
+def test_accuracy_of_exact_eigenvectors_rounded_to_three_digits():
+    *others, smallest = rounded_accuracies("eigenvectors", "semicircle")
+    assert min(others) > 99.9
+    assert abs(smallest - 83.0) < 3.5 * 2**0.5 * sampling_error(83.0)

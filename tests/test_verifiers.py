@@ -21,66 +21,66 @@ NAN, INF = math.nan, math.inf
 quick = settings(deadline=None)
 tensor = partial(torch.tensor, dtype=torch.float64)
 QUANTITIES = st.sampled_from([1.0, 1.5, 2.0, 2.5, 3.0, INF, NAN])
-JUDGED = st.lists(st.tuples(QUANTITIES, st.booleans()), min_size=1, max_size=30)
+OUTCOMES = st.lists(st.tuples(QUANTITIES, st.booleans()), min_size=1, max_size=30)
 
 
-def arrays(judged):
-    quantity, correct = zip(*judged, strict=True)
+def arrays(outcomes):
+    quantity, correct = zip(*outcomes, strict=True)
     return tensor(quantity), torch.tensor(correct)
 
 
-def shown(encoding, matrix):
-    """What the tokens of three digits show of matrices."""
+def rounded(encoding, matrix):
+    """Return matrices, rounded by an encoding with three digits."""
     codec = MatrixCodec(ENCODINGS[encoding](digits=3))
     return codec.decode(codec.encode(matrix), *matrix.shape[1:])[0]
 
 
-def mean_of_pairs(quantity, correct):
-    """The chance that a success is below a failure, pair by pair."""
-    height = [INF if math.isnan(q) else q for q in quantity.tolist()]
-    outcome = correct.tolist()
+def auc_of_pairs(quantity, correct):
+    """Return the probability that a success is below a failure, from all pairs."""
+    ordered = [INF if math.isnan(q) else q for q in quantity.tolist()]
+    outcomes = list(zip(ordered, correct.tolist(), strict=True))
     pairs = [
         (a < b) + (a == b) / 2
-        for a, success in zip(height, outcome, strict=True)
-        for b, other in zip(height, outcome, strict=True)
-        if success and not other
+        for a, a_correct in outcomes
+        for b, b_correct in outcomes
+        if a_correct and not b_correct
     ]
     return sum(pairs) / len(pairs)
 
 
 @pytest.fixture(scope="module")
 def inverses():
-    """Matrices, exact inverses of three digits, and which of these count as right."""
+    """Return rounded matrices, rounded inverses, and which of these are correct."""
     rng = rng_for("verifiers")
     matrix = COEFFICIENTS["uniform"](rng, (EXAMPLES, 5, 5), 10 / math.sqrt(3))
-    seen, prediction = shown("fp15", matrix), shown("p1000", matrix.inverse())
-    off = (seen @ prediction - torch.eye(5)).abs().sum((1, 2))
-    return seen, prediction, off / 5 < 0.05
+    prediction, matrix = rounded("p1000", matrix.inverse()), rounded("fp15", matrix)
+    distance = (matrix @ prediction - torch.eye(5)).abs().sum((1, 2))
+    return matrix, prediction, distance / 5 < 0.05
 
 
 def vectors_between(angle):
-    """Eigenvalues and two unit vectors [1, 3, 2], in columns with this angle."""
+    """Return eigenvalues and two unit vectors [1, 3, 2], in columns at an angle."""
     vectors = [[1.0, math.cos(angle)], [0.0, math.sin(angle)]]
     return tensor([[[1.0, 1.0], *vectors]])
 
 
-def test_the_printed_thresholds_are_registered():
+def test_thresholds_are_those_of_the_paper():
     thresholds = {name: verifier.threshold for name, verifier in VERIFIERS.items()}
     assert thresholds == {"vectors_condition": 1.045, "matrix_condition": 62.0}
 
 
 @pytest.mark.parametrize(
-    ("angle", "believed"), [(0.0, True), (0.03, True), (0.06, False)]
+    ("angle", "accepted"), [(0.0, True), (0.03, True), (0.06, False)]
 )
-def test_vectors_are_believed_while_nearly_orthogonal(angle, believed):
+def test_nearly_orthogonal_vectors_are_accepted(angle, accepted):
     prediction = vectors_between(math.pi / 2 - angle)
     verifier = VERIFIERS["vectors_condition"]
     expected = math.sqrt((1 + math.sin(angle)) / (1 - math.sin(angle)))
     assert verifier.quantity(None, prediction).item() == pytest.approx(expected)
-    assert verifier.predict(None, prediction).tolist() == [believed]
+    assert verifier.predict(None, prediction).tolist() == [accepted]
 
 
-def test_inverses_are_believed_by_their_matrix_alone():
+def test_inverses_are_accepted_by_the_matrix_only():
     matrix = torch.diag_embed(tensor([[61.0, 1.0], [1.0, 0.01], [0.0, 0.0]]))
     verifier = VERIFIERS["matrix_condition"]
     prediction = torch.zeros_like(matrix)
@@ -90,71 +90,71 @@ def test_inverses_are_believed_by_their_matrix_alone():
 
 
 @pytest.mark.parametrize("name", VERIFIERS)
-def test_a_malformed_prediction_is_never_believed(name):
+def test_a_malformed_prediction_is_never_accepted(name):
     matrix = torch.eye(2).double().repeat(2, 1, 1)
     prediction = vectors_between(math.pi / 2).repeat(2, 1, 1)
     prediction[0] = NAN
     verifier = VERIFIERS[name]
     assert verifier.quantity(matrix, prediction).isnan().tolist() == [True, False]
     for threshold in (verifier.threshold, INF):
-        verdict = replace(verifier, threshold=threshold).predict(matrix, prediction)
-        assert verdict.tolist() == [False, True]
+        accepted = replace(verifier, threshold=threshold).predict(matrix, prediction)
+        assert accepted.tolist() == [False, True]
 
 
-def test_a_new_verifier_is_one_entry(monkeypatch):
+def test_a_new_verifier_needs_one_registration(monkeypatch):
     monkeypatch.setattr(VERIFIERS, "_entries", dict(VERIFIERS))
 
     largest = Verifier(lambda matrix, prediction: prediction.abs().amax((1, 2)), 2.0)
     VERIFIERS.add("largest")(largest)
     prediction = tensor([[[1.0]], [[2.0]], [[NAN]]])
-    verdict = VERIFIERS["largest"].predict(None, prediction)
-    assert verdict.tolist() == [True, False, False]
+    accepted = VERIFIERS["largest"].predict(None, prediction)
+    assert accepted.tolist() == [True, False, False]
 
 
-def test_a_threshold_between_successes_and_failures_is_found():
+def test_calibration_separates_successes_and_failures():
     quantity, correct = arrays([(3.0, False), (1.0, True), (1.5, True), (2.5, False)])
     assert verifiers.calibrate(quantity, correct) == 2.5
 
 
 @quick
-@given(JUDGED)
-def test_no_threshold_is_better_than_the_calibrated_one(judged):
-    quantity, correct = arrays(judged)
+@given(OUTCOMES)
+def test_no_threshold_is_better_than_the_calibrated_one(outcomes):
+    quantity, correct = arrays(outcomes)
 
-    def right(threshold):
+    def score(threshold):
         return int(((quantity < threshold) == correct).sum())
 
-    best = max(map(right, [*np.arange(0.75, 4.0, 0.25), INF]))
+    best = max(map(score, [*np.arange(0.75, 4.0, 0.25), INF]))
     found = verifiers.calibrate(quantity, correct)
-    assert right(found) == best
+    assert score(found) == best
     lower = [q for q in quantity.tolist() if q < found]
-    assert all(right(threshold) < best for threshold in lower)
+    assert all(score(threshold) < best for threshold in lower)
 
 
 @quick
-@given(JUDGED)
-def test_the_area_is_the_chance_that_a_success_is_below_a_failure(judged):
-    quantity, correct = arrays(judged)
+@given(OUTCOMES)
+def test_the_auc_is_the_probability_that_a_success_is_below_a_failure(outcomes):
+    quantity, correct = arrays(outcomes)
     area, low, high = verifiers.auc(quantity, correct)
     if correct.all() or not correct.any():
         assert (area, low, high) == (None, None, None)
     else:
-        assert area == pytest.approx(mean_of_pairs(quantity, correct))
+        assert area == pytest.approx(auc_of_pairs(quantity, correct))
         assert low is None or 0.0 <= low < area < high <= 1.0
 
 
 @quick
-@given(JUDGED)
-def test_the_area_depends_on_the_order_alone(judged):
-    quantity, correct = arrays(judged)
+@given(OUTCOMES)
+def test_the_auc_depends_on_the_order_only(outcomes):
+    quantity, correct = arrays(outcomes)
     assert verifiers.auc(quantity.exp(), correct) == verifiers.auc(quantity, correct)
     area = verifiers.auc(quantity, correct)[0]
     if area is not None:
         assert verifiers.auc(quantity, ~correct)[0] == pytest.approx(1.0 - area)
 
 
-def test_the_interval_is_delongs_on_the_logit_scale():
-    """Placements 1, 1, 1/2 of successes and 1, 2/3 of failures, by hand."""
+def test_the_interval_of_the_auc_is_delongs_on_the_logit_scale():
+    """The placements are 1, 1, 1/2 for successes and 1, 2/3 for failures."""
     quantity, correct = arrays(
         [(1.0, True), (1.5, True), (2.5, True), (3.0, False), (2.0, False)]
     )
@@ -168,32 +168,32 @@ def test_the_interval_is_delongs_on_the_logit_scale():
 
 
 @pytest.mark.parametrize(
-    "judged",
+    "outcomes",
     [
         [(1.0, True), (1.0, True), (2.0, False), (3.0, False)],
         [(1.0, True), (3.0, True), (2.0, False)],
         [(1.0, True), (1.0, True), (1.0, False), (1.0, False)],
     ],
-    ids=["separated", "one failure", "all alike"],
+    ids=["separated", "one failure", "all equal"],
 )
-def test_without_variance_there_is_no_interval(judged):
-    area, low, high = verifiers.auc(*arrays(judged))
+def test_without_variance_there_is_no_interval(outcomes):
+    area, low, high = verifiers.auc(*arrays(outcomes))
     assert area is not None
     assert (low, high) == (None, None)
 
 
-def test_the_interval_holds_the_area_as_often_as_promised(inverses):
-    seen, prediction, correct = inverses
-    quantity = VERIFIERS["matrix_condition"].quantity(seen, prediction)
-    area, held = verifiers.auc(quantity, correct)[0], 0
+def test_the_interval_of_the_auc_has_95_percent_coverage(inverses):
+    matrix, prediction, correct = inverses
+    quantity = VERIFIERS["matrix_condition"].quantity(matrix, prediction)
+    area, covered = verifiers.auc(quantity, correct)[0], 0
     rng = rng_for("verifiers", "samples")
     for sample in torch.randint(EXAMPLES, (300, 1000), generator=rng):
         _, low, high = verifiers.auc(quantity[sample], correct[sample])
-        held += low <= area <= high
-    assert 0.91 < held / 300 < 0.99
+        covered += low <= area <= high
+    assert 0.91 < covered / 300 < 0.99
 
 
-def test_a_curve_is_the_one_drawn_by_hand():
+def test_a_roc_curve_computed_by_hand():
     quantity, correct = arrays(
         [
             (1.0, True),
@@ -215,22 +215,22 @@ def test_a_curve_is_the_one_drawn_by_hand():
 
 
 @quick
-@given(JUDGED)
-def test_every_point_of_a_curve_is_what_its_threshold_does(judged):
-    quantity, correct = arrays(judged)
+@given(OUTCOMES)
+def test_every_point_of_a_roc_curve_has_the_rates_of_its_threshold(outcomes):
+    quantity, correct = arrays(outcomes)
     rows = list(verifiers.roc({"a": quantity}, correct))
     assert bool(rows) == bool(correct.any() and not correct.all())
     for row in rows:
-        believed = quantity < row["threshold"]
-        rates = verifiers.rates(believed, correct)
+        accepted = quantity < row["threshold"]
+        rates = verifiers.rates(accepted, correct)
         above = rates["failures_above"]["value"]
         assert row["true_positive_rate"] == rates["successes_below"]["value"]
         assert row["false_positive_rate"] == pytest.approx(1.0 - above)
 
 
-def test_points_left_out_of_a_curve_do_not_change_its_area(inverses):
-    seen, prediction, correct = inverses
-    quantity = VERIFIERS["matrix_condition"].quantity(seen, prediction)
+def test_omitted_points_do_not_change_the_auc(inverses):
+    matrix, prediction, correct = inverses
+    quantity = VERIFIERS["matrix_condition"].quantity(matrix, prediction)
     rows = list(verifiers.roc({"a": quantity}, correct))
     assert len(rows) < 0.1 * EXAMPLES
     end = {"false_positive_rate": 1.0, "true_positive_rate": 1.0}
@@ -239,10 +239,10 @@ def test_points_left_out_of_a_curve_do_not_change_its_area(inverses):
     assert area == pytest.approx(verifiers.auc(quantity, correct)[0], abs=1e-12)
 
 
-def test_rates_are_worded_as_the_paper_words_them():
-    believed = torch.tensor([True, True, False, False, False, True])
+def test_rates_are_those_of_the_paper():
+    accepted = torch.tensor([True, True, False, False, False, True])
     correct = torch.tensor([True, True, True, False, False, False])
-    rates = verifiers.rates(believed, correct)
+    rates = verifiers.rates(accepted, correct)
     counts = {name: (row["count"], row["examples"]) for name, row in rates.items()}
     assert counts == {
         "successes_below": (2, 3),
@@ -251,12 +251,12 @@ def test_rates_are_worded_as_the_paper_words_them():
     }
 
 
-def test_a_threshold_is_judged_on_the_examples_that_did_not_choose_it():
-    """Even places are parted by 2, odd places by 5."""
+def test_a_calibrated_threshold_is_evaluated_on_held_out_examples():
+    """A threshold of 2 separates examples 0, 2, ..., one of 5 the others."""
     even = [(1.0, True), (2.0, False)] * 4
     odd = [(4.0, True), (5.0, False)] * 4
-    judged = [pair for pairs in zip(even, odd, strict=True) for pair in pairs]
-    quantity, correct = arrays(judged)
+    outcomes = [pair for pairs in zip(even, odd, strict=True) for pair in pairs]
+    quantity, correct = arrays(outcomes)
     rows = {
         (row["chosen_by"], row["statistic"]): row
         for row in verifiers.table({"matrix_condition": quantity}, correct)
@@ -272,32 +272,32 @@ def test_a_threshold_is_judged_on_the_examples_that_did_not_choose_it():
 
 @pytest.mark.parametrize("outcome", [True, False])
 @pytest.mark.parametrize("examples", [1, 2, 7])
-def test_a_table_of_one_outcome_has_every_row(outcome, examples):
+def test_the_table_has_all_rows_if_all_outcomes_are_equal(outcome, examples):
     quantity = torch.full((examples,), 1.0, dtype=torch.float64)
     correct = torch.full((examples,), outcome)
     rows = list(verifiers.table({"vectors_condition": quantity}, correct))
     assert len(rows) == 7
-    absent = "failures_above" if outcome else "successes_below"
+    empty = "failures_above" if outcome else "successes_below"
     for row in rows:
-        if row["statistic"] in (absent, "auc"):
+        if row["statistic"] in (empty, "auc"):
             assert row["value"] is None
 
 
-def test_an_unknown_verifier_is_refused():
+def test_an_unknown_verifier_raises_an_error():
     with pytest.raises(UnknownName, match="vectors_condition, matrix_condition"):
         list(verifiers.table({"luck": tensor([1.0])}, torch.tensor([True])))
 
 
-def test_the_printed_rule_is_as_right_about_exact_inverses_as_known(inverses):
-    """Shares of 100 000 matrices; four standard errors of both samples together."""
-    seen, prediction, correct = inverses
-    believed = VERIFIERS["matrix_condition"].predict(seen, prediction)
-    rates = verifiers.rates(believed, correct)
+def test_rates_of_the_published_threshold_on_exact_inverses(inverses):
+    """Known rates are from 100 000 matrices; the tolerance is four standard errors."""
+    matrix, prediction, correct = inverses
+    accepted = VERIFIERS["matrix_condition"].predict(matrix, prediction)
+    rates = verifiers.rates(accepted, correct)
     known = {"right": 0.967, "successes_below": 0.966, "failures_above": 0.979}
-    for name, share in known.items():
+    for name, rate in known.items():
         row = rates[name]
-        error = math.sqrt(1.2 * share * (1 - share) / row["examples"])
-        assert row["value"] == pytest.approx(share, abs=4 * error + 0.0005)
+        error = math.sqrt(1.2 * rate * (1 - rate) / row["examples"])
+        assert row["value"] == pytest.approx(rate, abs=4 * error + 0.0005)
     error = math.sqrt(1.2 * 0.919 * 0.081 / EXAMPLES)
     accuracy = correct.double().mean().item()
     assert accuracy == pytest.approx(0.919, abs=4 * error + 0.0005)

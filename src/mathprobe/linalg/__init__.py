@@ -1,1 +1,1 @@
-"""Matrices, their distributions, encodings and tasks.  Knows no network."""
+"""Random matrices, their encodings as tokens, and tasks on them.  No networks."""

@@ -1,14 +1,19 @@
-"""Random matrices: symmetric by the distribution of their eigenvalues, others by coefficients.
+"""Distributions of random matrices, and mixtures of distributions.
 
-Source: Charton 2022 (arXiv 2211.00170), section 4 and appendix; the scale of the distributions,
-which the text leaves out, is the published code's (see `docs/configuration.md`).
-B: batch, n: size, [r, c]: matrix.  All are float64 on the device of the random stream.
-Coefficients are Gaussian, or uniform of the same variance (the code's other reading).
+A symmetric distribution is defined by its eigenvalues, any other by its coefficients.
+Coefficients are Gaussian, or uniform with the same variance (as in the published code).
+All symmetric distributions except Marchenko-Pastur have the second moment of the Wigner
+matrix: the root mean square eigenvalue is sqrt(n) * BOUND / sqrt(3).
 
-Every symmetric distribution but Marchenko-Pastur has the second moment of the Wigner matrix, so
-they differ in shape alone: eigenvalues of root mean square sqrt(n) * BOUND / sqrt(3).
+Names joined by "+" define a mixture: each example has one of these distributions,
+chosen uniformly at random.
 
-Names joined by + are a mixture: the distribution of each example is drawn uniformly.
+Matrices are float64, on the device of the random generator.
+B: batch, n: size of a square matrix, r, c: rows and columns.
+
+Source: Charton 2022 (arXiv 2211.00170), section 4 and appendix.  The paper does not
+state the scale of the distributions; it is taken from the published code (see
+`docs/configuration.md`).
 """
 
 from __future__ import annotations
@@ -26,21 +31,19 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 Coefficients = Callable[["Generator", tuple[int, ...], float], "Tensor"]
-Settings = Mapping[str, float | str]
+Settings = Mapping[str, float | str]  # overrides of default parameters, by their names
 Shape = tuple[int, int, int]  # B, r, c
-Parameters = TypeVar(
-    "Parameters"
-)  # settings: Wigner, Factor, Iid, or others of their kind
+Parameters = TypeVar("Parameters")  # a frozen dataclass: Wigner, Factor or Iid
 
 DISTRIBUTIONS: Registry[Distribution[Any]] = Registry("distribution")
 COEFFICIENTS: Registry[Coefficients] = Registry("distribution of coefficients")
 
-BOUND = 10.0  # of the coefficients
-MIXTURE_SEPARATOR = "+"  # joins the names of a mixture
+BOUND = 10.0  # uniform coefficients lie in [-BOUND, BOUND]
+MIXTURE_SEPARATOR = "+"
 
 
 class Sample(NamedTuple):
-    """Matrices [B, r, c], and their eigenvalues [B, r] where the distribution chose them."""
+    """Matrices [B, r, c], and their eigenvalues [B, r] if these were drawn directly."""
 
     matrix: Tensor
     eigenvalues: Tensor | None = None
@@ -48,13 +51,13 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Distribution(Generic[Parameters]):
-    """A distribution of matrices [B, r, c], and what it is known by."""
+    """A distribution of matrices with its default parameters and its properties."""
 
-    parameters: Parameters  # its settings, as the paper has them
+    parameters: Parameters  # defaults, from the paper
     draw: Callable[[Generator, Shape, Parameters], Sample]
     symmetric: bool = True
-    positive: bool = False  # eigenvalues are never negative
-    tabulated: bool = True  # it is a row of the tables
+    positive: bool = False  # whether all eigenvalues are nonnegative
+    tabulated: bool = True  # whether the tables of symmetric tasks include it
 
     def __call__(
         self, rng: Generator, batch: int, n: int, parameters: Parameters | None = None
@@ -64,12 +67,15 @@ class Distribution(Generic[Parameters]):
 
 
 def from_eigenvalues(
-    eigenvalues: Callable[[Generator, int, int, Wigner], Tensor],
+    draw_values: Callable[[Generator, int, int, Wigner], Tensor],
 ) -> Distribution[Wigner]:
-    """Make a distribution of one that draws eigenvalues [B, n]; the base gives the vectors."""
+    """Make a distribution from a function that draws eigenvalues [B, n].
+
+    Its eigenvectors are those of Wigner matrices.
+    """
 
     def draw(rng: Generator, shape: Shape, parameters: Wigner) -> Sample:
-        values = eigenvalues(rng, *shape[:2], parameters)
+        values = draw_values(rng, *shape[:2], parameters)
         return Sample(parameters.with_eigenvalues(rng, values), values)
 
     return Distribution(WIGNER, draw)
@@ -80,97 +86,104 @@ def from_matrices(
 ) -> Callable[
     [Callable[[Generator, Shape, Parameters], Tensor]], Distribution[Parameters]
 ]:
-    """Make a distribution, with these settings, of a function that draws matrices [B, r, c]."""
+    """Return a decorator that makes a distribution from a function.
 
-    def distribution(
-        draw: Callable[[Generator, Shape, Parameters], Tensor],
+    The function draws matrices [B, r, c]; `parameters` are its default parameters.
+    """
+
+    def decorator(
+        draw_matrix: Callable[[Generator, Shape, Parameters], Tensor],
     ) -> Distribution[Parameters]:
-        def drawn(rng: Generator, shape: Shape, parameters: Parameters) -> Sample:
-            return Sample(draw(rng, shape, parameters))
+        def draw(rng: Generator, shape: Shape, parameters: Parameters) -> Sample:
+            return Sample(draw_matrix(rng, shape, parameters))
 
-        return Distribution(parameters, drawn, symmetric, tabulated=tabulated)
+        return Distribution(parameters, draw, symmetric, tabulated=tabulated)
 
-    return distribution
+    return decorator
 
 
 def positive(distribution: Distribution[Parameters]) -> Distribution[Parameters]:
-    """Mark a distribution whose eigenvalues are never negative."""
+    """Mark a distribution whose eigenvalues are all nonnegative."""
     return replace(distribution, positive=True)
 
 
 def components(name: str) -> list[str]:
-    """Give the distributions of a mixture, or the one distribution that this names."""
+    """Return the components of a mixture, or the name of a single distribution.
+
+    Raises UnknownName for a name that is not registered, InputError for a component
+    that occurs twice.
+    """
     names = name.split(MIXTURE_SEPARATOR)
-    where = f"mixture {name!r}: " if len(names) > 1 else ""
-    for part in names:
-        if part not in DISTRIBUTIONS:
+    place = f"mixture {name!r}: " if len(names) > 1 else ""
+    for component in names:
+        if component not in DISTRIBUTIONS:
             known = ", ".join(DISTRIBUTIONS)
             raise UnknownName(
-                f"{where}unknown distribution {part!r}; known names are {known}"
+                f"{place}unknown distribution {component!r}; known names are {known}"
             )
-        if names.count(part) > 1:
+        if names.count(component) > 1:
             raise InputError(
-                f"{where}{part!r} is repeated; every distribution is named once"
+                f"{place}{component!r} is repeated; components must be distinct"
             )
     return names
 
 
 def is_positive(name: str) -> bool:
-    """Tell whether eigenvalues of a distribution or mixture are never negative."""
-    return all(DISTRIBUTIONS[part].positive for part in components(name))
+    """Return whether all eigenvalues of a distribution or mixture are nonnegative."""
+    return all(DISTRIBUTIONS[component].positive for component in components(name))
 
 
 def is_symmetric(name: str) -> bool:
-    """Tell whether all matrices of a distribution or mixture are symmetric."""
-    return all(DISTRIBUTIONS[part].symmetric for part in components(name))
+    """Return whether all matrices of a distribution or mixture are symmetric."""
+    return all(DISTRIBUTIONS[component].symmetric for component in components(name))
 
 
 def is_tabulated(name: str) -> bool:
-    """Tell whether a distribution is a row of the tables: symmetric, and not set aside."""
+    """Return whether the tables of symmetric tasks include this distribution."""
     names = components(name)
     return len(names) == 1 and DISTRIBUTIONS[name].tabulated
 
 
 @COEFFICIENTS.add("gaussian")
-def _normal(rng: Generator, shape: tuple[int, ...], deviation: float) -> Tensor:
+def _normal(rng: Generator, shape: tuple[int, ...], std: float) -> Tensor:
     unit = torch.randn(shape, generator=rng, device=rng.device, dtype=torch.float64)
-    return deviation * unit
+    return std * unit
 
 
 @COEFFICIENTS.add("uniform")
-def _uniform(rng: Generator, shape: tuple[int, ...], deviation: float) -> Tensor:
+def _uniform(rng: Generator, shape: tuple[int, ...], std: float) -> Tensor:
     unit = torch.rand(shape, generator=rng, device=rng.device, dtype=torch.float64)
-    return math.sqrt(3.0) * deviation * (2.0 * unit - 1.0)
+    return math.sqrt(3.0) * std * (2.0 * unit - 1.0)
 
 
-def _laplace(rng: Generator, shape: tuple[int, ...], deviation: float) -> Tensor:
-    # The logarithm of a ratio of uniforms on (0, 1] is Laplace and never infinite.
+def _laplace(rng: Generator, shape: tuple[int, ...], std: float) -> Tensor:
+    # The log ratio of two uniform variables on (0, 1] is Laplace, and always finite.
     pair = torch.rand(
         (2, *shape), generator=rng, device=rng.device, dtype=torch.float64
     )
-    above, below = 1.0 - pair
-    return deviation / math.sqrt(2.0) * (above / below).log()
+    numerator, denominator = 1.0 - pair
+    return std / math.sqrt(2.0) * (numerator / denominator).log()
 
 
-def _mirrored(square: Tensor) -> Tensor:
-    """Mirror the lower triangles of [B, n, n] upward."""
-    lower = torch.ones(square.shape[1:], dtype=torch.bool, device=square.device).tril()
-    return torch.where(lower, square, square.mT)
+def _symmetrize(matrix: Tensor) -> Tensor:
+    """Copy the lower triangles of [B, n, n] to the upper triangles."""
+    lower = torch.ones(matrix.shape[1:], dtype=torch.bool, device=matrix.device).tril()
+    return torch.where(lower, matrix, matrix.mT)
 
 
 def _symmetric(
-    coefficients: Coefficients, rng: Generator, batch: int, n: int, deviation: float
+    draw: Coefficients, rng: Generator, batch: int, n: int, std: float
 ) -> Tensor:
-    """Draw the lower triangles of [B, n, n] by a distribution of coefficients; mirror them."""
+    """Draw symmetric matrices [B, n, n]; only the lower triangle is random."""
     index = torch.arange(n, device=rng.device)
     high, low = index.maximum(index[:, None]), index.minimum(index[:, None])
-    drawn = coefficients(rng, (batch, n * (n + 1) // 2), deviation)
-    return drawn[:, high * (high + 1) // 2 + low]
+    triangle = draw(rng, (batch, n * (n + 1) // 2), std)
+    return triangle[:, high * (high + 1) // 2 + low]
 
 
 @dataclass(frozen=True)
 class Wigner:
-    """Symmetric matrices with iid coefficients: the base of six distributions, and its settings.
+    """Parameters of Wigner matrices: symmetric, with iid coefficients.
 
     The coefficients have the variance of the uniform distribution on [-bound, bound].
     """
@@ -179,40 +192,43 @@ class Wigner:
     coefficients: str = "gaussian"
 
     def rms_eigenvalue(self, n: int) -> float:
-        """Give the root mean square eigenvalue at size n."""
+        """Return the root mean square eigenvalue of matrices of size n."""
         return math.sqrt(n) * self.bound / math.sqrt(3.0)
 
     def draw(self, rng: Generator, batch: int, n: int) -> Tensor:
-        """Draw matrices [B, n, n]."""
-        distribution, deviation = (
-            COEFFICIENTS[self.coefficients],
-            self.bound / math.sqrt(3.0),
-        )
-        return _symmetric(distribution, rng, batch, n, deviation)
+        """Draw Wigner matrices [B, n, n]."""
+        draw = COEFFICIENTS[self.coefficients]
+        return _symmetric(draw, rng, batch, n, self.bound / math.sqrt(3.0))
 
     def with_eigenvalues(self, rng: Generator, values: Tensor) -> Tensor:
-        """Give eigenvalues [B, n] to matrices, with eigenvectors of the parameters."""
+        """Draw matrices [B, n, n] with given eigenvalues [B, n].
+
+        Their eigenvectors are those of Wigner matrices.
+        """
         vectors = torch.linalg.eigh(self.draw(rng, *values.shape))[1]
         return with_spectrum(vectors, values)
 
 
 @dataclass(frozen=True)
 class Factor:
-    """The factor N of Marchenko-Pastur matrices N^T N: its settings."""
+    """Parameters of the factor N of Marchenko-Pastur matrices N^T N."""
 
-    deviation: float = math.sqrt(BOUND / math.sqrt(3.0))  # as printed
+    deviation: float = math.sqrt(BOUND / math.sqrt(3.0))  # as printed in the paper
     coefficients: str = "gaussian"
 
 
 @dataclass(frozen=True)
 class Iid:
-    """Coefficients whose distribution is named: uniform on [-bound, bound], or as wide."""
+    """Parameters of iid coefficients.
+
+    They have the variance of the uniform distribution on [-bound, bound].
+    """
 
     bound: float = BOUND
 
     @property
-    def deviation(self) -> float:
-        """Give the standard deviation."""
+    def std(self) -> float:
+        """Return the standard deviation of a coefficient."""
         return self.bound / math.sqrt(3.0)
 
 
@@ -220,26 +236,21 @@ WIGNER, FACTOR, IID = Wigner(), Factor(), Iid()
 
 
 def default_parameters(name: str) -> Wigner | Factor | Iid:
-    """Return the settings of a distribution, as the paper has them."""
+    """Return the default parameters of a distribution, which are the paper's."""
     return DISTRIBUTIONS[name].parameters
 
 
 def check_shape(name: str, rows: int, columns: int) -> None:
-    """Refuse a shape that matrices of a distribution or mixture cannot have."""
+    """Raise InputError if matrices of a distribution or mixture cannot have a shape."""
+    place = f"distribution {name!r}: {rows} x {columns}"
     if rows < 1 or columns < 1:
-        raise InputError(
-            f"distribution {name!r}: {rows} x {columns}: sizes are 1 or more"
-        )
-    for part in components(name):
-        if rows != columns and is_symmetric(part):
-            allowed = ", ".join(
-                distribution
-                for distribution in DISTRIBUTIONS
-                if not is_symmetric(distribution)
-            )
+        raise InputError(f"{place}: rows and columns must be at least 1")
+    for component in components(name):
+        if rows != columns and is_symmetric(component):
+            allowed = ", ".join(d for d in DISTRIBUTIONS if not is_symmetric(d))
             raise InputError(
-                f"distribution {name!r}: {rows} x {columns}: matrices of {part!r} are "
-                f"symmetric; distributions of other shapes are {allowed}"
+                f"{place}: matrices of {component!r} are symmetric; "
+                f"distributions of rectangular matrices are {allowed}"
             )
 
 
@@ -250,29 +261,28 @@ def draw_matrices(
     batch: int,
     *shapes: tuple[int, int],
 ) -> Sample:
-    """Draw a matrix of every shape and lay them side by side: [B, r, c + c' + ...].
+    """Draw one matrix per shape and concatenate them: [B, r, c + c' + ...].
 
-    `settings` are those of the distributions, by name; what they leave out is the paper's.
+    `name` is a distribution or a mixture.  `settings` override default parameters, by
+    the name of the distribution.
     """
     names = components(name)
     if len(names) == 1:
-        return _of_one_distribution(name, settings, rng, batch, shapes)
-    distribution = torch.randint(
-        len(names), (batch,), generator=rng, device=rng.device
-    )  # [B]
-    shares = distribution.bincount(minlength=len(names)).tolist()
-    drawn = [
-        _of_one_distribution(part, settings, rng, share, shapes)
-        for part, share in zip(names, shares, strict=True)
+        return _draw_component(name, settings, rng, batch, shapes)
+    choice = torch.randint(len(names), (batch,), generator=rng, device=rng.device)
+    counts = choice.bincount(minlength=len(names)).tolist()
+    samples = [
+        _draw_component(component, settings, rng, count, shapes)
+        for component, count in zip(names, counts, strict=True)
     ]
-    places = distribution.argsort(stable=True).argsort()
-    matrix = torch.cat([part.matrix for part in drawn])[places]
-    chosen = [part.eigenvalues for part in drawn if part.eigenvalues is not None]
-    known = len(chosen) == len(names)
-    return Sample(matrix, torch.cat(chosen)[places] if known else None)
+    order = choice.argsort(stable=True).argsort()  # [B]
+    matrix = torch.cat([sample.matrix for sample in samples])[order]
+    values = [s.eigenvalues for s in samples if s.eigenvalues is not None]
+    complete = len(values) == len(names)
+    return Sample(matrix, torch.cat(values)[order] if complete else None)
 
 
-def _of_one_distribution(
+def _draw_component(
     name: str,
     settings: Mapping[str, Settings],
     rng: Generator,
@@ -283,24 +293,25 @@ def _of_one_distribution(
     parameters = replace(distribution.parameters, **settings.get(name, {}))
     for shape in shapes:
         check_shape(name, *shape)
-    drawn = [distribution.draw(rng, (batch, *shape), parameters) for shape in shapes]
-    if len(drawn) == 1:
-        return drawn[0]
-    return Sample(torch.cat([one.matrix for one in drawn], dim=2))
+    samples = [distribution.draw(rng, (batch, *shape), parameters) for shape in shapes]
+    if len(samples) == 1:
+        return samples[0]
+    return Sample(torch.cat([sample.matrix for sample in samples], dim=2))
 
 
 def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
-    """Build H diag(values) H^T [B, n, n], exactly symmetric; vectors are H's columns.
+    """Return H diag(values) H^T [B, n, n], exactly symmetric.
 
-    The paper writes this product; its code has H and H^T the other way round.
+    The columns of `vectors` [B, n, n] are those of H; `values` are [B, n].  This is the
+    product that the paper states; the published code computes H^T diag(values) H.
     """
-    return _mirrored((vectors * values[:, None, :]) @ vectors.mT)
+    return _symmetrize((vectors * values[:, None, :]) @ vectors.mT)
 
 
 @DISTRIBUTIONS.add("semicircle")
 @from_matrices(WIGNER)
 def semicircle(rng: Generator, shape: Shape, parameters: Wigner) -> Tensor:
-    """Draw Wigner matrices; their spectrum tends to the semicircle."""
+    """Draw Wigner matrices, whose spectrum converges to the semicircle law."""
     return parameters.draw(rng, *shape[:2])
 
 
@@ -329,7 +340,7 @@ def laplace(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
 @positive
 @from_matrices(WIGNER)
 def abs_semicircle(rng: Generator, shape: Shape, parameters: Wigner) -> Tensor:
-    """Draw Wigner matrices and make their eigenvalues positive."""
+    """Draw Wigner matrices and replace their eigenvalues by the absolute values."""
     values, vectors = torch.linalg.eigh(parameters.draw(rng, *shape[:2]))
     return with_spectrum(vectors, values.abs())
 
@@ -348,25 +359,25 @@ def abs_laplace(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tenso
 def marchenko_pastur(rng: Generator, shape: Shape, parameters: Factor) -> Tensor:
     """Draw N^T N, where N has iid coefficients."""
     factor = COEFFICIENTS[parameters.coefficients](rng, shape, parameters.deviation)
-    return _mirrored(factor.mT @ factor)
+    return _symmetrize(factor.mT @ factor)
 
 
 @DISTRIBUTIONS.add("uniform_wigner")
 @from_matrices(IID, tabulated=False)
 def uniform_wigner(rng: Generator, shape: Shape, parameters: Iid) -> Tensor:
-    """Draw symmetric matrices with iid uniform coefficients: sections 2 and 3."""
-    return _symmetric(_uniform, rng, *shape[:2], parameters.deviation)
+    """Draw symmetric matrices with iid uniform coefficients (sections 2 and 3)."""
+    return _symmetric(_uniform, rng, *shape[:2], parameters.std)
 
 
 @DISTRIBUTIONS.add("uniform_coefficients")
 @from_matrices(IID, symmetric=False, tabulated=False)
 def uniform_coefficients(rng: Generator, shape: Shape, parameters: Iid) -> Tensor:
     """Draw matrices with iid uniform coefficients."""
-    return _uniform(rng, shape, parameters.deviation)
+    return _uniform(rng, shape, parameters.std)
 
 
 @DISTRIBUTIONS.add("gaussian_coefficients")
 @from_matrices(IID, symmetric=False, tabulated=False)
 def gaussian_coefficients(rng: Generator, shape: Shape, parameters: Iid) -> Tensor:
     """Draw matrices with iid Gaussian coefficients."""
-    return _normal(rng, shape, parameters.deviation)
+    return _normal(rng, shape, parameters.std)

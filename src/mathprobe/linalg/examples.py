@@ -1,4 +1,7 @@
-"""Examples: matrices of a distribution beside their exact answers.  B: batch, [r, c]: matrix."""
+"""Examples of a task: random matrices and their exact solutions.
+
+B: batch, [r, c]: matrix, [r', c']: answer.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from mathprobe.linalg.tasks import TASKS
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-MAX_REDRAWS = 100  # of one example, before the distribution is held to have no good one
+MAX_REDRAWS = 100  # per example; then `draw` fails
 
 
 class Examples(NamedTuple):
-    """Matrices [B, r, c], answers [B, r', c'], and how many draws were not kept."""
+    """Matrices [B, r, c], answers [B, r', c'] and the number of rejected matrices."""
 
     matrix: Tensor
     answer: Tensor
@@ -25,39 +28,31 @@ class Examples(NamedTuple):
 
 
 def distributions_for(task: str) -> list[str]:
-    """Name the distributions that a task's tables compare, in their order.
+    """Return the distributions that a task's tables compare, in order of registration.
 
-    Where a matrix need not be symmetric, these are the distributions that are not.
+    They are symmetric if the task requires symmetric matrices, and not symmetric
+    otherwise.
     """
     if TASKS[task].symmetric:
-        return [
-            distribution
-            for distribution in DISTRIBUTIONS
-            if distributions.is_tabulated(distribution)
-        ]
-    return [
-        distribution
-        for distribution in DISTRIBUTIONS
-        if not distributions.is_symmetric(distribution)
-    ]
+        return [name for name in DISTRIBUTIONS if distributions.is_tabulated(name)]
+    return [name for name in DISTRIBUTIONS if not distributions.is_symmetric(name)]
 
 
 def check(task: str, distribution: str, rows: int, columns: int) -> None:
-    """Refuse a task that cannot be asked about matrices of a distribution and a size."""
-    question = TASKS[task]
-    if question.square and rows != columns:
+    """Raise InputError if a task is undefined for this distribution or shape."""
+    problem = TASKS[task]
+    if problem.square and rows != columns:
         raise InputError(f"task {task!r}: {rows} x {columns}: matrices must be square")
-    for part in distributions.components(distribution):
-        if question.symmetric and not distributions.is_symmetric(part):
-            allowed = ", ".join(
-                name for name in DISTRIBUTIONS if distributions.is_symmetric(name)
-            )
+    for component in distributions.components(distribution):
+        if problem.symmetric and not distributions.is_symmetric(component):
+            symmetric = filter(distributions.is_symmetric, DISTRIBUTIONS)
             raise InputError(
-                f"task {task!r}: distribution {distribution!r}: matrices of {part!r} are not symmetric; "
-                f"distributions that fit are {allowed}"
+                f"task {task!r}: distribution {distribution!r}: matrices of "
+                f"{component!r} are not symmetric; symmetric distributions are "
+                f"{', '.join(symmetric)}"
             )
     try:
-        for shape in question.operands(rows, columns):
+        for shape in problem.operands(rows, columns):
             distributions.check_shape(distribution, *shape)
     except InputError as error:
         raise InputError(f"task {task!r}: {error}") from error
@@ -72,30 +67,32 @@ def draw(
     rows: int,
     columns: int,
 ) -> Examples:
-    """Draw `count` examples; those that the task does not accept are drawn again.
+    """Draw `count` examples of a task.
 
-    `settings` are those of the distributions, by name; what they leave out is the paper's.
+    Matrices that the task rejects are drawn again.  `settings` override default
+    parameters, by the name of the distribution.  Raises InputError if the task is
+    undefined for the distribution or shape, or after MAX_REDRAWS rejections.
     """
     check(task, distribution, rows, columns)
-    question = TASKS[task]
-    shapes = question.operands(rows, columns)
+    problem = TASKS[task]
+    shapes = problem.operands(rows, columns)
 
-    def ask(batch: int) -> tuple[Tensor, Tensor]:
+    def draw_batch(batch: int) -> tuple[Tensor, Tensor]:
         matrix, eigenvalues = distributions.draw_matrices(
             distribution, settings, rng, batch, *shapes
         )
-        return matrix, question.answer(matrix, eigenvalues)
+        return matrix, problem.answer(matrix, eigenvalues)
 
-    matrix, answer = ask(count)
-    bad, rejected = (~question.accepts(matrix, answer)).nonzero()[:, 0], 0
+    matrix, answer = draw_batch(count)
+    bad, rejected = (~problem.accepts(matrix, answer)).nonzero()[:, 0], 0
     for _ in range(MAX_REDRAWS):
         if not len(bad):
             return Examples(matrix, answer, rejected)
         rejected += len(bad)
-        again = ask(len(bad))
-        matrix[bad], answer[bad] = again
-        bad = bad[~question.accepts(*again)]
+        redrawn = draw_batch(len(bad))
+        matrix[bad], answer[bad] = redrawn
+        bad = bad[~problem.accepts(*redrawn)]
     raise InputError(
-        f"task {task!r}: {rows} x {columns} matrices of distribution {distribution!r}, with these "
-        "settings, are hardly ever accepted"
+        f"task {task!r}: {rows} x {columns} matrices of distribution {distribution!r} "
+        f"were rejected {MAX_REDRAWS} times in a row; change its settings"
     )

@@ -1,7 +1,7 @@
 """Accuracy of predictions.  B: examples, [r, c]: answer.
 
-Source: Charton 2022, section 2: a prediction is right when its relative L1 error is
-below a tolerance.  A malformed prediction is wrong at every tolerance.
+Source: Charton 2022, section 2: a prediction is correct if its relative L1 error is
+below a tolerance.  A malformed prediction is incorrect at every tolerance.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mathprobe.linalg.tasks import TASKS
 if TYPE_CHECKING:
     from torch import Tensor
 
-ORACLE = "oracle"  # who answers exactly, within what the tokens show
+ORACLE = "oracle"  # the exact solver, which reads and writes through the same tokens
 COLUMNS = (
     *("seed", "test", "tolerance", "examples", "correct"),
     *("malformed", "accuracy", "low", "high", "oracle"),
@@ -26,17 +26,18 @@ COLUMNS = (
 def relative_error(
     task: str, matrix: Tensor, target: Tensor, prediction: Tensor
 ) -> Tensor:
-    """Give the relative L1 error [B] of predictions [B, r, c]; NaN stays NaN.
+    """Return the relative L1 error [B] of predictions [B, r, c]; NaN for NaN.
 
-    Where nothing is compared with nothing, only the target itself is right: else a
-    prediction of zeros would be right wherever the scale is the prediction's own.
+    If difference and scale are both zero, the error is 0 for a prediction that equals
+    the target and infinite for any other.  Otherwise a prediction of zeros would be
+    correct for tasks whose scale is predicted.
     """
     difference, scale = TASKS[task].residual(matrix, target, prediction)
     error = difference.abs().flatten(1).sum(1)
     size = scale.abs().flatten(1).sum(1)
-    hit = (prediction == target).flatten(1).all(1)
-    of_nothing = torch.where(hit, 0.0, torch.inf)
-    return torch.where((error == 0.0) & (size == 0.0), of_nothing, error / size)
+    equal = (prediction == target).flatten(1).all(1)
+    of_zeros = torch.where(equal, 0.0, torch.inf)
+    return torch.where((error == 0.0) & (size == 0.0), of_zeros, error / size)
 
 
 def table(
@@ -45,7 +46,11 @@ def table(
     oracle_error: Tensor,
     tolerances: Iterable[float],
 ) -> Iterator[dict[str, Any]]:
-    """Score one test set: a named row per tolerance, shares between 0 and 1."""
+    """Yield the accuracy on a test set, one row per tolerance.
+
+    `name` contains the columns that identify the row.  `error` and `oracle_error` are
+    relative errors [B] of a model and of the oracle.  Accuracies are between 0 and 1.
+    """
     total = len(error)
     for tolerance in tolerances:
         correct = int((error < tolerance).sum())

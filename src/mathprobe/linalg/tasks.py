@@ -1,7 +1,10 @@
-"""What a transformer is asked about a matrix.  B: batch, [r, c]: matrix, n: square.
+"""Problems of linear algebra that a transformer learns, with solutions and metrics.
 
-Source: Charton 2022, section 2 and "Linear algebra with transformers" (arXiv
-2112.01898); layouts and metrics as the published code has them, where it works.
+B: batch, r, c: rows and columns of a matrix, n: size of a square matrix.
+
+Source: Charton 2022 (arXiv 2211.00170), section 2, and "Linear algebra with
+transformers" (arXiv 2112.01898).  Layouts and metrics follow the published code where
+it works.
 """
 
 from __future__ import annotations
@@ -17,22 +20,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TASKS: Registry[Task] = Registry("task")
-INVERSE_TOLERANCE = 1e-10  # largest |M M^-1 - I| of a matrix that is asked about
+INVERSE_TOLERANCE = 1e-10  # largest |M M^-1 - I| of a matrix that is accepted
 Shape = tuple[int, int]  # rows and columns
 
 
 class Residual(NamedTuple):
-    """How far a prediction is off, and what that is relative to: both [B, ...]."""
+    """Numerator and denominator of a relative error, before norms: both [B, ...]."""
 
     difference: Tensor
     scale: Tensor
 
 
-def _alone(rows: int, columns: int) -> list[Shape]:
+def _one_operand(rows: int, columns: int) -> list[Shape]:
     return [(rows, columns)]
 
 
-def _pair(rows: int, columns: int) -> list[Shape]:
+def _two_operands(rows: int, columns: int) -> list[Shape]:
     return [(rows, columns), (rows, columns)]
 
 
@@ -40,30 +43,37 @@ def _from_target(matrix: Tensor, target: Tensor, prediction: Tensor) -> Residual
     return Residual(prediction - target, target)
 
 
-def _all(matrix: Tensor, answer: Tensor) -> Tensor:
-    return torch.ones(len(matrix), dtype=torch.bool)  # no GPU is waited for
+def _accept_all(matrix: Tensor, answer: Tensor) -> Tensor:
+    # On the CPU, so that the caller need not synchronize with the GPU.
+    return torch.ones(len(matrix), dtype=torch.bool)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A question about matrices, and what makes an answer right."""
+    """A problem, its exact solution and the error of a predicted solution."""
 
-    output_shape: Callable[[int, int], Shape]  # of the answer, from the matrix's
-    solve: Callable[[Tensor], Tensor]  # exactly: [B, r, c] to float64, or NaN
-    square: bool = False  # whether only square matrices can be asked about
-    symmetric: bool = False  # or, of those, only symmetric ones
-    operands: Callable[[int, int], list[Shape]] = _alone  # side by side in the input
-    # of matrix, target and prediction
+    output_shape: Callable[[int, int], Shape]  # from the rows and columns of the input
+    solve: Callable[[Tensor], Tensor]  # [B, r, c] to float64; NaN without a solution
+    square: bool = False  # whether matrices must be square
+    symmetric: bool = False  # whether matrices must be symmetric
+    # Shapes of the matrices that are concatenated to form the input.
+    operands: Callable[[int, int], list[Shape]] = _one_operand
+    # Computed from matrix, target and prediction.
     residual: Callable[[Tensor, Tensor, Tensor], Residual] = _from_target
-    accepts: Callable[[Tensor, Tensor], Tensor] = _all  # which draws are examples [B]
-    from_eigenvalues: Callable[[Tensor], Tensor] | None = None  # [B, n] to the answer
+    # From matrices and answers: which examples [B] are valid; the others are redrawn.
+    accepts: Callable[[Tensor, Tensor], Tensor] = _accept_all
+    # Solution from known eigenvalues [B, n], if these determine it.
+    from_eigenvalues: Callable[[Tensor], Tensor] | None = None
 
     def input_shape(self, rows: int, columns: int) -> Shape:
-        """Return the input's rows and columns."""
+        """Return the rows and columns of the input."""
         return rows, sum(width for _, width in self.operands(rows, columns))
 
     def answer(self, matrix: Tensor, eigenvalues: Tensor | None) -> Tensor:
-        """Solve a matrix whose distribution may have chosen its eigenvalues [B, n]."""
+        """Return the exact solution, from the eigenvalues [B, n] if that is possible.
+
+        `eigenvalues` are None if the distribution does not draw them.
+        """
         if eigenvalues is None or self.from_eigenvalues is None:
             return self.solve(matrix)
         return self.from_eigenvalues(eigenvalues)
@@ -81,10 +91,10 @@ TASKS.add("eigenvalues")(
 
 
 def _eigenvectors(matrix: Tensor) -> Tensor:
-    """Return eigenvalues, largest first, above the matrix of their column vectors.
+    """Return [B, 1 + n, n]: eigenvalues, largest first, above the eigenvectors.
 
-    The signs of the vectors are those that the eigensolver gives: on another device or
-    build of LAPACK targets have other signs.  The residual does not see signs.
+    Eigenvectors are columns.  Their signs are those of the eigensolver, so they differ
+    between devices and builds of LAPACK; the residual does not depend on them.
     """
     values, vectors = torch.linalg.eigh(matrix)
     return torch.cat([values[:, None], vectors], dim=1).flip(-1)
@@ -97,8 +107,10 @@ def _off_diagonal(
     return Residual(left.mT @ matrix @ right - values.diag_embed(), values)
 
 
-def _of_vectors(matrix: Tensor, target: Tensor, prediction: Tensor) -> Residual:
-    """Return H^T M H - diag(values), all predicted, relative to the values."""
+def _eigenvector_residual(
+    matrix: Tensor, target: Tensor, prediction: Tensor
+) -> Residual:
+    """Return H^T M H - diag(values), relative to the values; H and values predicted."""
     vectors = prediction[:, 1:]
     return _off_diagonal(vectors, matrix, vectors, prediction[:, 0])
 
@@ -109,7 +121,7 @@ TASKS.add("eigenvectors")(
         _eigenvectors,
         square=True,
         symmetric=True,
-        residual=_of_vectors,
+        residual=_eigenvector_residual,
     )
 )
 
@@ -119,16 +131,19 @@ def _inverse(matrix: Tensor) -> Tensor:
     return inverse.masked_fill(singular[:, None, None] != 0, torch.nan)
 
 
-def _of_inverse(matrix: Tensor, target: Tensor, prediction: Tensor) -> Residual:
-    """Return M P - I relative to I; the target is not needed."""
+def _inverse_residual(matrix: Tensor, target: Tensor, prediction: Tensor) -> Residual:
+    """Return M P - I relative to I; it does not depend on the target."""
     one = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     return Residual(matrix @ prediction - one, one.expand_as(matrix))
 
 
-def _invertible(matrix: Tensor, answer: Tensor) -> Tensor:
-    """Return which draws [B] are numerically invertible; NaN compares false."""
-    off = _of_inverse(matrix, answer, answer).difference
-    return off.abs().amax((1, 2)) <= INVERSE_TOLERANCE
+def _is_invertible(matrix: Tensor, answer: Tensor) -> Tensor:
+    """Return which matrices [B] are numerically invertible.
+
+    A matrix whose answer is NaN is not, since NaN compares false.
+    """
+    difference = _inverse_residual(matrix, answer, answer).difference
+    return difference.abs().amax((1, 2)) <= INVERSE_TOLERANCE
 
 
 INVERSE = TASKS.add("inverse")(
@@ -136,8 +151,8 @@ INVERSE = TASKS.add("inverse")(
         lambda rows, columns: (rows, columns),
         _inverse,
         square=True,
-        residual=_of_inverse,
-        accepts=_invertible,
+        residual=_inverse_residual,
+        accepts=_is_invertible,
     )
 )
 TASKS.add("symmetric_inverse")(replace(INVERSE, symmetric=True))
@@ -147,7 +162,7 @@ TASKS.add("transpose")(
     Task(
         lambda rows, columns: (columns, rows),
         lambda matrix: matrix.mT,
-        # Compared with the matrix as it was read, not with the target.
+        # Relative to the input, which may differ from the target by rounding.
         residual=lambda matrix, _, prediction: _from_target(
             matrix, matrix.mT, prediction
         ),
@@ -166,7 +181,7 @@ def _product(matrix: Tensor) -> Tensor:
 
 
 TASKS.add("matrix_sum")(
-    Task(lambda rows, columns: (rows, columns), _sum, operands=_pair)
+    Task(lambda rows, columns: (rows, columns), _sum, operands=_two_operands)
 )
 # The first operand of products is transposed, as in the published code.
 TASKS.add("matrix_vector")(
@@ -177,7 +192,7 @@ TASKS.add("matrix_vector")(
     )
 )
 TASKS.add("matrix_product")(
-    Task(lambda rows, columns: (columns, columns), _product, operands=_pair)
+    Task(lambda rows, columns: (columns, columns), _product, operands=_two_operands)
 )
 
 
@@ -190,16 +205,19 @@ TASKS.add("singular_values")(
 
 
 def _singular_vectors(matrix: Tensor) -> Tensor:
-    """Return singular values, largest first, above the rows of U, and those of V.
+    """Return [B, 1 + r + c, min(r, c)]: singular values above U above V.
 
-    Their columns are the vectors, with the signs that the solver gives.
+    Singular values are in descending order.  The vectors are the columns of U and V,
+    with the signs that the solver returns.
     """
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
     return torch.cat([values[:, None], left, right.mT], dim=1)
 
 
-def _of_two_bases(matrix: Tensor, target: Tensor, prediction: Tensor) -> Residual:
-    """Return U^T X V - diag(values), all predicted, relative to the values."""
+def _singular_vector_residual(
+    matrix: Tensor, target: Tensor, prediction: Tensor
+) -> Residual:
+    """Return U^T X V - diag(values), relative to the values; all three predicted."""
     left, right = prediction[:, 1:].split(matrix.shape[1:], dim=1)
     return _off_diagonal(left, matrix, right, prediction[:, 0])
 
@@ -208,6 +226,6 @@ TASKS.add("singular_vectors")(
     Task(
         lambda rows, columns: (1 + rows + columns, min(rows, columns)),
         _singular_vectors,
-        residual=_of_two_bases,
+        residual=_singular_vector_residual,
     )
 )

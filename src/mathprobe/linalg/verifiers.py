@@ -1,10 +1,10 @@
-"""Failures can be predicted: rules that say which predictions to believe.
+"""Verifiers: rules that predict whether a model's prediction is correct.
 
-B: examples, n: size, [r, c]: answer, K: thresholds.
+B: examples, n: size of a matrix, [r, c]: answer, K: thresholds.
 
-Source: Charton 2022 (arXiv 2211.00170), section 3: a prediction is believed when a
-condition number is below a threshold.  A malformed prediction has no quantity (NaN)
-and is never believed; an infinite quantity is below no threshold either.
+Source: Charton 2022 (arXiv 2211.00170), section 3.  A verifier accepts a prediction if
+a condition number is below a threshold.  The quantity of a malformed prediction is NaN.
+NaN and infinity are not below any threshold, so such predictions are never accepted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathprobe.intervals import CONFIDENCE
 from mathprobe.lazy import torch
-from mathprobe.linalg.properties import condition_number, measured, share
+from mathprobe.linalg.properties import condition_number, proportion, statistic
 from mathprobe.registry import Registry
 
 if TYPE_CHECKING:
@@ -36,22 +36,25 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Verifier:
-    """Believe a prediction whose quantity is below a threshold."""
+    """A rule that accepts predictions whose quantity is below a threshold."""
 
-    measure: Measure
-    threshold: float  # the paper's
+    measure: Measure  # from matrices and predictions to quantities [B]
+    threshold: float  # of the paper
 
     def quantity(self, matrix: Tensor, prediction: Tensor) -> Tensor:
-        """Measure [B] matrices [B, n, n] and predictions [B, r, c]; malformed: NaN."""
+        """Return the quantities [B] of matrices [B, n, n] and predictions [B, r, c].
+
+        They are NaN for malformed predictions.
+        """
         malformed = prediction.isnan().flatten(1).any(1)
         return self.measure(matrix, prediction).masked_fill(malformed, torch.nan)
 
     def predict(self, matrix: Tensor, prediction: Tensor) -> Tensor:
-        """Say which predictions [B] are believed right."""
+        """Return which predictions [B] are accepted as correct."""
         return self.quantity(matrix, prediction) < self.threshold
 
 
-# Of predicted eigenvectors, below the row of eigenvalues; of the matrices to invert.
+# The first uses the predicted eigenvectors, which are below the row of eigenvalues.
 VERIFIERS.add("vectors_condition")(
     Verifier(lambda matrix, prediction: condition_number(prediction[:, 1:]), 1.045)
 )
@@ -60,14 +63,14 @@ VERIFIERS.add("matrix_condition")(
 )
 
 
-def _comparable(quantity: Tensor) -> Tensor:
-    """Put malformed predictions where infinite quantities are: below no threshold."""
+def _nan_to_infinity(quantity: Tensor) -> Tensor:
+    """Replace NaN (malformed predictions) by infinity, so that values are ordered."""
     return quantity.masked_fill(quantity.isnan(), torch.inf)
 
 
-def _believed(quantity: Tensor, correct: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Count the successes and failures [K] below every threshold [K] that matters."""
-    values = _comparable(quantity)
+def _count_accepted(quantity: Tensor, correct: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the distinct thresholds [K], and the successes and failures below each."""
+    values = _nan_to_infinity(quantity)
     thresholds = torch.cat([values, values.new_tensor([torch.inf])]).unique()
     successes, failures = (
         torch.searchsorted(values[group].sort().values, thresholds)
@@ -77,36 +80,45 @@ def _believed(quantity: Tensor, correct: Tensor) -> tuple[Tensor, Tensor, Tensor
 
 
 def calibrate(quantity: Tensor, correct: Tensor) -> float:
-    """Find the threshold with most right verdicts on [B]; the lowest of the best.
+    """Return the threshold that classifies most examples [B] correctly.
 
-    It is the first quantity that is not believed, infinity where all are.
+    It is the lowest of equally good thresholds.  It equals the smallest quantity that
+    is not accepted, and is infinite if all are accepted.
     """
-    thresholds, successes, failures = _believed(quantity, correct)
+    thresholds, successes, failures = _count_accepted(quantity, correct)
     return float(thresholds[(successes - failures).argmax()])
 
 
 def auc(
     quantity: Tensor, correct: Tensor
 ) -> tuple[float | None, float | None, float | None]:
-    """Give the area under the ROC curve of [B] and its 95 % interval.
+    """Return the area under the ROC curve of examples [B], with its 95 % interval.
 
-    It is the chance that a success has a lower quantity than a failure, ties counting
-    half; infinite and malformed ones tie at the top.  The variance is DeLong's (1988),
-    on the logit scale so that the bounds are areas; Hanley and McNeil's supposes distributions
-    that condition numbers do not have.  What cannot be estimated is None: an area
-    without both outcomes, an interval without variance.
+    The area is the probability that a success has a lower quantity than a failure.
+    Ties count half; infinite and malformed examples are tied at the top.
+
+    The variance is that of DeLong (1988).  The interval is computed on the logit scale,
+    which keeps its bounds between 0 and 1.  The variance of Hanley and McNeil assumes
+    distributions that condition numbers do not have.
+
+    The area is None unless there are successes and failures, the interval is None if
+    the variance is zero or unknown.
     """
-    values = _comparable(quantity)
-    right, wrong = values[correct], values[~correct]
-    if not len(right) or not len(wrong):
+    values = _nan_to_infinity(quantity)
+    successes, failures = values[correct], values[~correct]
+    if not len(successes) or not len(failures):
         return None, None, None
-    shares = _share_above(right, wrong), _share_above(wrong, right)
-    area, variance = float(shares[0].mean()), float(sum(map(_mean_variance, shares)))
+    placements = (
+        _fraction_above(successes, failures),
+        _fraction_above(failures, successes),
+    )
+    area = float(placements[0].mean())
+    variance = float(sum(map(_variance_of_mean, placements)))
     return area, *(_logit_interval(area, variance) if variance > 0.0 else (None, None))
 
 
-def _share_above(values: Tensor, others: Tensor) -> Tensor:
-    """Give the share of the others above each value, ties counting half."""
+def _fraction_above(values: Tensor, others: Tensor) -> Tensor:
+    """Return the fraction of `others` above each value; ties count half."""
     ordered = others.sort().values
     below, up_to = (
         torch.searchsorted(ordered, values, right=right) for right in (False, True)
@@ -114,8 +126,8 @@ def _share_above(values: Tensor, others: Tensor) -> Tensor:
     return 1.0 - (below + up_to).double() / (2 * len(others))
 
 
-def _mean_variance(values: Tensor) -> Tensor:
-    """Estimate the variance of a mean; NaN for a single value."""
+def _variance_of_mean(values: Tensor) -> Tensor:
+    """Estimate the variance of the mean of values; NaN for a single value."""
     squares = (values - values.mean()).square().sum()
     return squares / (len(values) * (len(values) - 1))
 
@@ -128,63 +140,67 @@ def _logit_interval(area: float, variance: float) -> tuple[float, float]:
     return float(expit(logit(area) - half)), float(expit(logit(area) + half))
 
 
-def rates(believed: Tensor, correct: Tensor) -> dict[str, Row]:
-    """Give the shares that the paper prints (section 3), from verdicts [B].
+def rates(accepted: Tensor, correct: Tensor) -> dict[str, Row]:
+    """Return the rates that the paper prints (section 3), by their names.
 
-    They are P(c < t | success), P(not c < t | failure) and P(rule right).
+    With c the quantity and t the threshold, they are P(c < t | success),
+    P(not c < t | failure) and the probability that the verifier is right.  `accepted`
+    and `correct` are [B].
     """
     hits = {
-        "successes_below": believed[correct],
-        "failures_above": ~believed[~correct],
-        "right": believed == correct,
+        "successes_below": accepted[correct],
+        "failures_above": ~accepted[~correct],
+        "right": accepted == correct,
     }
-    return {name: share(int(hit.sum()), len(hit)) for name, hit in hits.items()}
+    return {name: proportion(int(hit.sum()), len(hit)) for name, hit in hits.items()}
 
 
 def table(quantities: Mapping[str, Tensor], correct: Tensor) -> Iterator[Row]:
-    """Judge verifiers by their quantities [B] on predictions that are right or not [B].
+    """Yield the rates and the AUC of verifiers.
 
-    A threshold is calibrated on every other example, the first one included, and
-    judged on the rest: both halves then meet whatever changes along a test set.  The
-    paper's threshold and the AUC need no such half and are judged on all examples.
+    `quantities` [B] are given by the name of the verifier, `correct` [B] states which
+    predictions are correct.  A threshold is calibrated on examples 0, 2, 4, ... and
+    evaluated on the others; interleaved halves are alike even if the test set changes
+    along its length.  The paper's threshold and the AUC are evaluated on all examples.
     """
     for name, quantity in quantities.items():
-        printed = VERIFIERS[name].threshold
-        found = calibrate(quantity[::2], correct[::2])
-        yield from _judged(name, "paper", printed, quantity, correct)
-        yield from _judged(name, "calibration", found, quantity[1::2], correct[1::2])
+        published = VERIFIERS[name].threshold
+        calibrated = calibrate(quantity[::2], correct[::2])
+        yield from _evaluate(name, "paper", published, quantity, correct)
+        held_out = quantity[1::2], correct[1::2]
+        yield from _evaluate(name, "calibration", calibrated, *held_out)
         area = {"chosen_by": None, "threshold": None, "statistic": "auc"}
-        area |= measured(len(quantity), *auc(quantity, correct))
+        area |= statistic(len(quantity), *auc(quantity, correct))
         yield {"verifier": name, **area}
 
 
-def _judged(
+def _evaluate(
     name: str, chosen_by: str, threshold: float, quantity: Tensor, correct: Tensor
 ) -> Iterator[Row]:
-    facts = {"verifier": name, "chosen_by": chosen_by, "threshold": threshold}
-    for statistic, row in rates(quantity < threshold, correct).items():
-        yield {**facts, "statistic": statistic, **row}
+    key = {"verifier": name, "chosen_by": chosen_by, "threshold": threshold}
+    for rate, row in rates(quantity < threshold, correct).items():
+        yield {**key, "statistic": rate, **row}
 
 
 def roc(quantities: Mapping[str, Tensor], correct: Tensor) -> Iterator[Row]:
-    """Draw ROC curves of verifiers by their quantities [B]: their points, with ties.
+    """Yield the points of the ROC curves of verifiers.
 
-    A failure that is believed is a false positive.  Points between two equal steps are
-    left out, and a curve ends where all that is finite is believed; the area continues
-    it straight to (1, 1).  There is no curve without both outcomes.
+    `quantities` [B] are given by the name of the verifier.  An accepted failure is a
+    false positive.  Points between two equal steps are omitted.  A curve ends where all
+    finite quantities are accepted; the AUC continues it by a straight line to (1, 1).
+    Without both successes and failures there are no points.
     """
-    outcomes = torch.stack([(~correct).sum(), correct.sum()]).double()
-    for name, quantity in quantities.items() if outcomes.all() else ():
-        thresholds, successes, failures = _believed(quantity, correct)
+    totals = torch.stack([(~correct).sum(), correct.sum()]).double()
+    for name, quantity in quantities.items() if totals.all() else ():
+        thresholds, successes, failures = _count_accepted(quantity, correct)
         counts = torch.stack([failures, successes], 1)  # [K, 2]
-        shown = _turns(counts)
-        points = torch.cat([thresholds[:, None], counts / outcomes], 1)[shown]
-        for point in points.tolist():
+        points = torch.cat([thresholds[:, None], counts / totals], 1)
+        for point in points[_turning_points(counts)].tolist():
             yield dict(zip(COLUMNS["roc"], (name, *point), strict=True))
 
 
-def _turns(counts: Tensor) -> Tensor:
-    """Say at which points [K] a curve [K, 2] begins, changes its step or ends."""
+def _turning_points(counts: Tensor) -> Tensor:
+    """Return at which points [K] a curve [K, 2] begins, changes its step or ends."""
     turns = torch.ones(len(counts), dtype=torch.bool, device=counts.device)
     turns[1:-1] = (counts.diff(n=2, dim=0) != 0).any(1)
     return turns

@@ -1,6 +1,6 @@
-"""Sections 2 and 3 of Charton 2022: what wrong answers keep, and which to believe.
+"""Properties of incorrect predictions, and verifiers (Charton 2022, sections 2 and 3).
 
-S: seeds, B: test examples, n: size, [r, c]: answer.
+S: seeds, B: test examples, [r, c]: matrix or answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mathprobe.spec import Model
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.scoring import by_distribution
 
-STORED_EXAMPLES = 500  # test examples that are kept whole: enough to apply a rule to
+STORED_EXAMPLES = 500  # enough for a notebook to apply a verifier to
 
 COLUMNS = {
     kind: ("seed", "test", *columns)
@@ -32,71 +32,69 @@ COLUMNS = {
 
 
 def tables(
-    spec: Model, measured: dict[str, np.ndarray], tolerances: list[float]
+    spec: Model, measurements: dict[str, np.ndarray], tolerances: list[float]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Say what failures keep, and how well they are predicted: rows of three tables.
+    """Return the rows of the tables `properties`, `verifiers` and `roc`.
 
-    What fails depends on the tolerance; verifiers are judged at the first one, and
-    their ROC curves are long: only that of the training distribution is drawn.  In the place
-    of a seed the oracle has its name.
+    `measurements` are those of `scoring.measure`.  Verifiers are evaluated at the first
+    tolerance.  ROC curves are long, so there are only those of the training
+    distributions.  The oracle's rows have its name in place of a seed.
     """
     rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in COLUMNS}
-    for distribution, quantities in by_distribution(measured).items():
-        for who, own in _by_seed(quantities).items():
-            correct = {bound: own["error"] < bound for bound in tolerances}
-            right = correct[tolerances[0]]
-            ruled = {name: own[name] for name in VERIFIERS if name in own}
-            made = {
-                "properties": properties.summary(own, correct),
-                "verifiers": verifiers.table(ruled, right),
-                "roc": verifiers.roc(
-                    ruled if distribution in components(spec.data.distribution) else {},
-                    right,
-                ),
+    for distribution, quantities in by_distribution(measurements).items():
+        in_distribution = distribution in components(spec.data.distribution)
+        for seed, values in _by_seed(quantities).items():
+            correct = {bound: values["error"] < bound for bound in tolerances}
+            correct_first = correct[tolerances[0]]
+            verified = {name: values[name] for name in VERIFIERS if name in values}
+            curves = verified if in_distribution else {}
+            new = {
+                "properties": properties.summary(values, correct),
+                "verifiers": verifiers.table(verified, correct_first),
+                "roc": verifiers.roc(curves, correct_first),
             }
-            name = {"seed": who, "test": distribution}
-            for kind, new in made.items():
-                rows[kind] += [{**name, **row} for row in new]
+            key = {"seed": seed, "test": distribution}
+            for kind, new_rows in new.items():
+                rows[kind] += [{**key, **row} for row in new_rows]
     return rows
 
 
 def _by_seed(quantities: dict[str, Tensor]) -> dict[int | str, dict[str, Tensor]]:
-    """Part the quantities [seeds, B] of one test by who answered: [B] each."""
+    """Group the quantities of a test set by seed, and by ORACLE: [B] each."""
     prefix = f"{ORACLE}_"
-    exact = {k: v for k, v in quantities.items() if k.startswith(prefix)}
-    made = {name: quantities[name] for name in quantities.keys() - exact.keys()}
-    who: dict[int | str, dict[str, Tensor]] = {
-        number: {name: made[name][number - 1] for name in quantities if name in made}
-        for number in range(1, len(made["error"]) + 1)
+    oracle = {k: v for k, v in quantities.items() if k.startswith(prefix)}
+    of_seeds = {name: v for name, v in quantities.items() if name not in oracle}
+    groups: dict[int | str, dict[str, Tensor]] = {
+        seed: {name: values[seed - 1] for name, values in of_seeds.items()}
+        for seed in range(1, len(of_seeds["error"]) + 1)
     }
-    who[ORACLE] = {name.removeprefix(prefix): v for name, v in exact.items()}
-    return who
+    groups[ORACLE] = {name.removeprefix(prefix): v for name, v in oracle.items()}
+    return groups
 
 
 def in_distribution_arrays(
     spec: Model,
-    measured: dict[str, np.ndarray],
+    measurements: dict[str, np.ndarray],
     tests: dict[str, dict[str, np.ndarray]],
-    answers: dict[str, np.ndarray],
+    predictions: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Keep what figures and notebooks show of a model on the distribution of its training.
+    """Return the arrays that figures and notebooks need, for training distributions.
 
-    That is everything measured there, [S, B] and [B], and of the first examples what
-    the first seed was asked and said: matrix, answer and prediction, as tokens show
-    them.
+    They are all measurements [S, B] and [B], and for the first STORED_EXAMPLES examples
+    the rounded matrix, the rounded answer and the prediction of the first seed.
     """
     own = components(spec.data.distribution)
-    kept = {k: v for k, v in measured.items() if k.rsplit(".", 1)[0] in own}
-    distribution = own[0]
+    stored = {k: v for k, v in measurements.items() if k.rsplit(".", 1)[0] in own}
+    first = own[0]
     matrix, answer = Codecs(spec).round_trip(
         *(
-            torch.from_numpy(tests[distribution][name][:STORED_EXAMPLES])
+            torch.from_numpy(tests[first][name][:STORED_EXAMPLES])
             for name in ("matrix", "answer")
         )
     )
     return {
-        **kept,
+        **stored,
         "shown.matrix": matrix.numpy(),
         "shown.answer": answer.numpy(),
-        "shown.prediction": answers[f"{distribution}.prediction"][0, :STORED_EXAMPLES],
+        "shown.prediction": predictions[f"{first}.prediction"][0, :STORED_EXAMPLES],
     }

@@ -1,8 +1,8 @@
-"""What can be reached through tokens at all: ceilings of accuracy, without a network.
+"""Accuracy of exact solutions that are rounded by the encodings, without a network.
 
-Two exact answers are scored as a model's would be.  The `oracle` solves the matrix that
-the input tokens show and rounds as the output does.  The `label` is what a model is
-trained to write: the answer to the unrounded matrix, rounded as the output does.
+Two solutions are scored like the predictions of a model.  The `oracle` solves the
+rounded input and rounds the solution like the output.  The `label` is the training
+target of a model: the solution of the input before rounding, rounded like the output.
 B: examples, [r, c]: matrix.
 """
 
@@ -28,50 +28,52 @@ COLUMNS = (
 )
 
 
-def draw_test(question: EncodedTestSet) -> tuple[Tensor, Tensor]:
-    """Draw matrices [B, r, c] and exact answers: those of the test set's file."""
-    test = make_testset(TestSet(question.data, question.examples))
+def draw_test(spec: EncodedTestSet) -> tuple[Tensor, Tensor]:
+    """Return the matrices and exact answers [B, r, c] of a test set."""
+    test = make_testset(TestSet(spec.data, spec.examples))
     return torch.from_numpy(test["matrix"]), torch.from_numpy(test["answer"])
 
 
-def relative_errors(question: EncodedTestSet) -> dict[str, Tensor]:
-    """Give the relative errors [B] of both exact answers."""
-    codecs, task = Codecs(question), question.data.task
-    matrix, answer = draw_test(question)
-    seen, label = codecs.round_trip(matrix, answer)
-    # As `Codecs.oracle` has it; to round everything once takes half the time.
-    answers = {
-        "oracle": codecs.target.round_trip(TASKS[task].solve(seen)),
+def relative_errors(spec: EncodedTestSet) -> dict[str, Tensor]:
+    """Return the relative errors [B] of oracle and label on a test set."""
+    codecs, task = Codecs(spec), spec.data.task
+    matrix, answer = draw_test(spec)
+    rounded, label = codecs.round_trip(matrix, answer)
+    # Same as `Codecs.oracle`, but rounds the input only once, in half the time.
+    solutions = {
+        "oracle": codecs.target.round_trip(TASKS[task].solve(rounded)),
         "label": label,
     }
     return {
-        who: relative_error(task, seen, label, made) for who, made in answers.items()
+        name: relative_error(task, rounded, label, solution)
+        for name, solution in solutions.items()
     }
 
 
 def table(spec: OracleTests) -> Iterator[dict[str, Any]]:
-    """Score every question: a row per tolerance, shares between 0 and 1."""
-    for question in spec.tests:
-        error, name = relative_errors(question), _name(question)
+    """Yield accuracies between 0 and 1, one row per test set and tolerance."""
+    for test in spec.tests:
+        errors, columns = relative_errors(test), _columns(test)
         for tolerance in spec.tolerances:
-            yield {**name, "tolerance": tolerance, **_shares(error, tolerance)}
+            yield {**columns, "tolerance": tolerance, **_accuracies(errors, tolerance)}
 
 
-def _name(question: EncodedTestSet) -> dict[str, Any]:
-    data = question.data
+def _columns(spec: EncodedTestSet) -> dict[str, Any]:
+    """Return the columns that identify a test set."""
+    data = spec.data
     return {
         **{"task": data.task, "test": data.distribution, "n": data.n},
-        **{"input": question.input.encoding, "input_digits": question.input.digits},
-        **{"output": question.output.encoding, "output_digits": question.output.digits},
-        "examples": question.examples,
+        **{"input": spec.input.encoding, "input_digits": spec.input.digits},
+        **{"output": spec.output.encoding, "output_digits": spec.output.digits},
+        "examples": spec.examples,
     }
 
 
-def _shares(errors: dict[str, Tensor], tolerance: float) -> dict[str, float]:
-    """Give the share of each answer within a tolerance, with its Wilson interval."""
+def _accuracies(errors: dict[str, Tensor], tolerance: float) -> dict[str, float]:
+    """Return the accuracy of each solution, with its Wilson interval."""
     row: dict[str, float] = {}
-    for who, error in errors.items():
-        correct, prefix = int((error < tolerance).sum()), "label_" * (who == "label")
+    for name, error in errors.items():
+        correct, prefix = int((error < tolerance).sum()), "label_" * (name == "label")
         low, high = wilson(correct, len(error))
-        row |= {who: correct / len(error), f"{prefix}low": low, f"{prefix}high": high}
+        row |= {name: correct / len(error), f"{prefix}low": low, f"{prefix}high": high}
     return row

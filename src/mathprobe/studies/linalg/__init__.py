@@ -1,11 +1,11 @@
 """Charton 2022: transformers that learn linear algebra.
 
-data        matrices and test sets: know no token and no network
-codecs      matrices as tokens, and the oracle that reads these: know no network
-models      networks, and what they answer
-training    their trainings
-scoring     what stored predictions are worth
+data        matrices and test sets; independent of encodings and networks
+codecs      matrices as tokens, and the oracle; independent of networks
+models      networks and their predictions
+training    training and learning curves
+scoring     errors and accuracy of stored predictions
 conditions  condition numbers of every distribution
 """
 
-STUDY = "linalg"  # in the names of random streams
+STUDY = "linalg"  # first name of the study's random streams

@@ -1,4 +1,4 @@
-"""Matrices as tokens, and the answers that tokens allow.  B: batch, [r, c]: answer."""
+"""Codecs of a model's input and output, and the oracle.  B: batch, [r, c]: answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mathprobe.spec import EncodedTestSet, EncodingSpec, Model
 
 @dataclass(frozen=True)
 class Codecs:
-    """How a model reads matrices and writes answers, or how a question does."""
+    """Codecs and shapes of the input and output of a model or an encoded test set."""
 
     spec: Model | EncodedTestSet
 
@@ -31,26 +31,29 @@ class Codecs:
 
     @property
     def output_shape(self) -> tuple[int, int]:
-        """Return the answer's rows and columns."""
+        """Return the rows and columns of the output."""
         data = self.spec.data
         return TASKS[data.task].output_shape(data.n, data.columns)
 
     @property
     def input_shape(self) -> tuple[int, int]:
-        """Return the rows and columns of what is read."""
+        """Return the rows and columns of the input."""
         data = self.spec.data
         return TASKS[data.task].input_shape(data.n, data.columns)
 
     def round_trip(self, matrix: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
-        """Return inputs and answers [B, r, c] as their tokens show them."""
+        """Encode and decode inputs and answers [B, r, c], which rounds them."""
         return self.source.round_trip(matrix), self.target.round_trip(answer)
 
     def oracle(self, matrix: Tensor) -> Tensor:
-        """Solve what the tokens of the input show, and round as the output does."""
-        solved = TASKS[self.spec.data.task].solve(self.source.round_trip(matrix))
-        return self.target.round_trip(solved)
+        """Return the oracle's predictions [B, r, c] for inputs [B, r, c].
+
+        It solves the rounded input exactly and rounds the solution like the output.
+        """
+        solution = TASKS[self.spec.data.task].solve(self.source.round_trip(matrix))
+        return self.target.round_trip(solution)
 
 
 @cache
-def _codec(side: EncodingSpec) -> MatrixCodec:
-    return MatrixCodec(ENCODINGS[side.encoding](digits=side.digits))
+def _codec(spec: EncodingSpec) -> MatrixCodec:
+    return MatrixCodec(ENCODINGS[spec.encoding](digits=spec.digits))

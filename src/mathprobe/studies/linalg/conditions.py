@@ -18,34 +18,38 @@ QUANTILES = (0.5, 0.75, 0.9)
 
 
 def condition_numbers(spec: ConditionNumbers) -> list[dict[str, Any]]:
-    """Return quantiles of the condition numbers of every distribution, with 95 % intervals.
+    """Return quantiles of condition numbers, one row per distribution and quantile.
 
-    Matrices are drawn as the symmetric-inverse task draws them.
+    They have 95 % confidence intervals.  Distributions are those of the task
+    `symmetric_inverse`.
     """
     rows = []
     for distribution in examples.distributions_for("symmetric_inverse"):
-        condition, rejected = sample_condition_numbers(spec, distribution)
-        facts = {"law": distribution, "n": spec.n, "matrices": spec.matrices}
-        facts |= {"rejected": rejected}
+        values, rejected = sample_condition_numbers(spec, distribution)
+        sample = {"law": distribution, "n": spec.n, "matrices": spec.matrices}
+        sample |= {"rejected": rejected}
         for quantile in QUANTILES:
             low, high = quantile_ranks(quantile, spec.matrices)
-            shown = {
-                "value": float(condition.quantile(quantile)),
-                "low": float(condition[low]),
-                "high": float(condition[high]),
+            estimate = {
+                "value": float(values.quantile(quantile)),
+                "low": float(values[low]),
+                "high": float(values[high]),
             }
-            rows.append({**facts, "quantile": quantile, **shown})
+            rows.append({**sample, "quantile": quantile, **estimate})
     return rows
 
 
 def sample_condition_numbers(
     spec: ConditionNumbers, distribution: str
 ) -> tuple[Tensor, int]:
-    """Return sorted condition numbers [matrices] of a distribution; count what was redrawn."""
+    """Return sorted condition numbers [matrices], and the number of rejected matrices.
+
+    Matrices are drawn and rejected as for the task `symmetric_inverse`.
+    """
     rng = rng_for(STUDY, "conditions", distribution, spec.n)
     data = MatrixSpec(
         "symmetric_inverse", distribution, spec.n, spec.n, spec.distribution_settings
     )
     matrix, _, rejected = draw(data, rng, spec.matrices)
-    size = torch.linalg.eigvalsh(matrix).abs()
-    return (size.amax(1) / size.amin(1)).sort().values, rejected
+    magnitude = torch.linalg.eigvalsh(matrix).abs()
+    return (magnitude.amax(1) / magnitude.amin(1)).sort().values, rejected

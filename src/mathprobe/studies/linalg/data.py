@@ -1,6 +1,6 @@
-"""Matrices of the first study, and its test sets.  B: batch, n: size, [r, c]: answer.
+"""Examples and test sets of the study `linalg`.  B: batch, n: size, [r, c]: answer.
 
-They depend on nothing but what is drawn: on no model, and on no encoding.
+They depend on the matrices only, not on a model or an encoding.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mathprobe.studies.linalg import STUDY
 
 
 def draw(data: MatrixSpec, rng: Generator, count: int) -> examples.Examples:
-    """Draw matrices [B, n, columns] and exact answers [B, r, c]; count rejections."""
+    """Draw matrices [B, r, c] and their exact answers [B, r', c'], with B = count."""
     size = data.n, data.columns
     return examples.draw(
         data.task, data.distribution, data.distribution_settings, rng, count, *size
@@ -25,8 +25,9 @@ def draw(data: MatrixSpec, rng: Generator, count: int) -> examples.Examples:
 def matrix_rng(
     use: str, data: MatrixSpec, *names: int, device: str = "cpu"
 ) -> Generator:
-    """Return the random generator of a use of these matrices."""
-    # A square has one number, as it had before there were other shapes.
+    """Return the random generator of matrices for one use, such as "train"."""
+    # A square matrix has one size in the name.  A second one would change its stream,
+    # and with it all existing results.
     size = dict.fromkeys((data.n, data.columns))
     return rng_for(
         STUDY, use, data.task, data.distribution, *size, *names, device=device
@@ -34,6 +35,6 @@ def matrix_rng(
 
 
 def make_testset(spec: TestSet) -> dict[str, np.ndarray]:
-    """Return a test set: matrices, answers and the number of rejected draws."""
-    examples = draw(spec.data, matrix_rng("test", spec.data), spec.examples)
-    return {name: np.asarray(value) for name, value in examples._asdict().items()}
+    """Return the arrays `matrix`, `answer` and `rejected` of a test set."""
+    test = draw(spec.data, matrix_rng("test", spec.data), spec.examples)
+    return {name: np.asarray(value) for name, value in test._asdict().items()}

@@ -1,4 +1,4 @@
-"""Networks of the first study, and what they answer.  B: batch, [r, c]: answer."""
+"""Networks of the study `linalg`, and their predictions.  B: batch, [r, c]: answer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mathprobe.studies.linalg import STUDY
 from mathprobe.studies.linalg.codecs import Codecs
 
 
-def build(spec: Model, number: int) -> Seq2Seq:
-    """Build the network of a seed, counted from 1, with its initial weights."""
+def build(spec: Model, seed: int) -> Seq2Seq:
+    """Return the network of a seed, counted from 1, with its initial weights."""
     codecs = Codecs(spec)
     with torch.random.fork_rng():
-        torch.manual_seed(seed_for(STUDY, "weights", number))
+        torch.manual_seed(seed_for(STUDY, "weights", seed))
         return Seq2Seq(
             _sequence_config(codecs.source, codecs.input_shape),
             _sequence_config(codecs.target, codecs.output_shape),
@@ -36,12 +36,15 @@ def _sequence_config(codec: MatrixCodec, shape: tuple[int, int]) -> SequenceConf
 
 
 def build_all(spec: Model) -> dict[int, Seq2Seq]:
-    """Build the networks of all seeds."""
-    return {number: build(spec, number) for number in range(1, spec.seeds + 1)}
+    """Return the networks of all seeds, by their seeds."""
+    return {seed: build(spec, seed) for seed in range(1, spec.seeds + 1)}
 
 
 def predict(codecs: Codecs, network: Seq2Seq, matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a network's answers [B, r, c], and which of them are well formed [B]."""
+    """Return predicted answers [B, r, c], and which are well formed [B].
+
+    `matrix` is on any device; the results are on the CPU.
+    """
     device = next(network.parameters()).device
     source = codecs.source.encode(matrix.to(device))
     ids = greedy_decode(
@@ -53,15 +56,19 @@ def predict(codecs: Codecs, network: Seq2Seq, matrix: Tensor) -> tuple[Tensor, T
 
 def predict_all(
     spec: Model,
-    seeds: dict[int, Seq2Seq],
+    networks: dict[int, Seq2Seq],
     tests: dict[str, dict[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
-    """Have every seed, and the oracle, answer every test set: [seeds, B, r, c]."""
+    """Return the predictions of all seeds and of the oracle on all test sets.
+
+    `networks` are given by seed, test sets by distribution.  The arrays are
+    `{distribution}.prediction` [seeds, B, r, c] and `{distribution}.oracle` [B, r, c].
+    """
     codecs = Codecs(spec)
     arrays = {}
     for distribution, test in tests.items():
         matrix = torch.from_numpy(test["matrix"])
-        made = [predict(codecs, network, matrix)[0] for network in seeds.values()]
-        arrays[f"{distribution}.prediction"] = torch.stack(made).numpy()
+        predictions = [predict(codecs, net, matrix)[0] for net in networks.values()]
+        arrays[f"{distribution}.prediction"] = torch.stack(predictions).numpy()
         arrays[f"{distribution}.oracle"] = codecs.oracle(matrix).numpy()
     return arrays

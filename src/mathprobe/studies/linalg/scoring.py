@@ -1,6 +1,6 @@
-"""What stored predictions of the first study are worth.  B: batch, [r, c]: answer.
+"""Errors, properties and accuracy of stored predictions.  B: batch, [r, c]: answer.
 
-Everything is measured as the tokens show it.
+Everything is computed after rounding by the encodings.
 """
 
 from __future__ import annotations
@@ -23,34 +23,35 @@ from mathprobe.studies.linalg.codecs import Codecs
 def measure(
     spec: Model,
     tests: dict[str, dict[str, np.ndarray]],
-    answers: dict[str, np.ndarray],
+    predictions: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Measure stored predictions, example by example: errors [seeds, B], oracle's [B].
+    """Return the errors and properties of stored predictions, for each example.
 
-    Where the task has properties they stand beside the errors, named by test distribution and
-    quantity, the oracle's with a prefix.
+    Test sets are given by distribution; `predictions` are those of `predict_all`.  The
+    arrays are `{distribution}.{quantity}` [seeds, B] for the seeds and
+    `{distribution}.oracle_{quantity}` [B] for the oracle.  All tasks have the quantity
+    `error`, some have properties.
     """
     codecs = Codecs(spec)
     arrays = {}
     for distribution, test in tests.items():
         matrix, answer = (torch.from_numpy(test[k]) for k in ("matrix", "answer"))
-        shown = codecs.round_trip(matrix, answer)
-        best = torch.from_numpy(answers[f"{distribution}.oracle"])
-        for name, values in _measured(spec.data.task, *shown, best).items():
+        rounded = codecs.round_trip(matrix, answer)
+        oracle = torch.from_numpy(predictions[f"{distribution}.oracle"])
+        for name, values in _quantities(spec.data.task, *rounded, oracle).items():
             arrays[f"{distribution}.{ORACLE}_{name}"] = values.numpy()
-        made = torch.from_numpy(answers[f"{distribution}.prediction"])
-        rows = [_measured(spec.data.task, *shown, one) for one in made]
+        of_seeds = torch.from_numpy(predictions[f"{distribution}.prediction"])
+        rows = [_quantities(spec.data.task, *rounded, one) for one in of_seeds]
         for name in rows[0]:
-            arrays[f"{distribution}.{name}"] = torch.stack(
-                [row[name] for row in rows]
-            ).numpy()
+            stacked = torch.stack([row[name] for row in rows])
+            arrays[f"{distribution}.{name}"] = stacked.numpy()
     return arrays
 
 
-def _measured(
+def _quantities(
     task: str, matrix: Tensor, answer: Tensor, prediction: Tensor
 ) -> dict[str, Tensor]:
-    """Measure predictions [B, r, c] of rounded matrices and answers: [B] each."""
+    """Return the error and the properties [B] of predictions [B, r, c]."""
     quantities = {"error": scores.relative_error(task, matrix, answer, prediction)}
     if task in PROPERTIES:
         quantities |= PROPERTIES[task](matrix, answer, prediction)
@@ -60,19 +61,21 @@ def _measured(
 
 
 def accuracy_rows(
-    measured: dict[str, np.ndarray], tolerances: list[float]
+    measurements: dict[str, np.ndarray], tolerances: list[float]
 ) -> Iterator[dict[str, Any]]:
-    """Score measured predictions: a row per test set, seed and tolerance."""
-    for distribution, quantities in by_distribution(measured).items():
-        for number, error in enumerate(quantities["error"], 1):
-            name = {"seed": number, "test": distribution}
+    """Yield accuracies, one row per test set, seed and tolerance."""
+    for distribution, quantities in by_distribution(measurements).items():
+        for seed, error in enumerate(quantities["error"], 1):
+            name = {"seed": seed, "test": distribution}
             yield from scores.table(name, error, quantities["oracle_error"], tolerances)
 
 
-def by_distribution(measured: dict[str, np.ndarray]) -> dict[str, dict[str, Tensor]]:
-    """Part measured examples by test distribution, then by quantity: [seeds, B] or [B]."""
-    distributions: dict[str, dict[str, Tensor]] = {}
-    for name, array in measured.items():
+def by_distribution(
+    measurements: dict[str, np.ndarray],
+) -> dict[str, dict[str, Tensor]]:
+    """Group the arrays of `measure` by test distribution, then by quantity."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, array in measurements.items():
         distribution, quantity = name.rsplit(".", 1)
-        distributions.setdefault(distribution, {})[quantity] = torch.from_numpy(array)
-    return distributions
+        groups.setdefault(distribution, {})[quantity] = torch.from_numpy(array)
+    return groups

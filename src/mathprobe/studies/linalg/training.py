@@ -1,4 +1,7 @@
-"""Trainings of the first study, and their curves.  N: examples, S, T: tokens."""
+"""Training and learning curves of the study `linalg`.
+
+N: examples, S and T: input and output tokens, [r, c]: matrix.
+"""
 
 from __future__ import annotations
 
@@ -22,59 +25,64 @@ from mathprobe.training import Trainer
 
 
 def trainer(spec: Model, device: str) -> Trainer[Seq2Seq]:
-    """Prepare a training; its data come from its specification alone."""
-    shown = validation_sets(spec)
+    """Return a trainer of all seeds of a model.
 
-    def measure(network: Seq2Seq) -> list[dict[str, Any]]:
+    Its data and initial weights depend on the specification only.
+    """
+    validation = validation_sets(spec)
+
+    def evaluate(network: Seq2Seq) -> list[dict[str, Any]]:
         return [
-            {"test": distribution, **_curve_point(spec, network, *test)}
-            for distribution, test in shown.items()
+            {"test": distribution, **_evaluate(spec, network, *examples)}
+            for distribution, examples in validation.items()
         ]
 
     train_states = {
-        number: TrainState(
+        seed: TrainState(
             network.to(device),
-            partial(_block, spec, device, number),
+            partial(_block, spec, device, seed),
             spec.schedule,
             Seq2SeqLoss(PADDING, spec.precision),
             OptimizerConfig(spec.schedule.clip_norm),
         )
-        for number, network in build_all(spec).items()
+        for seed, network in build_all(spec).items()
     }
-    return Trainer(train_states, spec, measure, partial(gpus.total_energy, device))
+    return Trainer(train_states, spec, evaluate, partial(gpus.total_energy, device))
 
 
 def validation_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
-    """Draw what a learning curve is measured on: the same for every model of a task.
+    """Return matrices and answers [N, r, c] for the learning curve, by distribution.
 
-    These are not the test sets, so a curve may be looked at without touching them.
+    All models of a task and size share them.  They differ from the test sets, so that
+    learning curves can guide decisions without use of the test sets.
     """
-    shown = {}
+    validation = {}
     for distribution in spec.curve.tests:
         settings = spec.curve.distribution_settings
         data = structs.replace(
             spec.data, distribution=distribution, distribution_settings=settings
         )
         examples = draw(data, matrix_rng("curve", data), spec.curve.examples)
-        shown[distribution] = examples.matrix, examples.answer
-    return shown
+        validation[distribution] = examples.matrix, examples.answer
+    return validation
 
 
-def _block(spec: Model, device: str, number: int, block: int) -> tuple[Tensor, Tensor]:
-    """Draw a block of the training data of a seed: ids [N, S], [N, T]."""
-    rng = matrix_rng("train", spec.data, number, block, device=device)
+def _block(spec: Model, device: str, seed: int, block: int) -> tuple[Tensor, Tensor]:
+    """Draw a block of training data of a seed: ids [N, S] and [N, T]."""
+    rng = matrix_rng("train", spec.data, seed, block, device=device)
     matrix, answer, _ = draw(spec.data, rng, BATCHES_PER_BLOCK * spec.schedule.batch)
     codecs = Codecs(spec)
     return codecs.source.encode(matrix), codecs.target.encode(answer)
 
 
-def _curve_point(
+def _evaluate(
     spec: Model, network: Seq2Seq, matrix: Tensor, answer: Tensor
 ) -> dict[str, Any]:
+    """Return a network's accuracy and proportion of malformed predictions."""
     codecs = Codecs(spec)
     prediction, ok = predict(codecs, network, matrix)
-    shown = codecs.round_trip(matrix, answer)
-    error = relative_error(spec.data.task, *shown, prediction)
+    rounded = codecs.round_trip(matrix, answer)
+    error = relative_error(spec.data.task, *rounded, prediction)
     return {
         "accuracy": float((error < spec.curve.tolerance).double().mean()),
         "malformed": float((~ok).double().mean()),
