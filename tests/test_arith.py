@@ -169,7 +169,7 @@ def test_a_parent_is_written_again_where_the_mode_says(mode):
     block = train_state.network.blocks[0]
     _, parts = INSERTION_MODES[mode]
     held = {}
-    train_state._make = lambda batch: held.update(
+    train_state._run_update = lambda batch: held.update(
         heads=torch.equal(block.attn.out.bias, parent.attn.out.bias),
         mlps=torch.equal(block.mlp.enter.weight, parent.mlp.enter.weight),
         norm=torch.equal(block.ln1.weight, parent.ln1.weight),

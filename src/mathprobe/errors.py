@@ -1,4 +1,4 @@
-"""Errors in user input.  The command line prints the message without a traceback."""
+"""Errors in user input, which the command line prints without a traceback."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ class InputError(Exception):
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return a question that suggests known names similar to `name`, or an empty text."""
+    """Return a question with known names similar to `name`, or an empty text."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, list(known), n=2)

@@ -65,7 +65,7 @@ def parameter_count(model: Model | ArithModel) -> int:
 
 
 class Estimates:
-    """Estimated times of the trainings of a scale, at the FLOP/s of its configuration."""
+    """Estimated times of a scale's trainings, at the FLOP/s of its configuration."""
 
     def __init__(self, catalog: Catalog, scale: str) -> None:
         """Read the FLOP/s and the safety margin of a scale."""

@@ -78,7 +78,7 @@ class ProgressReporter:
         )
 
     def write(self, **values: Any) -> None:
-        """Write the progress file with further values, and the curve if it has grown."""
+        """Write the progress with further values, and the curve if it has grown."""
         progress = {
             "examples": self.trainer.examples,
             "total": self.total,

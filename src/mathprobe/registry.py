@@ -26,7 +26,10 @@ class Registry(Mapping[str, Entry]):
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str) -> Callable[[Entry], Entry]:
-        """Return a decorator that registers an object; raise ValueError for a used name."""
+        """Return a decorator that registers an object.
+
+        Raises ValueError if the name is already registered.
+        """
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is already registered")
 

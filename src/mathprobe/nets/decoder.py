@@ -122,14 +122,14 @@ class Decoder(nn.Module):
     def forward(self, ids: Tensor, kv_cache: Sequence[KeyValues] = ()) -> Tensor:
         """Return the logits [B, T, V] of the next token after each prefix of `ids`.
 
-        `ids` has the shape [B, T].  `kv_cache` has the keys and values of the tokens before `ids`, layer by layer.
+        `ids` has the shape [B, T].  `kv_cache` has the keys and values of the tokens
+        before `ids`, layer by layer.
         """
         start = kv_cache[0].keys.shape[1] if kv_cache else 0
         end = start + ids.shape[1]
         positions = self.hook_pos_embed(self.positions.weight[start:end])
-        return self.forward_from(
-            self.hook_embed(self.tokens(ids)) + positions, kv_cache
-        )
+        x = self.hook_embed(self.tokens(ids)) + positions
+        return self.forward_from(x, kv_cache)
 
     def forward_from(
         self, x: Tensor, kv_cache: Sequence[KeyValues] = (), first: int = 0
