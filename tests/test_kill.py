@@ -76,7 +76,7 @@ def finish(spec, folder):
 
 
 def kill_at_random(spec, folder, kills, rng):
-    """Kill a training repeatedly; return the number of saved updates after each kill."""
+    """Kill a training repeatedly; return the saved updates after each kill."""
     reached = []
     while len(reached) < kills:
         process = start(spec, folder)

@@ -27,9 +27,9 @@ def done(smoke_model, tmp_path_factory):
 
 
 @pytest.fixture
-def without_outputs(done, tmp_path):
+def emptied(done, tmp_path):
     """A copy of this folder whose outputs Snakemake has deleted."""
-    folder = tmp_path / "without_outputs"
+    folder = tmp_path / "emptied"
     shutil.copytree(done, folder)
     lose(folder)
     return folder
@@ -75,25 +75,23 @@ def killed_at(monkeypatch, place, name, call):
 
 
 def test_lost_outputs_are_restored_without_training(
-    smoke_model, done, without_outputs, trained, capsys
+    smoke_model, done, emptied, trained, capsys
 ):
-    run(*train_arguments(smoke_model, without_outputs))
+    run(*train_arguments(smoke_model, emptied))
     assert trained == []
-    assert content(without_outputs) == content(done)
-    assert left(without_outputs) == {"done", "lock"}
-    assert list(without_outputs.glob(".*")) == []
+    assert content(emptied) == content(done)
+    assert left(emptied) == {"done", "lock"}
+    assert list(emptied.glob(".*")) == []
     assert capsys.readouterr().out == (
-        f"{without_outputs / 'run.json'}: restored from {without_outputs / 'state/done'}; to train again, "
-        f"remove {without_outputs / 'state'} and rerun\n"
+        f"{emptied / 'run.json'}: restored from {emptied / 'state/done'}; "
+        f"to train again, remove {emptied / 'state'} and rerun\n"
     )
 
 
-def test_outputs_can_be_restored_repeatedly(
-    smoke_model, done, without_outputs, trained
-):
+def test_outputs_can_be_restored_repeatedly(smoke_model, done, emptied, trained):
     for _ in range(2):
-        run(*train_arguments(smoke_model, without_outputs))
-        lose(without_outputs)
+        run(*train_arguments(smoke_model, emptied))
+        lose(emptied)
     assert trained == []
 
 
@@ -132,42 +130,38 @@ def no_links(monkeypatch):
 
 
 def test_a_training_without_checkpoint_folder_is_run_again(
-    smoke_model, done, without_outputs, trained
+    smoke_model, done, emptied, trained
 ):
-    shutil.rmtree(without_outputs / "state")
-    run(*train_arguments(smoke_model, without_outputs))
+    shutil.rmtree(emptied / "state")
+    run(*train_arguments(smoke_model, emptied))
     assert len(trained) == 1
-    assert content(without_outputs, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
+    assert content(emptied, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
 
 
-def test_other_settings_are_trained_again(
-    smoke_model, without_outputs, trained, capsys
-):
+def test_other_settings_are_trained_again(smoke_model, emptied, trained, capsys):
     other = structs.replace(smoke_model, seeds=1)
-    run(*train_arguments(other, without_outputs))
+    run(*train_arguments(other, emptied))
     assert len(trained) == 1
-    assert json.loads((without_outputs / "run.json").read_text())["spec"]["seeds"] == 1
+    assert json.loads((emptied / "run.json").read_text())["spec"]["seeds"] == 1
     assert (
         "of other settings, code or machine; training again" in capsys.readouterr().out
     )
-    lose(without_outputs)
-    run(*train_arguments(other, without_outputs))
+    lose(emptied)
+    run(*train_arguments(other, emptied))
     assert len(trained) == 1
 
 
-def test_other_code_is_trained_again(
-    smoke_model, without_outputs, trained, monkeypatch
-):
+def test_other_code_is_trained_again(smoke_model, emptied, trained, monkeypatch):
     monkeypatch.setattr(provenance.dependencies, "digest", lambda command: "newer")
-    run(*train_arguments(smoke_model, without_outputs))
+    run(*train_arguments(smoke_model, emptied))
     assert len(trained) == 1
-    assert json.loads((without_outputs / "run.json").read_text())["code"] == "newer"
+    assert json.loads((emptied / "run.json").read_text())["code"] == "newer"
 
 
 def test_other_code_of_the_first_attempt_is_trained_again(
-    smoke_model, without_outputs, trained
+    smoke_model, emptied, trained
 ):
-    saved = without_outputs / "state/done"
+    saved = emptied / "state/done"
     facts = json.loads((saved / "run").read_text())
     facts["history"].insert(0, {**facts["history"][0], "code": "older"})
     files.write_json(saved / "run", facts)
@@ -175,33 +169,33 @@ def test_other_code_of_the_first_attempt_is_trained_again(
     files.write_json(
         saved / saved_outputs.CHECKSUMS, {**sums, "run": files.checksum(saved / "run")}
     )
-    run(*train_arguments(smoke_model, without_outputs))
+    run(*train_arguments(smoke_model, emptied))
     assert len(trained) == 1
 
 
 def test_another_number_of_threads_is_trained_again(
-    smoke_model, without_outputs, trained, monkeypatch
+    smoke_model, emptied, trained, monkeypatch
 ):
     monkeypatch.setattr("torch.set_num_threads", lambda threads: None)
-    run(*train_arguments(smoke_model, without_outputs), "--threads", 2)
+    run(*train_arguments(smoke_model, emptied), "--threads", 2)
     assert len(trained) == 1
 
 
 @pytest.mark.parametrize("name", [*saved_outputs.OUTPUTS, saved_outputs.CHECKSUMS])
 @pytest.mark.parametrize("damage", ["gone", "half", "changed"])
 def test_damaged_outputs_are_trained_again(
-    smoke_model, done, without_outputs, trained, name, damage
+    smoke_model, done, emptied, trained, name, damage
 ):
-    path = without_outputs / "state/done" / name
+    path = emptied / "state/done" / name
     data = path.read_bytes()
     path.unlink()
     if damage != "gone":
         middle = len(data) // 2
         rest = bytes([data[middle] ^ 1]) + data[middle + 1 :]
         path.write_bytes(data[:middle] + (rest if damage == "changed" else b""))
-    run(*train_arguments(smoke_model, without_outputs))
+    run(*train_arguments(smoke_model, emptied))
     assert len(trained) == 1
-    assert content(without_outputs, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
+    assert content(emptied, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
 
 
 def test_existing_outputs_are_trained_again_on_request(
@@ -239,31 +233,29 @@ def test_a_training_killed_at_its_end_leaves_all_outputs_or_none(
 @pytest.mark.parametrize("call", range(1, 4))
 @pytest.mark.parametrize("name", ["link", "replace"])
 def test_an_interrupted_restore_is_completed(
-    smoke_model, done, without_outputs, trained, monkeypatch, name, call
+    smoke_model, done, emptied, trained, monkeypatch, name, call
 ):
     with monkeypatch.context() as patched:
         killed_at(patched, files.os, name, call)
         with pytest.raises(Killed):
-            run(*train_arguments(smoke_model, without_outputs))
-    assert not (without_outputs / "run.json").exists()
-    run(*train_arguments(smoke_model, without_outputs))
+            run(*train_arguments(smoke_model, emptied))
+    assert not (emptied / "run.json").exists()
+    run(*train_arguments(smoke_model, emptied))
     assert trained == []
-    assert content(without_outputs) == content(done)
-    assert list(without_outputs.glob(".*")) == []
+    assert content(emptied) == content(done)
+    assert list(emptied.glob(".*")) == []
 
 
 def test_partly_removed_outputs_are_trained_again_without_old_checkpoints(
-    smoke_model, without_outputs, trained, monkeypatch
+    smoke_model, emptied, trained, monkeypatch
 ):
-    (without_outputs / "state/000000000001.safetensors").write_text(
-        "of another training"
-    )
+    (emptied / "state/000000000001.safetensors").write_text("of another training")
     other = structs.replace(smoke_model, seeds=1)
     with monkeypatch.context() as patched:
         killed_at(patched, saved_outputs.shutil, "rmtree", 1)
         with pytest.raises(Killed):
-            run(*train_arguments(other, without_outputs))
-    assert left(without_outputs) == {"done", "lock"}
-    (without_outputs / "state/done/run").unlink()
-    run(*train_arguments(other, without_outputs))
+            run(*train_arguments(other, emptied))
+    assert left(emptied) == {"done", "lock"}
+    (emptied / "state/done/run").unlink()
+    run(*train_arguments(other, emptied))
     assert len(trained) == 1
