@@ -31,10 +31,10 @@ class Untrained(Circuit):
     """Analysis of a decoder whose answers are taken as correct."""
 
     def searches(self) -> Iterator[SubtaskSearch]:
-        """Yield the searches with fewer candidate nodes."""
-        for search in super().searches():
-            single, paired = search.single[:SINGLE], search.paired[:PAIRED]
-            yield replace(search, single=single, paired=paired)
+        """Try few of the nodes."""
+        for trial in super().searches():
+            single, paired = trial.single[:SINGLE], trial.paired[:PAIRED]
+            yield replace(trial, single=single, paired=paired)
 
     def is_correct(self, run: Run, ids: Tensor) -> Tensor:
         """Return that all answers are correct."""
@@ -56,7 +56,7 @@ def main() -> None:
         "positions": lambda: circuit.positions,
         "nodes": lambda: circuit.ablation_facts,
         "attention": lambda: circuit.attention_facts,
-        "components": lambda: circuit.pca_results,
+        "principal components": lambda: circuit.pca_results,
         "search": lambda: circuit.search_results,
     }
     seconds: dict[str, float] = {}
@@ -64,7 +64,7 @@ def main() -> None:
         start = time.perf_counter()
         compute()
         seconds[name] = round(time.perf_counter() - start, 1)
-        print(f"{name:>15} {seconds[name]:8.1f} s", flush=True)
+        print(f"{name:>20} {seconds[name]:8.1f} s", flush=True)
     counts = {
         "questions": len(circuit.varied_questions[0].ids),
         "interventions": sum(len(rates) for _, rates in circuit.search_results),

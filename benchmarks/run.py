@@ -240,7 +240,7 @@ def table(measured: dict[str, Any], previous: dict[str, Any] | None) -> str:
         f"{machine['device']} ({machine['cpu']}), {machine['threads']} threads, "
         f"torch {machine['versions']['torch']}; matrix products at {matmuls} GFLOP/s",
         "",
-        "| examples/s (best of several) | ours | baseline | ratio | utilization "
+        "| examples/s (best of several) | ours | baseline | ratio | of matmul rate "
         "| previous | memory, MB | baseline |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]

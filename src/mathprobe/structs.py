@@ -38,16 +38,16 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def from_dict(cls, values: Any, place: str | None = None) -> Self:
-        """Build from nested dictionaries.
+        """Build from nested dictionaries; raise InputError for an invalid value.
 
-        Error messages name the invalid value by its path, which begins with `place`
+        The message names the invalid value by its path, which begins with `place`
         (default: the name of the class).
         """
         return convert(values, cls, place or cls.__name__)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Build from JSON text."""
+        """Build from JSON text; raise InputError if it is invalid."""
         try:
             return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
@@ -62,7 +62,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.to_builtins(self)
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Return a text for each value in which `other`, as from `to_dict`, differs."""
+        """Return a message for each value that differs in `other`, as from `to_dict`."""
         expected, found = flatten(self.to_dict()), flatten(other)
         return [
             f"{key}: expected {expected.get(key)!r}, found {found.get(key)!r}"
