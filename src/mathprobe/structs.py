@@ -62,7 +62,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.to_builtins(self)
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Return a message for each value that differs in `other`, as from `to_dict`."""
+        """Return a message for each value that differs in `other`, a nested dict."""
         expected, found = flatten(self.to_dict()), flatten(other)
         return [
             f"{key}: expected {expected.get(key)!r}, found {found.get(key)!r}"
