@@ -1,7 +1,8 @@
-"""The published design, written plainly: the peer that speed is measured against.
+"""Baseline for the benchmarks: a plain implementation of the published design.
 
-One example at a time in Python, strings as tokens, one vocabulary for both sides with
-a softmax over all of it, `torch.nn.Transformer`, decoding without a cache.
+It generates examples one at a time in Python, with strings as tokens; it has one
+vocabulary for source and target, with a softmax over all of it; it uses
+`torch.nn.Transformer`, and decodes without a KV cache.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ END = "<s>"
 
 
 def vocabulary() -> dict[str, int]:
-    """Number the words of FP15 and P1000 together, dimensions included."""
+    """Return the ids of all tokens of FP15, P1000 and the matrix dimensions."""
     signed = [m for m in range(-999, 1000) if abs(m) >= 100]
-    words = {END, "</s>", "+", "-", "NaN", "-NaN"}
-    words |= {str(m) for m in range(1000)} | {f"E{k}" for k in range(-100, 101)}
-    words |= {f"N{m}e0" for m in range(-99, 100)}
-    words |= {f"N{m}e{e}" for m in signed for e in range(16)}
-    words |= {f"V{n}" for n in range(1, 101)}
-    return {word: number for number, word in enumerate(sorted(words))}
+    tokens = {END, "</s>", "+", "-", "NaN", "-NaN"}
+    tokens |= {str(m) for m in range(1000)} | {f"E{k}" for k in range(-100, 101)}
+    tokens |= {f"N{m}e0" for m in range(-99, 100)}
+    tokens |= {f"N{m}e{e}" for m in signed for e in range(16)}
+    tokens |= {f"V{n}" for n in range(1, 101)}
+    return {token: number for number, token in enumerate(sorted(tokens))}
 
 
 def fp15(x: float) -> list[str]:
-    """Write a number as one token."""
+    """Encode a number as one token."""
     v = abs(x) * 1e7
     e = max(0, int(np.floor(np.log10(v)))) if v else 0
     m = int(np.floor(v * 10.0 ** (2 - e) + 0.5))
@@ -35,73 +36,71 @@ def fp15(x: float) -> list[str]:
 
 
 def p1000(x: float) -> list[str]:
-    """Write a number as sign, mantissa and exponent."""
+    """Encode a number as sign, mantissa and exponent."""
     mantissa, exponent = f"{abs(x):.2e}".split("e")
     digits = mantissa.replace(".", "")
     return ["-" if x < 0 else "+", digits, f"E{int(exponent) - 2}"]
 
 
 class Data:
-    """Matrices with Laplace eigenvalues, one after the other."""
+    """Matrices with Laplace eigenvalues, generated one at a time."""
 
     def __init__(self, n: int, seed: int = 1) -> None:
         self.n, self.ids = n, vocabulary()
         self.rng = np.random.RandomState(seed)
 
     def example(self) -> tuple[list[int], list[int]]:
-        """Draw, solve and tokenise one matrix."""
+        """Return the source and target ids of a new example."""
         n = self.n
         square = self.rng.randn(n, n) * 10 / np.sqrt(3)
         vectors = np.linalg.eigh(np.tril(square) + np.tril(square, -1).T)[1]
         values = self.rng.laplace(0, np.sqrt(n / 6) * 10, n)
         matrix = vectors @ np.diag(values) @ vectors.T
         answer = np.sort(np.linalg.eigvals(matrix).real)[::-1]
-        return self._write(matrix, (n, n), fp15), self._write(answer, (n, 1), p1000)
+        return self._encode(matrix, (n, n), fp15), self._encode(answer, (n, 1), p1000)
 
-    def _write(self, numbers: np.ndarray, shape: tuple[int, int], write) -> list[int]:
-        words = [END, *(f"V{size}" for size in shape)]
+    def _encode(self, numbers: np.ndarray, shape: tuple[int, int], encode) -> list[int]:
+        tokens = [END, *(f"V{size}" for size in shape)]
         for x in numbers.ravel():
-            words += write(float(x))
-        return [self.ids[word] for word in [*words, END]]
+            tokens += encode(float(x))
+        return [self.ids[token] for token in [*tokens, END]]
 
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """Collect a batch of source and target ids."""
+        """Return the source and target ids of a new batch."""
         examples = [self.example() for _ in range(size)]
         return tuple(torch.tensor(side) for side in zip(*examples, strict=True))
 
 
 class Model(nn.Module):
-    """The encoder-decoder of `torch.nn`, with tables and a tied output."""
+    """`nn.Transformer` with embeddings and a tied output layer."""
 
     def __init__(self, layers: tuple[int, int], width: int, heads: int) -> None:
         super().__init__()
-        words = len(vocabulary())
-        self.source, self.target = (
-            nn.Embedding(words, width),
-            nn.Embedding(words, width),
-        )
-        self.places = nn.ModuleList(nn.Embedding(4096, width) for _ in range(2))
+        vocab_size = len(vocabulary())
+        self.source = nn.Embedding(vocab_size, width)
+        self.target = nn.Embedding(vocab_size, width)
+        self.positions = nn.ModuleList(nn.Embedding(4096, width) for _ in range(2))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.body = nn.Transformer(
             width, heads, *layers, 4 * width, dropout=0.0, batch_first=True
         )
-        self.bias = nn.Parameter(torch.zeros(words))
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
 
     def _embed(self, side: int, table: nn.Embedding, ids: Tensor) -> Tensor:
-        places = torch.arange(ids.shape[1], device=ids.device)
-        return self.norms[side](table(ids) + self.places[side](places))
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        return self.norms[side](table(ids) + self.positions[side](positions))
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Score the next word after each target prefix."""
+        """Return the logits of the next token after each target prefix."""
         size = target.shape[1]
         mask = nn.Transformer.generate_square_subsequent_mask(size, target.device)
-        made = self.body(
+        output = self.body(
             self._embed(0, self.source, source),
             self._embed(1, self.target, target),
             tgt_mask=mask,
             tgt_is_causal=True,
         )
-        return functional.linear(made, self.target.weight, self.bias)
+        return functional.linear(output, self.target.weight, self.bias)
 
 
 def step(
@@ -119,7 +118,7 @@ def step(
 
 @torch.inference_mode()
 def decode(model: Model, source: Tensor, length: int) -> Tensor:
-    """Write the likeliest next word, reading the whole prefix again for each."""
+    """Decode greedily, with a pass over the whole prefix for each token."""
     model.eval()
     ids = source[:, :1]
     while ids.shape[1] < length:

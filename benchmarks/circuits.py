@@ -1,8 +1,8 @@
-"""Time a map of a decoder of the paper's shape: `python benchmarks/circuits.py`.
+"""Time the circuit analysis of a decoder of the paper's shape.
 
-The decoder is not trained, and what it answers is taken for right.  So every node is
-useful, which takes longer than in a trained one.  Every head attends everywhere, too;
-of the candidates for a sub-task as many are tried as a trained decoder has.
+The decoder is untrained, and its answers are taken as correct.  All of its nodes are
+then useful, so the analysis takes longer than for a trained decoder.  The search for
+sub-tasks is limited to as many candidate nodes as a trained decoder has.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from mathprobe.studies.arith import models
 from mathprobe.studies.circuits import Circuit, SubtaskSearch
 
 CONFIG = Path(__file__).parent.parent / "config/config.yaml"
-SINGLE, PAIRED = 8, 3  # two layers of three heads, at a position
+# Candidates in a trained decoder of two layers with three heads, at one position.
+SINGLE, PAIRED = 8, 3
 
 
 class Untrained(Circuit):
-    """A decoder whose answers are taken for right."""
+    """Analysis of a decoder whose answers are taken as correct."""
 
     def searches(self) -> Iterator[SubtaskSearch]:
         """Try few of the nodes."""
@@ -36,14 +37,14 @@ class Untrained(Circuit):
             yield replace(search, nodes=nodes, pairs=pairs)
 
     def is_correct(self, run: Run, ids: Tensor) -> Tensor:
-        """Keep all questions."""
+        """Return that all answers are correct."""
         return torch.ones(len(ids), dtype=torch.bool)
 
 
 def main() -> None:
-    """Time the stages of a map, one after the other."""
+    """Time the stages of the analysis and write a JSON file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, help="JSON file")
     parser.add_argument("--model", default="add_d6_l2_h3_t15K_s372001")
     args = parser.parse_args()
     catalog = Catalog.load(CONFIG).arith("paper")
@@ -51,27 +52,27 @@ def main() -> None:
     circuit = Untrained(spec, models.build(spec).eval(), catalog.circuits())
     stages: dict[str, Callable[[], object]] = {
         "questions": lambda: circuit.varied_questions,
-        "replacements": lambda: circuit.ablation_values,
+        "ablation values": lambda: circuit.ablation_values,
         "positions": lambda: circuit.positions,
         "nodes": lambda: circuit.ablation_facts,
         "attention": lambda: circuit.attention_facts,
-        "components": lambda: circuit.pca_results,
+        "principal components": lambda: circuit.pca_results,
         "search": lambda: circuit.search_results,
     }
     seconds: dict[str, float] = {}
-    for name, work in stages.items():
-        begun = time.perf_counter()
-        work()
-        seconds[name] = round(time.perf_counter() - begun, 1)
-        print(f"{name:>14} {seconds[name]:8.1f} s", flush=True)
-    tried = sum(len(rates) for _, rates in circuit.search_results)
-    facts = {"questions": len(circuit.varied_questions[0].ids), "exchanges": tried}
-    facts |= {
+    for name, compute in stages.items():
+        start = time.perf_counter()
+        compute()
+        seconds[name] = round(time.perf_counter() - start, 1)
+        print(f"{name:>20} {seconds[name]:8.1f} s", flush=True)
+    counts = {
+        "questions": len(circuit.varied_questions[0].ids),
+        "interventions": sum(len(rates) for _, rates in circuit.search_results),
         "nodes": len(circuit.ablation_facts.nodes),
         "threads": torch.get_num_threads(),
     }
-    print(facts, f"{sum(seconds.values()):.0f} s")
-    files.write_json(args.out, {"model": args.model, "seconds": seconds, **facts})
+    print(counts, f"{sum(seconds.values()):.0f} s")
+    files.write_json(args.out, {"model": args.model, "seconds": seconds, **counts})
 
 
 if __name__ == "__main__":

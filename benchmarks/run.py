@@ -1,6 +1,6 @@
-"""Measure speed, both sides in one run: `make bench`.  See README.md beside this file.
+"""Measure the speed of mathprobe and of the baseline: `make bench`; see README.md.
 
-Rates are examples per second; of each, the best and the median of some repeats.
+Rates are examples per second: the best and the median of several repeats.
 """
 
 from __future__ import annotations
@@ -34,36 +34,38 @@ from mathprobe.train_state import BATCHES_PER_BLOCK
 
 REPEATS = 3
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-UPDATES = {"cpu": 1, "cuda": 100}[DEVICE]  # between two looks at the clock
-MEMORIES = ("memory", "plain_memory")
+UPDATES = {"cpu": 1, "cuda": 100}[DEVICE]  # in each timed call
+MEMORY_COLUMNS = ("memory", "plain_memory")
 TASK, DISTRIBUTION = "eigenvalues", "laplace"
 
 
-def rate(work: Callable[[], object], examples: int, repeats: int = REPEATS) -> dict:
-    """Time some work that handles so many examples."""
-    work()  # the first call pays for what later ones reuse
+def rate(
+    function: Callable[[], object], examples: int, repeats: int = REPEATS
+) -> dict[str, float]:
+    """Time a function that processes this number of examples."""
+    function()  # the first call includes one-time costs
     rates = []
     for _ in range(repeats):
-        begun = time.perf_counter()
-        work()
+        start = time.perf_counter()
+        function()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        rates.append(examples / (time.perf_counter() - begun))
+        rates.append(examples / (time.perf_counter() - start))
     return {"best": max(rates), "median": statistics.median(rates)}
 
 
 def matrix_rate(precision: str, size: int = 2048) -> float:
-    """Measure the device's own rate of matrix products, in FLOP a second."""
+    """Measure the FLOP/s of matrix products on the device."""
     a = torch.randn(size, size, device=DEVICE, dtype=PRECISIONS[precision])
     return rate(lambda: a @ a, 2 * size**3, 10)["best"]
 
 
 def generation(model: Model) -> dict[str, Any]:
-    """Draw, solve and tokenise, on one thread where that is a processor."""
+    """Measure the generation of examples; on a CPU, with one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    blocks = trainer(model, DEVICE).train_states[1].batch_source
-    ours = rate(lambda: blocks(1), BATCHES_PER_BLOCK * model.schedule.batch, 10)
+    batch_source = trainer(model, DEVICE).train_states[1].batch_source
+    ours = rate(lambda: batch_source(1), BATCHES_PER_BLOCK * model.schedule.batch, 10)
     data = baseline.Data(model.data.n)
     plain = rate(lambda: data.batch(256), 256)
     torch.set_num_threads(threads)
@@ -71,7 +73,7 @@ def generation(model: Model) -> dict[str, Any]:
 
 
 def trainings(model: Model) -> dict[str, Model]:
-    """Vary how a model is trained: what a processor has no use for is left out."""
+    """Return the training variants to measure, by name; fewer of them on a CPU."""
     one = replace(model, seeds=1)
     if DEVICE == "cpu":
         single = replace(one, precision="float32")
@@ -85,21 +87,21 @@ def trainings(model: Model) -> dict[str, Model]:
     }
 
 
-def peer(model: Model) -> baseline.Model:
-    """Build the plain model of the same shape."""
-    stack = model.encoder
-    layers = stack.layers, model.decoder.layers
-    return baseline.Model(layers, stack.width, stack.heads).to(DEVICE)
+def build_baseline(model: Model) -> baseline.Model:
+    """Build the baseline network of the same shape."""
+    encoder = model.encoder
+    layers = encoder.layers, model.decoder.layers
+    return baseline.Model(layers, encoder.width, encoder.heads).to(DEVICE)
 
 
 def ours(model: Model) -> Callable[[], None]:
-    """Give an update of a model, data included."""
+    """Return a function that makes one update of a model, data included."""
     return trainer(model, DEVICE).step
 
 
 def plain(model: Model) -> Callable[[], None]:
-    """Give an update of its plain peer, data included."""
-    network = peer(model)
+    """Return a function that makes one update of the baseline, data included."""
+    network = build_baseline(model)
     adam = torch.optim.Adam(network.parameters(), lr=1e-4)
     data = baseline.Data(model.data.n)
 
@@ -110,73 +112,76 @@ def plain(model: Model) -> Callable[[], None]:
     return step
 
 
-def training(model: Model, floor: float) -> dict[str, Any]:
-    """Make updates of a model, and of its plain peer."""
+def training(model: Model, matmul_rate: float) -> dict[str, Any]:
+    """Measure updates of a model and of the baseline.
+
+    `matmul_rate` is the FLOP/s of matrix products on the device.
+    """
     examples = UPDATES * model.schedule.batch
     flops = example_flops(model)
-    made = rate(repeated(ours(model)), model.seeds * examples)
+    rates = rate(repeated(ours(model)), model.seeds * examples)
     return {
-        "ours": made,
+        "ours": rates,
         "plain": rate(repeated(plain(model)), examples),
         "flops": flops,
-        "share_of_floor": flops * made["best"] / floor,
+        "share_of_floor": flops * rates["best"] / matmul_rate,
         "memory": peak_memory(ours, model),
         "plain_memory": peak_memory(plain, model),
     }
 
 
 def repeated(step: Callable[[], None]) -> Callable[[], None]:
-    """Make several updates, so that a device is not waited for after each."""
+    """Return a function that makes UPDATES updates without waiting in between."""
 
-    def work() -> None:
+    def steps() -> None:
         for _ in range(UPDATES):
             step()
 
-    return work
+    return steps
 
 
 def example_flops(model: Model, batch: int = 8) -> float:
-    """Count the floating-point operations of training on an example."""
+    """Count the FLOPs of training on one example."""
     small = replace(model, seeds=1, schedule=replace(model.schedule, batch=batch))
     with FlopCounterMode(display=False) as counter:
         trainer(small, "cpu").step()
     return counter.get_total_flops() / batch
 
 
-def peak_memory(side: Callable[[Model], Callable[[], None]], model: Model) -> float:
-    """Measure the most memory that updates take, in MB, in a process of their own."""
+def peak_memory(prepare: Callable[[Model], Callable[[], None]], model: Model) -> float:
+    """Measure the peak memory of updates in MB, in a separate process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_memory, [side, model])
+        return pool.apply(_peak_memory, [prepare, model])
 
 
-def _peak_memory(side: Callable[[Model], Callable[[], None]], model: Model) -> float:
-    step = side(model)
+def _peak_memory(prepare: Callable[[Model], Callable[[], None]], model: Model) -> float:
+    step = prepare(model)
     for _ in range(2):
         step()
     if DEVICE == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    # Not getrusage, whose maximum a process takes over from the one that started it.
+    # Not getrusage: a process inherits its maximum from the parent process.
     status = Path("/proc/self/status").read_text()
     return 1.024e-3 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
 
 def decoding(model: Model, examples: int = 256) -> dict[str, Any]:
-    """Answer test examples greedily."""
+    """Measure greedy decoding of test examples."""
     codecs = Codecs(model)
     network = build(model, 1).to(DEVICE)
     matrix = draw(model.data, rng_for("benchmark", model.data.n), examples).matrix
-    made = rate(lambda: predict(codecs, network, matrix), examples)
-    other = peer(model)
+    rates = rate(lambda: predict(codecs, network, matrix), examples)
+    other = build_baseline(model)
     source = baseline.Data(model.data.n).batch(examples)[0].to(DEVICE)
     length = codecs.target.max_length(*codecs.output_shape)
     return {
-        "ours": made,
+        "ours": rates,
         "plain": rate(lambda: baseline.decode(other, source, length), examples),
     }
 
 
 def encodings(numbers: int = 200_000) -> dict[str, Any]:
-    """Write and read numbers with three digits, on one thread."""
+    """Measure the encodings of numbers with three digits, on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     x = 10 * torch.randn(numbers, dtype=torch.float64)
@@ -193,9 +198,9 @@ def encodings(numbers: int = 200_000) -> dict[str, Any]:
 
 
 def measurements(
-    sizes: list[int], floors: dict[str, float]
+    sizes: list[int], matmul_rates: dict[str, float]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Measure one thing after the other at the paper's shapes, each with its name."""
+    """Yield the name and the result of each measurement, at the paper's shapes."""
     catalog = Catalog.load("config/config.yaml")
     for key, value in encodings().items():
         yield f"numbers, {key}", value
@@ -203,16 +208,16 @@ def measurements(
         model = catalog.model("paper", TASK, DISTRIBUTION, n, "base")
         yield f"generation, n={n}", generation(model)
         for name, varied in trainings(model).items():
-            made = training(varied, floors[varied.precision])
-            yield f"training, n={n}, {name}", made
+            result = training(varied, matmul_rates[varied.precision])
+            yield f"training, n={n}, {name}", result
         yield f"decoding, n={n}", decoding(model)
 
 
 def measure(sizes: list[int]) -> dict[str, Any]:
-    """Measure everything, and say of each thing when it is done."""
-    floors = {precision: matrix_rate(precision) for precision in PRECISIONS}
+    """Run all measurements and print each result."""
+    matmul_rates = {precision: matrix_rate(precision) for precision in PRECISIONS}
     results = {}
-    for name, row in measurements(sizes, floors):
+    for name, row in measurements(sizes, matmul_rates):
         results[name] = row
         print(f"{name}: {row['ours']['best']:,.0f}/s", flush=True)
     return {
@@ -220,43 +225,43 @@ def measure(sizes: list[int]) -> dict[str, Any]:
             **provenance.collect("linalg"),
             "device": torch.cuda.get_device_name() if DEVICE == "cuda" else DEVICE,
             "threads": torch.get_num_threads(),
-            "matrix_rates": floors,
+            "matrix_rates": matmul_rates,
         },
         "results": results,
     }
 
 
 def table(measured: dict[str, Any], previous: dict[str, Any] | None) -> str:
-    """Write the measurements as a Markdown table."""
+    """Return the measurements as a Markdown table."""
     machine = measured["machine"]
     rates = machine["matrix_rates"].items()
-    floors = ", ".join(f"{rate / 1e9:,.0f} ({precision})" for precision, rate in rates)
+    matmuls = ", ".join(f"{rate / 1e9:,.0f} ({precision})" for precision, rate in rates)
     lines = [
         f"{machine['device']} ({machine['cpu']}), {machine['threads']} threads, "
-        f"torch {machine['versions']['torch']}; matrix products at {floors} GFLOP/s",
+        f"torch {machine['versions']['torch']}; matrix products at {matmuls} GFLOP/s",
         "",
-        "| examples/s (best of some) | ours | plain | ratio | of the floor | before "
-        "| memory, MB | plain |",
+        "| examples/s (best of several) | ours | baseline | ratio | of matmul rate "
+        "| previous | memory, MB | baseline |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name, row in measured["results"].items():
         ours = row["ours"]["best"]
         plain = row.get("plain", {}).get("best")
-        before = previous and previous["results"].get(name, {}).get("ours", {})
+        old = previous and previous["results"].get(name, {}).get("ours", {})
         cells = [
             f"{ours:,.0f}",
             f"{plain:,.1f}" if plain else "",
             f"{ours / plain:.1f}" if plain else "",
             f"{row['share_of_floor']:.0%}" if "share_of_floor" in row else "",
-            f"{before['best']:,.0f}" if before else "",
-            *(f"{row[key]:,.0f}" if key in row else "" for key in MEMORIES),
+            f"{old['best']:,.0f}" if old else "",
+            *(f"{row[key]:,.0f}" if key in row else "" for key in MEMORY_COLUMNS),
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Measure, print a table, and write it as JSON."""
+    """Run the benchmarks, write a JSON file and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="JSON file")
     parser.add_argument("--sizes", type=int, nargs="+", default=[5, 8, 10])

@@ -6,7 +6,7 @@ from mathprobe.spec import Model
 
 CONFIG = "config/config.yaml"
 
-torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+torch.set_num_threads(1)  # more threads are slower on tiny tensors
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +17,5 @@ def catalog():
 
 @pytest.fixture(scope="session")
 def smoke_model(catalog) -> Model:
-    """The smallest model that there is."""
+    """The smallest model of the configuration."""
     return catalog.model("smoke", "eigenvalues", "laplace", 2, "base")

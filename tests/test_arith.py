@@ -169,7 +169,7 @@ def test_frozen_weights_are_restored_as_the_mode_defines(mode):
     block = train_state.network.blocks[0]
     _, parts = INSERTION_MODES[mode]
     restored = {}
-    train_state._make = lambda batch: restored.update(
+    train_state._run_update = lambda batch: restored.update(
         heads=torch.equal(block.attn.out.bias, parent.attn.out.bias),
         mlps=torch.equal(block.mlp.enter.weight, parent.mlp.enter.weight),
         norm=torch.equal(block.ln1.weight, parent.ln1.weight),

@@ -1,4 +1,4 @@
-"""The peer must do the same work, or a comparison with it means nothing."""
+"""The baseline does the same work as mathprobe, so that the two can be compared."""
 
 from functools import cache
 
@@ -18,19 +18,19 @@ NUMBERS = st.floats(1e-6, 1e6).flatmap(lambda x: st.sampled_from([x, -x]))
 @pytest.mark.parametrize("name", ["fp15", "p1000"])
 @settings(deadline=None)
 @given(x=NUMBERS)
-def test_the_peer_writes_the_same_tokens(name, x):
+def test_the_baseline_has_the_same_tokens(name, x):
     assert getattr(baseline, name)(x) == encoding(name).tokens(x)
 
 
-def test_the_peer_has_the_published_vocabulary():
-    words = baseline.vocabulary()
-    assert set(ENCODINGS["fp15"](digits=3).vocabulary) <= set(words)
-    assert set(ENCODINGS["p1000"](digits=3).vocabulary) <= set(words)
-    unused = 20 + 3  # specials but the two ends; `10^`, the point and the bar
-    assert len(words) == 30_329 - unused
+def test_the_baseline_has_the_published_vocabulary():
+    tokens = baseline.vocabulary()
+    assert set(ENCODINGS["fp15"](digits=3).vocabulary) <= set(tokens)
+    assert set(ENCODINGS["p1000"](digits=3).vocabulary) <= set(tokens)
+    unused = 20 + 3  # special tokens except the two ends; `10^`, the point and the bar
+    assert len(tokens) == 30_329 - unused
 
 
-def test_the_peer_learns():
+def test_the_baseline_learns():
     torch.manual_seed(0)
     model = baseline.Model((1, 1), 16, 2)
     batch = baseline.Data(2).batch(8)
@@ -40,11 +40,11 @@ def test_the_peer_learns():
     assert any(
         not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)
     )
-    made = baseline.decode(model, batch[0], 5)
-    assert made.shape == (8, 5)
+    decoded = baseline.decode(model, batch[0], 5)
+    assert decoded.shape == (8, 5)
 
 
-def test_the_table_sets_both_sides_and_an_earlier_release_side_by_side():
+def test_the_table_compares_with_the_baseline_and_an_earlier_release():
     machine = {
         "device": "cpu",
         "cpu": "C",
@@ -61,23 +61,23 @@ def test_the_table_sets_both_sides_and_an_earlier_release_side_by_side():
     )
 
 
-def test_updates_of_both_sides_are_counted_and_their_memory_measured(smoke_model):
-    made = run.training(smoke_model, floor=1e9)
+def test_the_training_benchmark_measures_flops_rates_and_memory(smoke_model):
+    result = run.training(smoke_model, matmul_rate=1e9)
     again = run.example_flops(smoke_model, batch=4)
-    assert made["flops"] == pytest.approx(again, rel=1e-3)  # zeros are shorter
-    assert made["memory"] > 100.0 < made["plain_memory"]
-    assert made["share_of_floor"] == made["flops"] * made["ours"]["best"] / 1e9
+    assert result["flops"] == pytest.approx(again, rel=1e-3)  # zeros have fewer tokens
+    assert result["memory"] > 100.0 < result["plain_memory"]
+    assert result["share_of_floor"] == result["flops"] * result["ours"]["best"] / 1e9
 
 
 def idle(model):
     return lambda: None
 
 
-def test_memory_is_not_that_of_the_process_that_measures(smoke_model):
-    mine = torch.ones(375_000_000)  # 1500 MB
-    assert 50.0 < run.peak_memory(idle, smoke_model) < mine.nbytes / 1e6 - 400.0
+def test_memory_excludes_that_of_the_parent_process(smoke_model):
+    large = torch.ones(375_000_000)  # 1500 MB
+    assert 50.0 < run.peak_memory(idle, smoke_model) < large.nbytes / 1e6 - 400.0
 
 
 def test_a_rate_counts_examples_per_second():
-    made = run.rate(lambda: None, 10)
-    assert made["best"] >= made["median"] > 0
+    result = run.rate(lambda: None, 10)
+    assert result["best"] >= result["median"] > 0

@@ -12,25 +12,27 @@ from mathprobe.checkpoint import Checkpoint
 from mathprobe.files import DamagedFile
 
 
-def state(updates):
+def checkpoint_at(updates):
     tensors = {"a": torch.full((3,), float(updates)), "step": torch.tensor(updates)}
     return Checkpoint(updates, tensors, {"curve": [{"x": 1}]})
 
 
-def test_a_state_comes_back(tmp_path):
-    checkpoint.save_checkpoint(tmp_path, state(7))
-    back = checkpoint.load_checkpoint(tmp_path)
-    assert (back.updates, back.metadata) == (7, {"curve": [{"x": 1}]})
-    assert all(torch.equal(back.tensors[k], v) for k, v in state(7).tensors.items())
+def test_a_checkpoint_round_trips(tmp_path):
+    checkpoint.save_checkpoint(tmp_path, checkpoint_at(7))
+    loaded = checkpoint.load_checkpoint(tmp_path)
+    assert (loaded.updates, loaded.metadata) == (7, {"curve": [{"x": 1}]})
+    assert all(
+        torch.equal(loaded.tensors[k], v) for k, v in checkpoint_at(7).tensors.items()
+    )
 
 
-def test_no_folder_is_no_state(tmp_path):
+def test_a_missing_folder_has_no_checkpoint(tmp_path):
     assert checkpoint.load_checkpoint(tmp_path / "none") is None
 
 
-def test_the_last_two_are_kept(tmp_path):
+def test_the_last_two_checkpoints_are_stored(tmp_path):
     for updates in (5, 900, 1000):
-        checkpoint.save_checkpoint(tmp_path, state(updates))
+        checkpoint.save_checkpoint(tmp_path, checkpoint_at(updates))
     assert sorted(os.listdir(tmp_path)) == [
         "000000000900.safetensors",
         "000000001000.safetensors",
@@ -39,11 +41,11 @@ def test_the_last_two_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
-def test_a_damaged_state_is_named_set_aside_and_the_one_before_used(
+def test_a_damaged_checkpoint_is_renamed_and_the_previous_one_used(
     tmp_path, damage, capsys
 ):
     for updates in (1, 2):
-        checkpoint.save_checkpoint(tmp_path, state(updates))
+        checkpoint.save_checkpoint(tmp_path, checkpoint_at(updates))
     path = tmp_path / "000000000002.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -56,24 +58,24 @@ def test_a_damaged_state_is_named_set_aside_and_the_one_before_used(
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_no_damage_passes_unnoticed(tmp_path_factory, data):
-    folder = tmp_path_factory.mktemp("state")
+def test_all_damage_is_detected(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("checkpoints")
     for updates in (1, 2):
-        checkpoint.save_checkpoint(folder, state(updates))
+        checkpoint.save_checkpoint(folder, checkpoint_at(updates))
     path = folder / "000000000002.safetensors"
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(
         st.integers(1, 255)
     )
     path.write_bytes(content)
-    back = checkpoint.load_checkpoint(folder)
-    assert back.updates in (1, 2)
-    expected = state(back.updates)
-    assert back.metadata == expected.metadata
-    assert all(torch.equal(back.tensors[k], v) for k, v in expected.tensors.items())
+    loaded = checkpoint.load_checkpoint(folder)
+    assert loaded.updates in (1, 2)
+    expected = checkpoint_at(loaded.updates)
+    assert loaded.metadata == expected.metadata
+    assert all(torch.equal(loaded.tensors[k], v) for k, v in expected.tensors.items())
 
 
-def test_a_model_carries_what_it_is(tmp_path):
+def test_a_model_is_stored_with_its_metadata(tmp_path):
     model, other = nn.Linear(3, 2), nn.Linear(3, 2)
     seeds = {1: nn.Linear(3, 2), 2: model}
     checkpoint.save_model(tmp_path / "m", seeds, {"spec": {"n": 5}})
@@ -82,10 +84,10 @@ def test_a_model_carries_what_it_is(tmp_path):
     assert checkpoint.model_metadata(tmp_path / "m") == {"spec": {"n": 5}}
 
 
-def test_equal_models_are_equal_files(tmp_path):
+def test_equal_models_give_bitwise_identical_files(tmp_path):
     model = nn.Linear(3, 2)
     contents = set()
-    for _ in range(20):  # an order that is left to chance shows in one of them
+    for _ in range(20):  # a random order would show
         checkpoint.save_model(tmp_path / "m", {1: model}, {"spec": {"n": 5}, "b": 1})
         contents.add((tmp_path / "m").read_bytes())
     assert len(contents) == 1

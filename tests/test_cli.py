@@ -123,7 +123,9 @@ def test_a_test_set_of_another_size_is_refused(trained, smoke_model, tmp_path):
     run("testset", TestSet(data, 5).to_json(), tmp_path / "other.npz")
     arguments = trained / "model.safetensors", tmp_path / "p", "--tests"
     said = refused("predict", *arguments, tmp_path / "other.npz")
-    assert "other.npz is no test of this model: columns: 3 there, 2 here; n: 3" in said
+    assert (
+        "other.npz is no test of this model: columns: expected 2, found 3; n: " in said
+    )
 
 
 def test_predicting_twice_gives_the_same_bytes(trained, tests, tmp_path):
@@ -208,11 +210,11 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tmp_path):
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[0]
     assert process.returncode == cli.STOPPED
-    assert "stopped by SIGTERM: state saved" in said
+    assert "stopped by SIGTERM: checkpoint saved" in said
     assert not (parts / "model.safetensors").exists()
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
-    assert "going on after" in done.stdout
+    assert "resuming after" in done.stdout
     for name in ("model.safetensors", "curve.csv"):
         assert (parts / name).read_bytes() == (whole / name).read_bytes()
     assert json.loads((parts / "run.json").read_text())["attempts"] == 2

@@ -101,7 +101,7 @@ def test_a_parent_that_was_trained_otherwise_is_refused(trained, child, tmp_path
     spec = structs.replace(child, insertion=wanted)
     said = refused(*train_arguments(spec, tmp_path, trained[0]))
     assert "is not the parent of" in said
-    assert "schedule.learning_rate: 0.003 there, 1.0 here" in said
+    assert "schedule.learning_rate: expected 1.0, found 0.003" in said
 
 
 def test_stale_knows_the_code_of_each_study(trained, capsys):
@@ -116,13 +116,13 @@ def test_a_lost_child_is_found_again_if_its_parent_is_the_same(
     shutil.copytree(trained[1], lost)
     (lost / "run.json").unlink()
     run(*train_arguments(child, lost, trained[0]))
-    assert "put back from" in capsys.readouterr().out
+    assert "restored from" in capsys.readouterr().out
     (lost / "run.json").unlink()
     files.write_json(lost / "state/done/run", {**facts(lost), "parent": "another"})
     there = lost / "state/done"
     files.write_json(there / saved_outputs.CHECKSUMS, saved_outputs._checksums(there))
     run(*train_arguments(child, lost, trained[0]))
-    assert "training anew" in capsys.readouterr().out
+    assert "training again" in capsys.readouterr().out
     assert facts(lost)["parent"] == files.checksum(trained[0] / "model.safetensors")
 
 

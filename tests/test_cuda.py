@@ -1,4 +1,4 @@
-"""On a CUDA device: tokens and scores of a processor, and the same bits twice."""
+"""On CUDA: tokens and scores equal those of the CPU, and trainings are reproducible."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def drawn(device):
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
-def test_tokens_and_their_values_are_those_of_a_processor(name):
+def test_tokens_and_values_equal_those_of_the_cpu(name):
     codec = MatrixCodec(ENCODINGS[name](digits=3))
     here, there = (
         codec.encode(drawn("cpu").double()),
@@ -54,7 +54,7 @@ def test_eigenvalues_that_distributions_chose_are_those_of_their_matrices():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_scores_are_those_of_a_processor(task, catalog):
+def test_scores_equal_those_of_the_cpu(task, catalog):
     distribution = "laplace" if TASKS[task].symmetric else "uniform_coefficients"
     data = catalog.testset("smoke", task, distribution, 4).data
     matrix, answer, _ = draw(data, rng_for("cuda", task), 200)
@@ -91,28 +91,30 @@ def same(one, other):
 
 
 def check_updates(captured, plain, recwarn):
-    """Make some updates of two equal train_states, one of them without a graph."""
-    plain._captures = False
+    """Make updates of two equal training states, one of them without a graph."""
+    plain._uses_graph = False
     for update in range(5):
         captured.step(update)
         plain.step(update)
     torch.cuda.synchronize()
     assert same(captured, plain)
-    # Adam is made for a graph and says that the plain updates are none.
+    # A capturable optimizer warns about updates outside a graph.
     assert all("capturable" in str(warning.message) for warning in recwarn)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_captured_update_is_the_plain_one(smoke_model, precision, recwarn):
+def test_a_captured_update_equals_a_plain_one(smoke_model, precision, recwarn):
     captured = trainer(smoke_model, precision=precision).train_states[1]
     plain = trainer(smoke_model, precision=precision).train_states[1]
     check_updates(captured, plain, recwarn)
 
 
-@pytest.mark.parametrize("place", [0, -1])  # one without a parent, one held to it
-def test_a_captured_update_of_a_decoder_is_the_plain_one(catalog, place, recwarn):
+@pytest.mark.parametrize(
+    "index", [0, -1]
+)  # without a parent, and with weights frozen to it
+def test_a_captured_update_of_a_decoder_equals_a_plain_one(catalog, index, recwarn):
     small = catalog.arith("smoke")
-    spec = small.model(list(small.rows)[place])
+    spec = small.model(list(small.rows)[index])
     parent = spec.insertion and models.build(spec.insertion.parent)
     captured, plain = (
         training.trainer(spec, "cuda", parent).train_states[spec.seed] for _ in range(2)
@@ -120,7 +122,7 @@ def test_a_captured_update_of_a_decoder_is_the_plain_one(catalog, place, recwarn
     check_updates(captured, plain, recwarn)
 
 
-def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
+def test_a_seed_trained_with_others_equals_one_trained_alone(smoke_model):
     alone, together = trainer(smoke_model, seeds=1), trainer(smoke_model, seeds=3)
     for _ in range(100):
         alone.step()
@@ -129,12 +131,12 @@ def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
 
 
 @pytest.mark.parametrize("updates", [1, 4, 5, 9])
-def test_a_stopped_training_resumes_to_the_same_bits(smoke_model, tmp_path, updates):
+def test_a_resumed_training_is_bitwise_identical(smoke_model, tmp_path, updates):
     whole, first, second = (trainer(smoke_model) for _ in range(3))
     whole.run(tmp_path / "whole", NEVER)
     for _ in range(updates):
         first.step()
-        if first._is_point():
+        if first._is_evaluation_due():
             first.evaluate()
     checkpoint.save_checkpoint(tmp_path, first.make_checkpoint())
     assert second.resume(tmp_path)

@@ -11,7 +11,7 @@ from mathprobe.nets.decoder import Decoder, FeedForward
 from mathprobe.nets.hooks import capture, hook_names
 from mathprobe.nets.layers import KeyValues
 
-WORDS, LENGTH = 15, 9
+VOCAB_SIZE, LENGTH = 15, 9
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def model():
 
 @pytest.fixture
 def tokens():
-    return ids(WORDS, 3, LENGTH)
+    return ids(VOCAB_SIZE, 3, LENGTH)
 
 
 def plain_norm(x, part):
@@ -39,20 +39,20 @@ def linear(x, part):
 
 
 def plain_attention(x, attention, heads):
-    """Attend token by token and head by head, as the definition says."""
+    """Compute attention from its definition, token by token and head by head."""
     queries, keys, values = (
         np.split(part, heads, axis=-1)
         for part in np.split(linear(x, attention.query_key_value), 3, axis=-1)
     )
-    seen = [np.zeros_like(query) for query in queries]
+    outputs = [np.zeros_like(query) for query in queries]
     for head, query in enumerate(queries):
         for row in range(x.shape[0]):
             for here in range(x.shape[1]):
-                known = keys[head][row, : here + 1]
-                scores = np.exp(known @ query[row, here] / math.sqrt(query.shape[-1]))
-                shares = scores / scores.sum()
-                seen[head][row, here] = shares @ values[head][row, : here + 1]
-    return linear(np.concatenate(seen, axis=-1), attention.out)
+                visible = keys[head][row, : here + 1]
+                scores = np.exp(visible @ query[row, here] / math.sqrt(query.shape[-1]))
+                pattern = scores / scores.sum()
+                outputs[head][row, here] = pattern @ values[head][row, : here + 1]
+    return linear(np.concatenate(outputs, axis=-1), attention.out)
 
 
 def plain_decoder(model, tokens, heads):
@@ -70,23 +70,23 @@ def plain_decoder(model, tokens, heads):
     ("layers", "width", "heads", "head_width"), [(1, 12, 3, 4), (2, 12, 4, 5)]
 )
 @pytest.mark.parametrize("length", [LENGTH, 4])
-def test_logits_are_what_the_definition_says(layers, width, heads, head_width, length):
+def test_logits_equal_their_definition(layers, width, heads, head_width, length):
     model = decoder(layers, width, heads, head_width)
-    tokens = ids(WORDS, 3, length)
+    tokens = ids(VOCAB_SIZE, 3, length)
     expected = plain_decoder(model, tokens, heads)
     torch.testing.assert_close(model(tokens), torch.from_numpy(expected))
 
 
 def test_a_later_token_changes_no_earlier_logit(model, tokens):
     changed = tokens.clone()
-    changed[:, 5] = (changed[:, 5] + 1) % WORDS
+    changed[:, 5] = (changed[:, 5] + 1) % VOCAB_SIZE
     before, after = model(tokens), model(changed)
     assert torch.equal(before[:, :5], after[:, :5])
-    for place in range(5, LENGTH):
-        assert not torch.allclose(before[:, place], after[:, place])
+    for position in range(5, LENGTH):
+        assert not torch.allclose(before[:, position], after[:, position])
 
 
-def test_the_same_token_is_another_elsewhere(model):
+def test_logits_depend_on_the_position_of_a_token(model):
     logits = model(torch.full((1, LENGTH), 7))
     assert not torch.allclose(logits[:, 0], logits[:, 1])
 
@@ -105,38 +105,38 @@ def test_the_same_token_is_another_elsewhere(model):
         (6, 4, 4, 13_928_115),
     ],
 )
-def test_networks_have_the_published_number_of_parameters(n, layers, heads, parameters):
+def test_decoders_have_the_published_number_of_parameters(n, layers, heads, parameters):
     with torch.device("meta"):
         model = Decoder(stack(layers, 510, heads, 170), 15, 3 * n + 4)
     assert sum(p.numel() for p in model.parameters()) == parameters
 
 
-def test_weights_start_as_published():
+def test_weights_are_initialised_as_published():
     torch.manual_seed(0)
     model = Decoder(stack(1, 510, 3, 170), 15, 22)
     for name, parameter in model.state_dict().items():
         if parameter.ndim == 2:
-            standard = parameter * math.sqrt(510) / 0.8
+            normalised = parameter * math.sqrt(510) / 0.8
             error = 5.0 / math.sqrt(parameter.numel())
-            assert float(standard.std()) == pytest.approx(1.0, abs=error), name
-            assert float(standard.mean()) == pytest.approx(0.0, abs=error), name
+            assert float(normalised.std()) == pytest.approx(1.0, abs=error), name
+            assert float(normalised.mean()) == pytest.approx(0.0, abs=error), name
         else:
             is_scale = name.endswith("weight")  # of a norm
             assert (parameter == (1.0 if is_scale else 0.0)).all(), name
 
 
-def test_the_output_is_not_tied_to_the_token_table(model):
+def test_the_output_layer_is_not_tied_to_the_token_embedding(model):
     assert model.unembed.weight is not model.tokens.weight
     assert model.unembed.weight.shape == model.tokens.weight.shape
 
 
-def test_the_hidden_layer_is_four_times_as_wide():
+def test_the_hidden_layer_has_four_times_the_width():
     layer = FeedForward(8)
     assert (layer.enter.out_features, layer.leave.in_features) == (32, 32)
 
 
-def test_taps_have_the_names_and_shapes_of_transformer_lens(model, tokens):
-    with capture(model, *hook_names(model)) as seen:
+def test_hook_points_have_the_names_and_shapes_of_transformer_lens(model, tokens):
+    with capture(model, *hook_names(model)) as activations:
         model(tokens)
     rows, per_head = (3, LENGTH, 12), (3, LENGTH, 4, 5)
     block = {
@@ -155,42 +155,42 @@ def test_taps_have_the_names_and_shapes_of_transformer_lens(model, tokens):
     }
     expected = {f"blocks.{k}.{name}": block[name] for k in range(2) for name in block}
     expected |= {"hook_embed": rows, "hook_pos_embed": (LENGTH, 12)}
-    assert {name: tuple(x.shape) for name, x in seen.items()} == expected
+    assert {name: tuple(x.shape) for name, x in activations.items()} == expected
 
 
-def test_taps_see_what_their_names_say(model, tokens):
-    with capture(model, *hook_names(model)) as seen:
+def test_hook_points_capture_the_activations_of_their_names(model, tokens):
+    with capture(model, *hook_names(model)) as activations:
         logits = model(tokens)
-    stream = seen["hook_embed"] + seen["hook_pos_embed"]
+    residual = activations["hook_embed"] + activations["hook_pos_embed"]
     for k, block in enumerate(model.blocks):
         here = {
             name.removeprefix(f"blocks.{k}."): x
-            for name, x in seen.items()
+            for name, x in activations.items()
             if name.startswith(f"blocks.{k}.")
         }
-        assert torch.equal(here["hook_resid_pre"], stream)
+        assert torch.equal(here["hook_resid_pre"], residual)
         query, key = (here[f"attn.hook_{x}"].transpose(1, 2) for x in "qk")
         scores = query @ key.mT / math.sqrt(5)
-        hidden = torch.ones(LENGTH, LENGTH).triu(1).bool()
-        pattern = scores.masked_fill(hidden, -torch.inf).softmax(-1)
+        masked = torch.ones(LENGTH, LENGTH).triu(1).bool()
+        pattern = scores.masked_fill(masked, -torch.inf).softmax(-1)
         torch.testing.assert_close(here["attn.hook_pattern"], pattern)
         z = torch.einsum("bhqk,bkhd->bqhd", pattern, here["attn.hook_v"])
         torch.testing.assert_close(here["attn.hook_z"], z)
         torch.testing.assert_close(block.attn.out(z.flatten(2)), here["hook_attn_out"])
-        stream = stream + here["hook_attn_out"]
-        assert torch.equal(here["hook_resid_mid"], stream)
+        residual = residual + here["hook_attn_out"]
+        assert torch.equal(here["hook_resid_mid"], residual)
         assert torch.equal(here["mlp.hook_post"], here["mlp.hook_pre"].relu())
-        leaves = block.mlp.leave(here["mlp.hook_post"])
-        torch.testing.assert_close(leaves, here["hook_mlp_out"])
-        stream = stream + here["hook_mlp_out"]
-        assert torch.equal(here["hook_resid_post"], stream)
-    assert torch.equal(model.unembed(model.ln_final(stream)), logits)
+        mlp_out = block.mlp.leave(here["mlp.hook_post"])
+        torch.testing.assert_close(mlp_out, here["hook_mlp_out"])
+        residual = residual + here["hook_mlp_out"]
+        assert torch.equal(here["hook_resid_post"], residual)
+    assert torch.equal(model.unembed(model.ln_final(residual)), logits)
 
 
 def test_a_decoder_overfits_eight_sequences():
     torch.manual_seed(0)
-    model = Decoder(stack(2, 12, 4, 5), WORDS, LENGTH)
-    tokens = ids(WORDS, 8, LENGTH)
+    model = Decoder(stack(2, 12, 4, 5), VOCAB_SIZE, LENGTH)
+    tokens = ids(VOCAB_SIZE, 8, LENGTH)
     adam = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(300):
         logits = model(tokens[:, :-1])[:, -3:]
@@ -202,13 +202,17 @@ def test_a_decoder_overfits_eight_sequences():
 
 
 @pytest.mark.parametrize("start", [1, 4, LENGTH - 1])
-def test_going_on_from_keys_and_values_gives_the_same_logits(model, tokens, start):
-    taps = [f"blocks.{layer}.attn.hook_" for layer in range(len(model.blocks))]
-    with capture(model, *(tap + name for tap in taps for name in "kv")) as seen:
+def test_a_kv_cache_gives_the_same_logits(model, tokens, start):
+    prefixes = [f"blocks.{layer}.attn.hook_" for layer in range(len(model.blocks))]
+    with capture(
+        model, *(hook + name for hook in prefixes for name in "kv")
+    ) as activations:
         whole = model(tokens)
-    known = [
-        KeyValues(seen[f"{tap}k"][:, :start], seen[f"{tap}v"][:, :start])
-        for tap in taps
+    kv_cache = [
+        KeyValues(
+            activations[f"{hook}k"][:, :start], activations[f"{hook}v"][:, :start]
+        )
+        for hook in prefixes
     ]
-    rest = model(tokens[:, start:], known)
+    rest = model(tokens[:, start:], kv_cache)
     torch.testing.assert_close(rest, whole[:, start:])

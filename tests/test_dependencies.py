@@ -1,4 +1,4 @@
-"""Commands depend on the modules that they import, directly or not, and no others."""
+"""Commands depend exactly on the modules that they import, directly or indirectly."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ FAKE = {
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
-    """A package of a few modules, in the place of ours."""
+    """A package of a few modules that replaces mathprobe."""
     for name, text in FAKE.items():
         path = tmp_path / f"fake/{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,17 +52,17 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(dependencies, "PACKAGE", tmp_path / "fake")
     monkeypatch.setattr(dependencies, "CLI", "fake.cli")
-    clear()
+    clear_caches()
     yield tmp_path / "fake"
-    clear()
+    clear_caches()
 
 
-def clear():
+def clear_caches():
     for cached in ("import_graph", "commands", "modules", "digest"):
         getattr(dependencies, cached).cache_clear()
 
 
-def test_imports_in_a_command_count_for_it_and_those_of_helpers_for_all(fake):
+def test_imports_in_a_command_count_only_for_it_and_those_of_helpers_for_all(fake):
     assert dependencies.modules("first") == (
         *("fake.cli.verbs", "fake.high", "fake.low", "fake.other"),
     )
@@ -73,15 +73,15 @@ def test_imports_in_a_command_count_for_it_and_those_of_helpers_for_all(fake):
     ("module", "changed"),
     [("low", {"first"}), ("other", {"first", "second"}), ("typed", set())],
 )
-def test_the_digest_changes_with_these_modules_alone(fake, module, changed):
+def test_the_digest_changes_only_with_these_modules(fake, module, changed):
     before = {name: dependencies.digest(name) for name in ("first", "second")}
     (fake / f"{module}.py").write_text("VALUE = 2")
-    clear()
+    clear_caches()
     after = {name: dependencies.digest(name) for name in before}
     assert {name for name in before if before[name] != after[name]} == changed
 
 
-def test_a_script_depends_on_what_it_imports(fake, tmp_path):
+def test_a_script_depends_on_its_imports(fake, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import json\nfrom fake import high\nfrom fake.low import VALUE\n"
@@ -90,7 +90,7 @@ def test_a_script_depends_on_what_it_imports(fake, tmp_path):
     before = dependencies.digest("second", script)
     assert before != dependencies.digest("second")
     (fake / "high.py").write_text("VALUE = 2")
-    clear()
+    clear_caches()
     assert dependencies.digest("second", script) != before
 
 
@@ -104,7 +104,7 @@ def test_every_command_of_the_command_line_is_found():
     assert set(dependencies.commands()) == registered
 
 
-def test_a_test_set_depends_on_no_network_and_scores_on_no_training():
+def test_test_sets_and_scores_depend_on_no_network_and_no_training():
     testset, score = map(dependencies.modules, ("testset", "score"))
     assert "mathprobe.linalg.distributions" in testset
     assert not [name for name in testset if ".nets" in name or "training" in name]

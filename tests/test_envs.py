@@ -1,4 +1,4 @@
-"""One lock; every other environment names the same versions."""
+"""All environments have the versions of the lock file."""
 
 import re
 import tomllib
@@ -28,38 +28,38 @@ def conda(name):
     return {PYPI.get(name, name): version for name, version in pins}
 
 
-def test_the_conda_environment_names_the_versions_of_the_lock(locked):
+def test_the_conda_environment_has_the_versions_of_the_lock(locked):
     pins = conda("python.yaml")
     assert pins.pop("python") == "3.11"
     assert pins == {name: locked[name] for name in pins}
 
 
-def test_the_typesetting_environment_names_the_versions_of_the_lock(locked):
+def test_the_typesetting_environment_has_the_versions_of_the_lock(locked):
     for name in ("numpy", "msgspec", "cyclopts"):
         assert conda("tex.yaml")[name] == locked[name]
 
 
-def test_the_conda_environment_has_what_the_package_needs():
+def test_the_conda_environment_has_the_requirements_of_the_package():
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     needed = [re.match(r"[a-z0-9-]+", line)[0] for line in project["dependencies"]]
     assert set(needed) <= set(conda("python.yaml"))
 
 
-def test_the_lock_holds_every_requirement_once(locked):
+def test_the_lock_has_every_requirement(locked):
     text = (ENVS / "requirements.in").read_text()
     named = re.findall(r"^([a-z0-9-]+)", text, re.M)
     assert named
     assert set(named) <= set(locked)
 
 
-def test_the_lock_holds_no_torch_no_cuda_and_only_hashes():
+def test_the_lock_has_hashes_but_no_torch_and_no_cuda():
     text = (ENVS / "requirements.lock").read_text()
     assert not re.search(r"^(torch|nvidia|triton|cuda)[a-z0-9-]*==", text, re.M)
     assert text.count("==") <= text.count("--hash=sha256:")
     assert "://" not in text
 
 
-def test_the_package_supports_a_range_that_holds_the_pin():
+def test_the_pinned_torch_is_supported_by_the_package():
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     assert "torch>=2.11" in project["dependencies"]
     assert project["requires-python"] == ">=3.11"

@@ -19,14 +19,14 @@ from mathprobe.errors import InputError
 ARRAYS = {"x": np.arange(6.0).reshape(2, 3), "name": np.array("ünï")}
 
 
-def test_arrays_come_back(tmp_path):
+def test_arrays_round_trip(tmp_path):
     files.save_arrays(tmp_path / "deep" / "a.npz", ARRAYS)
     stored = files.load_arrays(tmp_path / "deep" / "a.npz")
     assert stored.keys() == ARRAYS.keys()
     assert all(np.array_equal(stored[k], ARRAYS[k]) for k in ARRAYS)
 
 
-def test_equal_arrays_give_equal_bytes(tmp_path):
+def test_equal_arrays_give_bitwise_identical_files(tmp_path):
     for name in "ab":
         files.save_arrays(tmp_path / name, ARRAYS)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -41,7 +41,7 @@ def read(path):
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_any_damage_is_found(tmp_path_factory, data):
+def test_any_damage_is_detected(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damage") / "a.npz"
     files.save_arrays(path, ARRAYS)
     good = path.read_bytes()
@@ -52,12 +52,12 @@ def test_any_damage_is_found(tmp_path_factory, data):
     outcome = read(path)
     if isinstance(outcome, str):
         assert str(path) in outcome
-        assert "make it anew" in outcome
-    else:  # a byte that carries nothing, such as a time stamp
+        assert "to create it" in outcome
+    else:  # a byte without meaning, such as one of a time stamp
         assert all(np.array_equal(outcome[k], ARRAYS[k]) for k in ARRAYS)
 
 
-def test_a_swapped_array_is_found(tmp_path):
+def test_a_replaced_array_is_detected(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, x=np.ones(3), digest=np.array(files.digest({"x": np.zeros(3)})))
     with pytest.raises(files.DamagedFile, match="checksum"):
@@ -70,7 +70,7 @@ def test_pickles_are_refused(tmp_path):
         files.load_arrays(tmp_path / "a.npz")
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_a_failed_write_leaves_only_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     files.write_text(path, "old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -91,14 +91,14 @@ def test_files_have_the_usual_permissions(tmp_path):
     assert len(modes) == 1
 
 
-def test_csv_writes_none_as_nothing_and_refuses_unknown_columns(tmp_path):
+def test_csv_has_an_empty_field_for_none_and_unknown_columns_are_refused(tmp_path):
     files.write_csv(tmp_path / "a", [{"a": 1, "b": None}], ("a", "b"))
     assert (tmp_path / "a").read_text() == "a,b\n1,\n"
     with pytest.raises(ValueError, match="c"):
         files.write_csv(tmp_path / "b", [{"c": 1}], ("a",))
 
 
-def test_json_is_sorted_and_bad_json_is_named(tmp_path):
+def test_json_is_sorted_and_invalid_json_is_refused(tmp_path):
     files.write_json(tmp_path / "a", {"b": 1, "a": 2})
     assert json.loads((tmp_path / "a").read_text()) == {"a": 2, "b": 1}
     (tmp_path / "a").write_text("{")
@@ -106,8 +106,8 @@ def test_json_is_sorted_and_bad_json_is_named(tmp_path):
         files.read_json(tmp_path / "a")
 
 
-def hold(folder):
-    """Start a process that holds a folder, says so, and ends when told to."""
+def locking_process(folder):
+    """Start a process that locks a folder until it reads a line of input."""
     code = (
         "import sys; from pathlib import Path; from mathprobe import files\n"
         f"with files.lock_folder(Path({str(folder)!r})) as waited:\n"
@@ -121,21 +121,21 @@ def hold(folder):
     )
 
 
-def test_a_folder_is_held_by_one_process_and_the_next_one_waits(tmp_path):
-    with hold(tmp_path / "a") as first:
+def test_a_folder_is_locked_by_one_process_and_the_next_one_waits(tmp_path):
+    with locking_process(tmp_path / "a") as first:
         assert first.stdout.readline() == "first\n"
-        with hold(tmp_path / "a") as second:
-            assert "another process works here" in second.stdout.readline()
-            shutil.rmtree(tmp_path / "a")  # as a training does at its end
+        with locking_process(tmp_path / "a") as second:
+            assert "in use by another process" in second.stdout.readline()
+            shutil.rmtree(tmp_path / "a")  # the first process may do so at its end
             first.communicate("\n")
             assert second.stdout.readline() == "waited\n"
-            with hold(tmp_path / "a") as third:
-                assert "another process works here" in third.stdout.readline()
+            with locking_process(tmp_path / "a") as third:
+                assert "in use by another process" in third.stdout.readline()
                 second.communicate("\n")
                 assert third.communicate("\n")[0] == "waited\n"
 
 
-def test_a_folder_that_is_removed_just_before_it_is_locked_is_made_again(
+def test_a_folder_removed_just_before_it_is_locked_is_created_again(
     tmp_path, monkeypatch
 ):
     mkdir, left = Path.mkdir, [1]
@@ -152,21 +152,21 @@ def test_a_folder_that_is_removed_just_before_it_is_locked_is_made_again(
     assert not waited
 
 
-def test_a_process_that_waits_for_a_folder_can_be_ended(tmp_path):
-    with files.lock_folder(tmp_path), hold(tmp_path) as second:
-        assert "another process works here" in second.stdout.readline()
+def test_a_process_waiting_for_a_folder_can_be_terminated(tmp_path):
+    with files.lock_folder(tmp_path), locking_process(tmp_path) as second:
+        assert "in use by another process" in second.stdout.readline()
         second.terminate()
         second.communicate()
     assert second.returncode == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("there", [None, "older", "the same"])
-def test_a_file_gets_another_name(tmp_path, there):
+@pytest.mark.parametrize("existing", [None, "older", "the same"])
+def test_a_file_is_linked(tmp_path, existing):
     source, name = tmp_path / "a", tmp_path / "deep" / "b"
     files.write_text(source, "whole")
-    if there == "older":
-        files.write_text(name, there)
-    elif there:
+    if existing == "older":
+        files.write_text(name, existing)
+    elif existing:
         files.link_or_copy(source, name)
     files.link_or_copy(source, name)
     assert name.samefile(source)

@@ -12,14 +12,14 @@ SOURCE = SequenceConfig(vocab_size=11, max_length=9, padding_id=1)
 TARGET = SequenceConfig(vocab_size=13, max_length=6, padding_id=1)
 
 
-def counted(encoder, decoder, query="input"):
-    """Count one update's products as torch sees them, per example."""
+def torch_flops(encoder, decoder, query="input"):
+    """Return the FLOPs of an update per example, as counted by torch."""
     network = Seq2Seq(SOURCE, TARGET, encoder, decoder, query)
     source, target = (
         torch.zeros(BATCH, side.max_length, dtype=torch.long)
         for side in (SOURCE, TARGET)
     )
-    # The kernel that is made of plain products: the counter does not know every other.
+    # The counter knows the math kernel, which consists of plain matrix products.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         network(source, target).sum().backward()
     return counter.get_total_flops() / BATCH
@@ -39,9 +39,9 @@ def counted(encoder, decoder, query="input"):
         ),
     ],
 )
-def test_the_formula_counts_what_torch_counts(encoder, decoder, query):
+def test_the_formula_equals_the_flops_counted_by_torch(encoder, decoder, query):
     shape = SOURCE.max_length, TARGET.max_length, TARGET.vocab_size
-    assert flops.seq2seq_training(encoder, decoder, *shape) == counted(
+    assert flops.seq2seq_training(encoder, decoder, *shape) == torch_flops(
         encoder, decoder, query
     )
 
@@ -59,14 +59,14 @@ def test_the_formula_counts_what_torch_counts(encoder, decoder, query):
         ),
     ],
 )
-def test_the_formula_counts_the_parameters_of_a_network(encoder, decoder):
+def test_the_formula_equals_the_number_of_parameters(encoder, decoder):
     network = Seq2Seq(SOURCE, TARGET, encoder, decoder)
     sides = ((side.vocab_size, side.max_length) for side in (SOURCE, TARGET))
-    counted = sum(parameter.numel() for parameter in network.parameters())
-    assert flops.seq2seq_parameters(encoder, decoder, *sides) == counted
+    expected = sum(parameter.numel() for parameter in network.parameters())
+    assert flops.seq2seq_parameters(encoder, decoder, *sides) == expected
 
 
-def test_a_rate_is_measured_and_says_of_what():
-    rate, how = flops.measure_matmul_rate("float32")
+def test_a_measured_rate_is_described():
+    rate, description = flops.measure_matmul_rate("float32")
     assert rate > 1e6
-    assert "matrices of float32, measured on " in how
+    assert "matrices of float32, measured on " in description

@@ -30,7 +30,7 @@ call("nvmlDeviceGetTotalEnergyConsumption", lambda handle: GPUS[handle[1]])
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine without GPUs: no pynvml, nothing locked, nothing chosen."""
+    """A machine without GPUs and pynvml, with no lock and no reserved GPU."""
     monkeypatch.setitem(sys.modules, "pynvml", None)
     monkeypatch.setattr(gpus, "_locks", [])
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -54,7 +54,7 @@ def driver(machine, monkeypatch):
 
 @pytest.fixture
 def torch_on(monkeypatch):
-    """Have torch's device be a GPU of this UUID, which torch shows without `GPU-`."""
+    """Let torch use a GPU of this UUID, which torch gives without the prefix `GPU-`."""
 
     def use(uuid):
         properties = SimpleNamespace(get_device_properties=lambda _: facts)
@@ -65,7 +65,7 @@ def torch_on(monkeypatch):
 
 
 def another_job(machine):
-    """Start a job that chooses a GPU, prints which, and ends when it is told to."""
+    """Start a job that reserves a GPU, prints it, and ends after a line of input."""
     code = (
         "import os; from mathprobe import gpus; gpus.reserve();"
         "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
@@ -80,11 +80,11 @@ def another_job(machine):
     )
 
 
-def test_jobs_choose_different_gpus_and_give_them_back(machine, driver):
+def test_jobs_reserve_different_gpus_and_release_them(machine, driver):
     with another_job(machine) as first, another_job(machine) as second:
-        chosen = {job.stdout.readline().strip() for job in (first, second)}
-        assert len(chosen) == 2
-        assert chosen < set(driver.GPUS)
+        reserved = {job.stdout.readline().strip() for job in (first, second)}
+        assert len(reserved) == 2
+        assert reserved < set(driver.GPUS)
         first.communicate("\n")
         second.communicate("\n")
     gpus.reserve()
@@ -92,7 +92,7 @@ def test_jobs_choose_different_gpus_and_give_them_back(machine, driver):
 
 
 @pytest.mark.parametrize(("process", "shared"), [(30, "GPU-a"), (32, "GPU-c")])
-def test_jobs_share_if_no_gpu_is_free(driver, monkeypatch, process, shared):
+def test_jobs_share_a_gpu_if_none_is_free(driver, monkeypatch, process, shared):
     monkeypatch.setattr(os, "getpid", lambda: process)
     for uuid in driver.GPUS:
         gpus.reserve()
@@ -101,25 +101,25 @@ def test_jobs_share_if_no_gpu_is_free(driver, monkeypatch, process, shared):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == shared
 
 
-def test_a_choice_that_is_made_is_kept(driver, monkeypatch):
+def test_cuda_visible_devices_is_respected(driver, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     gpus.reserve()
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
     assert gpus._locks == []
 
 
-def test_a_single_gpu_may_be_shared(driver, monkeypatch):
+def test_a_single_gpu_is_not_locked(driver, monkeypatch):
     monkeypatch.setattr(driver, "GPUS", {"GPU-a": 5000})
     gpus.reserve()
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
-def test_energy_is_that_of_the_gpu_that_torch_uses(driver, torch_on):
+def test_energy_is_that_of_the_gpu_used_by_torch(driver, torch_on):
     torch_on("b")
     assert gpus.total_energy("cuda") == 7.0
 
 
-def test_a_processor_counts_no_energy(driver):
+def test_the_energy_of_a_cpu_is_unknown(driver):
     assert gpus.total_energy("cpu") is None
 
 
@@ -134,13 +134,13 @@ def test_energy_is_unknown_if_the_driver_fails(driver, torch_on, monkeypatch, ca
 
 
 @pytest.mark.parametrize("call", ["nvmlInit", "nvmlDeviceGetCount"])
-def test_nothing_is_chosen_if_the_driver_fails(driver, monkeypatch, call):
+def test_no_gpu_is_reserved_if_the_driver_fails(driver, monkeypatch, call):
     monkeypatch.setattr(driver, "FAILING", call)
     gpus.reserve()
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
-def test_without_pynvml_nothing_is_chosen_and_energy_is_unknown(machine, torch_on):
+def test_without_pynvml_no_gpu_is_reserved_and_energy_is_unknown(machine, torch_on):
     torch_on("a")
     gpus.reserve()
     assert "CUDA_VISIBLE_DEVICES" not in os.environ

@@ -1,4 +1,4 @@
-"""What is loaded, and what is not, when commands and the Snakefile start."""
+"""Modules that are imported when commands and the Snakefile start."""
 
 import ast
 import subprocess
@@ -12,15 +12,15 @@ def runs_without_torch(code):
     return done.returncode == 0
 
 
-def test_what_the_snakefile_imports_loads_no_torch():
+def test_the_imports_of_the_snakefile_do_not_load_torch():
     modules = "catalog, cli, dependencies, estimates, inputs"
     used = "inputs.Inputs(catalog.Catalog.load('config/config.yaml'))"
     code = f"from mathprobe import {modules}; from mathprobe.paper import latex, tex"
     assert runs_without_torch(f"{code}; {used}")
 
 
-def test_typesetting_needs_little():
-    """`envs/tex.yaml` has numpy, msgspec and cyclopts beside the engine."""
+def test_typesetting_needs_few_packages():
+    """Besides the TeX engine, `envs/tex.yaml` has only numpy, msgspec and cyclopts."""
     code = (
         "import sys; import mathprobe.cli, mathprobe.paper.tex;"
         "tops = {name.split('.')[0] for name in sys.modules};"
@@ -29,8 +29,8 @@ def test_typesetting_needs_little():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_training_needs_nothing_of_the_workflow():
-    """`train`, `predict` and `score` run where only torch, numpy and scipy are."""
+def test_training_needs_no_package_of_the_workflow():
+    """`train`, `predict` and `score` need only torch, numpy and scipy."""
     allowed = {"mathprobe", "torch", "numpy", "scipy", "safetensors", "tqdm", "yaml"}
     names = ("studies.linalg.training", "studies.linalg.scoring", "progress", "cli")
     code = f"""

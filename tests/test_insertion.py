@@ -4,14 +4,14 @@ from networks import decoder, ids
 
 from mathprobe.nets.insertion import insert, restore_frozen
 
-LEFT_OUT = {  # by the published code
+LEFT_OUT = {  # in the published code
     *("attn.out.weight", "attn.out.bias", "ln2.weight", "ln2.bias"),
     *("ln_final.bias", "unembed.bias"),
 }
 
 
 def another(**shape):
-    """Make a decoder with other weights than the parent's."""
+    """Build a decoder with other weights than the parent."""
     child = decoder(**shape)
     with torch.no_grad():
         for parameter in child.parameters():
@@ -19,8 +19,8 @@ def another(**shape):
     return child
 
 
-def named(child):
-    """Give the parameters by name, those of all layers together."""
+def parameters_by_name(child):
+    """Return the parameters by name, those of all layers in one list."""
     found = {}
     for name, parameter in child.named_parameters():
         own = name.split(".", 2)[-1] if "blocks" in name else name
@@ -28,41 +28,44 @@ def named(child):
     return found
 
 
-def kept(child, change):
-    """Name the parameters that a change leaves as they are, in every layer."""
-    before = named(child)
+def unchanged(child, change):
+    """Return the names of the parameters that a change leaves equal in all layers."""
+    before = parameters_by_name(child)
     change(child)
-    after = named(child)
+    after = parameters_by_name(child)
     return {name for name in before if all(map(torch.equal, before[name], after[name]))}
 
 
-def test_a_complete_copy_says_what_its_parent_says():
+def test_a_complete_copy_has_the_logits_of_its_parent():
     parent, child, tokens = decoder(), another(), ids(15, 5, 9)
     assert not torch.allclose(parent(tokens), child(tokens))
     insert(parent, child, complete=True)
     assert torch.equal(parent(tokens), child(tokens))
 
 
-def test_the_copy_of_the_published_code_leaves_parts_out():
+def test_the_published_variant_leaves_parameters_out():
     parent = decoder()
-    assert kept(another(), lambda child: insert(parent, child, complete=False)) == (
-        LEFT_OUT
+    assert unchanged(
+        another(), lambda child: insert(parent, child, complete=False)
+    ) == (LEFT_OUT)
+    assert (
+        unchanged(another(), lambda child: insert(parent, child, complete=True))
+        == set()
     )
-    assert kept(another(), lambda child: insert(parent, child, complete=True)) == set()
 
 
-def test_first_layers_and_heads_take_the_parent_and_others_stay():
+def test_only_the_first_layers_and_heads_are_copied():
     parent, child = decoder(1, heads=3), another(layers=2, heads=4)
     first, second = child.blocks
     random = another(layers=2, heads=4)
     insert(parent, child, complete=True)
-    mine = parent.blocks[0].attn
-    reads = first.attn.query_key_value.weight.view(3, 4, 5, 12)
-    assert torch.equal(reads[:, :3], mine.query_key_value.weight.view(3, 3, 5, 12))
-    assert torch.equal(first.attn.out.weight[:, :15], mine.out.weight)
+    source = parent.blocks[0].attn
+    copied = first.attn.query_key_value.weight.view(3, 4, 5, 12)
+    assert torch.equal(copied[:, :3], source.query_key_value.weight.view(3, 3, 5, 12))
+    assert torch.equal(first.attn.out.weight[:, :15], source.out.weight)
     untouched = random.blocks[0].attn
     fourth = untouched.query_key_value.weight.view(3, 4, 5, 12)[:, 3]
-    assert torch.equal(reads[:, 3], fourth)
+    assert torch.equal(copied[:, 3], fourth)
     assert torch.equal(first.attn.out.weight[:, 15:], untouched.out.weight[:, 15:])
     assert torch.equal(first.mlp.enter.weight, parent.blocks[0].mlp.enter.weight)
     for one, other in zip(
@@ -72,10 +75,10 @@ def test_first_layers_and_heads_take_the_parent_and_others_stay():
 
 
 @pytest.mark.parametrize("parts", [("heads",), ("mlps",), ("heads", "mlps")])
-def test_only_the_parts_that_are_held_are_written_again(parts):
+def test_only_the_frozen_parts_are_restored(parts):
     parent, names = decoder(), {"heads": "attn", "mlps": "mlp"}
-    same = kept(
+    same = unchanged(
         another(), lambda child: restore_frozen(parent, child, parts, complete=True)
     )
-    changed = named(another()).keys() - same
+    changed = parameters_by_name(another()).keys() - same
     assert {name.split(".")[0] for name in changed} == {names[part] for part in parts}

@@ -1,7 +1,7 @@
-"""No interruption changes a result by one bit.
+"""Interrupted trainings give bitwise the result of an uninterrupted one.
 
-Real training processes are killed at random moments, most of them while they write a
-state, and what they leave in the end is compared with an uninterrupted run.
+Training processes are killed at random times, most of them while they write a
+checkpoint.
 """
 
 import json
@@ -31,7 +31,7 @@ def spec(smoke_model):
 
 @pytest.fixture(scope="module")
 def whole(spec, tmp_path_factory):
-    """What the training gives when nothing happens to it."""
+    """The outputs of an uninterrupted training."""
     folder = tmp_path_factory.mktemp("whole")
     done = subprocess.run(command(spec, folder), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -47,7 +47,7 @@ def command(spec, folder, minutes=5.0):
     ]
 
 
-def run_beside(spec, folder, minutes=5.0, **options):
+def start_in_background(spec, folder, minutes=5.0, **options):
     return subprocess.Popen(
         command(spec, folder, minutes),
         stdout=subprocess.PIPE,
@@ -59,10 +59,10 @@ def run_beside(spec, folder, minutes=5.0, **options):
 
 def start(spec, folder, **options):
     """Start a training that saves after every update, and wait until it trains."""
-    journal = folder / "state/progress.json"
-    before = journal.stat().st_mtime_ns if journal.exists() else 0
-    process = run_beside(spec, folder, 0.0, **options)
-    while not (journal.exists() and journal.stat().st_mtime_ns > before):
+    progress = folder / "state/progress.json"
+    before = progress.stat().st_mtime_ns if progress.exists() else 0
+    process = start_in_background(spec, folder, 0.0, **options)
+    while not (progress.exists() and progress.stat().st_mtime_ns > before):
         if process.poll() is not None:
             break
         time.sleep(0.01)
@@ -76,7 +76,7 @@ def finish(spec, folder):
 
 
 def kill_at_random(spec, folder, kills, rng):
-    """Kill a training again and again; give how far it was each time."""
+    """Kill a training repeatedly; return the saved updates after each kill."""
     reached = []
     while len(reached) < kills:
         process = start(spec, folder)
@@ -84,21 +84,21 @@ def kill_at_random(spec, folder, kills, rng):
         process.kill()
         process.communicate()
         if (folder / "run.json").exists():
-            break  # it came to its end before
-        state = checkpoint.load_checkpoint(folder / "state")
-        reached.append(state.updates if state else 0)
+            break  # it finished first
+        found = checkpoint.load_checkpoint(folder / "state")
+        reached.append(found.updates if found else 0)
     return reached
 
 
 @pytest.mark.parametrize(
     "kills", [20, pytest.param(200, marks=pytest.mark.slow)], ids=str
 )
-def test_killed_trainings_end_in_the_same_bits(spec, whole, tmp_path, kills):
+def test_killed_trainings_end_bitwise_identical(spec, whole, tmp_path, kills):
     rng, rounds, reached = random.Random(kills), 0, []
     while len(reached) < kills:
         folder = tmp_path / str(rounds)
         stops = kill_at_random(spec, folder, kills - len(reached), rng)
-        assert stops == sorted(stops)  # nothing that was saved is ever lost
+        assert stops == sorted(stops)  # no checkpoint is ever lost
         reached += stops
         assert finish(spec, folder) == whole
         assert list(folder.glob(".*")) == []
@@ -107,37 +107,39 @@ def test_killed_trainings_end_in_the_same_bits(spec, whole, tmp_path, kills):
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
-def test_a_stop_signal_saves_and_says_so(spec, whole, tmp_path, name):
+def test_a_stop_signal_saves_a_checkpoint_and_is_reported(spec, whole, tmp_path, name):
     process = start(spec, tmp_path)
     time.sleep(0.3)
     process.send_signal(signal.Signals[name])
-    said = process.communicate()[0]
+    output = process.communicate()[0]
     assert process.returncode == cli.STOPPED
-    assert f"stopped by {name}: state saved" in said
+    assert f"stopped by {name}: checkpoint saved" in output
     assert finish(spec, tmp_path) == whole
 
 
-def test_a_full_disk_stops_with_its_reason_and_costs_nothing(spec, whole, tmp_path):
+def test_a_full_disk_stops_with_a_message_and_without_loss(spec, whole, tmp_path):
     def small_files():
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
 
     process = start(spec, tmp_path, preexec_fn=small_files)
-    said = process.communicate()[0]
+    output = process.communicate()[0]
     assert process.returncode == 1
-    assert "mathprobe train: [Errno 27] File too large" in said
-    assert "Traceback" not in said
+    assert "mathprobe train: [Errno 27] File too large" in output
+    assert "Traceback" not in output
     assert finish(spec, tmp_path) == whole
 
 
-def test_a_second_process_on_one_output_waits_and_finds_it_made(spec, whole, tmp_path):
+def test_a_second_process_for_the_same_output_waits_and_finds_it_trained(
+    spec, whole, tmp_path
+):
     first = start(spec, tmp_path)
     first.send_signal(signal.SIGSTOP)
-    second = run_beside(spec, tmp_path)
-    assert "another process works here; waiting" in second.stdout.readline()
+    second = start_in_background(spec, tmp_path)
+    assert "in use by another process; waiting" in second.stdout.readline()
     first.send_signal(signal.SIGCONT)
     first.communicate()
-    assert "made by another process meanwhile" in second.communicate()[0]
+    assert "already trained by another process" in second.communicate()[0]
     assert first.returncode == second.returncode == 0
     assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == whole
     assert json.loads((tmp_path / "run.json").read_text())["attempts"] == 1
@@ -145,14 +147,14 @@ def test_a_second_process_on_one_output_waits_and_finds_it_made(spec, whole, tmp
     assert left == {"done", "lock"}
 
 
-def test_a_second_process_goes_on_where_the_first_was_stopped(spec, whole, tmp_path):
+def test_a_second_process_resumes_where_the_first_was_stopped(spec, whole, tmp_path):
     first = start(spec, tmp_path)
-    second = run_beside(spec, tmp_path)
-    assert "another process works here; waiting" in second.stdout.readline()
+    second = start_in_background(spec, tmp_path)
+    assert "in use by another process; waiting" in second.stdout.readline()
     first.terminate()
     first.communicate()
     assert first.returncode == cli.STOPPED
-    assert "going on after" in second.communicate()[0]
+    assert "resuming after" in second.communicate()[0]
     assert second.returncode == 0
     assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == whole
     attempts = json.loads((tmp_path / "run.json").read_text())["history"]
@@ -160,7 +162,7 @@ def test_a_second_process_goes_on_where_the_first_was_stopped(spec, whole, tmp_p
     assert attempts[-1]["saved_at"] == spec.schedule.examples
 
 
-def test_a_changed_specification_is_refused_with_its_difference(spec, tmp_path):
+def test_a_changed_specification_is_refused_with_the_difference(spec, tmp_path):
     process = start(spec, tmp_path)
     time.sleep(0.3)
     process.kill()
@@ -168,5 +170,5 @@ def test_a_changed_specification_is_refused_with_its_difference(spec, tmp_path):
     other = structs.replace(spec, seeds=3)
     done = subprocess.run(command(other, tmp_path), capture_output=True, text=True)
     assert done.returncode == 1
-    assert "seeds: 2 there, 3 here" in done.stderr
-    assert "remove the folder to begin anew" in done.stderr
+    assert "seeds: expected 3, found 2" in done.stderr
+    assert "remove the folder to start again" in done.stderr

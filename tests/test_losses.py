@@ -10,8 +10,8 @@ from mathprobe.losses import AnswerTokenLoss, Seq2SeqLoss
 ANSWER = 4
 
 
-class Sure(torch.nn.Module):
-    """A network that gives the token after each one a lead over 14 others."""
+class Confident(torch.nn.Module):
+    """A network whose logit of the next token is `lead` above those of 14 others."""
 
     def __init__(self, lead):
         super().__init__()
@@ -21,19 +21,19 @@ class Sure(torch.nn.Module):
         return self.lead * functional.one_hot((ids + 1) % 15, 15).float()
 
 
-def test_the_loss_of_answers_is_cross_entropy_token_by_token():
+def test_the_answer_loss_is_the_cross_entropy_of_each_token():
     model, tokens = decoder(), ids(15, 6, 9)
     losses = AnswerTokenLoss(ANSWER)(model, (tokens,))
-    logits = model(tokens)  # those at a token score the next one
-    for place, loss in enumerate(losses.tolist()):
-        token = 9 - ANSWER + place
+    logits = model(tokens)  # at each token, of the next one
+    for index, loss in enumerate(losses.tolist()):
+        token = 9 - ANSWER + index
         expected = functional.cross_entropy(logits[:, token - 1], tokens[:, token])
         assert loss == pytest.approx(expected.item())
 
 
-def test_losses_of_a_billionth_keep_their_digits():
+def test_losses_near_one_billionth_are_precise():
     tokens = (torch.arange(9) + torch.arange(5)[:, None]) % 15
-    losses = AnswerTokenLoss(ANSWER)(Sure(24.0), (tokens,))
+    losses = AnswerTokenLoss(ANSWER)(Confident(24.0), (tokens,))
     assert losses.tolist() == pytest.approx([math.log1p(14 * math.exp(-24.0))] * ANSWER)
     assert 1e-10 < losses.max() < 1e-9
 
@@ -48,7 +48,7 @@ def test_losses_of_a_billionth_keep_their_digits():
             (ids(SOURCE.vocab_size, 7, 9), ids(TARGET.vocab_size, 7, 7, seed=1)),
         ),
     ],
-    ids=["answers", "translation"],
+    ids=["answer tokens", "seq2seq"],
 )
 def test_losses_have_the_declared_shape(loss_function, model, batch):
     losses = loss_function(model, batch)

@@ -20,19 +20,19 @@ class Halfway:
 
 
 @pytest.fixture
-def watcher(tmp_path):
-    with progress.ProgressReporter("laplace", Halfway(), tmp_path) as made:
-        yield made
+def reporter(tmp_path):
+    with progress.ProgressReporter("laplace", Halfway(), tmp_path) as reporter:
+        yield reporter
 
 
-def journal(folder):
+def read_progress(folder):
     return json.loads((folder / progress.PROGRESS_FILE).read_text())
 
 
-def test_a_line_says_where_the_training_is(watcher):
-    watcher.begun -= 10.0
-    watcher.trainer.examples = 2000
-    line = watcher.line(Progress(2000, 0.5, 0.25))
+def test_a_line_reports_the_progress(reporter):
+    reporter.started -= 10.0
+    reporter.trainer.examples = 2000
+    line = reporter.format_line(Progress(2000, 0.5, 0.25))
     assert re.fullmatch(
         r"laplace: 2,000 of 4,000 examples, loss 0.500, accuracy 0.250, "
         r"(100|99) examples/s, 00:20 left",
@@ -40,41 +40,41 @@ def test_a_line_says_where_the_training_is(watcher):
     )
 
 
-def test_a_log_gets_a_line_a_minute(watcher, capsys):
+def test_a_log_has_a_line_a_minute(reporter, capsys):
     for minutes in (0, 1, 0, 1):
-        watcher.said -= 60.0 * minutes
-        watcher(Progress(2000, 0.5, 0.25))
+        reporter.printed -= 60.0 * minutes
+        reporter(Progress(2000, 0.5, 0.25))
     assert capsys.readouterr().err.count("laplace: 2,000") == 2
 
 
-def test_others_read_where_it_is(watcher, tmp_path):
-    assert journal(tmp_path)["examples"] == 1000
-    watcher.trainer.examples = 2000
-    watcher(Progress(2000, 0.5, 0.25))
-    note = journal(tmp_path)
-    assert (note["examples"], note["total"]) == (2000, 4000)
-    assert (note["loss"], note["accuracy"]) == (0.5, 0.25)
+def test_the_progress_file_has_the_progress(reporter, tmp_path):
+    assert read_progress(tmp_path)["examples"] == 1000
+    reporter.trainer.examples = 2000
+    reporter(Progress(2000, 0.5, 0.25))
+    stored = read_progress(tmp_path)
+    assert (stored["examples"], stored["total"]) == (2000, 4000)
+    assert (stored["loss"], stored["accuracy"]) == (0.5, 0.25)
 
 
-def test_the_curve_is_written_as_it_grows(watcher, tmp_path):
+def test_the_curve_is_written_when_it_has_grown(reporter, tmp_path):
     row = {"seed": 1, "examples": 2000, "test": "laplace", "accuracy": 0.1}
-    watcher.trainer.curve = [{**row, "malformed": 0.0, "loss": 1.0}]
-    watcher(Progress(2000, 0.5, 0.25))
+    reporter.trainer.curve = [{**row, "malformed": 0.0, "loss": 1.0}]
+    reporter(Progress(2000, 0.5, 0.25))
     text = (tmp_path / progress.CURVE_FILE).read_text()
     assert text.splitlines()[1] == "1,2000,laplace,0.1,0.0,1.0"
 
 
-def test_a_failure_is_noted_and_a_stop_is_none(tmp_path):
+def test_a_failure_is_recorded_but_not_a_stop(tmp_path):
     with pytest.raises(InputError), progress.ProgressReporter("a", Halfway(), tmp_path):
         raise InputError("the loss is not finite")
-    assert journal(tmp_path)["failed"] == "the loss is not finite"
+    assert read_progress(tmp_path)["failed"] == "the loss is not finite"
     with pytest.raises(SystemExit), progress.ProgressReporter("a", Halfway(), tmp_path):
         raise SystemExit(75)
-    assert "failed" not in journal(tmp_path)
+    assert "failed" not in read_progress(tmp_path)
 
 
-def test_a_person_gets_a_bar(monkeypatch, tmp_path):
+def test_a_terminal_has_a_progress_bar(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with progress.ProgressReporter("laplace", Halfway(), tmp_path) as made:
-        made(Progress(2000, 0.5, 0.25))
-        assert made.bar.n == 2000
+    with progress.ProgressReporter("laplace", Halfway(), tmp_path) as reporter:
+        reporter(Progress(2000, 0.5, 0.25))
+        assert reporter.bar.n == 2000

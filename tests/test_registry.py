@@ -25,12 +25,12 @@ def test_an_unknown_name_lists_the_known_ones(shapes):
     assert "oval" not in shapes
 
 
-def test_a_name_is_given_once(shapes):
-    with pytest.raises(ValueError, match="'round' is registered already"):
+def test_a_registered_name_is_refused(shapes):
+    with pytest.raises(ValueError, match="'round' is already registered"):
         shapes.add("round")
 
 
-def test_decorating_gives_the_thing_back(shapes):
+def test_the_decorator_returns_the_object(shapes):
     assert shapes.add("flat")(3) == 3
     assert shapes["flat"] == 3
     assert shapes.check("flat") == "flat"

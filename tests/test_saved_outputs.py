@@ -1,4 +1,4 @@
-"""A finished training is found again when its outputs are lost, whole or not at all."""
+"""The lost outputs of a finished training are restored completely, or not at all."""
 
 import json
 import shutil
@@ -15,21 +15,21 @@ OUTPUTS = ("model.safetensors", "curve.csv", "run.json")
 
 
 class Killed(BaseException):
-    """Nothing catches it, as nothing catches SIGKILL."""
+    """Stands for SIGKILL: no code catches it."""
 
 
 @pytest.fixture(scope="module")
 def done(smoke_model, tmp_path_factory):
-    """The folder of a training that came to its end."""
+    """The folder of a finished training."""
     folder = tmp_path_factory.mktemp("done")
     run(*train_arguments(smoke_model, folder))
     return folder
 
 
 @pytest.fixture
-def late(done, tmp_path):
-    """The same, as a late second job finds it."""
-    folder = tmp_path / "late"
+def emptied(done, tmp_path):
+    """A copy of this folder whose outputs Snakemake has deleted."""
+    folder = tmp_path / "emptied"
     shutil.copytree(done, folder)
     lose(folder)
     return folder
@@ -37,15 +37,15 @@ def late(done, tmp_path):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """How often a training was begun."""
-    begun, train = [], training._finish
+    """The arguments of each training that is run."""
+    calls, train = [], training._train
 
-    def finish(*arguments):
-        begun.append(arguments)
+    def counted_train(*arguments):
+        calls.append(arguments)
         train(*arguments)
 
-    monkeypatch.setattr(training, "_finish", finish)
-    return begun
+    monkeypatch.setattr(training, "_train", counted_train)
+    return calls
 
 
 def lose(folder):
@@ -62,41 +62,41 @@ def left(folder):
 
 
 def killed_at(monkeypatch, place, name, call):
-    """Have the call of this number to a function be the last thing that happens."""
+    """Raise Killed at the call of this number to a function."""
     function, calls = getattr(place, name), []
 
-    def last(*arguments):
+    def killing(*arguments):
         calls.append(arguments)
         if len(calls) == call:
             raise Killed
         return function(*arguments)
 
-    monkeypatch.setattr(place, name, last)
+    monkeypatch.setattr(place, name, killing)
 
 
-def test_lost_outputs_are_put_back_and_nothing_is_trained(
-    smoke_model, done, late, trained, capsys
+def test_lost_outputs_are_restored_without_training(
+    smoke_model, done, emptied, trained, capsys
 ):
-    run(*train_arguments(smoke_model, late))
+    run(*train_arguments(smoke_model, emptied))
     assert trained == []
-    assert content(late) == content(done)
-    assert left(late) == {"done", "lock"}
-    assert list(late.glob(".*")) == []
+    assert content(emptied) == content(done)
+    assert left(emptied) == {"done", "lock"}
+    assert list(emptied.glob(".*")) == []
     assert capsys.readouterr().out == (
-        f"{late / 'run.json'}: trained before, put back from {late / 'state/done'}; "
-        f"to train anew, remove {late / 'state'} and run again\n"
+        f"{emptied / 'run.json'}: restored from {emptied / 'state/done'}; "
+        f"to train again, remove {emptied / 'state'} and rerun\n"
     )
 
 
-def test_it_is_found_again_and_again(smoke_model, done, late, trained):
+def test_outputs_can_be_restored_repeatedly(smoke_model, done, emptied, trained):
     for _ in range(2):
-        run(*train_arguments(smoke_model, late))
-        lose(late)
+        run(*train_arguments(smoke_model, emptied))
+        lose(emptied)
     assert trained == []
 
 
 @pytest.mark.parametrize("lost", OUTPUTS)
-def test_one_lost_output_is_enough(smoke_model, done, tmp_path, trained, lost):
+def test_a_single_lost_output_is_restored(smoke_model, done, tmp_path, trained, lost):
     shutil.copytree(done, tmp_path, dirs_exist_ok=True)
     (tmp_path / lost).unlink()
     run(*train_arguments(smoke_model, tmp_path))
@@ -104,12 +104,12 @@ def test_one_lost_output_is_enough(smoke_model, done, tmp_path, trained, lost):
     assert content(tmp_path) == content(done)
 
 
-def test_what_is_kept_costs_no_disk(done):
+def test_saved_outputs_are_hard_links(done):
     for name, output in zip(saved_outputs.OUTPUTS, OUTPUTS, strict=True):
         assert (done / "state/done" / name).samefile(done / output)
 
 
-def test_a_disk_without_links_keeps_copies(
+def test_a_file_system_without_hard_links_has_copies(
     smoke_model, done, tmp_path, trained, no_links
 ):
     run(*train_arguments(smoke_model, tmp_path))
@@ -129,72 +129,76 @@ def no_links(monkeypatch):
     monkeypatch.setattr(files.os, "link", refuse)
 
 
-def test_without_the_folder_of_states_it_is_trained_anew(
-    smoke_model, done, late, trained
+def test_a_training_without_checkpoint_folder_is_run_again(
+    smoke_model, done, emptied, trained
 ):
-    shutil.rmtree(late / "state")
-    run(*train_arguments(smoke_model, late))
+    shutil.rmtree(emptied / "state")
+    run(*train_arguments(smoke_model, emptied))
     assert len(trained) == 1
-    assert content(late, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
+    assert content(emptied, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
 
 
-def test_other_settings_are_trained(smoke_model, late, trained, capsys):
+def test_other_settings_are_trained_again(smoke_model, emptied, trained, capsys):
     other = structs.replace(smoke_model, seeds=1)
-    run(*train_arguments(other, late))
+    run(*train_arguments(other, emptied))
     assert len(trained) == 1
-    assert json.loads((late / "run.json").read_text())["spec"]["seeds"] == 1
+    assert json.loads((emptied / "run.json").read_text())["spec"]["seeds"] == 1
     assert (
-        "of other settings, code or machine; training anew" in capsys.readouterr().out
+        "of other settings, code or machine; training again" in capsys.readouterr().out
     )
-    lose(late)
-    run(*train_arguments(other, late))
+    lose(emptied)
+    run(*train_arguments(other, emptied))
     assert len(trained) == 1
 
 
-def test_other_code_is_trained(smoke_model, late, trained, monkeypatch):
+def test_other_code_is_trained_again(smoke_model, emptied, trained, monkeypatch):
     monkeypatch.setattr(provenance.dependencies, "digest", lambda command: "newer")
-    run(*train_arguments(smoke_model, late))
+    run(*train_arguments(smoke_model, emptied))
     assert len(trained) == 1
-    assert json.loads((late / "run.json").read_text())["code"] == "newer"
+    assert json.loads((emptied / "run.json").read_text())["code"] == "newer"
 
 
-def test_other_code_of_a_first_attempt_is_trained(smoke_model, late, trained):
-    there = late / "state/done"
-    facts = json.loads((there / "run").read_text())
+def test_other_code_of_the_first_attempt_is_trained_again(
+    smoke_model, emptied, trained
+):
+    saved = emptied / "state/done"
+    facts = json.loads((saved / "run").read_text())
     facts["history"].insert(0, {**facts["history"][0], "code": "older"})
-    files.write_json(there / "run", facts)
-    sums = json.loads((there / saved_outputs.CHECKSUMS).read_text())
+    files.write_json(saved / "run", facts)
+    sums = json.loads((saved / saved_outputs.CHECKSUMS).read_text())
     files.write_json(
-        there / saved_outputs.CHECKSUMS, {**sums, "run": files.checksum(there / "run")}
+        saved / saved_outputs.CHECKSUMS, {**sums, "run": files.checksum(saved / "run")}
     )
-    run(*train_arguments(smoke_model, late))
+    run(*train_arguments(smoke_model, emptied))
     assert len(trained) == 1
 
 
-def test_another_number_of_threads_is_trained(smoke_model, late, trained, monkeypatch):
+def test_another_number_of_threads_is_trained_again(
+    smoke_model, emptied, trained, monkeypatch
+):
     monkeypatch.setattr("torch.set_num_threads", lambda threads: None)
-    run(*train_arguments(smoke_model, late), "--threads", 2)
+    run(*train_arguments(smoke_model, emptied), "--threads", 2)
     assert len(trained) == 1
 
 
 @pytest.mark.parametrize("name", [*saved_outputs.OUTPUTS, saved_outputs.CHECKSUMS])
 @pytest.mark.parametrize("damage", ["gone", "half", "changed"])
-def test_what_is_damaged_is_trained_anew(
-    smoke_model, done, late, trained, name, damage
+def test_damaged_outputs_are_trained_again(
+    smoke_model, done, emptied, trained, name, damage
 ):
-    path = late / "state/done" / name
+    path = emptied / "state/done" / name
     data = path.read_bytes()
     path.unlink()
     if damage != "gone":
         middle = len(data) // 2
         rest = bytes([data[middle] ^ 1]) + data[middle + 1 :]
         path.write_bytes(data[:middle] + (rest if damage == "changed" else b""))
-    run(*train_arguments(smoke_model, late))
+    run(*train_arguments(smoke_model, emptied))
     assert len(trained) == 1
-    assert content(late, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
+    assert content(emptied, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
 
 
-def test_outputs_that_are_there_are_trained_anew_when_asked(
+def test_existing_outputs_are_trained_again_on_request(
     smoke_model, done, tmp_path, trained
 ):
     shutil.copytree(done, tmp_path, dirs_exist_ok=True)
@@ -204,7 +208,7 @@ def test_outputs_that_are_there_are_trained_anew_when_asked(
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "call", "anew"),
+    ("place", "name", "call", "again"),
     [
         (files, "checksum", 1, True),
         (Path, "rename", 1, True),
@@ -212,8 +216,8 @@ def test_outputs_that_are_there_are_trained_anew_when_asked(
         (saved_outputs, "clear_state_folder", 1, False),
     ],
 )
-def test_a_training_killed_at_its_end_leaves_all_or_nothing(
-    smoke_model, done, tmp_path, trained, monkeypatch, place, name, call, anew
+def test_a_training_killed_at_its_end_leaves_all_outputs_or_none(
+    smoke_model, done, tmp_path, trained, monkeypatch, place, name, call, again
 ):
     with monkeypatch.context() as patched:
         killed_at(patched, place, name, call)
@@ -221,37 +225,37 @@ def test_a_training_killed_at_its_end_leaves_all_or_nothing(
             run(*train_arguments(smoke_model, tmp_path))
     lose(tmp_path)  # as Snakemake does
     run(*train_arguments(smoke_model, tmp_path))
-    assert len(trained) == 1 + anew
+    assert len(trained) == 1 + again
     assert content(tmp_path, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
     assert left(tmp_path) == {"done", "lock"}
 
 
 @pytest.mark.parametrize("call", range(1, 4))
 @pytest.mark.parametrize("name", ["link", "replace"])
-def test_what_is_half_put_back_is_put_back_whole(
-    smoke_model, done, late, trained, monkeypatch, name, call
+def test_an_interrupted_restore_is_completed(
+    smoke_model, done, emptied, trained, monkeypatch, name, call
 ):
     with monkeypatch.context() as patched:
         killed_at(patched, files.os, name, call)
         with pytest.raises(Killed):
-            run(*train_arguments(smoke_model, late))
-    assert not (late / "run.json").exists()
-    run(*train_arguments(smoke_model, late))
+            run(*train_arguments(smoke_model, emptied))
+    assert not (emptied / "run.json").exists()
+    run(*train_arguments(smoke_model, emptied))
     assert trained == []
-    assert content(late) == content(done)
-    assert list(late.glob(".*")) == []
+    assert content(emptied) == content(done)
+    assert list(emptied.glob(".*")) == []
 
 
-def test_what_is_half_dropped_is_trained_anew_and_no_state_stays(
-    smoke_model, late, trained, monkeypatch
+def test_partly_removed_outputs_are_trained_again_without_old_checkpoints(
+    smoke_model, emptied, trained, monkeypatch
 ):
-    (late / "state/000000000001.safetensors").write_text("of another training")
+    (emptied / "state/000000000001.safetensors").write_text("of another training")
     other = structs.replace(smoke_model, seeds=1)
     with monkeypatch.context() as patched:
         killed_at(patched, saved_outputs.shutil, "rmtree", 1)
         with pytest.raises(Killed):
-            run(*train_arguments(other, late))
-    assert left(late) == {"done", "lock"}
-    (late / "state/done/run").unlink()
-    run(*train_arguments(other, late))
+            run(*train_arguments(other, emptied))
+    assert left(emptied) == {"done", "lock"}
+    (emptied / "state/done/run").unlink()
+    run(*train_arguments(other, emptied))
     assert len(trained) == 1

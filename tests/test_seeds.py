@@ -3,14 +3,14 @@ import torch
 from mathprobe.seeds import rng_for, seed_for
 
 
-def test_a_seed_is_fixed_by_its_names():
+def test_the_seed_of_a_name_never_changes():
     assert seed_for("linalg", "test", 5) == seed_for("linalg", "test", 5)
     assert (
         seed_for("linalg", "test", 5) == 2285752413981092875
-    )  # never changes: results hang on it
+    )  # all results depend on it
 
 
-def test_names_order_and_types_matter():
+def test_the_order_and_types_of_a_name_matter():
     seeds = [
         seed_for("a", "b"),
         seed_for("b", "a"),
@@ -21,11 +21,11 @@ def test_names_order_and_types_matter():
     assert len({*seeds, seed_for("1")}) == 6
 
 
-def test_seeds_fit_what_torch_takes():
+def test_seeds_are_valid_for_torch():
     assert all(0 <= seed_for(i) < 2**63 for i in range(1000))
 
 
-def test_streams_repeat_and_differ():
+def test_generators_repeat_for_a_name_and_differ_between_names():
     first, again, other = rng_for("x", 1), rng_for("x", 1), rng_for("x", 2)
     draws = [torch.rand(4, generator=rng) for rng in (first, again, other)]
     assert torch.equal(draws[0], draws[1])

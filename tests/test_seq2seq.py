@@ -18,7 +18,7 @@ def test_logits_have_the_target_vocabulary(model):
     assert logits.shape == (3, 6, 17)
 
 
-def test_a_later_target_word_changes_no_earlier_logit(model):
+def test_a_later_target_token_changes_no_earlier_logit(model):
     source, target = ids(23, 2, 9), ids(17, 2, 7)
     changed = target.clone()
     changed[:, 4] = (changed[:, 4] + 1) % 17
@@ -27,52 +27,52 @@ def test_a_later_target_word_changes_no_earlier_logit(model):
     assert not torch.allclose(before[:, 4:], after[:, 4:])
 
 
-def test_every_source_word_is_seen(model):
+def test_the_output_depends_on_every_source_token(model):
     source, target = ids(23, 1, 9), ids(17, 1, 3)
     before = model(source, target)
-    for place in range(9):
+    for position in range(9):
         changed = source.clone()
-        changed[0, place] = 2 + (changed[0, place] - 1) % 21
+        changed[0, position] = 2 + (changed[0, position] - 1) % 21
         assert not torch.allclose(before, model(changed, target))
 
 
-def test_padding_changes_nothing(model):
+def test_padding_does_not_change_the_logits(model):
     source, target = ids(23, 2, 6), ids(17, 2, 5)
     padded = functional.pad(source, (0, 3), value=PAD)
     plain = model(source, target)
     torch.testing.assert_close(plain, model(padded, target))
 
 
-def test_no_mask_is_made_where_no_sequence_is_padded():
-    even = Seq2Seq(TARGET, TARGET, LayerConfig(1, 8, 2), LayerConfig(1, 8, 2))
-    assert even.source_mask(ids(17, 2, 7)) is None
+def test_sequences_of_fixed_length_have_no_mask():
+    model = Seq2Seq(TARGET, TARGET, LayerConfig(1, 8, 2), LayerConfig(1, 8, 2))
+    assert model.source_mask(ids(17, 2, 7)) is None
 
 
-def test_the_two_queries_are_different_networks():
+def test_the_two_queries_give_different_logits():
     source, target = ids(23, 2, 9), ids(17, 2, 5)
-    made = [network(query)(source, target) for query in ("input", "attended")]
-    assert not torch.allclose(*made)
+    logits = [network(query)(source, target) for query in ("input", "attended")]
+    assert not torch.allclose(*logits)
 
 
-def test_the_query_of_a_single_layer_sees_only_its_own_word():
+def test_the_query_of_a_single_layer_depends_only_on_its_own_token():
     """With query="input", cross-attention of one layer cannot depend on the prefix."""
-    asked = []
+    is_unchanged = []
     for query in ("input", "attended"):
         model = network(query, decoder=(1, 16, 2))
-        seen = []
+        queries = []
         model.decoder[0].cross.query.register_forward_pre_hook(
-            lambda module, inputs, seen=seen: seen.append(inputs[0])
+            lambda module, inputs, queries=queries: queries.append(inputs[0])
         )
         target = ids(17, 1, 5)
         changed = target.clone()
         changed[0, 0] = (changed[0, 0] + 1) % 17
         model(ids(23, 1, 9), target)
         model(ids(23, 1, 9), changed)
-        asked.append(torch.allclose(seen[0][:, 1:], seen[1][:, 1:]))
-    assert asked == [True, False]
+        is_unchanged.append(torch.allclose(queries[0][:, 1:], queries[1][:, 1:]))
+    assert is_unchanged == [True, False]
 
 
-def test_the_output_is_tied_to_the_target_table():
+def test_the_output_layer_is_tied_to_the_target_embedding():
     names = dict(network().named_parameters())
     assert sum(tuple(p.shape) == (17, 16) for p in names.values()) == 1
 
@@ -90,7 +90,7 @@ def test_layers_have_the_published_number_of_parameters(encoder, decoder, per_la
     assert tuple(counts) == per_layer
 
 
-def test_tables_start_as_published():
+def test_embeddings_are_initialised_as_published():
     model = Seq2Seq(
         SequenceConfig(4000, 9, PAD),
         TARGET,

@@ -33,9 +33,9 @@ def test_a_bad_specification_is_named(text, message):
 def test_differences_name_the_place_and_both_values():
     other = structs.replace(TEST, data=MatrixSpec("eigenvalues", "uniform", 5, 5, {}))
     assert TEST.differences(other.to_dict()) == [
-        "data.distribution: 'uniform' there, 'laplace' here",
-        "data.distribution_settings: {} there, None here",
-        "data.distribution_settings.laplace.bound: None there, 10.0 here",
+        "data.distribution: expected 'laplace', found 'uniform'",
+        "data.distribution_settings: expected None, found {}",
+        "data.distribution_settings.laplace.bound: expected 10.0, found None",
     ]
     assert TEST.differences(TEST.to_dict()) == []
 

@@ -15,7 +15,7 @@ def changed(spec, **changes):
     return structs.replace(spec, **changes)
 
 
-def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
+def test_a_seed_trained_with_others_equals_one_trained_alone(smoke_model):
     alone = trainer(changed(smoke_model, seeds=1), "cpu")
     together = trainer(changed(smoke_model, seeds=3), "cpu")
     for _ in range(3):
@@ -29,8 +29,8 @@ def test_a_seed_trains_with_others_as_it_does_alone(smoke_model):
     assert not torch.equal(mine["loss_sum"], other["loss_sum"])
 
 
-def test_an_update_is_that_of_plain_torch(smoke_model):
-    """Mean cross-entropy, gradients clipped in norm, Adam with the schedule's rate."""
+def test_an_update_equals_that_of_plain_torch(smoke_model):
+    """Mean cross-entropy, clipping of the gradient norm, Adam, scheduled rate."""
     ours = train_state(smoke_model)
     network = build(smoke_model, 1)
     adam = torch.optim.Adam(network.parameters())
@@ -50,12 +50,12 @@ def test_an_update_is_that_of_plain_torch(smoke_model):
         adam.step()
         ours.step(update)
     expected, found = network.state_dict(), ours.network.state_dict()
-    # Biases of keys change no output; Adam blows the rounding of their gradients up.
+    # Key biases do not affect the output; Adam amplifies rounding of their gradients.
     for name in (name for name in expected if "key_value.bias" not in name):
         torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-6)
 
 
-def test_low_precision_is_near_and_keeps_full_weights(smoke_model):
+def test_bfloat16_gives_a_similar_loss_and_float32_weights(smoke_model):
     full, low = (
         train_state(smoke_model),
         train_state(changed(smoke_model, precision="bfloat16")),
@@ -68,7 +68,7 @@ def test_low_precision_is_near_and_keeps_full_weights(smoke_model):
     torch.testing.assert_close(low.loss_sum, full.loss_sum, rtol=1e-2, atol=0.0)
 
 
-def test_what_is_restored_goes_on_in_the_same_bits(smoke_model):
+def test_a_restored_state_continues_bitwise_identically(smoke_model):
     one, other = train_state(smoke_model), train_state(smoke_model)
     for update in range(4):
         one.step(update)
@@ -81,11 +81,11 @@ def test_what_is_restored_goes_on_in_the_same_bits(smoke_model):
     )
 
 
-def test_blocks_are_drawn_once_and_none_after_the_end(smoke_model):
+def test_each_block_is_drawn_once_and_none_after_the_end(smoke_model):
     schedule = structs.replace(smoke_model.schedule, examples=64 * 128)
     ours, drawn = train_state(changed(smoke_model, schedule=schedule)), []
-    blocks = ours.batch_source
-    ours.batch_source = lambda number: drawn.append(number) or blocks(number)
+    batch_source = ours.batch_source
+    ours.batch_source = lambda number: drawn.append(number) or batch_source(number)
     for update in range(128):
         ours.step(update)
     assert drawn == [0, 1]

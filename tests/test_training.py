@@ -32,7 +32,7 @@ def equal(one, other):
 
 
 def stop_after(trainer, updates):
-    """Send the process a SIGTERM while the training makes this update."""
+    """Send SIGTERM to the process while the training makes this update."""
     step = trainer.step
 
     def stopping():
@@ -43,7 +43,7 @@ def stop_after(trainer, updates):
     trainer.step = stopping
 
 
-def test_the_same_specification_trains_to_the_same_bits(fresh, tmp_path):
+def test_a_training_is_bitwise_reproducible(fresh, tmp_path):
     one, other = fresh(), fresh()
     for trainer in (one, other):
         trainer.run(tmp_path, NEVER)
@@ -51,7 +51,7 @@ def test_the_same_specification_trains_to_the_same_bits(fresh, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_another_precision_trains_to_other_bits(fresh, tmp_path):
+def test_another_precision_gives_another_result(fresh, tmp_path):
     one, other = fresh(), fresh(precision="bfloat16")
     for trainer in (one, other):
         trainer.run(tmp_path, NEVER)
@@ -59,7 +59,7 @@ def test_another_precision_trains_to_other_bits(fresh, tmp_path):
 
 
 @pytest.mark.parametrize("updates", [1, 4, 5, 9])
-def test_a_stopped_training_resumes_to_the_same_bits(fresh, tmp_path, updates):
+def test_a_resumed_training_is_bitwise_identical(fresh, tmp_path, updates):
     whole, first, second = fresh(), fresh(), fresh()
     whole.run(tmp_path / "whole", NEVER)
     stop_after(first, updates)
@@ -72,7 +72,7 @@ def test_a_stopped_training_resumes_to_the_same_bits(fresh, tmp_path, updates):
     assert second.summary()["attempts"] == len(second.history) == 2
 
 
-def test_states_are_saved_on_the_way(fresh, tmp_path):
+def test_checkpoints_are_saved_during_a_training(fresh, tmp_path):
     fresh().run(tmp_path, 0.0)
     assert sorted(os.listdir(tmp_path))[-1] == "000000000010.safetensors"
     assert not fresh().resume(tmp_path / "elsewhere")
@@ -80,20 +80,20 @@ def test_states_are_saved_on_the_way(fresh, tmp_path):
 
 def test_a_changed_specification_is_refused_with_the_difference(fresh, tmp_path):
     fresh().run(tmp_path, 0.0)
-    with pytest.raises(InputError, match="seeds: 2 there, 1 here"):
+    with pytest.raises(InputError, match="seeds: expected 1, found 2"):
         fresh(seeds=1).resume(tmp_path)
 
 
-def test_the_curve_has_a_point_per_interval_and_test(fresh, tmp_path):
+def test_the_curve_has_a_row_for_each_evaluation_seed_and_test(fresh, tmp_path):
     trainer = fresh()
     trainer.run(tmp_path, NEVER)
     points = [(row["examples"], row["seed"], row["test"]) for row in trainer.curve]
     distributions = ("semicircle", "abs_semicircle")
     assert points == list(itertools.product((320, 640), (1, 2), distributions))
-    assert all(point["loss"] > 0 for point in trainer.curve)
+    assert all(row["loss"] > 0 for row in trainer.curve)
 
 
-def test_a_training_ends_where_all_seeds_are_accurate_enough(fresh, tmp_path):
+def test_a_training_stops_when_all_seeds_are_accurate_enough(fresh, tmp_path):
     def accurate(accuracies):
         trainer = fresh(schedule=halting)
         values = iter(accuracies)
@@ -117,32 +117,32 @@ def test_a_loss_that_is_not_finite_stops_the_training(fresh, tmp_path):
         trainer.run(tmp_path, NEVER)
 
 
-def test_a_state_that_is_not_finite_is_never_saved(fresh, tmp_path):
+def test_a_checkpoint_that_is_not_finite_is_never_saved(fresh, tmp_path):
     trainer = fresh()
     step = trainer.step
 
-    def spoiling():
+    def step_with_overflow():
         step()
         if trainer.updates == 3:
             with torch.no_grad():
                 trainer.train_states[1].network.output_bias[7] = torch.inf
 
-    trainer.step = spoiling
-    with pytest.raises(InputError, match="remove the folder and train anew"):
+    trainer.step = step_with_overflow
+    with pytest.raises(InputError, match="remove the folder and train again"):
         trainer.run(tmp_path, 0.0)
-    good = fresh()
-    assert good.resume(tmp_path)
-    assert good.updates == 2
+    resumed = fresh()
+    assert resumed.resume(tmp_path)
+    assert resumed.updates == 2
 
 
-def test_a_watcher_sees_the_way(fresh, tmp_path, monkeypatch):
-    monkeypatch.setattr("mathprobe.training.WATCH_SECONDS", -1.0)
-    seen = []
-    fresh().run(tmp_path, NEVER, seen.append)
-    assert [progress.examples for progress in seen] == [64 * k for k in range(1, 11)]
+def test_progress_is_reported(fresh, tmp_path, monkeypatch):
+    monkeypatch.setattr("mathprobe.training.PROGRESS_SECONDS", -1.0)
+    reports = []
+    fresh().run(tmp_path, NEVER, reports.append)
+    assert [progress.examples for progress in reports] == [64 * k for k in range(1, 11)]
 
 
-def test_energy_is_that_of_all_attempts(fresh, tmp_path):
+def test_energy_is_the_sum_over_attempts(fresh, tmp_path):
     def metered(*readings):
         trainer = fresh()
         trainer._read_energy, trainer._joules_at_start = iter(readings).__next__, 100.0
@@ -158,7 +158,7 @@ def test_energy_is_that_of_all_attempts(fresh, tmp_path):
     assert fresh().summary()["joules"] is None
 
 
-def test_a_clock_that_is_set_back_changes_nothing(fresh, tmp_path, monkeypatch):
+def test_a_clock_set_back_has_no_effect(fresh, tmp_path, monkeypatch):
     days = itertools.count(20_000, -1)
     monkeypatch.setattr("time.time", lambda: 86_400.0 * next(days))
     one, other = fresh(), fresh()
@@ -169,13 +169,13 @@ def test_a_clock_that_is_set_back_changes_nothing(fresh, tmp_path, monkeypatch):
     assert 0.0 < one.seconds < 60.0
 
 
-def test_signals_are_given_back(fresh, tmp_path):
+def test_signal_handlers_are_restored(fresh, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     fresh().run(tmp_path, NEVER)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_training_learns(smoke_model, fresh, tmp_path):
+def test_training_reduces_the_loss(smoke_model, fresh, tmp_path):
     longer = structs.replace(smoke_model.schedule, examples=6400, curve_every=3200)
     trainer = fresh(schedule=longer)
     trainer.run(tmp_path, NEVER)

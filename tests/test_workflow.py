@@ -669,11 +669,11 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(tmp_path):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
     said = process.communicate()[0]
     assert process.returncode != 0
-    assert "state saved" in said
+    assert "checkpoint saved" in said
     assert not (folder / "run.json").exists()
     done = made.snakemake("--cores", 1, target, "--rerun-incomplete")
     assert done.returncode == 0, done.stdout
-    assert "going on after" in done.stdout
+    assert "resuming after" in done.stdout
     assert json.loads((folder / "run.json").read_text())["attempts"] == 2
 
 

@@ -1,7 +1,8 @@
-"""Weights and training states on disk: safetensors, which hold no code.
+"""Model weights and checkpoints on disk, as safetensors files, which contain no code.
 
-A state is everything a training needs to go on as if it had never stopped.  The last
-two are kept; a damaged one is named, set aside, and the one before is used.
+A checkpoint stores everything that a training needs to resume with a bitwise identical
+result.  The last two are stored.  A damaged checkpoint is renamed and the previous one
+is used.
 """
 
 from __future__ import annotations
@@ -20,32 +21,32 @@ from torch import Tensor, nn
 
 from mathprobe import files
 
-KEPT = 2
+STORED_CHECKPOINTS = 2
 HEADER = "mathprobe"
 _NAME = re.compile(r"\d{12}\.safetensors")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Named tensors, and what else must be known to go on (plain JSON values)."""
+    """State of a training: its tensors by name, and metadata as plain JSON values."""
 
     updates: int
     tensors: dict[str, Tensor]
     metadata: dict[str, Any]
 
 
-def _digest(tensors: dict[str, Tensor], facts: str) -> str:
+def _digest(tensors: dict[str, Tensor], metadata: str) -> str:
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    return files.digest({**arrays, HEADER: np.array(facts)})
+    return files.digest({**arrays, HEADER: np.array(metadata)})
 
 
-def _write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
     host = {
         name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
     }
-    text = json.dumps(facts, sort_keys=True)
+    text = json.dumps(metadata, sort_keys=True)
     header = {"facts": text, files.DIGEST: _digest(host, text)}
-    # One entry: safetensors writes several in an order that changes from run to run.
+    # A single entry: safetensors writes several in an order that varies between runs.
     files.write_bytes(path, save(host, {HEADER: json.dumps(header, sort_keys=True)}))
 
 
@@ -63,59 +64,69 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def save_model(
-    path: Path, seeds: Mapping[int, nn.Module], facts: dict[str, Any]
+    path: Path, seeds: Mapping[int, nn.Module], metadata: dict[str, Any]
 ) -> None:
-    """Write a model's weights, by seed, and the facts that say what it is."""
+    """Write the weights of the networks of all seeds, and metadata, to one file."""
     tensors = {
         f"{seed}.{name}": tensor
         for seed, network in seeds.items()
         for name, tensor in network.state_dict().items()
     }
-    _write(path, tensors, facts)
+    _write(path, tensors, metadata)
 
 
 def load_model(path: Path, seeds: Mapping[int, nn.Module]) -> dict[str, Any]:
-    """Read weights into networks of the same shapes and give the stored facts."""
-    tensors, facts = _read(path)
+    """Load weights into networks of the same shapes and return the metadata.
+
+    Raises DamagedFile if the file is damaged.
+    """
+    tensors, metadata = _read(path)
     for seed, network in seeds.items():
         network.load_state_dict(strip_prefix(f"{seed}.", tensors))
-    return facts
+    return metadata
 
 
 def strip_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors whose names begin so, without that beginning."""
+    """Return the tensors whose names start with a prefix, by the rest of the name."""
     names = (name for name in tensors if name.startswith(prefix))
     return {name.removeprefix(prefix): tensors[name] for name in names}
 
 
 def model_metadata(path: Path) -> dict[str, Any]:
-    """Read what a stored model says it is."""
+    """Return the metadata of a stored model.
+
+    Raises DamagedFile if the file is damaged.
+    """
     return _read(path)[1]
 
 
-def save_checkpoint(folder: Path, state: Checkpoint) -> None:
-    """Write a state and remove all but the newest two."""
-    facts = {**state.metadata, "updates": state.updates}
-    _write(folder / f"{state.updates:012d}.safetensors", state.tensors, facts)
-    for old in _states(folder)[:-KEPT]:
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint and remove all but the last two."""
+    metadata = {**checkpoint.metadata, "updates": checkpoint.updates}
+    path = folder / f"{checkpoint.updates:012d}.safetensors"
+    _write(path, checkpoint.tensors, metadata)
+    for old in _checkpoints(folder)[:-STORED_CHECKPOINTS]:
         old.unlink()
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """Read the newest undamaged state of a folder, if there is one."""
-    for path in reversed(_states(folder)):
+    """Return the last undamaged checkpoint of a folder, or None if there is none.
+
+    Damaged checkpoints are renamed to `*.damaged`.
+    """
+    for path in reversed(_checkpoints(folder)):
         try:
-            tensors, facts = _read(path)
+            tensors, metadata = _read(path)
         except files.DamagedFile as error:
-            aside = path.with_suffix(".damaged")
-            path.rename(aside)
-            print(f"{error}; set aside as {aside.name}, trying the state before it")
+            renamed = path.with_suffix(".damaged")
+            path.rename(renamed)
+            print(f"{error}; renamed to {renamed.name}, using the previous checkpoint")
         else:
-            return Checkpoint(facts.pop("updates"), tensors, facts)
+            return Checkpoint(metadata.pop("updates"), tensors, metadata)
     return None
 
 
-def _states(folder: Path) -> list[Path]:
+def _checkpoints(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))

@@ -1,9 +1,9 @@
 """Greedy decoding.  B: batch, S: source, T: target, or question and answer in one.
 
-The sequence-to-sequence model writes word by word with cached keys and values.  The
-decoder's answers are a few tokens long and mostly foreseen, so there a guess of the
-whole answer is read at once and corrected: the greedy answer is the only one that
-the model, reading it, gives back.
+The sequence-to-sequence model decodes token by token with a KV cache.  Answers of the
+decoder are short and mostly known, so it checks a guess of the whole answer in one
+pass and corrects it.  Both give the greedy answer: it is the only sequence in which
+every token is the most likely one after those before it.
 """
 
 from __future__ import annotations
@@ -20,61 +20,66 @@ from mathprobe.nets.seq2seq import LayerCache, Seq2Seq
 def greedy_decode(
     model: Seq2Seq, source: Tensor, start: int, length: int, chunk: int = 2048
 ) -> Tensor:
-    """Write the likeliest next word, `length` times: ids [B, length], start included.
+    """Return target ids [B, length] for source ids [B, S]; the first is `start`.
 
-    Sequences are not cut at their end token: a reader ignores what follows it.
+    Sequences are not cut at the end token: the caller ignores what follows it.  `chunk`
+    rows are decoded at a time.
     """
-    parts = [_greedy_chunk(model, part, start, length) for part in source.split(chunk)]
+    parts = [_decode_chunk(model, part, start, length) for part in source.split(chunk)]
     return torch.cat(parts)
 
 
-def _greedy_chunk(model: Seq2Seq, source: Tensor, start: int, length: int) -> Tensor:
+def _decode_chunk(model: Seq2Seq, source: Tensor, start: int, length: int) -> Tensor:
     mask = model.source_mask(source)
     memory = model.encode(source, mask)
     caches = []
     for layer in model.decoder:
-        prefix = _empty(layer.attention, memory, length)
+        prefix = _empty_cache(layer.attention, memory, length)
         caches.append(LayerCache(prefix, layer.cross.project_key_values(memory)))
     ids = torch.full((len(source), length), start, device=source.device)
-    for step in range(length - 1):
-        x = model.target_embedding(ids[:, step : step + 1], start=step)
+    for position in range(length - 1):
+        x = model.target_embedding(ids[:, position : position + 1], start=position)
         for layer, cache in zip(model.decoder, caches, strict=True):
-            prefix = _extend(cache.prefix, layer.attention.project_key_values(x), step)
+            new = layer.attention.project_key_values(x)
+            prefix = _append(cache.prefix, new, position)
             x = layer(x, LayerCache(prefix, cache.source), mask, causal=False)
-        ids[:, step + 1] = model.logits(x[:, -1]).argmax(-1)
+        ids[:, position + 1] = model.logits(x[:, -1]).argmax(-1)
     return ids
 
 
-def _empty(attention: Attention, memory: Tensor, length: int) -> KeyValues:
+def _empty_cache(attention: Attention, memory: Tensor, length: int) -> KeyValues:
     width = attention.out.in_features // attention.heads
     shape = len(memory), length, attention.heads, width
     return KeyValues(memory.new_zeros(shape), memory.new_zeros(shape))
 
 
-def _extend(cache: KeyValues, new: KeyValues, step: int) -> KeyValues:
-    """Write one position into the cache and give what is filled by now."""
-    cache.keys[:, step], cache.values[:, step] = new.keys[:, 0], new.values[:, 0]
-    return KeyValues(cache.keys[:, : step + 1], cache.values[:, : step + 1])
+def _append(cache: KeyValues, new: KeyValues, position: int) -> KeyValues:
+    """Write a position into the cache and return the cache up to it."""
+    cache.keys[:, position], cache.values[:, position] = (
+        new.keys[:, 0],
+        new.values[:, 0],
+    )
+    return KeyValues(cache.keys[:, : position + 1], cache.values[:, : position + 1])
 
 
 @torch.inference_mode()
 def greedy_answers(
     model: Decoder, ids: Tensor, length: int, chunk: int = 2048
 ) -> Tensor:
-    """Write the likeliest last `length` tokens of ids [B, T]: [B, length].
+    """Return the greedy answers [B, length] to the questions in ids [B, T].
 
-    Those that ids end with are a guess, which costs time where it is wrong: every pass
-    settles at least one token more.
+    The last `length` tokens of `ids` are an initial guess; a wrong guess costs time,
+    not correctness.  Each pass fixes at least one more token.
     """
-    parts = [_complete_chunk(model, part, length) for part in ids.split(chunk)]
+    parts = [_answer_chunk(model, part, length) for part in ids.split(chunk)]
     return torch.cat(parts)
 
 
-def _complete_chunk(model: Decoder, ids: Tensor, length: int) -> Tensor:
+def _answer_chunk(model: Decoder, ids: Tensor, length: int) -> Tensor:
     ids, rows = ids.clone(), torch.arange(len(ids), device=ids.device)
     while len(rows):
         answer = model(ids[rows, :-1])[:, -length:].argmax(-1)
-        moved = answer != ids[rows, -length:]
+        changed = answer != ids[rows, -length:]
         ids[rows, -length:] = answer
-        rows = rows[moved[:, :-1].any(1)]  # the last token is not read
+        rows = rows[changed[:, :-1].any(1)]  # the last token is no input
     return ids[:, -length:]

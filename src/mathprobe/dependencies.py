@@ -1,8 +1,8 @@
-"""The source files that the result of a command depends on.
+"""Source files that the result of a command depends on.
 
-A command is a public function of a module in `mathprobe.cli`.  Its result depends on
-that module, on the modules that it imports, and on what these import in turn.  grimp
-reads the imports from the source, including those inside functions, and runs nothing.
+A command is a public function in a module of `mathprobe.cli`.  Its result depends on
+this module and on all modules that it imports, directly or indirectly.  grimp reads the
+imports from the source, including those inside functions; no code is executed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLI = f"{PACKAGE.name}.cli"
 
 @cache
 def import_graph() -> ImportGraph:
-    """Return the imports of this package, without those for type checking only."""
+    """Return the imports of this package, except those for type checking only."""
     import grimp
 
     return grimp.build_graph(
@@ -34,7 +34,7 @@ def import_graph() -> ImportGraph:
 
 
 def source_path(module: str) -> Path:
-    """Return the path of a module, relative to the folder of the package."""
+    """Return the path of a module's file, relative to the folder of the package."""
     path = Path(*module.split(".")[1:])
     is_package = (PACKAGE / path / "__init__.py").exists()
     return path / "__init__.py" if is_package else path.with_suffix(".py")
@@ -42,7 +42,7 @@ def source_path(module: str) -> Path:
 
 @cache
 def commands() -> dict[str, tuple[str, range]]:
-    """Return the module and the lines of every command, by its name."""
+    """Return the module and the line numbers of each command, by name."""
     found = {}
     for path in sorted((PACKAGE / "cli").glob("*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
@@ -53,16 +53,17 @@ def commands() -> dict[str, tuple[str, range]]:
 
 
 def _is_command(node: ast.FunctionDef) -> bool:
-    """Return whether a function is registered by the decorator `command`."""
+    """Return whether a function has the decorator `command`."""
     names = (ast.unparse(decorator) for decorator in node.decorator_list)
     return any(name.startswith("command(") for name in names)
 
 
 @cache
 def modules(command: str) -> tuple[str, ...]:
-    """Return the modules that a command depends on, sorted.
+    """Return the sorted names of the modules that a command depends on.
 
-    Imports inside the other commands of its module do not count.  Raises UnknownName.
+    Imports inside other commands of the same module do not count.  Raises UnknownName
+    for an unknown command.
     """
     if command not in commands():
         known = ", ".join(commands())
@@ -75,7 +76,7 @@ def modules(command: str) -> tuple[str, ...]:
 
 
 def _imported(command: str) -> Iterator[str]:
-    """Yield what a command's module imports, but not inside other commands."""
+    """Yield the direct imports of a command's module, except inside other commands."""
     module, _ = commands()[command]
     others = [
         lines
@@ -91,7 +92,7 @@ def _imported(command: str) -> Iterator[str]:
 
 
 def imported_by(script: Path) -> set[str]:
-    """Return the modules of this package that a script outside it depends on."""
+    """Return the modules of this package that a script depends on."""
     graph = import_graph()
     found: set[str] = set()
     for node in ast.walk(ast.parse(script.read_text("utf-8"))):
@@ -109,9 +110,9 @@ def imported_by(script: Path) -> set[str]:
 
 @cache
 def digest(command: str, script: Path | None = None) -> str:
-    """Return the SHA-256 of the source that a command, and a script, depend on.
+    """Return the SHA-256 of the modules that a command, and a script, depend on.
 
-    It covers the names and the contents of the modules.
+    The hash covers the names and the contents of the modules.
     """
     found = {*modules(command), *(imported_by(script) if script else ())}
     total = hashlib.sha256()

@@ -1,14 +1,14 @@
-"""What is wrong with what a person gave: said in one message, never a traceback."""
+"""Errors in user input, which the command line prints without a traceback."""
 
 from collections.abc import Iterable
 
 
 class InputError(Exception):
-    """Bad input; the message names the value, the place and what is allowed."""
+    """Invalid input; the message gives the value, its place and what is allowed."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return a question for the known names that look like a misspelt one, if any."""
+    """Return a question with known names similar to `name`, or an empty text."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, list(known), n=2)
@@ -16,7 +16,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return the message for a name that is not among the known ones, with all."""
+    """Return the message for an unknown name: suggestions and all known names."""
     names = list(known)
     listed = f"known names are {', '.join(names)}"
     hint = suggestion(name, names)
@@ -24,6 +24,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def check_choice(name: str, known: Iterable[str], place: str, kind: str) -> None:
-    """Raise InputError, which begins with the place, for a name that is not known."""
+    """Raise InputError if a name is unknown.
+
+    The message begins with `place`; `kind` is the kind of the named object.
+    """
     if name not in known:
         raise InputError(f"{place}: {unknown_name(kind, name, known)}")

@@ -1,4 +1,4 @@
-"""Plain files, written whole or not at all, and read only if they are undamaged."""
+"""Atomic writing of files, and reading with checks for damage."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ import numpy as np
 
 from mathprobe.errors import InputError
 
-# What numpy and zipfile raise on bytes that are not what was written.
+# Exceptions of numpy and zipfile when they read damaged bytes.
 UNREADABLE = (
     *(AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError),
     *(SyntaxError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
 )
-_REMEDY = "remove the file and run again to make it anew"
-LOCK = "lock"  # the file that the one process in a folder holds
-DIGEST = "digest"  # the array of a stored set that holds the checksum of the others
+_REMEDY = "remove the file and run again to create it"
+LOCK = "lock"  # file that is locked by the process that uses a folder
+DIGEST = "digest"  # stored array with the checksum of the other arrays
 
 
 class DamagedFile(InputError):
-    """A file whose content is not what was written."""
+    """The content of a file differs from what was written."""
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
-    """Write a file through a temporary neighbour; a crash leaves the old one."""
+    """Write a file atomically: after a crash, the old content is still there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -52,9 +52,10 @@ def write_bytes(path: Path | str, data: bytes) -> None:
 
 
 def link_or_copy(source: Path, path: Path) -> None:
-    """Give a file another name, or a copy where the disk has no links; one at a time.
+    """Make a hard link to a file, or a copy if the file system has no hard links.
 
-    Files are replaced, never written in place, so that names share no later change.
+    Files are replaced, never modified in place, so a later change of one name does not
+    affect the other.  Two processes must not link to the same path at the same time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.link.tmp")
@@ -65,36 +66,41 @@ def link_or_copy(source: Path, path: Path) -> None:
         write_bytes(path, source.read_bytes())
     else:
         os.replace(temporary, path)
-        temporary.unlink(missing_ok=True)  # names of one file do not replace each other
+        temporary.unlink(
+            missing_ok=True
+        )  # replace() does nothing for two links to one file
 
 
 def remove_temporary_files(folder: Path) -> None:
-    """Remove what a killed process left half written in a folder of one writer."""
+    """Remove the temporary files of a killed process from a folder with one writer."""
     for path in folder.glob(".*.*.tmp"):
         path.unlink()
 
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[bool]:
-    """Hold a folder against other processes; tell whether one had to be waited for."""
+    """Lock a folder for this process; yield whether it waited for another one."""
     waited = False
     try:
         lock = _lock(folder, fcntl.LOCK_NB)
     except BlockingIOError:
-        print(f"{folder}: another process works here; waiting for its end", flush=True)
+        print(f"{folder}: in use by another process; waiting until it ends", flush=True)
         lock, waited = _lock(folder, 0), True
     with lock:
         yield waited
 
 
-def _lock(folder: Path, how: int) -> TextIO:
-    """Lock a folder's file; `how` may be not to wait (BlockingIOError if taken)."""
+def _lock(folder: Path, flags: int) -> TextIO:
+    """Return the locked lock file of a folder.
+
+    With the flag LOCK_NB, raise BlockingIOError if another process has the lock.
+    """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        # The one before may remove the folder, and this file, when it is done.
+        # The previous process may remove the folder and the lock file at its end.
         with suppress(FileNotFoundError), ExitStack() as opened:
             lock = opened.enter_context((folder / LOCK).open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX | how)
+            fcntl.flock(lock, fcntl.LOCK_EX | flags)
             if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / LOCK)):
                 opened.pop_all()
                 return lock
@@ -111,17 +117,20 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Read JSON; what is not JSON is named."""
+    """Return the content of a JSON file; raise DamagedFile if it is not JSON."""
     try:
         return json.loads(Path(path).read_text())
     except ValueError as error:
-        raise DamagedFile(f"{path}: not JSON ({error}); make it anew") from error
+        raise DamagedFile(f"{path}: not JSON ({error}); {_REMEDY}") from error
 
 
 def write_csv(
     path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]
 ) -> None:
-    """Write rows as CSV: exactly these columns, None as nothing."""
+    """Write rows as CSV.  None is an empty field.
+
+    Raises ValueError if a row has other columns.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
@@ -130,13 +139,13 @@ def write_csv(
 
 
 def checksum(path: Path) -> str:
-    """Give the SHA-256 of a file."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """Hash named arrays: names, types, shapes and bytes."""
+    """Return the SHA-256 of named arrays: of names, dtypes, shapes and bytes."""
     total = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -148,7 +157,10 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 def save_arrays(
     path: Path | str, arrays: Mapping[str, np.ndarray], **texts: str
 ) -> None:
-    """Write named arrays and texts with their checksum; the same give equal bytes."""
+    """Write named arrays and texts with their checksum, as .npz.
+
+    Equal arrays give bitwise identical files.
+    """
     content = io.BytesIO()
     arrays = {**arrays, **{name: np.array(text) for name, text in texts.items()}}
     stored: dict[str, Any] = {**arrays, DIGEST: np.array(digest(arrays))}
@@ -157,7 +169,10 @@ def save_arrays(
 
 
 def load_arrays(path: Path | str) -> dict[str, np.ndarray]:
-    """Read named arrays and hold them against their checksum."""
+    """Return the named arrays of a file written by `save_arrays`.
+
+    Raises DamagedFile if the file cannot be read or its checksum does not match.
+    """
     content = io.BytesIO(Path(path).read_bytes())
     try:
         with np.load(content, allow_pickle=False) as stored:

@@ -1,8 +1,9 @@
-"""Floating-point operations of a training, and parameters of a network, from shapes.
+"""Floating-point operations (FLOPs) and parameters of networks, from their shapes.
 
-S: source, T: target, D: width, V: words.  A product [a, b] x [b, c] counts 2 a b c, the
-backward pass twice the forward one, as it makes two products of each.  Norms, softmax,
-data and the optimizer are left out: they make few operations, though they take time.
+S: source tokens, T: target tokens, D: width, V: vocabulary size.  A matrix product
+[a, b] x [b, c] counts 2 a b c.  The backward pass counts twice the forward pass, since
+it computes two products for each.  Norms, softmax, data and the optimizer are left out:
+they have few operations, though they take time.
 """
 
 from __future__ import annotations
@@ -13,66 +14,74 @@ from collections.abc import Callable
 from mathprobe.lazy import torch
 from mathprobe.spec import DecoderConfig, LayerConfig
 
-BACKWARD = 2  # products for each of the forward pass
-HIDDEN = 4  # widths of the hidden layer
-SIDES = {"cpu": 1024, "cuda": 8192}  # of measured matrices: a GPU is slow on small ones
+BACKWARD = 2  # FLOPs of the backward pass, relative to the forward pass
+HIDDEN = 4  # width of the hidden layer, relative to D
+MATRIX_SIZES = {"cpu": 1024, "cuda": 8192}  # a GPU is slow on small matrices
 REPEATS = 5
 
 
 def attention(queries: int, keys: int, width: int, memory_width: int) -> int:
-    """Count attention: projections of queries, keys, values and results, and scores."""
+    """Return the FLOPs of attention: projections and scores."""
     projections = 2 * queries * width * width + 2 * keys * memory_width * width
     return 2 * (projections + 2 * queries * keys * width)
 
 
 def feed_forward(length: int, width: int) -> int:
-    """Count a layer of one hidden layer."""
+    """Return the FLOPs of a feed-forward block with one hidden layer."""
     return 2 * 2 * length * width * HIDDEN * width
 
 
 def seq2seq_forward(
-    encoder: LayerConfig, decoder: LayerConfig, source: int, target: int, words: int
+    encoder: LayerConfig,
+    decoder: LayerConfig,
+    source: int,
+    target: int,
+    vocab_size: int,
 ) -> int:
-    """Count one example: S tokens read, T predicted among V words."""
-    wide, width = encoder.width, decoder.width
-    reading = attention(source, source, wide, wide) + feed_forward(source, wide)
-    writing = (
-        attention(target, target, width, width)
-        + attention(target, source, width, wide)
-        + feed_forward(target, width)
-    )
-    scores = 2 * target * width * words
-    return encoder.layers * reading + decoder.layers * writing + scores
+    """Return the FLOPs of a forward pass on one example, with S and T tokens."""
+    memory, width = encoder.width, decoder.width
+    encoder_layer = attention(source, source, memory, memory)
+    encoder_layer += feed_forward(source, memory)
+    decoder_layer = attention(target, target, width, width)
+    decoder_layer += attention(target, source, width, memory)
+    decoder_layer += feed_forward(target, width)
+    logits = 2 * target * width * vocab_size
+    return encoder.layers * encoder_layer + decoder.layers * decoder_layer + logits
 
 
 def seq2seq_training(
-    encoder: LayerConfig, decoder: LayerConfig, source: int, target: int, words: int
+    encoder: LayerConfig,
+    decoder: LayerConfig,
+    source: int,
+    target: int,
+    vocab_size: int,
 ) -> int:
-    """Count one example of a training, forward and backward."""
-    return (1 + BACKWARD) * seq2seq_forward(encoder, decoder, source, target, words)
+    """Return the FLOPs of training on one example: forward and backward pass."""
+    forward = seq2seq_forward(encoder, decoder, source, target, vocab_size)
+    return (1 + BACKWARD) * forward
 
 
-def decoder_forward(stack: DecoderConfig, length: int, words: int) -> int:
-    """Count one sequence of a decoder, forward; its heads have their own width."""
-    inner = stack.heads * stack.head_width
-    projections, scores = 4 * length * stack.width * inner, 2 * length * length * inner
-    layer = 2 * (projections + scores) + feed_forward(length, stack.width)
-    return stack.layers * layer + 2 * length * stack.width * words
+def decoder_forward(config: DecoderConfig, length: int, vocab_size: int) -> int:
+    """Return the FLOPs of a decoder's forward pass on one sequence."""
+    inner = config.heads * config.head_width
+    projections, scores = 4 * length * config.width * inner, 2 * length * length * inner
+    layer = 2 * (projections + scores) + feed_forward(length, config.width)
+    return config.layers * layer + 2 * length * config.width * vocab_size
 
 
-def _linear(reads: int, writes: int) -> int:
-    return (reads + 1) * writes
+def _linear(inputs: int, outputs: int) -> int:
+    return (inputs + 1) * outputs
 
 
 def _norm(width: int) -> int:
     return 2 * width
 
 
-def _hidden(width: int) -> int:
+def _feed_forward(width: int) -> int:
     return _linear(width, HIDDEN * width) + _linear(HIDDEN * width, width)
 
 
-def _attended(width: int, memory_width: int) -> int:
+def _attention(width: int, memory_width: int) -> int:
     return 2 * _linear(width, width) + _linear(memory_width, 2 * width)
 
 
@@ -82,38 +91,50 @@ def seq2seq_parameters(
     source: tuple[int, int],
     target: tuple[int, int],
 ) -> int:
-    """Count the parameters of a network; of each side, words and longest sequence."""
-    wide, width = encoder.width, decoder.width
-    reading = _attended(wide, wide) + _hidden(wide) + 2 * _norm(wide)
-    writing = _attended(width, width) + _attended(width, wide) + _hidden(width)
-    tables = sum(source) * wide + sum(target) * width + _norm(wide) + _norm(width)
-    layers = encoder.layers * reading + decoder.layers * (writing + 3 * _norm(width))
-    return layers + tables + target[0]  # the output layer is tied, but for its bias
+    """Return the number of parameters of a sequence-to-sequence network.
+
+    `source` and `target` are vocabulary size and maximum length.
+    """
+    memory, width = encoder.width, decoder.width
+    encoder_layer = _attention(memory, memory) + _feed_forward(memory)
+    encoder_layer += 2 * _norm(memory)
+    decoder_layer = _attention(width, width) + _attention(width, memory)
+    decoder_layer += _feed_forward(width) + 3 * _norm(width)
+    embeddings = sum(source) * memory + _norm(memory) + sum(target) * width
+    embeddings += _norm(width)
+    output_bias = target[0]  # the output layer shares the weights of the embedding
+    layers = encoder.layers * encoder_layer + decoder.layers * decoder_layer
+    return layers + embeddings + output_bias
 
 
-def decoder_parameters(stack: DecoderConfig, length: int, words: int) -> int:
-    """Count the parameters of a decoder."""
-    width, inner = stack.width, stack.heads * stack.head_width
-    attended = _linear(width, 3 * inner) + _linear(inner, width)
-    layer = attended + _hidden(width) + 2 * _norm(width)
-    tables = (words + length) * width + _norm(width) + _linear(width, words)
-    return stack.layers * layer + tables
+def decoder_parameters(config: DecoderConfig, length: int, vocab_size: int) -> int:
+    """Return the number of parameters of a decoder; `length` is the maximum length."""
+    width, inner = config.width, config.heads * config.head_width
+    layer = _linear(width, 3 * inner) + _linear(inner, width)
+    layer += _feed_forward(width) + 2 * _norm(width)
+    output = _norm(width) + _linear(width, vocab_size)
+    return config.layers * layer + (vocab_size + length) * width + output
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
+def _seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def measure_matmul_rate(precision: str) -> tuple[float, str]:
-    """Measure the operations a second of a matrix product on this machine; say how."""
+    """Measure the FLOP/s of a matrix product on this machine.
+
+    Returns the rate and a description of the measurement.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    side = SIDES[device]
-    matrix = torch.ones(side, side, device=device, dtype=getattr(torch, precision))
+    size = MATRIX_SIZES[device]
+    matrix = torch.ones(size, size, device=device, dtype=getattr(torch, precision))
     times = [_seconds(lambda: matrix @ matrix) for _ in range(1 + REPEATS)]
-    rate = 2 * side**3 / min(times[1:])  # the first call pays for later ones
-    what = f"a product of {side} x {side} matrices of {precision}, measured on {device}"
-    return rate, what
+    rate = 2 * size**3 / min(times[1:])  # the first call includes one-time costs
+    description = (
+        f"a product of {size} x {size} matrices of {precision}, measured on {device}"
+    )
+    return rate, description

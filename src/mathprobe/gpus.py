@@ -1,7 +1,8 @@
-"""NVIDIA GPUs of this machine: one for each job, and the energy that it consumes.
+"""NVIDIA GPUs of this machine: one GPU for each job, and its energy consumption.
 
-A GPU is named by its UUID, which CUDA and the driver share; their indices may differ.
-Without `pynvml` (extra `gpu`) or without a driver, no GPU is chosen and energy is None.
+GPUs are identified by UUID, because their indices in CUDA and in the driver may differ.
+Without `pynvml` (extra `gpu`) or without a driver, no GPU is reserved and the energy is
+None.
 """
 
 from __future__ import annotations
@@ -17,61 +18,62 @@ from typing import TextIO, TypeVar
 from mathprobe.lazy import torch
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-JOULES = 1e-3  # in a millijoule
+JOULES_PER_MILLIJOULE = 1e-3
 T = TypeVar("T")
-_locks: list[TextIO] = []  # open, and so locked, until the process ends
+_locks: list[TextIO] = []  # open, and therefore locked, until the process ends
 
 
 def reserve() -> None:
-    """Lock a GPU that no other job of this user holds, and show torch no other.
+    """Lock a GPU that no other job of this user has locked, and hide all others.
 
-    Does nothing if CUDA_VISIBLE_DEVICES is set, as Slurm does, or if there are fewer
-    than two GPUs.  If none is free, jobs share, spread over all.
+    Does nothing if CUDA_VISIBLE_DEVICES is set, for example by Slurm, or if there are
+    fewer than two GPUs.  If no GPU is free, one is shared, chosen by the process ID.
     """
     if VISIBLE in os.environ:
         return
-    uuids = _ask(_list) or []
+    uuids = _query(_list_uuids) or []
     if len(uuids) > 1:
         shared = uuids[os.getpid() % len(uuids)]
-        os.environ[VISIBLE] = next(filter(_lock, uuids), shared)
+        os.environ[VISIBLE] = next(filter(_try_lock, uuids), shared)
 
 
 def total_energy(device: str) -> float | None:
-    """Return the energy that torch's device has consumed so far, in joules.
+    """Return the energy in joules that a GPU has consumed since the driver was loaded.
 
-    None for a processor, and if the driver does not count (GPUs before Volta).
+    `device` is a torch device.  The result is None for the CPU, and for GPUs that do
+    not measure energy (before Volta).
     """
     if device == "cpu":
         return None
     uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
 
-    def consumed(nvml: ModuleType) -> float:
+    def energy(nvml: ModuleType) -> float:
         handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
-        return JOULES * nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+        return JOULES_PER_MILLIJOULE * nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
 
-    return _ask(consumed)
+    return _query(energy)
 
 
-def _ask(question: Callable[[ModuleType], T]) -> T | None:
-    """Ask the driver; None if there is none, or if it cannot answer."""
+def _query(function: Callable[[ModuleType], T]) -> T | None:
+    """Return `function(pynvml)`, or None without a driver or if the call fails."""
     try:
         import pynvml
     except ImportError:
         return None
     try:
         pynvml.nvmlInit()
-        return question(pynvml)
+        return function(pynvml)
     except pynvml.NVMLError:
         return None
 
 
-def _list(nvml: ModuleType) -> list[str]:
+def _list_uuids(nvml: ModuleType) -> list[str]:
     handles = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
     return [nvml.nvmlDeviceGetUUID(handle) for handle in handles]
 
 
-def _lock(uuid: str) -> bool:
-    """Lock a GPU; return whether it was free."""
+def _try_lock(uuid: str) -> bool:
+    """Lock a GPU; return False if another process has locked it."""
     name = f"mathprobe-{os.getuid()}-{uuid}.lock"
     lock = (Path(tempfile.gettempdir()) / name).open("w")
     try:

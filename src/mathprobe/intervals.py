@@ -1,42 +1,46 @@
-"""95 % confidence intervals of shares, and of quantiles of a sample."""
+"""95 % confidence intervals of proportions and of quantiles.
+
+`wilson` and `clopper_pearson` need only scipy.special: loading scipy.stats takes half a
+second in every job.
+"""
 
 from __future__ import annotations
 
 import math
 
 CONFIDENCE = 0.95
-
-
 TAIL = (1.0 - CONFIDENCE) / 2.0
-
-# With scipy's functions alone: its statistics take half a second to load, in every job.
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
-    """Give the Wilson interval of a share."""
+    """Return the Wilson interval of the proportion `count / total`."""
     from scipy.special import ndtri
 
     z = float(ndtri(1.0 - TAIL))
-    share, spread = count / total, z * z / total
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    return (middle - half if count else 0.0), (middle + half if count < total else 1.0)
+    p, z2 = count / total, z * z / total
+    center = (p + z2 / 2) / (1 + z2)
+    half = math.sqrt(z2 * (p * (1 - p) + z2 / 4)) / (1 + z2)
+    return (center - half if count else 0.0), (center + half if count < total else 1.0)
 
 
 def clopper_pearson(count: int, total: int) -> tuple[float, float]:
-    """Give the exact interval of a share, which is right for rare events too."""
+    """Return the exact (Clopper-Pearson) interval of the proportion `count / total`.
+
+    It is valid for rare events too.
+    """
     from scipy.special import betaincinv
 
     low = float(betaincinv(count, total - count + 1, TAIL)) if count else 0.0
-    right = total - count
-    high = float(betaincinv(count + 1, right, 1.0 - TAIL)) if right else 1.0
+    rest = total - count
+    high = float(betaincinv(count + 1, rest, 1.0 - TAIL)) if rest else 1.0
     return low, high
 
 
 def quantile_ranks(quantile: float, total: int) -> tuple[int, int]:
-    """Give the ranks, from 0, of a sorted sample that enclose a quantile.
+    """Return the ranks, from 0, of the sample values that enclose a quantile.
 
-    Free of the distribution: the number of values below a quantile is binomial.
+    This is the distribution-free interval: the number of the `total` values below the
+    quantile is binomial.
     """
     from scipy.stats import binom
 

@@ -1,7 +1,7 @@
-"""torch, imported at its first use.
+"""The module torch, imported at its first use.
 
-The Snakefile reads the registries (names of distributions, encodings, tasks) on every call and
-never computes; modules that only register things must not cost it seconds of import.
+The Snakefile reads the registries of distributions, encodings and tasks on every call
+but computes nothing, so importing them must not load torch, which takes seconds.
 """
 
 from types import ModuleType
@@ -16,6 +16,6 @@ class _LazyTorch(ModuleType):
 
 
 if TYPE_CHECKING:
-    import torch as torch  # the type checker sees the real one
+    import torch as torch  # for the type checker
 else:
     torch = _LazyTorch("torch")

@@ -1,4 +1,4 @@
-"""What an update makes smaller.  B: batch, S, T: tokens, V: words."""
+"""Training losses.  B: batch, S: source tokens, T: target tokens, V: vocabulary."""
 
 from __future__ import annotations
 
@@ -14,59 +14,62 @@ Batch = tuple[Tensor, ...]
 
 
 class LossFunction(Protocol):
-    """Losses of a batch; training minimises their mean."""
+    """Loss of a network on a batch, as one or several values.
+
+    Training minimises their mean.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Return the shape of the losses."""
+        """Return the shape of the loss."""
         ...
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return the mean losses of a batch, of the shape above."""
+        """Return the loss of a batch, of this shape."""
         ...
 
 
 @dataclass(frozen=True)
 class Seq2SeqLoss:
-    """Cross-entropy of target words [B, T], given a source [B, S]: Charton 2022."""
+    """Cross-entropy of target tokens [B, T], given a source [B, S]: Charton 2022."""
 
     padding_id: int
-    precision: str  # of the network's matrix products
+    precision: str  # of the network's matrix products, a key of PRECISIONS
     shape: ClassVar[tuple[int, ...]] = ()
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return the mean over all words but padding."""
+        """Return the mean over all target tokens except padding."""
         source, target = batch
-        words = (target[:, 1:] != self.padding_id).sum()
+        tokens = (target[:, 1:] != self.padding_id).sum()
         dtype = PRECISIONS[self.precision]
         with torch.autocast(source.device.type, dtype, enabled=dtype != torch.float32):
-            logits = network(source, target[:, :-1])
+            logits = network(source, target[:, :-1])  # [B, T - 1, V]
         loss = functional.cross_entropy(
             logits.flatten(0, 1).float(),
             target[:, 1:].flatten(),
             ignore_index=self.padding_id,
             reduction="sum",
         )
-        return loss / words
+        return loss / tokens
 
 
 @dataclass(frozen=True)
 class AnswerTokenLoss:
-    """Cross-entropy of each answer token; those of the question cost nothing.
+    """Cross-entropy of each answer token; the tokens of the question do not count.
 
-    Source: Quirke, Neo, Barez 2024, and the published code: in float64, as losses end
-    near 1e-9, where float32 has no logarithm of a probability left.
+    Source: Quirke, Neo, Barez 2024, and the published code.  Computed in float64:
+    losses end near 1e-9, below the resolution of log-probabilities in float32.
     """
 
-    length: int  # of an answer, which stands at the end
+    length: int  # of the answer, the last tokens of each sequence
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Give a loss for every answer token."""
+        """Return the shape: one value for each answer token."""
         return (self.length,)
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return the mean over questions of each token's loss [length]."""
+        """Return the loss of each answer token [length], averaged over the batch."""
         (ids,) = batch
         answer = ids[:, -self.length :]
         logits = network(ids[:, :-1])[:, -self.length :]

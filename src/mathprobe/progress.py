@@ -1,6 +1,7 @@
-"""How a long training shows itself: a bar where a person watches, else plain lines.
+"""Display of the progress of a training: a progress bar on a terminal, lines in a log.
 
-A journal beside its states tells other processes, which read files only.
+The progress is also written to a file in the folder of checkpoints, for
+`mathprobe status` and other processes.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from mathprobe import files
 from mathprobe.training import Progress, Trainer
 
 SECONDS_BETWEEN_LINES = 60.0
-SECONDS_BETWEEN_NOTES = 10.0
+SECONDS_BETWEEN_WRITES = 10.0
 PROGRESS_FILE, CURVE_FILE = "progress.json", "curve.csv"
 
 
 class ProgressReporter:
-    """Show the progress of one training, on standard error and in its folder."""
+    """Report the progress of a training on standard error and in its folder."""
 
     def __init__(self, label: str, trainer: Trainer[Any], folder: Path) -> None:
         self.label, self.trainer, self.folder = label, trainer, folder
         self.total = trainer.schedule.examples
-        self.first, self.points = trainer.examples, 0
-        self.begun = self.said = time.monotonic()
-        self.noted = -SECONDS_BETWEEN_NOTES
+        self.initial, self.written_rows = trainer.examples, 0
+        self.started = self.printed = time.monotonic()
+        self.written = -SECONDS_BETWEEN_WRITES
         self.bar = tqdm(
             total=self.total,
-            initial=self.first,
+            initial=self.initial,
             desc=label,
             unit="ex",
             unit_scale=True,
@@ -39,36 +40,36 @@ class ProgressReporter:
         )
 
     def __enter__(self) -> Self:
-        self.note()
+        self.write()
         return self
 
-    def __exit__(self, kind: object, failure: object, trace: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.bar.close()
-        # A stopped training goes on; only one that failed has to be looked at.
-        if isinstance(failure, Exception):
-            self.note(failed=str(failure))
+        # A training that was stopped (SystemExit) has not failed: it can resume.
+        if isinstance(error, Exception):
+            self.write(failed=str(error))
 
     def __call__(self, progress: Progress) -> None:
-        """Show where the training is; a log gets a line a minute."""
+        """Update the progress bar, or print a line a minute; write the file."""
         now = time.monotonic()
         if not self.bar.disable:
             self.bar.set_postfix(loss=progress.loss, accuracy=progress.accuracy)
             self.bar.update(progress.examples - self.bar.n)
-        elif now - self.said >= SECONDS_BETWEEN_LINES:
-            self.said = now
-            print(self.line(progress), file=sys.stderr, flush=True)
-        if now - self.noted >= SECONDS_BETWEEN_NOTES:
-            self.noted = now
-            self.note(loss=progress.loss, accuracy=progress.accuracy)
+        elif now - self.printed >= SECONDS_BETWEEN_LINES:
+            self.printed = now
+            print(self.format_line(progress), file=sys.stderr, flush=True)
+        if now - self.written >= SECONDS_BETWEEN_WRITES:
+            self.written = now
+            self.write(loss=progress.loss, accuracy=progress.accuracy)
 
     @property
     def speed(self) -> float:
-        """Give the examples per second of this attempt."""
-        done = self.trainer.examples - self.first
-        return done / max(time.monotonic() - self.begun, 1e-9)
+        """Return the examples per second since the start of this attempt."""
+        examples = self.trainer.examples - self.initial
+        return examples / max(time.monotonic() - self.started, 1e-9)
 
-    def line(self, progress: Progress) -> str:
-        """Say in one line where the training is."""
+    def format_line(self, progress: Progress) -> str:
+        """Return the line for a log."""
         left = (self.total - progress.examples) / max(self.speed, 1e-9)
         return (
             f"{self.label}: {progress.examples:,} of {self.total:,} examples, "
@@ -76,13 +77,17 @@ class ProgressReporter:
             f"{self.speed:,.0f} examples/s, {tqdm.format_interval(left)} left"
         )
 
-    def note(self, **facts: Any) -> None:
-        """Write down where the training is, and its curve when that has grown."""
-        place = {"examples": self.trainer.examples, "total": self.total}
-        facts = {**place, "examples_per_second": self.speed, **facts}
-        files.write_json(self.folder / PROGRESS_FILE, facts)
-        if len(self.trainer.curve) != self.points:
-            self.points = len(self.trainer.curve)
+    def write(self, **values: Any) -> None:
+        """Write the progress with further values, and the curve if it has grown."""
+        progress = {
+            "examples": self.trainer.examples,
+            "total": self.total,
+            "examples_per_second": self.speed,
+            **values,
+        }
+        files.write_json(self.folder / PROGRESS_FILE, progress)
+        if len(self.trainer.curve) != self.written_rows:
+            self.written_rows = len(self.trainer.curve)
             files.write_csv(
                 self.folder / CURVE_FILE, self.trainer.curve, self.trainer.columns
             )

@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, machine."""
+"""Provenance of results: code, versions and machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from mathprobe import dependencies, files
 
 PACKAGE = Path(__file__).parent
-TRAINING_COMMANDS = {"linalg": "train", "arith": "arith_train"}  # commands, by study
-TESTSET_COMMAND = "testset"  # the command
+TRAINING_COMMANDS = {"linalg": "train", "arith": "arith_train"}  # by study
+TESTSET_COMMAND = "testset"
 VERSIONS = ("mathprobe", "torch", "numpy", "scipy")
 
 
 def code_digests() -> dict[str, str]:
-    """Return the digest of the code that decides a training, by study."""
+    """Return the digest of the code that affects a training, by study."""
     return {
         study: dependencies.digest(command)
         for study, command in TRAINING_COMMANDS.items()
@@ -26,14 +26,17 @@ def code_digests() -> dict[str, str]:
 
 
 def is_stale(run: Path) -> bool:
-    """Return whether other code than the present made a model, in any attempt."""
+    """Return whether any attempt of a training used other code than the present one.
+
+    `run` is the path of its run.json.
+    """
     facts = files.read_json(run)
     codes = {attempt["code"] for attempt in facts["history"]}
-    return codes != {code_digests().get(facts.get("study"))}  # older runs have none
+    return codes != {code_digests().get(facts.get("study"))}  # old files have no study
 
 
 def is_stale_testset(path: Path) -> bool:
-    """Return whether other code than the present made a test set."""
+    """Return whether a test set was made by other code than the present one."""
     return str(files.load_arrays(path).get("code")) != dependencies.digest(
         TESTSET_COMMAND
     )
@@ -44,12 +47,12 @@ def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return None  # not a checkout: stated as unknown
+        return None  # not a checkout, or no git
     return done.stdout.strip()
 
 
 def revision() -> dict[str, Any]:
-    """Give the git revision, and whether the tree was clean; None where unknown."""
+    """Return the git revision and whether the tree is clean; None if unknown."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "revision": _git("rev-parse", "HEAD"),
@@ -58,7 +61,7 @@ def revision() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """Name the processor."""
+    """Return the name of the CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -75,7 +78,7 @@ def _version(name: str) -> str:
 
 
 def collect(study: str) -> dict[str, Any]:
-    """Say which code of a study runs where, and since when."""
+    """Return the code, the versions, the machine and the start time of a job."""
     return {
         "study": study,
         "code": dependencies.digest(TRAINING_COMMANDS[study]),
@@ -89,5 +92,5 @@ def collect(study: str) -> dict[str, Any]:
 
 
 def utc_now() -> str:
-    """Give the time, in UTC."""
+    """Return the time in UTC, in ISO format, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

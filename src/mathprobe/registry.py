@@ -1,4 +1,7 @@
-"""Things with a name: distributions, encodings, tasks.  Registered where they are written."""
+"""Registries of named objects: distributions, encodings, tasks.
+
+Each object is registered where it is defined.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
@@ -9,23 +12,26 @@ Entry = TypeVar("Entry")
 
 
 class UnknownName(InputError, KeyError):
-    """A name that no registry holds; the message lists the names that it does hold."""
+    """A name is not in a registry; the message lists the known names."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class Registry(Mapping[str, Entry]):
-    """Map names to what was registered under them, in the order of registration."""
+    """Mapping from names to registered objects, in the order of registration."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str) -> Callable[[Entry], Entry]:
-        """Register the decorated object under `name`; a name is given only once."""
+        """Return a decorator that registers an object.
+
+        Raises ValueError if the name is already registered.
+        """
         if name in self._entries:
-            raise ValueError(f"{self.kind} {name!r} is registered already")
+            raise ValueError(f"{self.kind} {name!r} is already registered")
 
         def register(entry: Entry) -> Entry:
             self._entries[name] = entry
@@ -34,7 +40,7 @@ class Registry(Mapping[str, Entry]):
         return register
 
     def check(self, name: str) -> str:
-        """Give back a name that is registered; raise UnknownName for any other."""
+        """Return `name` if it is registered; otherwise raise UnknownName."""
         self[name]
         return name
 

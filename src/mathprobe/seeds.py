@@ -1,8 +1,8 @@
-"""Named random streams: the same names give the same numbers, on the same device type.
+"""Random number generators with names: the same name gives the same numbers.
 
-A stream is a position in a tree of names, never a shared generator: the k-th block of
-training data is the stream `(..., k)`, so a training that resumes needs to remember
-only how far it was.
+This holds on each type of device.  No generator is shared: the k-th block of training
+data has a generator of its own, named `(..., k)`.  A resumed training therefore needs
+only the number of updates made, not the state of a generator.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from mathprobe.lazy import torch
 if TYPE_CHECKING:
     from torch import Generator
 
-SEED_BITS = 63  # torch takes signed 64-bit seeds
+SEED_BITS = 63  # torch seeds are signed 64-bit integers
 
 
 def seed_for(*names: str | int) -> int:
-    """Hash names (strings and integers, in order) to a seed."""
+    """Return a seed for a name: a sequence of strings and integers, which is hashed."""
     text = json.dumps(names).encode()
     digest = hashlib.blake2b(text, digest_size=8).digest()
     return int.from_bytes(digest, "big") >> (64 - SEED_BITS)
 
 
 def rng_for(*names: str | int, device: str = "cpu") -> Generator:
-    """Open the random stream of this name on a device."""
+    """Return a new generator on a device, seeded by its name."""
     return torch.Generator(device).manual_seed(seed_for(*names))

@@ -1,7 +1,7 @@
-"""Frozen structs of plain values, read strictly: settings and specifications.
+"""Base class of settings and specifications: frozen msgspec structs, strictly checked.
 
-A value of a wrong type, out of its bounds, missing or unknown raises InputError with
-its place, the value and what is allowed there.
+A value that is missing, unknown, of the wrong type or out of bounds raises InputError.
+The message gives the place, the value and what is allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mathprobe.errors import InputError, unknown_name
 
 FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`")
 EXPECTED = re.compile(r"Expected `(.+?)`(.*?)(, got `.*`)?")
-TYPES = {  # as a person names them
+TYPES = {  # names of JSON types in messages
     "int": "a whole number",
     "float": "a number",
     "bool": "yes or no",
@@ -34,41 +34,45 @@ HINT = " (YAML reads 1e-4 as text: write 1.0e-4)"
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A struct that is read from and written to plain values and JSON."""
+    """A struct that can be converted from and to nested dictionaries and JSON."""
 
     @classmethod
     def from_dict(cls, values: Any, place: str | None = None) -> Self:
-        """Build from nested plain values; a fault is named by its place in them."""
+        """Build from nested dictionaries; raise InputError for an invalid value.
+
+        The message names the invalid value by its path, which begins with `place`
+        (default: the name of the class).
+        """
         return convert(values, cls, place or cls.__name__)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read from JSON text."""
+        """Build from JSON text; raise InputError if it is invalid."""
         try:
             return cls.from_dict(json.loads(text))
         except json.JSONDecodeError as error:
             raise InputError(f"{cls.__name__}: not JSON ({error})") from error
 
     def to_json(self) -> str:
-        """Return JSON text; equal specifications give equal text."""
+        """Return JSON text with sorted keys; equal specifications give equal text."""
         return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return nested plain values."""
+        """Return nested dictionaries of plain values."""
         return msgspec.to_builtins(self)
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Return the values in which another's plain values differ, with both."""
-        ours, theirs = flatten(self.to_dict()), flatten(other)
+        """Return a message for each value that differs in `other`, a nested dict."""
+        expected, found = flatten(self.to_dict()), flatten(other)
         return [
-            f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} here"
-            for key in sorted(ours.keys() | theirs.keys())
-            if ours.get(key) != theirs.get(key)
+            f"{key}: expected {expected.get(key)!r}, found {found.get(key)!r}"
+            for key in sorted(expected.keys() | found.keys())
+            if expected.get(key) != found.get(key)
         ]
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of nested mappings by their dotted keys."""
+    """Return the leaves of nested dictionaries by their dotted keys."""
     leaves: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict) and value:
@@ -79,28 +83,28 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def convert(values: Any, kind: Any, place: str, strict: bool = True) -> Any:
-    """Convert plain values to a type; without `strict`, text to numbers too.
+    """Convert plain values to a type; without `strict`, also text to numbers.
 
-    Raises InputError that begins with `place`, the name of the values, and goes on to
-    the innermost value that does not fit.
+    Raises InputError; the message begins with the path of the innermost invalid value,
+    which begins with `place`.
     """
     try:
         return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
         message = str(error).partition(" - at ")[0]
-    for key, inner in _inside(values, kind):
+    for key, inner in _children(values, kind):
         convert(values[key], inner, f"{place}.{key}", strict)
-    raise InputError(f"{place}: {_fault(message, values, _bare(kind))}")
+    raise InputError(f"{place}: {_describe_error(message, values, _bare(kind))}")
 
 
 def _bare(kind: Any) -> Any:
-    """Return a type without its bounds and description, and without null."""
+    """Return a type without its bounds, its description and None."""
     alternatives = get_origin(kind) in (Annotated, Union, UnionType)
     return _bare(get_args(kind)[0]) if alternatives else kind
 
 
-def _inside(values: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the keys of what values consist of, with the types."""
+def _children(values: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the keys of a dictionary or list, with the types of their values."""
     kind = _bare(kind)
     if isinstance(values, dict) and hasattr(kind, "__struct_fields__"):
         types = {field.name: field.type for field in structs.fields(kind)}
@@ -108,11 +112,11 @@ def _inside(values: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
     elif isinstance(values, dict) and get_origin(kind) is dict:
         yield from dict.fromkeys(values, get_args(kind)[1]).items()
     elif isinstance(values, list) and get_origin(kind) is list:
-        yield from ((place, get_args(kind)[0]) for place in range(len(values)))
+        yield from ((index, get_args(kind)[0]) for index in range(len(values)))
 
 
-def _fault(message: str, value: Any, kind: Any) -> str:
-    """Return in a person's words what is wrong with a value, and what is allowed."""
+def _describe_error(message: str, value: Any, kind: Any) -> str:
+    """Rephrase a message of msgspec: the invalid value, and what is allowed."""
     if found := FIELD.fullmatch(message):
         names = kind.__struct_fields__
         if found[1] == "contains unknown":
@@ -128,4 +132,4 @@ def _fault(message: str, value: Any, kind: Any) -> str:
         is_text = isinstance(value, str) and "float" in found[1]
         hint = HINT if is_text and EXPONENT.search(value) else ""
         return f"{shortened(value)} is not {kinds}{found[2]}{hint}"
-    return message  # of a check of ours
+    return message  # from a `__post_init__`

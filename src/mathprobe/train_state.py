@@ -1,11 +1,12 @@
-"""One seed of a model on its way: network, loss_function, optimizer, data.  B: batch.
+"""Training state of one seed: network, optimizer, loss and data.  B: batch size.
 
-Source: Charton 2022, appendix: Adam, gradients clipped in norm; Quirke, Neo, Barez
-2024: AdamW, and GrokFast (Lee and others 2024) for a few models.  An update is a
-function of the state and of a place in the data, so it can be made again in the same
-bits.  On CUDA it is captured once and replayed, because at batch 64 its small kernels
-take longer to launch one by one than to run; and every seed has a stream of its own, so
-that several fill the device together.
+Sources: Charton 2022, appendix (Adam, clipping of the gradient norm); Quirke, Neo,
+Barez 2024 (AdamW, and GrokFast by Lee et al. 2024 for a few models).
+
+An update depends only on the state and the position in the data, so it is bitwise
+reproducible.  On CUDA, the update is captured as a CUDA graph and replayed: at batch
+size 64, launching its small kernels takes longer than running them.  Each seed has its
+own CUDA streams, so the seeds of a model run concurrently.
 """
 
 from __future__ import annotations
@@ -21,18 +22,17 @@ from torch import Tensor, nn
 from mathprobe.losses import Batch, LossFunction
 from mathprobe.spec import DecoderSchedule, GrokFast, Schedule
 
-BATCHES_PER_BLOCK = 64  # data is drawn in blocks; part of what fixes the result
-MEAN = "gradient_mean"  # in the state of a parameter
-WARM_UPS = 3  # updates that a capture needs before it, as torch's documentation says
+BATCHES_PER_BLOCK = 64  # batches that are drawn together; another value changes results
+GRADIENT_MEAN = "gradient_mean"  # key in the optimizer state of a parameter
+WARMUP_UPDATES = 3  # before the capture, as in the documentation of torch.cuda.graphs
 Network = TypeVar("Network", bound=nn.Module)
-BatchSource = Callable[
-    [int], Batch
-]  # block number -> what an loss_function reads, N rows
+# From the number of a block to its data: tensors of BATCHES_PER_BLOCK * B rows.
+BatchSource = Callable[[int], Batch]
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """How gradients become an update; as it stands, by Adam."""
+    """Settings of AdamW and of the gradients.  The defaults are those of plain Adam."""
 
     clip_norm: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
@@ -41,7 +41,10 @@ class OptimizerConfig:
 
 
 class TrainState(Generic[Network]):
-    """A network that is updated; its weights are float32, whatever the precision."""
+    """A network in training, with its optimizer, loss and data.
+
+    The weights are float32, whatever the precision of the matrix products.
+    """
 
     def __init__(
         self,
@@ -52,43 +55,47 @@ class TrainState(Generic[Network]):
         optimizer_config: OptimizerConfig,
         pre_update_hook: Callable[[int], None] = lambda update: None,
     ) -> None:
-        """Prepare; `before` is called before each update and may write weights."""
-        self.network, self.batch_source, self.schedule = network, batch_source, schedule
-        self.loss_function, self.optimizer_config, self.pre_update_hook = (
-            loss_function,
-            optimizer_config,
-            pre_update_hook,
-        )
+        """Initialise the optimizer and, on CUDA, the streams.
+
+        `pre_update_hook` is called with the number of each update before it is made,
+        and may change weights.
+        """
+        self.network, self.batch_source = network, batch_source
+        self.schedule, self.loss_function = schedule, loss_function
+        self.config, self.pre_update_hook = optimizer_config, pre_update_hook
         self.device = next(network.parameters()).device
-        self._rate = torch.zeros((), device=self.device)
-        self._captures = self.device.type == "cuda"
-        self.optimizer = _adam(network, self._rate, optimizer_config, self._captures)
+        self._learning_rate = torch.zeros((), device=self.device)
+        self._uses_graph = self.device.type == "cuda"
+        self.optimizer = _adamw(
+            network, self._learning_rate, optimizer_config, self._uses_graph
+        )
         self.loss_sum = torch.zeros(
             loss_function.shape, dtype=torch.float64, device=self.device
         )
         self._block: tuple[int, Batch] = (-1, ())
-        self._batch: Batch = ()  # where a capture reads it
+        self._graph_input: Batch = ()
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._stream = torch.cuda.Stream() if self._captures else None
-        self._data_stream = torch.cuda.Stream() if self._captures else None
-        if self._captures:
-            torch.cuda.synchronize()  # the streams do not wait for what stands above
+        self._stream = torch.cuda.Stream() if self._uses_graph else None
+        self._data_stream = torch.cuda.Stream() if self._uses_graph else None
+        if self._uses_graph:
+            torch.cuda.synchronize()  # new streams do not wait for the work above
 
     def step(self, update: int) -> None:
-        """Make one update, counted from 0; on CUDA it may still be under way."""
-        number, place = divmod(update, BATCHES_PER_BLOCK)
-        block = self._fetch(number)
-        rows = slice(place * self.schedule.batch, (place + 1) * self.schedule.batch)
+        """Make one update, numbered from 0; on CUDA it may finish after the return."""
+        block_number, position = divmod(update, BATCHES_PER_BLOCK)
+        block = self._load_block(block_number)
+        size = self.schedule.batch
+        rows = slice(position * size, (position + 1) * size)
         with torch.cuda.stream(self._stream):
-            self._rate.fill_(self.schedule.learning_rate_at(update))
+            self._learning_rate.fill_(self.schedule.learning_rate_at(update))
             self.pre_update_hook(update)
-            self._make(tuple(ids[rows] for ids in block))
-        after = (update + 1) // BATCHES_PER_BLOCK
-        if after > number and update + 1 < self.schedule.updates:
-            self._fetch(after)  # while a device is still busy with this one
+            self._run_update(tuple(ids[rows] for ids in block))
+        following = (update + 1) // BATCHES_PER_BLOCK
+        if following > block_number and update + 1 < self.schedule.updates:
+            self._load_block(following)  # while the device is still busy
 
-    def _fetch(self, number: int) -> Batch:
-        """Draw a block of data, beside the updates that are under way."""
+    def _load_block(self, number: int) -> Batch:
+        """Return a block of data; on CUDA, draw it on a stream of its own."""
         if self._block[0] != number:
             with torch.cuda.stream(self._data_stream):
                 block = self.batch_source(number)
@@ -99,100 +106,104 @@ class TrainState(Generic[Network]):
             self._block = number, block
         return self._block[1]
 
-    def _make(self, batch: Batch) -> None:
-        if not self._captures:
+    def _run_update(self, batch: Batch) -> None:
+        if not self._uses_graph:
             self._update(batch)
             return
         if self._graph is None:
-            self._batch = tuple(ids.clone() for ids in batch)
+            self._graph_input = tuple(ids.clone() for ids in batch)
             self._graph = self._capture()
-        for place, ids in zip(self._batch, batch, strict=True):
-            place.copy_(ids)
+        for target, ids in zip(self._graph_input, batch, strict=True):
+            target.copy_(ids)
         self._graph.replay()
 
     def _capture(self) -> torch.cuda.CUDAGraph:
-        """Record an update; what the warm-up changed is put back."""
-        kept = {name: tensor.clone() for name, tensor in self.state_dict().items()}
+        """Capture an update as a graph, and undo the updates of the warm-up."""
+        saved = {name: tensor.clone() for name, tensor in self.state_dict().items()}
         with warnings.catch_warnings():
-            # Adam is made for a graph and warns that these updates are none.
+            # A capturable optimizer warns about updates outside a graph.
             warnings.simplefilter("ignore", UserWarning)
-            for _ in range(WARM_UPS):
-                self._update(self._batch)
+            for _ in range(WARMUP_UPDATES):
+                self._update(self._graph_input)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self._stream):
-            self._update(self._batch)
-        self.load_state_dict(kept)
+            self._update(self._graph_input)
+        self.load_state_dict(saved)
         return graph
 
     def _update(self, batch: Batch) -> None:
         self.optimizer.zero_grad()
         losses = self.loss_function(self.network, batch)
         losses.mean().backward()
-        if self.optimizer_config.grokfast:
-            self._amplify(self.optimizer_config.grokfast)
-        if self.optimizer_config.clip_norm:
-            nn.utils.clip_grad_norm_(
-                self.network.parameters(), self.optimizer_config.clip_norm
-            )
+        if self.config.grokfast:
+            self._amplify_gradients(self.config.grokfast)
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.loss_sum += losses.detach()
 
-    def _amplify(self, grokfast: GrokFast) -> None:
-        """Add the mean of the gradients so far, which the first one begins."""
+    def _amplify_gradients(self, grokfast: GrokFast) -> None:
+        """Add the moving average of the gradients, which starts at the first one.
+
+        Without `keep_average`, the average is the current gradient.
+        """
         for parameter in self.network.parameters():
             if (gradient := parameter.grad) is None:
                 continue
             state = self.optimizer.state[parameter]
-            past = torch.where(state["step"] == 0, gradient, state[MEAN])
+            past = torch.where(state["step"] == 0, gradient, state[GRADIENT_MEAN])
             mean = torch.lerp(gradient, past, grokfast.decay)
-            state[MEAN].copy_(mean if grokfast.keep_average else gradient)
-            gradient.add_(state[MEAN], alpha=grokfast.strength)
+            state[GRADIENT_MEAN].copy_(mean if grokfast.keep_average else gradient)
+            gradient.add_(state[GRADIENT_MEAN], alpha=grokfast.strength)
 
     def synchronize(self) -> None:
-        """Wait until the last update is made."""
+        """Wait until the last update has finished."""
         if self._stream:
             self._stream.synchronize()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Give everything that changes, by name, where it is."""
-        found = {f"model.{k}": v for k, v in self.network.state_dict().items()}
+        """Return all tensors that an update changes, by name; they are not copied."""
+        tensors = {f"model.{k}": v for k, v in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
             for key, value in self.optimizer.state[parameter].items():
-                found[f"adam.{key}.{name}"] = value
-        return {**found, "loss_sum": self.loss_sum}
+                tensors[f"adam.{key}.{name}"] = value
+        return {**tensors, "loss_sum": self.loss_sum}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
-        """Write tensors in the place of those of the same names."""
+        """Copy tensors of these names into the state, in place."""
         with torch.no_grad(), torch.cuda.stream(self._stream):
-            for name, place in self.state_dict().items():
-                place.copy_(tensors[name])
+            for name, target in self.state_dict().items():
+                target.copy_(tensors[name])
 
     def pop_loss(self) -> Tensor:
-        """Give the sums of the losses since they were last taken, and begin anew."""
+        """Return the sum of the losses since the last call, on the CPU, and reset it.
+
+        The shape is that of the loss function.
+        """
         self.synchronize()
-        taken = self.loss_sum.cpu().clone()
+        total = self.loss_sum.cpu().clone()
         with torch.cuda.stream(self._stream):
             self.loss_sum.zero_()
-        return taken
+        return total
 
     def is_finite(self) -> bool:
-        """Tell whether the loss and every weight are finite."""
+        """Return whether the loss and all weights are finite."""
         self.synchronize()
-        known = [*self.network.parameters(), self.loss_sum]
-        return all(bool(tensor.isfinite().all()) for tensor in known)
+        tensors = [*self.network.parameters(), self.loss_sum]
+        return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
-def _adam(
-    network: nn.Module, rate: Tensor, optimizer_config: OptimizerConfig, captured: bool
+def _adamw(
+    network: nn.Module, learning_rate: Tensor, config: OptimizerConfig, capturable: bool
 ) -> torch.optim.AdamW:
-    """Make an optimizer whose state has its place from the start, as a graph needs."""
-    optimizer = torch.optim.AdamW(  # without decay it is Adam
+    """Build AdamW with its state allocated: a graph needs fixed addresses."""
+    optimizer = torch.optim.AdamW(  # equals Adam without weight decay
         network.parameters(),
-        lr=rate,
-        betas=optimizer_config.betas,
-        weight_decay=optimizer_config.weight_decay,
+        lr=learning_rate,
+        betas=config.betas,
+        weight_decay=config.weight_decay,
         fused=True,
-        capturable=captured,
+        capturable=capturable,
     )
     for parameter in network.parameters():
         optimizer.state[parameter] = {
@@ -200,6 +211,6 @@ def _adam(
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
-        if optimizer_config.grokfast:
-            optimizer.state[parameter][MEAN] = torch.zeros_like(parameter)
+        if config.grokfast:
+            optimizer.state[parameter][GRADIENT_MEAN] = torch.zeros_like(parameter)
     return optimizer

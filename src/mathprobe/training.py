@@ -1,10 +1,9 @@
-"""One training loop for every model; it knows no task.
+"""The training loop of all models.
 
-Source: Charton 2022, appendix: linear warm-up, cosine schedule.  A training is a
-function of its settings and its blocks of data: the place in the data is the number of
-updates made, so a training that resumes ends in the same bits as one that was never
-stopped.  The seeds of a model are trained side by side; none knows of the others, so
-each ends in the bits that it would have reached alone.
+Source: Charton 2022, appendix: linear warm-up, cosine schedule.  The result depends
+only on the specification: the position in the data is the number of updates made, so a
+resumed training ends bitwise identical to an uninterrupted one.  The seeds of a model
+are trained side by side and independently: each ends as if it were trained alone.
 """
 
 from __future__ import annotations
@@ -26,25 +25,25 @@ from mathprobe.errors import InputError
 from mathprobe.spec import ArithModel, Model
 from mathprobe.train_state import Network, TrainState
 
-WATCH_SECONDS = 1.0
+PROGRESS_SECONDS = 1.0
 CURVE_COLUMNS = ("seed", "examples", "test", "accuracy", "malformed", "loss")
 
 
 class Interrupted(Exception):
-    """The training was told to stop; its state is saved."""
+    """The training was stopped by a signal, after it saved a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training is, for those who watch: means over its seeds."""
+    """Progress of a training, averaged over its seeds."""
 
     examples: int  # of each seed
-    loss: float  # mean since the last point of the curve; NaN right after one
-    accuracy: float  # mean over the tests of that point; NaN before the first
+    loss: float  # mean since the last evaluation; NaN directly after one
+    accuracy: float  # mean over the tests of the last evaluation; NaN before the first
 
 
 class Trainer(Generic[Network]):
-    """The seeds of a model on their way; `run` takes them to the end."""
+    """Training of all seeds of a model; `run` trains to the end."""
 
     def __init__(
         self,
@@ -54,100 +53,105 @@ class Trainer(Generic[Network]):
         read_energy: Callable[[], float | None] = lambda: None,
         loss_names: Sequence[str] = (),
     ) -> None:
-        """Prepare; a loss that has parts has them in columns of the curve."""
+        """Prepare a training.
+
+        `train_states` are keyed by seed.  `compute_metrics` returns the rows of an
+        evaluation, one for each test.  `read_energy` returns joules.  `loss_names`
+        names the values of a loss that has several: each is a column of the curve.
+        """
         self.train_states, self.spec = train_states, spec
         self.schedule, self.compute_metrics = spec.schedule, compute_metrics
-        self._loss_columns = [f"loss_{part}" for part in loss_names]
+        self._loss_columns = [f"loss_{name}" for name in loss_names]
         self.columns = (*CURVE_COLUMNS, *self._loss_columns)
         self.updates = 0
         self.curve: list[dict[str, Any]] = []
-        # Of each attempt: where it ran, and the examples it was given and saved.
+        # One entry for each attempt, that is, each process that worked on the training:
+        # the examples seen at its start and at its last checkpoint, and its energy.
         self.history: list[dict[str, Any]] = [{"begun_at": 0}]
-        self._seconds_before, self._begun = 0.0, time.monotonic()
+        self._earlier_seconds, self._started = 0.0, time.monotonic()
         self._read_energy, self._joules_at_start = read_energy, read_energy()
 
     def step(self) -> None:
         """Make one update of every seed."""
-        for train_state in self.train_states.values():
-            train_state.step(self.updates)
+        for state in self.train_states.values():
+            state.step(self.updates)
         self.updates += 1
 
     def evaluate(self) -> None:
-        """Measure a point of the learning curves."""
-        since = (self.updates - 1) % self.schedule.updates_per_point + 1
-        for seed, train_state in self.train_states.items():
-            losses = train_state.pop_loss() / since
-            facts: dict[str, Any] = {"seed": seed, "examples": self.examples}
-            facts["loss"] = float(losses.mean())
+        """Evaluate all seeds and append the rows to the learning curve."""
+        updates = (self.updates - 1) % self.schedule.updates_per_point + 1
+        for seed, state in self.train_states.items():
+            losses = state.pop_loss() / updates
+            shared: dict[str, Any] = {"seed": seed, "examples": self.examples}
+            shared["loss"] = float(losses.mean())
             if self._loss_columns:
-                facts |= dict(zip(self._loss_columns, losses.tolist(), strict=True))
+                shared |= dict(zip(self._loss_columns, losses.tolist(), strict=True))
             self.curve += [
-                {**facts, **row} for row in self.compute_metrics(train_state.network)
+                {**shared, **row} for row in self.compute_metrics(state.network)
             ]
 
-    def _note_attempt(self) -> None:
-        """Write down how far this attempt is, and its energy where that is known."""
+    def _record_attempt(self) -> None:
+        """Record the examples and the energy of this attempt; joules may be unknown."""
         self.history[-1]["saved_at"] = self.examples
-        now, begun = self._read_energy(), self._joules_at_start
-        known = None if now is None or begun is None else now - begun
-        self.history[-1]["joules"] = known
+        now, start = self._read_energy(), self._joules_at_start
+        joules = None if now is None or start is None else now - start
+        self.history[-1]["joules"] = joules
 
     def make_checkpoint(self) -> checkpoint.Checkpoint:
-        """Give everything that is needed to go on."""
-        self._note_attempt()
+        """Return a checkpoint from which the training can resume."""
+        self._record_attempt()
         tensors: dict[str, Tensor] = {}
-        for seed, train_state in self.train_states.items():
-            train_state.synchronize()
-            tensors |= {f"{seed}.{k}": v for k, v in train_state.state_dict().items()}
-        facts = {
+        for seed, state in self.train_states.items():
+            state.synchronize()
+            tensors |= {f"{seed}.{k}": v for k, v in state.state_dict().items()}
+        metadata = {
             "spec": self.spec.to_dict(),
             "curve": self.curve,
             "history": self.history,
             "seconds": self.seconds,
         }
-        return checkpoint.Checkpoint(self.updates, tensors, facts)
+        return checkpoint.Checkpoint(self.updates, tensors, metadata)
 
     def resume(self, folder: Path) -> bool:
-        """Go back to the last state in a folder; tell whether there was one.
+        """Load the last checkpoint of a folder; return whether there was one.
 
-        Raises InputError if that training had another specification.
+        Raises InputError if the checkpoint has another specification.
         """
-        state = checkpoint.load_checkpoint(folder)
-        if state is None:
+        found = checkpoint.load_checkpoint(folder)
+        if found is None:
             return False
-        changed = self.spec.differences(state.metadata["spec"])
+        changed = self.spec.differences(found.metadata["spec"])
         if changed:
             raise InputError(
-                f"{folder} holds a training of another specification "
-                f"({'; '.join(changed)}): restore these settings to go on with it, or "
-                "remove the folder to begin anew"
+                f"{folder} has checkpoints of another specification "
+                f"({'; '.join(changed)}): restore these settings to resume, or remove "
+                "the folder to start again"
             )
-        self._restore(state)
-        return True
-
-    def _restore(self, state: checkpoint.Checkpoint) -> None:
-        for seed, train_state in self.train_states.items():
-            train_state.load_state_dict(
-                checkpoint.strip_prefix(f"{seed}.", state.tensors)
-            )
-        self.updates, self.curve = state.updates, state.metadata["curve"]
+        for seed, state in self.train_states.items():
+            state.load_state_dict(checkpoint.strip_prefix(f"{seed}.", found.tensors))
+        self.updates, self.curve = found.updates, found.metadata["curve"]
         self.history[-1]["begun_at"] = self.examples
-        self.history = [*state.metadata["history"], *self.history]
-        self._seconds_before = state.metadata["seconds"]
+        self.history = [*found.metadata["history"], *self.history]
+        self._earlier_seconds = found.metadata["seconds"]
+        return True
 
     @property
     def seconds(self) -> float:
-        """Give the time spent so far, over all attempts whose states were saved."""
-        return self._seconds_before + time.monotonic() - self._begun
+        """Return the time spent so far, over all attempts that saved a checkpoint."""
+        return self._earlier_seconds + time.monotonic() - self._started
 
     @property
     def examples(self) -> int:
-        """Give the number of examples that each seed has seen so far."""
+        """Return the number of examples that each seed has seen so far."""
         return self.updates * self.schedule.batch
 
     def summary(self) -> dict[str, Any]:
-        """Say what was trained and what it cost; the rate is of all seeds together."""
-        self._note_attempt()
+        """Return the specification and the cost of the training, for run.json.
+
+        `parameters` and `examples` are those of one seed; `examples_per_second` is the
+        rate of all seeds together.
+        """
+        self._record_attempt()
         joules = [attempt["joules"] for attempt in self.history]
         network = next(iter(self.train_states.values())).network
         rate = len(self.train_states) * self.examples / self.seconds
@@ -166,75 +170,75 @@ class Trainer(Generic[Network]):
         self,
         folder: Path,
         save_every: float,
-        watch: Callable[[Progress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
-        """Train to the end, saving a state every `save_every` seconds.
+        """Train to the end and save a checkpoint every `save_every` seconds.
 
-        Raises Interrupted, with the state saved, on SIGTERM, SIGINT or SIGUSR1.
+        Raises Interrupted on SIGTERM, SIGINT or SIGUSR1, after saving a checkpoint, and
+        InputError if the loss or a weight is not finite.
         """
-        self._begun = saved = watched = time.monotonic()
-        with catch_stop_signals() as stopped:
+        self._started = saved = reported = time.monotonic()
+        with catch_stop_signals() as signals:
             while not self._is_done():
                 self.step()
-                if self._is_point():
+                if self._is_evaluation_due():
                     self._check_finite(folder)
                     self.evaluate()
                 done, now = self._is_done(), time.monotonic()
-                stops = bool(stopped) and not done
+                stops = bool(signals) and not done
                 if stops or now - saved > save_every:
                     self._check_finite(folder)
                     checkpoint.save_checkpoint(folder, self.make_checkpoint())
                     saved = time.monotonic()
                 if stops:
-                    raise Interrupted(f"stopped by {stopped[0]}")
-                if now - watched > WATCH_SECONDS:
-                    watch(self._progress())
-                    watched = now
+                    raise Interrupted(f"stopped by {signals[0]}")
+                if now - reported > PROGRESS_SECONDS:
+                    on_progress(self._progress())
+                    reported = now
 
-    def _is_point(self) -> bool:
+    def _is_evaluation_due(self) -> bool:
         last = self.updates == self.schedule.updates
         return last or self.updates % self.schedule.updates_per_point == 0
 
     def _is_done(self) -> bool:
-        """Tell whether the last update is made, or all seeds are accurate enough."""
+        """Return whether all updates are made, or all seeds are accurate enough."""
         last = self.updates >= self.schedule.updates
-        return last or self.spec.should_stop(self._last_point())
+        return last or self.spec.should_stop(self._last_evaluation())
 
-    def _last_point(self) -> list[dict[str, Any]]:
-        return [p for p in self.curve if p["examples"] == self.curve[-1]["examples"]]
+    def _last_evaluation(self) -> list[dict[str, Any]]:
+        last = self.curve[-1]["examples"] if self.curve else None
+        return [row for row in self.curve if row["examples"] == last]
 
     def _check_finite(self, folder: Path) -> None:
-        if not all(
-            train_state.is_finite() for train_state in self.train_states.values()
-        ):
+        if not all(state.is_finite() for state in self.train_states.values()):
             raise InputError(
-                f"the loss or a weight is not finite after {self.updates} updates; "
-                f"{folder} keeps the last good state.  Lower learning_rate or "
-                "clip_norm, remove the folder and train anew"
+                f"the loss or a weight is not finite after {self.updates} updates "
+                f"(the last finite checkpoint is in {folder}): reduce learning_rate or "
+                "clip_norm, remove the folder and train again"
             )
 
     def _progress(self) -> Progress:
-        since = self.updates % self.schedule.updates_per_point
-        for train_state in self.train_states.values():
-            train_state.synchronize()
-        losses = [float(one.loss_sum.mean()) for one in self.train_states.values()]
-        loss = fmean(losses) / since if since else math.nan
-        accuracy = fmean([p["accuracy"] for p in self._last_point()] or [math.nan])
-        return Progress(self.examples, loss, accuracy)
+        updates = self.updates % self.schedule.updates_per_point
+        for state in self.train_states.values():
+            state.synchronize()
+        losses = [float(state.loss_sum.mean()) for state in self.train_states.values()]
+        loss = fmean(losses) / updates if updates else math.nan
+        accuracies = [row["accuracy"] for row in self._last_evaluation()]
+        return Progress(self.examples, loss, fmean(accuracies or [math.nan]))
 
 
 @contextmanager
 def catch_stop_signals() -> Iterator[list[str]]:
-    """Collect the names of stop signals instead of dying of them."""
-    seen: list[str] = []
-    handled = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    """Collect the names of received stop signals; restore the handlers at the end."""
+    received: list[str] = []
 
-    def note(number: int, frame: object) -> None:
-        seen.append(signal.Signals(number).name)
+    def handle(number: int, frame: object) -> None:
+        received.append(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, note) for number in handled}
+    stop_signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    previous = {number: signal.signal(number, handle) for number in stop_signals}
     try:
-        yield seen
+        yield received
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,8 +1,8 @@
-"""Second names of the outputs of a finished training, in its folder of states.
+"""Saved outputs of a finished training: hard links in its folder of checkpoints.
 
-Snakemake deletes the outputs of a job before it runs it, even if another job made them
-meanwhile.  The second names cost no disk, and a training that would make the same bits
-puts the outputs back.
+Snakemake deletes the outputs of a job before it runs the job, even if another job has
+just written them.  The hard links need no disk space.  If a training would give bitwise
+identical outputs, they are restored from the links instead of trained again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from cyclopts import Parameter
 from mathprobe import files
 from mathprobe.spec import ArithModel, Model
 
-OUTPUTS = ("model", "curve", "run")  # the last says that the others are there
-DONE, NEW = "done", "new"  # folders, beside the states
+OUTPUTS = ("model", "curve", "run")  # written in this order: `run` marks completion
+DONE, NEW = "done", "new"  # folders inside the folder of checkpoints
 CHECKSUMS = "sums.json"
-REPRODUCIBILITY_KEYS = ("code", "device", "threads")  # of an attempt's bits
+# Parts of an attempt's provenance that affect its result bitwise.
+REPRODUCIBILITY_KEYS = ("code", "device", "threads")
 
 
 @Parameter(name="*")
@@ -33,17 +34,17 @@ class TrainingJob:
     Parameters
     ----------
     model
-        Where the weights are written.
+        Output file of the weights.
     curve
-        Where the learning curve is written.
+        Output file of the learning curve.
     run
-        Where the settings, the code and the cost of the training are written.
+        Output file of the settings, the code and the cost of the training.
     state
-        Folder of states, from which a stopped training goes on.
+        Folder of checkpoints, from which a stopped training resumes.
     threads
         Number of CPU threads.
     save_every
-        Minutes between two states.
+        Minutes between two checkpoints.
     """
 
     model: Path
@@ -56,7 +57,7 @@ class TrainingJob:
 
 @contextmanager
 def stage_outputs(state: Path) -> Iterator[Path]:
-    """Open a folder for the outputs; they count once all are written."""
+    """Yield a folder for the outputs; it becomes valid when all are written."""
     new = state / NEW
     shutil.rmtree(new, ignore_errors=True)
     yield new
@@ -69,62 +70,66 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 
 def link_outputs(job: TrainingJob) -> None:
-    """Link the outputs to their second names."""
+    """Link the saved outputs to the paths of the job."""
     for name in OUTPUTS:
         files.link_or_copy(job.state / DONE / name, getattr(job, name))
 
 
-def clear_state_folder(state: Path, *left: str) -> None:
-    """Empty a folder of states, but for its lock and the names that are left.
+def clear_state_folder(state: Path, *keep: str) -> None:
+    """Remove everything from a folder of checkpoints except the lock and `keep`.
 
-    The second names go last: states without them are those of a training under way.
+    The saved outputs are removed last: checkpoints without them belong to a training
+    that is not finished.
     """
     for path in sorted(state.iterdir(), key=lambda path: path.name == DONE):
-        if path.is_dir() and path.name not in left:
+        if path.is_dir() and path.name not in keep:
             shutil.rmtree(path)
-        elif path.name not in (files.LOCK, *left):
+        elif path.name not in (files.LOCK, *keep):
             path.unlink()
 
 
 def restore_outputs(
     job: TrainingJob, spec: Model | ArithModel, origin: dict[str, Any]
 ) -> bool:
-    """Put lost outputs back if this training would make the same; else remove them."""
-    there = job.state / DONE
-    if not there.exists():
+    """Restore missing outputs if this training would give the same ones.
+
+    Otherwise remove the saved outputs.  Returns whether outputs were restored.
+    """
+    saved = job.state / DONE
+    if not saved.exists():
         return False
-    lost = not all(getattr(job, name).exists() for name in OUTPUTS)
-    same = lost and _is_same(there, spec, origin)
-    if same:
+    missing = not all(getattr(job, name).exists() for name in OUTPUTS)
+    restored = missing and _is_same(saved, spec, origin)
+    if restored:
         link_outputs(job)
         print(
-            f"{job.run}: trained before, put back from {there}; to train anew, "
-            f"remove {job.state} and run again",
+            f"{job.run}: restored from {saved}; to train again, remove {job.state} "
+            "and rerun",
             flush=True,
         )
-    elif lost:
+    elif missing:
         print(
-            f"{there}: damaged, or of other settings, code or machine; training anew",
+            f"{saved}: damaged, or of other settings, code or machine; training again",
             flush=True,
         )
-    clear_state_folder(job.state, *([DONE] if same else []))
-    return same
+    clear_state_folder(job.state, *([DONE] if restored else []))
+    return restored
 
 
-def _is_same(kept: Path, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
-    """Return whether a folder is whole and has the bits that a training makes here."""
+def _is_same(saved: Path, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
+    """Return whether outputs are undamaged and bitwise those of this training."""
     try:
-        if files.read_json(kept / CHECKSUMS) != _checksums(kept):
+        if files.read_json(saved / CHECKSUMS) != _checksums(saved):
             return False
     except (files.DamagedFile, FileNotFoundError):
         return False
-    run = files.read_json(kept / "run")
-    here = {key: origin[key] for key in REPRODUCIBILITY_KEYS}
+    run = files.read_json(saved / "run")
+    expected = {key: origin[key] for key in REPRODUCIBILITY_KEYS}
     return (
         not spec.differences(run["spec"])
         and run.get("parent") == origin.get("parent")
         and all(
-            here == {key: attempt.get(key) for key in REPRODUCIBILITY_KEYS}
+            expected == {key: attempt.get(key) for key in REPRODUCIBILITY_KEYS}
             for attempt in run["history"]
         )
     )

@@ -1,4 +1,4 @@
-"""The commands that train: they resume, show progress, stop on a signal, and save."""
+"""Commands that train models.  They resume, report progress and stop on a signal."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mathprobe.spec import ArithModel, Model
 if TYPE_CHECKING:
     from mathprobe.training import Trainer
 
-STOPPED = 75  # EX_TEMPFAIL: the state is saved, run again to go on
+STOPPED = 75  # exit code EX_TEMPFAIL: a checkpoint is saved, run again to resume
 
 
 @command(WORKFLOW)
 def train(spec: Spec, /, *, job: TrainingJob) -> None:
-    """Train a model of the first study, or go on where its training was stopped."""
+    """Train a model of the study of linear algebra, or resume its training."""
     device = set_up_torch(job.threads)
     from mathprobe.studies.linalg import STUDY
     from mathprobe.studies.linalg.training import trainer
@@ -30,19 +30,19 @@ def train(spec: Spec, /, *, job: TrainingJob) -> None:
     model = Model.from_json(spec)
     origin = _origin(STUDY, job, device)
     label = f"{model.data.task} n={model.data.n} {model.data.distribution}"
-    with _alone(job, model, origin) as made:
-        if not made:
-            _finish(trainer(model, device), job, label, origin)
+    with _locked(job, model, origin) as finished:
+        if not finished:
+            _train(trainer(model, device), job, label, origin)
 
 
 @command(WORKFLOW)
 def arith_train(spec: Spec, /, *, job: TrainingJob, parent: Path | None = None) -> None:
-    """Train a decoder of arithmetic, or go on where its training was stopped.
+    """Train a decoder of the study of arithmetic, or resume its training.
 
     Parameters
     ----------
     parent
-        Model whose weights are the initial ones.
+        Model whose weights are the initial weights.
     """
     device = set_up_torch(job.threads)
     from mathprobe.studies.arith import STUDY
@@ -51,68 +51,66 @@ def arith_train(spec: Spec, /, *, job: TrainingJob, parent: Path | None = None) 
 
     model = ArithModel.from_json(spec)
     origin = _origin(STUDY, job, device)
-    if parent:  # it decides the bits as well
+    if parent:  # the result depends on its weights too
         origin["parent"] = files.checksum(parent)
-    with _alone(job, model, origin) as made:
-        if not made:
-            first = load_parent(parent, model) if parent else None
-            _finish(trainer(model, device, first), job, model.name, origin)
+    with _locked(job, model, origin) as finished:
+        if not finished:
+            network = load_parent(parent, model) if parent else None
+            _train(trainer(model, device, network), job, model.name, origin)
 
 
 def _origin(study: str, job: TrainingJob, device: str) -> dict[str, Any]:
-    """Return which code trains where, and with what."""
+    """Return the provenance of a training, with its device and threads."""
     place = {"device": device_name(device), "threads": job.threads}
     return {**provenance.collect(study), **place}
 
 
 @contextmanager
-def _alone(
+def _locked(
     job: TrainingJob, spec: Model | ArithModel, origin: dict[str, Any]
 ) -> Iterator[bool]:
-    """Lock the folder of states; yield whether the model is made already."""
+    """Lock the folder of checkpoints; yield whether the training has finished."""
     with files.lock_folder(job.state) as waited:
-        made = waited and _is_made(job.run, spec)
-        if made:
-            print(f"{job.run}: made by another process meanwhile", flush=True)
+        finished = waited and _is_finished(job.run, spec)
+        if finished:
+            print(f"{job.run}: already trained by another process", flush=True)
             saved_outputs.clear_state_folder(job.state, saved_outputs.DONE)
-        else:  # remove what a killed process left half written
+        else:  # a killed process may have left files
             for folder in (job.state, job.model.parent):
                 files.remove_temporary_files(folder)
-            made = saved_outputs.restore_outputs(job, spec, origin)
-        yield made
+            finished = saved_outputs.restore_outputs(job, spec, origin)
+        yield finished
 
 
-def _is_made(run: Path, spec: Model | ArithModel) -> bool:
-    """Return whether a training of this specification came to its end."""
+def _is_finished(run: Path, spec: Model | ArithModel) -> bool:
+    """Return whether the run.json of a finished training has this specification."""
     return run.exists() and not spec.differences(files.read_json(run)["spec"])
 
 
-def _finish(
+def _train(
     trainer: Trainer[Any], job: TrainingJob, label: str, origin: dict[str, Any]
 ) -> None:
-    """Train to the end and save weights, curve and run; exit if it is stopped."""
+    """Train to the end and write the outputs; exit with STOPPED after a stop signal."""
     from mathprobe import checkpoint
     from mathprobe.progress import ProgressReporter
     from mathprobe.training import Interrupted
 
-    attempt = {
-        key: origin[key] for key in (*saved_outputs.REPRODUCIBILITY_KEYS, "started")
-    }
-    trainer.history[-1] |= attempt
+    keys = (*saved_outputs.REPRODUCIBILITY_KEYS, "started")
+    trainer.history[-1] |= {key: origin[key] for key in keys}
     if trainer.resume(job.state):
-        print(f"going on after {trainer.examples:,} examples", flush=True)
-    with ProgressReporter(label, trainer, job.state) as watch:
+        print(f"resuming after {trainer.examples:,} examples", flush=True)
+    with ProgressReporter(label, trainer, job.state) as reporter:
         try:
-            trainer.run(job.state, 60.0 * job.save_every, watch)
+            trainer.run(job.state, 60.0 * job.save_every, reporter)
         except Interrupted as reason:
-            text = f"{reason}: state saved in {job.state}; run again to go on"
+            text = f"{reason}: checkpoint saved in {job.state}; run again to resume"
             print(text, flush=True)
             raise SystemExit(STOPPED) from None
-    seeds = {seed: one.network for seed, one in trainer.train_states.items()}
+    seeds = {seed: state.network for seed, state in trainer.train_states.items()}
     run = {**trainer.summary(), **origin, "finished": provenance.utc_now()}
-    with saved_outputs.stage_outputs(job.state) as new:
-        checkpoint.save_model(new / "model", seeds, {"spec": trainer.spec.to_dict()})
-        files.write_csv(new / "curve", trainer.curve, trainer.columns)
-        files.write_json(new / "run", run)
+    with saved_outputs.stage_outputs(job.state) as folder:
+        checkpoint.save_model(folder / "model", seeds, {"spec": trainer.spec.to_dict()})
+        files.write_csv(folder / "curve", trainer.curve, trainer.columns)
+        files.write_json(folder / "run", run)
     saved_outputs.link_outputs(job)
     saved_outputs.clear_state_folder(job.state, saved_outputs.DONE)

@@ -1,1 +1,1 @@
-"""Networks.  Know no matrix and no digit."""
+"""Networks, independent of the tasks that they are trained on."""

@@ -1,8 +1,8 @@
-"""Copying a trained decoder into another one, as far as its layers and heads go.
+"""Initialising a decoder with the weights of a smaller trained one.
 
-Source: Quirke, Neo, Barez 2024: a model that has learned to add is where one that also
-subtracts begins.  Into the first layers and the first heads of each; what the parent
-has not keeps its random weights.
+Source: Quirke, Neo, Barez 2024, who initialise models that add and subtract with the
+weights of an addition model.  The parent's weights go to the first layers of the child
+and to the first heads of each; all other weights stay random.
 """
 
 from __future__ import annotations
@@ -15,54 +15,53 @@ from mathprobe.nets.decoder import Block, Decoder
 
 @torch.no_grad()
 def insert(parent: Decoder, child: Decoder, complete: bool) -> None:
-    """Write a parent's weights into a child.
+    """Copy the weights of a parent into a child.
 
-    The published code, which `complete=False` follows, leaves out what heads write with
-    (W_O, b_O), the second norm of each layer, and the biases of final norm and output.
-    The catalog refuses a parent that does not fit in.
+    With `complete=False`, as in the published code, some are left out: the output
+    projection of the heads (W_O, b_O), the second norm of each layer, and the biases of
+    the final norm and the output layer.  The catalog refuses a parent that is larger
+    than the child.
     """
-    for mine, its in zip(parent.blocks, child.blocks, strict=False):
-        _copy_heads(mine, its, complete)
-        _copy(mine.mlp, its.mlp)
-        _copy(mine.ln1, its.ln1)
+    for source, target in zip(parent.blocks, child.blocks, strict=False):
+        _copy_heads(source, target, complete)
+        _copy(source.mlp, target.mlp)
+        _copy(source.ln1, target.ln1)
         if complete:
-            _copy(mine.ln2, its.ln2)
+            _copy(source.ln2, target.ln2)
     _copy(parent.tokens, child.tokens)
     _copy(parent.positions, child.positions)
     for name in ("ln_final", "unembed"):
-        mine, its = getattr(parent, name), getattr(child, name)
-        its.weight.copy_(mine.weight)
+        source, target = getattr(parent, name), getattr(child, name)
+        target.weight.copy_(source.weight)
         if complete:
-            its.bias.copy_(mine.bias)
+            target.bias.copy_(source.bias)
 
 
 @torch.no_grad()
 def restore_frozen(
     parent: Decoder, child: Decoder, parts: tuple[str, ...], complete: bool
 ) -> None:
-    """Write a parent's `heads`, `mlps` or both again, and nothing else."""
-    for mine, its in zip(parent.blocks, child.blocks, strict=False):
+    """Copy the frozen parts (`heads`, `mlps` or both) from the parent again."""
+    for source, target in zip(parent.blocks, child.blocks, strict=False):
         if "heads" in parts:
-            _copy_heads(mine, its, complete)
+            _copy_heads(source, target, complete)
         if "mlps" in parts:
-            _copy(mine.mlp, its.mlp)
+            _copy(source.mlp, target.mlp)
 
 
-def _copy(mine: nn.Module, its: nn.Module) -> None:
-    for source, place in zip(mine.parameters(), its.parameters(), strict=True):
-        place.copy_(source)
+def _copy(source: nn.Module, target: nn.Module) -> None:
+    for value, parameter in zip(source.parameters(), target.parameters(), strict=True):
+        parameter.copy_(value)
 
 
-def _copy_heads(mine: Block, its: Block, complete: bool) -> None:
-    """Copy what heads read with, into the first of them, and what they write with."""
-    source, place = mine.attn, its.attn
-    parts = 3, place.heads, -1
+def _copy_heads(source_block: Block, target_block: Block, complete: bool) -> None:
+    """Copy the heads' W_Q, W_K, W_V and biases; if complete, also W_O and b_O."""
+    source, target = source_block.attn, target_block.attn
     heads = source.heads
     for name in ("weight", "bias"):
-        reads = getattr(place.query_key_value, name).unflatten(0, parts)
-        reads[:, :heads] = getattr(source.query_key_value, name).unflatten(
-            0, (3, heads, -1)
-        )
+        value = getattr(source.query_key_value, name).unflatten(0, (3, heads, -1))
+        parameter = getattr(target.query_key_value, name)
+        parameter.unflatten(0, (3, target.heads, -1))[:, :heads] = value
     if complete:
-        place.out.weight[:, : source.out.in_features] = source.out.weight
-        place.out.bias.copy_(source.out.bias)
+        target.out.weight[:, : source.out.in_features] = source.out.weight
+        target.out.bias.copy_(source.out.bias)

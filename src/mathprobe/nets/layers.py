@@ -1,7 +1,7 @@
-"""Attention, feed-forward, embeddings.  B: batch, S: keys, T: queries, D: width.
+"""Layers: attention, feed-forward, embedding.  B: batch, S: keys, T: queries, D: width.
 
-Source: Charton 2022, section 2, and the published code where the text is silent:
-post-norm layers, ReLU, biases everywhere, learned positions, no scaling of embeddings.
+Source: Charton 2022, section 2, and the published code for what the text leaves open:
+post-norm layers, ReLU, biases everywhere, learned positions, unscaled embeddings.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class KeyValues(NamedTuple):
-    """Keys and values [B, S, heads, D / heads], as one layer caches them."""
+    """Keys and values of one attention layer, each [B, S, heads, D / heads]."""
 
     keys: Tensor
     values: Tensor
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose keys and values may come from another width."""
+    """Multi-head attention to a memory, which may have another width."""
 
     def __init__(self, width: int, heads: int, memory_width: int | None = None) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def project_key_values(self, memory: Tensor) -> KeyValues:
-        """Project a memory [B, S, D'] to keys and values."""
+        """Project a memory [B, S, memory width] to keys and values."""
         projected = self.key_value(memory).unflatten(-1, (2, self.heads, -1))
         return KeyValues(*projected.unbind(-3))
 
@@ -46,20 +46,23 @@ class Attention(nn.Module):
         mask: Tensor | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """Attend from x [B, T, D] where mask [B, 1, 1, S] is true."""
+        """Return the attention output [B, T, D] for x [B, T, D].
+
+        `mask` [B, 1, 1, S] is true for the positions that may be attended to.
+        """
         query = self.query(x).unflatten(-1, (self.heads, -1))
-        seen = functional.scaled_dot_product_attention(
+        output = functional.scaled_dot_product_attention(
             query.transpose(1, 2),  # [B, heads, T, D / heads]
             memory.keys.transpose(1, 2),
             memory.values.transpose(1, 2),
             attn_mask=mask,
             is_causal=causal,
         )
-        return self.out(seen.transpose(1, 2).flatten(2))
+        return self.out(output.transpose(1, 2).flatten(2))
 
 
 class FeedForward(nn.Sequential):
-    """One hidden layer of four times the width, with ReLU."""
+    """Feed-forward block with one ReLU layer of width 4 D."""
 
     def __init__(self, width: int) -> None:
         super().__init__(
@@ -68,17 +71,20 @@ class FeedForward(nn.Sequential):
 
 
 def norm(width: int) -> nn.LayerNorm:
-    """Build the layer norm of all layers."""
+    """Return a layer norm with the published epsilon."""
     return nn.LayerNorm(width, eps=NORM_EPSILON)
 
 
 def module_list(layers: Iterable[Layer]) -> Sequence[Layer]:
-    """Return a ModuleList, with the type of its layers."""
+    """Return a ModuleList, typed as a sequence of its layers."""
     return nn.ModuleList(layers)  # type: ignore[return-value] # torch has no such type
 
 
 class Embedding(nn.Module):
-    """Tokens plus learned positions, normalised; the padding token starts at zero."""
+    """Normalised sum of token and learned position embeddings.
+
+    The embedding of the padding token is initially zero.
+    """
 
     def __init__(
         self, vocab_size: int, max_length: int, width: int, padding_id: int
@@ -93,6 +99,6 @@ class Embedding(nn.Module):
             self.tokens.weight[padding_id].zero_()
 
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:
-        """Embed ids [B, T] that stand at positions start, start + 1, ..."""
-        places = self.positions.weight[start : start + ids.shape[1]]
-        return self.norm(self.tokens(ids) + places)
+        """Return the embeddings [B, T, D] of ids [B, T] at positions from `start`."""
+        positions = self.positions.weight[start : start + ids.shape[1]]
+        return self.norm(self.tokens(ids) + positions)

@@ -1,9 +1,9 @@
 """The encoder-decoder of Charton 2022, section 2.  B: batch, S: source, T: target.
 
-Two choices are the published code's, not the usual ones: the query of the decoder's
-cross-attention is the layer's input (`query="input"`), not what its self-attention
-made of it (`query="attended"`); and the output layer is tied to the decoder's token
-table.
+Two details follow the published code and differ from the usual design: the query of the
+decoder's cross-attention is the input of the layer (`query="input"`), not the output of
+its self-attention (`query="attended"`); and the output layer shares its weights with
+the decoder's token embedding.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from mathprobe.spec import LayerConfig
 
 @dataclass(frozen=True)
 class SequenceConfig:
-    """Words and longest sequence of one side; ragged: sequences may be padded."""
+    """Vocabulary and maximum length of the source or the target sequences."""
 
     vocab_size: int
     max_length: int
     padding_id: int
-    variable_length: bool = False
+    variable_length: bool = False  # sequences may be padded
 
 
 class LayerCache(NamedTuple):
-    """What a decoder layer keeps between steps: the prefix and the source."""
+    """KV cache of a decoder layer: of the target prefix, and of the source."""
 
     prefix: KeyValues
     source: KeyValues
@@ -45,45 +45,45 @@ class LayerCache(NamedTuple):
 class EncoderLayer(nn.Module):
     """Self-attention and feed-forward, each followed by its norm."""
 
-    def __init__(self, stack: LayerConfig) -> None:
+    def __init__(self, config: LayerConfig) -> None:
         super().__init__()
-        self.attention = Attention(stack.width, stack.heads)
-        self.attention_norm = norm(stack.width)
-        self.feed_forward = FeedForward(stack.width)
-        self.feed_forward_norm = norm(stack.width)
+        self.attention = Attention(config.width, config.heads)
+        self.attention_norm = norm(config.width)
+        self.feed_forward = FeedForward(config.width)
+        self.feed_forward_norm = norm(config.width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return the output of the layer, [B, S, D] as x."""
-        seen = self.attention(x, self.attention.project_key_values(x), mask)
-        y = self.attention_norm(x + seen)
+        """Return the output of the layer, of the same shape [B, S, D] as x."""
+        attended = self.attention(x, self.attention.project_key_values(x), mask)
+        y = self.attention_norm(x + attended)
         return self.feed_forward_norm(y + self.feed_forward(y))
 
 
 class DecoderLayer(nn.Module):
-    """Causal self-attention, attention to the source, feed-forward."""
+    """Causal self-attention, cross-attention to the source, and feed-forward."""
 
-    def __init__(self, stack: LayerConfig, source_width: int, query: str) -> None:
+    def __init__(self, config: LayerConfig, source_width: int, query: str) -> None:
         super().__init__()
         self.query = query
-        self.attention = Attention(stack.width, stack.heads)
-        self.attention_norm = norm(stack.width)
-        self.cross = Attention(stack.width, stack.heads, source_width)
-        self.cross_norm = norm(stack.width)
-        self.feed_forward = FeedForward(stack.width)
-        self.feed_forward_norm = norm(stack.width)
+        self.attention = Attention(config.width, config.heads)
+        self.attention_norm = norm(config.width)
+        self.cross = Attention(config.width, config.heads, source_width)
+        self.cross_norm = norm(config.width)
+        self.feed_forward = FeedForward(config.width)
+        self.feed_forward_norm = norm(config.width)
 
     def forward(
-        self, x: Tensor, memory: LayerCache, mask: Tensor | None, causal: bool
+        self, x: Tensor, cache: LayerCache, mask: Tensor | None, causal: bool
     ) -> Tensor:
-        """Return the output of the layer, [B, T, D] as x."""
-        y = self.attention_norm(x + self.attention(x, memory.prefix, causal=causal))
-        asking = x if self.query == "input" else y
-        y = self.cross_norm(y + self.cross(asking, memory.source, mask))
+        """Return the output of the layer, of the same shape [B, T, D] as x."""
+        y = self.attention_norm(x + self.attention(x, cache.prefix, causal=causal))
+        query = x if self.query == "input" else y
+        y = self.cross_norm(y + self.cross(query, cache.source, mask))
         return self.feed_forward_norm(y + self.feed_forward(y))
 
 
 class Seq2Seq(nn.Module):
-    """Encoder and decoder, with source and target vocabularies of their own."""
+    """Encoder-decoder with separate source and target vocabularies."""
 
     def __init__(
         self,
@@ -110,34 +110,30 @@ class Seq2Seq(nn.Module):
         nn.init.uniform_(self.output_bias, -bound, bound)
 
     def source_mask(self, ids: Tensor) -> Tensor | None:
-        """Mark [B, 1, 1, S] which source positions may be attended to; None: all."""
+        """Return a mask [B, 1, 1, S] that is false for padding, or None without any."""
         if not self.source.variable_length:
             return None
         return (ids != self.source.padding_id)[:, None, None, :]
 
     def encode(self, ids: Tensor, mask: Tensor | None) -> Tensor:
-        """Read source ids [B, S] into memory [B, S, D]."""
+        """Encode source ids [B, S] to a memory [B, S, D]."""
         x = self.source_embedding(ids)
         for layer in self.encoder:
             x = layer(x, mask)
         return x
 
     def logits(self, x: Tensor) -> Tensor:
-        """Score every target word [B, T, V]."""
-        words = self.target_embedding.tokens.weight
-        return functional.linear(x, words, self.output_bias)
+        """Return logits [..., V] for decoder outputs [..., D]."""
+        weight = self.target_embedding.tokens.weight
+        return functional.linear(x, weight, self.output_bias)
 
     def forward(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
-        """Score the next word after each target prefix: logits [B, T, V]."""
+        """Return the logits [B, T, V] of the next token after each target prefix."""
         mask = self.source_mask(source_ids)
         memory = self.encode(source_ids, mask)
         x = self.target_embedding(target_ids)
         for layer in self.decoder:
             prefix = layer.attention.project_key_values(x)
-            x = layer(
-                x,
-                LayerCache(prefix, layer.cross.project_key_values(memory)),
-                mask,
-                True,
-            )
+            cache = LayerCache(prefix, layer.cross.project_key_values(memory))
+            x = layer(x, cache, mask, causal=True)
         return self.logits(x)
