@@ -31,7 +31,7 @@ class Untrained(Circuit):
     """Analysis of a decoder whose answers are taken as correct."""
 
     def searches(self) -> Iterator[SubtaskSearch]:
-        """Try few of the nodes."""
+        """Yield the searches with fewer candidate nodes."""
         for search in super().searches():
             nodes, pairs = search.nodes[:SINGLE], search.pairs[:PAIRED]
             yield replace(search, nodes=nodes, pairs=pairs)
