@@ -39,7 +39,7 @@ page = circuits.Page.read(nodes, figures, "addition")
 # ## Which positions are needed?
 #
 # The share of questions that fail if the residual stream at a position is replaced by its
-# mean over questions. Positions without which no question fails are not analysed further.
+# mean over questions. Positions without which no question fails are not analyzed further.
 # Look for how few positions are needed before the answer begins: most of the computation
 # happens late, at the last digits of the question and in the answer itself.
 

@@ -20,7 +20,7 @@
 #
 # Charton (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), section 2)
 # reports that wrong answers retain some of these properties: their eigenvalues are right
-# and their vectors have norm one, but they are not orthogonal. This page analyses the wrong
+# and their vectors have norm one, but they are not orthogonal. This page analyzes the wrong
 # answers of the models of this run, in distribution. It compares them with the **oracle**:
 # exact solutions that pass through the same tokens.
 
