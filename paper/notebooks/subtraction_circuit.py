@@ -58,9 +58,9 @@ for model in page.models:
 # %% [markdown]
 # ## How complex are the questions that need a node?
 #
-# The lowest complexity class that fails if the node is ablated. M0 and N0 have no borrow. In
-# M1 and N1 no borrow propagates further than the next column. In M2 and N2 a borrow
-# propagates through at least one column, and so on.
+# The lowest complexity class that fails if the node is ablated. Questions of M0 have no
+# borrow; a negative answer always has one. In M1 and N1 no borrow propagates further than
+# the next column. In M2 and N2 a borrow propagates through at least one column, and so on.
 
 # %%
 for kind in ("complexity_M", "complexity_N"):
