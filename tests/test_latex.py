@@ -136,7 +136,7 @@ def test_a_table_that_is_not_asked_for_leaves_its_label(kind):
 def test_the_square_names_both_sizes_where_they_differ():
     text = page("out_of_distribution.tex.j2", "demo")
     joined = " ".join(text.split())
-    assert "published at $n=5$ (Table~1 of the paper), ours at" in joined
+    assert "published at $n=5$ (Table~1 of Charton, 2022), ours at" in joined
     assert text.count(r"\reprocell") == 49
     assert r"\midrule" + "\n" + r"\distributionname{abs-sc}" in text
     assert "published for the same size" in page("out_of_distribution.tex.j2", "paper")
@@ -163,9 +163,9 @@ def test_the_first_entry_of_the_settings_comes_first():
 
 def test_every_table_of_the_paper_is_named():
     text = page("out_of_distribution.tex.j2", "paper")
-    assert re.findall(r"\(Table~(\d) of the paper\)", text) == list("12235")
+    assert re.findall(r"\(Table~(\d) of Charton, 2022\)", text) == list("12235")
     text = page("learning_speed.tex.j2", "paper")
-    assert re.findall(r"Table~(\d) of the paper", text) == list("67")
+    assert re.findall(r"Table~(\d) of Charton, 2022", text) == list("67")
     assert "for the same size, in the text, to" in text.replace("\n ", "")
 
 

@@ -363,7 +363,7 @@ def test_the_report_shows_every_result_and_what_to_look_for(smoke, report):
 def test_the_report_opens_on_the_findings(report):
     front = variable(report, "workflow_desc")
     assert "scale <strong>smoke</strong>" in front
-    assert "not the setting of the papers" in front
+    assert "smaller than the published setting" in front
     assert "from positive to symmetric distributions" in front
 
 

@@ -13,17 +13,17 @@
 # %% [markdown]
 # # How does a small transformer add?
 #
-# A decoder reads `345+678=` and writes `+1023`, a token a digit, the highest first. The
-# highest digit depends on carries that come from the lowest, so something has to work
-# them out before the first digit is written. Quirke, Neo and Barez (2024, [arXiv
-# 2402.02619](https://arxiv.org/abs/2402.02619)) say that all their accurate addition
-# models do it in one way: **SA** adds the two digits of a column, **ST** tells of each
-# column whether it carries, may carry, or does not, and from these the carries are put
-# together before the answer begins.
+# A decoder reads `345+678=` and writes `+1023`, one token per digit, most significant digit
+# first. The first digit depends on carries that come from the last one, so the carries must
+# be computed before the first digit is written. According to Quirke, Neo and Barez (2024,
+# [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)), all their accurate addition models
+# use the same algorithm. **SA** adds the two digits of a column. **ST** determines for each
+# column whether it carries, may carry, or does not carry. The carries are combined from
+# these states before the answer begins.
 #
-# This page takes a trained model of this run apart and holds these claims against it: by
-# replacing what single nodes say, by exchanging what they say between two questions,
-# and by asking the same of random nodes and of a model that was never trained.
+# This page tests these claims on a trained model of this run. It ablates single nodes,
+# patches activations between two questions, and repeats the search on random nodes and on
+# an untrained model as controls.
 
 # %% tags=["parameters"]
 nodes = ["results/demo/arith/add_d3_l2_h3_t3K_s1/facts/nodes.csv"]
@@ -36,64 +36,65 @@ from mathprobe.studies import comparisons
 page = circuits.Page.read(nodes, figures, "addition")
 
 # %% [markdown]
-# ## Where does it happen?
+# ## Which positions are needed?
 #
-# The share of questions that fail when what the whole model says at a position is
-# replaced by what it says there on average. Positions without which nothing fails are
-# not looked at further. Before the answer begins, few positions are needed: most of the
-# work is done late, at the last digits of the question and at the answer itself.
+# The share of questions that fail if the residual stream at a position is replaced by its
+# mean over questions. Positions without which no question fails are not analyzed further.
+# Look for how few positions are needed before the answer begins: most of the computation
+# happens late, at the last digits of the question and in the answer itself.
 
 # %%
 page.figure("positions", lambda model: circuit_figures.positions(model.positions))
 
 # %% [markdown]
-# ## Which nodes matter, and to which digit?
+# ## Which answer digits depend on which node?
 #
-# A node is a head or an MLP at a position. A cell names the answer digits that become
-# wrong without it. After the `=`, each position writes one digit, and its nodes matter
-# to that one; before it, a node may matter to several.
+# A node is an attention head or an MLP at a position. Each cell lists the answer digits that
+# become wrong if the node is ablated. After the `=`, each position writes one digit, and its
+# nodes affect that digit. Before it, a node may affect several digits.
 
 # %%
 page.figure("impact")
 
 # %% [markdown]
-# ## Where do its heads look?
+# ## What do the heads attend to?
 #
-# Tokens that have more than a tenth of a head's attention, averaged over questions. D is
-# the first number, D' the second. A head that adds a column looks at both its digits.
+# Tokens that receive more than a tenth of a head's attention, averaged over questions. D is
+# the first number and D' the second. A head that adds a column attends to both of its
+# digits.
 
 # %%
 page.figure("attention")
 
 # %% [markdown]
-# ## What does each node do?
+# ## Which sub-task does each node perform?
 #
-# Two questions differ in one sub-task only, for instance in whether column 1 carries.
-# What the node says in one is put into the other. If now the answer is wrong in just the
-# way that the exchange of the sub-task predicts, in nearly all of many such pairs, the
-# node is said to do this sub-task. A blank cell is a node that matters, and of which no
-# sub-task is known.
+# For each sub-task we draw pairs of questions that differ in its result, for instance in
+# whether column 1 carries. The node's activation on one question is patched into the other.
+# If the answer changes exactly as the sub-task predicts, in nearly all of many pairs, the
+# node performs this sub-task. A blank cell is a useful node without a known sub-task.
 
 # %%
 page.figure("purpose")
 
 # %% [markdown]
-# ## Could chance have found these?
+# ## Could these be found by chance?
 #
-# The share of the nodes that were tried in which a sub-task was found; the same for as
-# many nodes taken at random, and for the same nodes of a model before its training.
+# The share of candidate nodes in which the search finds a sub-task, and two controls: as
+# many random nodes as were found, and the same nodes of the model before training.
 
 # %%
 for model in page.models:
     model.show_chance()
 
 # %% [markdown]
-# ## Three states of a column, to be seen?
+# ## Are the three states of a column visible?
 #
-# What heads write, along its first two components, for questions whose column carries,
-# hands a carry on, or stops one: the states that ST tells apart. Shown are heads that
-# keep them apart. Above each panel: variance explained, silhouette, Calinski-Harabasz
-# index, agreement of clusters with states.
+# The first two principal components of the output of a head, for questions in which a
+# column carries, propagates a carry, or stops it: the three states that ST distinguishes.
+# Only heads whose components separate the states are shown. The title of each panel lists
+# the explained variance, the silhouette, the Calinski-Harabasz index, and the agreement
+# between clusters and states.
 
 # %%
 page.figure("panels", lambda model: circuit_figures.pca_scatter(model.panels, model.facts))
@@ -101,9 +102,9 @@ page.figure("panels", lambda model: circuit_figures.pca_scatter(model.panels, mo
 # %% [markdown]
 # ## Do the claims hold?
 #
-# The published algorithm as a list of clauses, each about where a sub-task is done.
-# Optional clauses are those that the paper grants to some models only; they count where
-# they hold.
+# The published algorithm is a list of clauses about where each sub-task is performed.
+# Optional clauses hold for some of the published models only. They are counted only if they
+# hold.
 
 # %%
 for model in page.models:
@@ -111,12 +112,12 @@ for model in page.models:
     model.show(comparisons.count_clauses(model.claims, "algorithm"), clauses)
 
 # %% [markdown]
-# ## Is this the whole circuit?
+# ## Is the circuit sufficient?
 #
-# A map that explains a model should be enough to run it. All nodes but some are replaced,
-# by what they say on average or on another question, and the questions that stay right
-# are counted: with the nodes that matter, with those whose purpose is known, and with as
-# many at random.
+# If the circuit explains the model, it should be sufficient to answer questions. All other
+# nodes are ablated: replaced by their mean, or resampled from another question. The table
+# shows the share of questions that stay right with the useful nodes, with the nodes whose
+# sub-task is known, and with as many random nodes as are useful.
 
 # %%
 for model in page.models:

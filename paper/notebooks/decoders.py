@@ -11,13 +11,13 @@
 # ---
 
 # %% [markdown]
-# # How often are small decoders wrong, and do they work alike?
+# # How accurate are small decoders, and do they use the same circuit?
 #
-# A small decoder learns to add, to subtract, or both, from endless random questions. Some
-# of those that do both begin with the weights of one that adds, its *parent*. Quirke, Neo
-# and Barez (2024, [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)) ask each a million
-# questions of every operation and count wrong answers. This page sets the models of this
-# run beside the published ones, model by model and width by width.
+# A small decoder learns to add, to subtract, or both, from an unlimited supply of random
+# questions. Some models of both operations are initialized from an addition model, their
+# *parent*. Quirke, Neo and Barez (2024, [arXiv 2402.02619](https://arxiv.org/abs/2402.02619))
+# ask every model a million questions of each operation and count wrong answers. This page
+# compares the models of this run with the published ones, by model and by number of digits.
 
 # %% tags=["parameters"]
 accuracy = "results/demo/tables/arith_accuracy.csv"
@@ -40,10 +40,10 @@ print(f"models trained and tested: {tested['model'].nunique()}")
 print(f"models with a published count: {every.dropna(subset=['published'])['model'].nunique()}")
 
 # %% [markdown]
-# ## How the loss falls
+# ## Training loss
 #
-# The loss of a training against the questions that it has seen, a line per model. It is
-# the mean over the tokens of the answer, sign included, of what the right token costs.
+# Training loss against the number of training questions, one line per model. The loss is
+# the mean cross-entropy over the answer tokens, including the sign.
 
 # %%
 stem = Path(figures) / "arith_losses"
@@ -51,18 +51,18 @@ draw.save(arith_figures.losses(points), stem)
 display(SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
-# Where the loss ended, beside the published one:
+# The final loss, beside the published one:
 
 # %%
-ends_of = every.drop_duplicates("model")[["model", "digits", "loss", "published_loss"]]
+final = every.drop_duplicates("model")[["model", "digits", "loss", "published_loss"]]
 losses = {"loss": "{:.1e}", "published_loss": "{:.1e}"}
-ends_of.style.format(losses, na_rep="–").hide(axis="index")
+final.style.format(losses, na_rep="–").hide(axis="index")
 
 # %% [markdown]
-# ## How often the answer is wrong
+# ## Wrong answers
 #
-# Wrong answers to a million questions of each operation, against the width of the
-# numbers. Filled: this run, with exact 95 % intervals. Hollow: published.
+# Wrong answers per million questions of each operation, against the number of digits.
+# Filled: this run, with exact 95 % intervals. Hollow: published.
 
 # %%
 stem = Path(figures) / "arith_transfer"
@@ -70,9 +70,9 @@ draw.save(arith_figures.transfer(table), stem)
 display(SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
-# Which questions are wrong: S additions, M and N subtractions without and with a negative
-# answer; 0 without any carry, a larger number with a longer cascade of carries. Wrong
-# answers to a million of each class.
+# The next table shows wrong answers per million questions of each complexity class. S:
+# additions. M: subtractions with a non-negative answer. N: subtractions with a negative
+# answer. 0: no carry; the larger the number, the longer the cascade of carries.
 
 # %%
 classes = table[table["class"] != "all"].pivot_table(
@@ -81,11 +81,11 @@ classes = table[table["class"] != "all"].pivot_table(
 classes.sort_index(axis="columns").style.format("{:,.0f}", na_rep="–")
 
 # %% [markdown]
-# ## Width by width
+# ## By number of digits
 #
-# The best and the worst model of each kind, by subtractions, ours and in print. Where a
-# kind has one model only, the two are the same; a difference between two single
-# trainings is no proof of anything.
+# The best and the worst model of each kind, in wrong answers per million subtractions,
+# ours and published. If a kind has only one model, the two are equal. A difference between
+# two single training runs shows no general effect.
 
 # %%
 pairs = every[(every["operation"] == "subtraction") & every["family"].isin(["mixed", "inserted"])]
@@ -96,17 +96,17 @@ ends = pairs.groupby(["digits", "family"]).agg(
     least=("published", "min"),
     most=("published", "max"),
 )
-names = {"family": "kind", "least": "best in print", "most": "worst in print"}
+names = {"family": "kind", "least": "best, published", "most": "worst, published"}
 shown = ends.reset_index().rename(columns=names)
 rates = dict.fromkeys(shown.columns[3:], "{:,.0f}")
 shown.style.format(rates, na_rep="–").hide(axis="index")
 
 # %% [markdown]
-# ## Do they work alike?
+# ## Do the models use the same circuit?
 #
-# Of the nodes that matter in each model, a row each: the share that additions, differences
-# and negative differences need, the share that all three need, and the share of heads and
-# of MLPs of which a sub-task is known. A model that only adds has nothing to subtract.
+# One row per model: the shares of its useful nodes that additions, differences and negative
+# differences need, the share that all three need, and the shares of heads and MLPs with a
+# known sub-task. An addition model has no values for differences.
 
 # %%
 maps = tables.read(circuits)

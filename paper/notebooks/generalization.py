@@ -11,19 +11,19 @@
 # ---
 
 # %% [markdown]
-# # Which training distributions generalise, and to which tests?
+# # Which training distributions generalize, and to which test distributions?
 #
-# A transformer reads a random symmetric matrix as a sequence of tokens and writes the
-# answer to a question about it, such as its eigenvalues, as tokens too. It is trained
-# on matrices whose eigenvalues follow one distribution and tested on seven. The distributions come in
-# two groups: four are **symmetric** about zero (semicircle, uniform, Gaussian,
-# Laplace), three are **positive** (the absolute values of semicircle and Laplace, and
-# Marchenko-Pastur).
+# A transformer reads a random symmetric matrix as a sequence of tokens and writes an
+# answer, such as the eigenvalues of the matrix, as tokens. It is trained on matrices whose
+# eigenvalues follow one distribution and tested on seven. Four of the distributions are
+# **symmetric** about zero (semicircle, uniform, Gaussian, Laplace). Three are **positive**
+# (the absolute values of semicircle and Laplace, and Marchenko-Pastur).
 #
 # Charton (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170)) reports that
-# generalisation is not symmetric: models trained on wide symmetric distributions also solve
-# positive matrices, while models trained on positive matrices fail on symmetric ones.
-# This page looks at the models of this run and sets the printed numbers beside them.
+# generalization is not symmetric: models trained on wide symmetric distributions also
+# solve matrices with positive eigenvalues, while models trained on positive distributions
+# fail on symmetric ones. This page compares the models of this run with the published
+# accuracies.
 
 # %% tags=["parameters"]
 ood = ["results/demo/tables/ood_eigenvalues_n2.csv"]
@@ -45,91 +45,92 @@ from mathprobe.paper.naming import group
 
 numbers = printed.read_all(published)
 labels = printed.labels(numbers)
-squares = pivots.make_pivots("ood", tables.read_concat(ood), numbers)
+matrices = pivots.make_pivots("ood", tables.read_concat(ood), numbers)
 
 
 def named(wide):
-    """Name models and test distributions as the paper does."""
+    """Label models and test distributions with their published names."""
     wide = wide.set_axis(draw.model_labels(wide.index, labels))
     wide = wide.rename(columns=labels.__getitem__)
     return wide.rename_axis(index="trained on", columns="tested on")
 
 
 def percent(wide):
-    """Show shares as percentages."""
+    """Format shares as percentages."""
     return wide.style.format("{:.1%}", na_rep="–")
 
 
-for square in squares:
-    print(f"{square.title}: {square.rows['examples'].min():,} test examples per distribution,")
-    print(f"  seeds of each model: {square.largest('seeds')}")
+for matrix in matrices:
+    print(f"{matrix.title}: {matrix.largest('seeds')} seeds per model,")
+    print(f"  {matrix.rows['examples'].min():,} test examples per distribution")
 
 # %% [markdown]
 # ## Accuracy by training and test distribution
 #
-# An answer counts as correct when its relative L1 error is below 5 %. Rows are training
-# distributions, columns are test distributions; the diagonal is a model at home, everything else is out
-# of distribution.
+# An answer is correct if its relative L1 error is below 5 %. Rows are training
+# distributions and columns are test distributions. The diagonal is in distribution,
+# everything else is out of distribution.
 #
-# Read a map by blocks. The upper right block, *symmetric to positive*, and the lower
-# left block, *positive to symmetric*, would be equally bright if generalisation worked
-# both ways. The row *exact answer* is a ceiling: what the true answer scores after its
-# input and output have been rounded to the digits that the tokens hold. No model can be
-# expected to do better, but for luck in rounding. Where the paper prints the same
-# table, it stands beside, and then the difference, in points.
+# Read each heat map by blocks. The upper right block (*symmetric to positive*) and the
+# lower left block (*positive to symmetric*) would be equally bright if generalization
+# worked in both directions. The last row is the oracle accuracy: the accuracy of exact
+# solutions after input and output have been rounded to the digits that the tokens hold. No
+# model can be expected to do better, except by luck in rounding. If the same table is
+# published, the published values and the differences (in points) are shown beside ours.
 
 # %%
-for square in squares:
-    stem = Path(figures) / f"ood_{square.name}"
-    draw.save(draw.heatmaps(square, labels), stem)
-    display(Markdown(f"**{square.title}**"), SVG(filename=f"{stem}.svg"))
+for matrix in matrices:
+    stem = Path(figures) / f"ood_{matrix.name}"
+    draw.save(draw.heatmaps(matrix, labels), stem)
+    display(Markdown(f"**{matrix.title}**"), SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
-# The measured numbers, each with its 95 % interval (of several seeds: ± their standard
-# deviation) and, where there is one, the printed value; last, what exact answers reach.
+# The next table shows the measured accuracies with their 95 % intervals (for several
+# seeds: ± the standard deviation) and the published values, if any. The last row is the
+# oracle accuracy.
 
 
 # %%
-def beside(row):
-    """Write an accuracy with its uncertainty and the printed value."""
+def accuracy_text(row):
+    """Format an accuracy with its uncertainty and the published value."""
     if pd.isna(row["accuracy"]):
         return "–"
     spread = f"± {row['spread']:.1%}"
     interval = f"({row['low']:.1%}–{row['high']:.1%})"
     text = f"{row['accuracy']:.1%} {interval if pd.isna(row['spread']) else spread}"
     known = not pd.isna(row.get("published"))
-    return f"{text}, paper {row['published']:.0%}" if known else text
+    return f"{text}, published {row['published']:.0%}" if known else text
 
 
-def texts(pivot, write):
-    """Write every row of a pivot as text: models down, a column per test or bound."""
-    rows = pivot.rows.assign(text=pivot.rows.apply(write, axis="columns"))
+def format_cells(pivot, format_row):
+    """Format every row of a pivot: a row per model, a column per test or tolerance."""
+    rows = pivot.rows.assign(text=pivot.rows.apply(format_row, axis="columns"))
     return dataclasses.replace(pivot, rows=rows).wide("text")
 
 
-for square in squares:
-    numbers_of = named(texts(square, beside))
-    exact = square.oracle.map("{:.1%}".format)
-    numbers_of.loc["exact answer"] = exact.set_axis(numbers_of.columns)
-    display(Markdown(f"**{square.title}**"), numbers_of.style)
+for matrix in matrices:
+    cells = named(format_cells(matrix, accuracy_text))
+    oracle = matrix.oracle.map("{:.1%}".format)
+    cells.loc["oracle"] = oracle.set_axis(cells.columns)
+    display(Markdown(f"**{matrix.title}**"), cells.style)
 
 # %% [markdown]
 # ## How close are the answers?
 #
-# Every model on the distribution of its training: the share of answers within a tolerance, with
-# its 95 % interval, and what exact answers reach through the same tokens. *Malformed*:
-# answers that are not well-formed numbers.
+# Every model on its training distribution: the share of answers within a tolerance, with
+# its 95 % interval, and the oracle accuracy. *malformed*: share of answers that are not
+# well-formed numbers.
 
 
 # %%
-def within(row):
-    """Write an accuracy with its interval, and what exact answers reach."""
-    exact = "" if pd.isna(row["oracle"]) else f", exact {row['oracle']:.1%}"
-    return beside(row) + exact
+def accuracy_and_oracle(row):
+    """Format an accuracy with its interval and the oracle accuracy."""
+    oracle = "" if pd.isna(row["oracle"]) else f", oracle {row['oracle']:.1%}"
+    return accuracy_text(row) + oracle
 
 
 for pivot in pivots.make_pivots("tolerances", tables.read_concat(tolerances), {}):
-    wide = texts(pivot, within)
+    wide = format_cells(pivot, accuracy_and_oracle)
     worst = pivot.rows.groupby(["train", "recipe"])["malformed"].max()
     wide["malformed"] = worst.reindex(wide.index).map("{:.2%}".format)
     shown = wide.set_axis(draw.model_labels(wide.index, labels)).rename_axis("trained on")
@@ -138,70 +139,71 @@ for pivot in pivots.make_pivots("tolerances", tables.read_concat(tolerances), {}
 # %% [markdown]
 # ## The asymmetry in four numbers
 #
-# Mean accuracy over all pairs of distributions in a block: *symmetric to positive* reads,
-# trained on symmetric distributions and tested on positive ones. Where wide symmetric distributions teach
-# more than positive ones, its mean stands above that of *positive to symmetric*.
+# Mean accuracy over all pairs of distributions in a block. *symmetric to positive* means
+# trained on symmetric distributions and tested on positive ones. If the published
+# asymmetry holds, its mean is above that of *positive to symmetric*.
 
 # %%
 blocks = {}
-for square in squares:
-    names = square.rows["train"].map(group) + " to " + square.rows["test"].map(group)
-    blocks[square.title] = square.rows["accuracy"].groupby(names, sort=False).mean()
+for matrix in matrices:
+    names = matrix.rows["train"].map(group) + " to " + matrix.rows["test"].map(group)
+    blocks[matrix.title] = matrix.rows["accuracy"].groupby(names, sort=False).mean()
 percent(pd.DataFrame(blocks).T)
 
 # %% [markdown]
 # ## Which training distribution is the safest choice?
 #
-# A model is as good as its worst test. For each training distribution: accuracy at home, the
-# mean and the minimum over all other distributions, and where that minimum lies.
+# A model is as good as its worst test. For each training distribution, the table shows the
+# in-distribution accuracy, the mean and the minimum over all other distributions, and the
+# test distribution with the minimum.
 
 
 # %%
-def safety(square):
-    """Sum up each model: at home, away, and where it is worst."""
-    scores = square.rows
+def worst_cases(matrix):
+    """Return in-distribution, mean and lowest out-of-distribution accuracy of each model."""
+    scores = matrix.rows
     model = ["train", "recipe"]
-    away = scores[scores["train"] != scores["test"]].dropna(subset="accuracy")
-    home = scores[scores["train"] == scores["test"]].set_index(model)["accuracy"]
-    worst = away.loc[away.groupby(model)["accuracy"].idxmin()].set_index(model)
+    ood = scores[scores["train"] != scores["test"]].dropna(subset="accuracy")
+    in_distribution = scores[scores["train"] == scores["test"]].set_index(model)["accuracy"]
+    worst = ood.loc[ood.groupby(model)["accuracy"].idxmin()].set_index(model)
     columns = {
-        "at home": home,
-        "mean away": away.groupby(model)["accuracy"].mean(),
-        "worst away": worst["accuracy"],
+        "in distribution": in_distribution,
+        "mean OOD": ood.groupby(model)["accuracy"].mean(),
+        "worst OOD": worst["accuracy"],
         "worst test": worst["test"].map(labels.__getitem__),
     }
-    summary = pd.DataFrame(columns).reindex(pd.MultiIndex.from_tuples(square.models))
-    summary = summary.set_axis(draw.model_labels(square.models, labels))
+    summary = pd.DataFrame(columns).reindex(pd.MultiIndex.from_tuples(matrix.models))
+    summary = summary.set_axis(draw.model_labels(matrix.models, labels))
     return summary.rename_axis("trained on")
 
 
-shares = ["at home", "mean away", "worst away"]
-for square in squares:
-    summary = safety(square).reset_index().style.format("{:.1%}", shares, na_rep="–")
-    display(Markdown(f"**{square.title}**"), summary.hide(axis="index"))
+shares = ["in distribution", "mean OOD", "worst OOD"]
+for matrix in matrices:
+    summary = worst_cases(matrix).reset_index().style.format("{:.1%}", shares, na_rep="–")
+    display(Markdown(f"**{matrix.title}**"), summary.hide(axis="index"))
 
 # %% [markdown]
-# ## How far from the printed numbers?
+# ## How far from the published values?
 #
-# Where the paper prints a table for a question and size, the next cell counts the pairs
-# of distributions whose printed value lies outside the 95 % interval of the measured one, and
-# lists the ten widest gaps. The interval covers the choice of test examples only, not a
-# second training, and the printed values are rounded to whole percents, so half a
-# percent is allowed for.
+# For each published table, the next cell counts the pairs of training and test
+# distribution whose published value lies outside the 95 % interval of ours, and lists the
+# ten largest gaps. The interval covers the choice of test examples, not the variation
+# between training runs. Published values are rounded to whole percents, so a difference of
+# half a percent is allowed.
 
 # %%
 rounding = 0.005
-for square in squares:
-    beside = square.rows.dropna(subset=["published", "accuracy"])
-    beside = beside.assign(gap=beside["accuracy"] - beside["published"])
-    below = beside["published"] + rounding < beside["low"]
-    above = beside["published"] - rounding > beside["high"]
-    outside = beside[below | above].sort_values("gap", key=abs, ascending=False)
-    display(Markdown(f"**{square.title}**"))
-    if beside.empty:
-        print("The paper prints no table for this question and size.")
+for matrix in matrices:
+    compared = matrix.rows.dropna(subset=["published", "accuracy"])
+    compared = compared.assign(gap=compared["accuracy"] - compared["published"])
+    below = compared["published"] + rounding < compared["low"]
+    above = compared["published"] - rounding > compared["high"]
+    outside = compared[below | above].sort_values("gap", key=abs, ascending=False)
+    display(Markdown(f"**{matrix.title}**"))
+    if compared.empty:
+        print("No table is published for this task and size.")
         continue
-    print(f"{len(outside)} of {len(beside)} pairs lie outside.")
+    print(f"{len(outside)} of {len(compared)} pairs lie outside.")
     shares = ["accuracy", "low", "high", "published"]
     formats = dict.fromkeys(shares, "{:.1%}") | {"gap": "{:+.1%}"}
     formats |= dict.fromkeys(["train", "test"], labels.__getitem__)

@@ -11,18 +11,19 @@
 # ---
 
 # %% [markdown]
-# # Which training distribution learns fastest, and on which test?
+# # Which training distribution learns fastest?
 #
-# A transformer reads a random symmetric matrix as a sequence of tokens and writes the
-# answer to a question about it, such as its eigenvalues. Each model here was trained on
-# matrices whose eigenvalues follow one distribution, and while it was trained its accuracy was
-# measured, again and again, on fixed examples of a few test distributions.
+# A transformer reads a random symmetric matrix as a sequence of tokens and writes an
+# answer, such as the eigenvalues of the matrix. Each model is trained on matrices whose
+# eigenvalues follow one distribution. During training, its accuracy is measured repeatedly
+# on fixed examples of a few test distributions.
 #
-# One would expect the model that trains on the distribution of the test to be the first to
-# master it. Charton (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), Tables
-# 6 and 7) reports otherwise: models of Laplace and Gaussian spectra need fewer examples
-# to master the semicircle than the model that sees nothing else. This page reads the
-# same counts off the curves of this run and sets the printed ones beside them.
+# One would expect the model trained on the test distribution to learn it first. Charton
+# (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), Tables 6 and 7) reports
+# otherwise: models trained on Laplace and Gaussian eigenvalues need fewer examples to
+# master the semicircle than the model trained on the semicircle. This page computes the
+# same numbers of examples from the learning curves of this run and compares them with the
+# published ones.
 
 # %% tags=["parameters"]
 speeds = ["results/demo/tables/learning_speed_eigenvalues_n2.csv"]
@@ -47,17 +48,17 @@ curves = pivots.make_pivots("curves", tables.read_concat(curves), {})
 
 for speed in speeds:
     step, budget = speed.largest("resolution"), speed.largest("budget")
-    print(f"{speed.title}: seeds of each model: {speed.largest('seeds')}")
-    print(f"  {budget:,} examples each, a point of the curve every {step:,}")
+    print(f"{speed.title}: {speed.largest('seeds')} seeds per model,")
+    print(f"  {budget:,} training examples, accuracy measured every {step:,}")
 
 # %% [markdown]
-# ## The curves
+# ## Learning curves
 #
-# Accuracy against the number of training examples, on a logarithmic axis. A line that
-# lies further to the left learns faster. The dotted line is the accuracy that the
-# tables below ask for; where there are several seeds, a band goes from the worst to the
-# best. Dashed lines are models of positive distributions. A line that is still rising at the
-# right edge has not had enough examples to tell what its distribution can teach.
+# Accuracy against the number of training examples, on a logarithmic axis. The further left
+# a curve rises, the faster the model learns. The dotted line is the target accuracy of the
+# tables below. With several seeds, a band spans the worst to the best. Dashed lines are
+# models of positive distributions. A curve that still rises at the right edge has not
+# converged: it says nothing about the final accuracy.
 
 # %%
 targets = {speed.name: speed.largest("target") for speed in speeds}
@@ -67,27 +68,27 @@ for points in curves:
     display(Markdown(f"**{points.title}**"), SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
-# ## How many examples to the target?
+# ## How many examples to reach the target?
 #
-# A curve is known at its points only. Between two points it is taken as straight, and
-# the count is where this line first meets the target; a count is therefore uncertain by
-# up to the distance between two points, which is the column *resolution*. With several
-# seeds, *examples* is the mean of their counts and *spread* the standard deviation;
-# where a seed never reached the target there is no mean, and *best* says how far the
-# model came. The last column is what the paper prints for the same size, for its own
-# target: 99 % of eigenvalues (Table 6), 90 % of eigenvectors (Table 7).
+# Accuracy is interpolated linearly between two measurements, and the number of examples is
+# the first crossing of the target. It is uncertain by up to the distance between two
+# measurements, given in the column *resolution*. With several seeds, *examples* is the mean
+# over seeds and *spread* the standard deviation. If a seed never reaches the target there
+# is no mean; *best* is the highest accuracy on the curve. The last column is the published
+# number for the same size and the published target: 99 % for eigenvalues (Table 6) and 90 %
+# for eigenvectors (Table 7).
 
 
 # %%
-def count(number):
-    """Show a number of examples in thousands."""
+def thousands(number):
+    """Format a number of examples in thousands."""
     return "–" if pd.isna(number) else f"{number / 1000:,.0f} k"
 
 
-def shown(table):
-    """Show counts in thousands, shares as percentages, distributions as the paper names them."""
+def styled(table):
+    """Format numbers of examples in thousands and shares as percentages."""
     formats = {
-        name: count
+        name: thousands
         for name in ("examples", "spread", "resolution", "published")
         if name in table
     }
@@ -103,26 +104,27 @@ def shown(table):
 for speed in speeds:
     columns = ["train", "test", "target", "examples", "spread", "resolution"]
     columns += ["best", "published"]
-    display(Markdown(f"**{speed.title}**"), shown(speed.rows[columns]))
+    display(Markdown(f"**{speed.title}**"), styled(speed.rows[columns]))
 
 # %% [markdown]
-# ## Who is first?
+# ## Which distribution is first?
 #
-# For every test: the distribution that reaches the target first, the runner-up, and how far
-# apart the two are, in steps between two points of a curve. A lead of less than one
-# step is no lead. Then the distribution of the test itself: where it is not the first, another
-# distribution teaches it faster than it teaches itself. Last, the first distribution in print.
+# For every test distribution: the training distribution that reaches the target first, the
+# second one, and the distance between the two in measurement steps. A lead of less than one
+# step is not significant. *in distribution* is the number of examples of the model trained
+# on the test distribution itself. The last column is the first distribution in the
+# published table.
 
 
 # %%
 def ranked(rows, count):
-    """Name the distributions that reached the target, fastest first."""
+    """Return the labels of the distributions that reached the target, fastest first."""
     rows = rows.dropna(subset=count).sort_values(count, kind="stable")
     return [labels[distribution] for distribution in rows["train"]]
 
 
-def race(rows, test):
-    """Tell who is first on a test, by how much, and how its own distribution does."""
+def ranking(rows, test):
+    """Return the first two distributions on a test, their distance, and its own result."""
     counts = rows["examples"].dropna().sort_values()
     first, second, *_ = [*ranked(rows, "examples"), "none", "none"]
     return {
@@ -131,15 +133,15 @@ def race(rows, test):
         "examples": counts.iloc[0] if len(counts) else None,
         "second": second,
         "lead in steps": counts.diff().iloc[1:2].max() / rows["resolution"].max(),
-        "its own distribution": rows.loc[rows["train"] == test, "examples"].min(),
-        "first in print": next(iter(ranked(rows, "published")), "–"),
+        "in distribution": rows.loc[rows["train"] == test, "examples"].min(),
+        "first, published": next(iter(ranked(rows, "published")), "–"),
     }
 
 
-races = [
-    {"table": speed.title, **race(rows, test)}
+rankings = [
+    {"table": speed.title, **ranking(rows, test)}
     for speed in speeds
     for test, rows in speed.rows.groupby("test", sort=False)
 ]
-formats = {"examples": count, "its own distribution": count, "lead in steps": "{:.1f}"}
-pd.DataFrame(races).style.format(formats, na_rep="–").hide(axis="index")
+formats = {"examples": thousands, "in distribution": thousands, "lead in steps": "{:.1f}"}
+pd.DataFrame(rankings).style.format(formats, na_rep="–").hide(axis="index")

@@ -11,11 +11,12 @@
 # ---
 
 # %% [markdown]
-# # What was run, and what came out?
+# # Overview: findings, settings and checks
 #
-# The findings of both studies in one table, then what every other page rests on: the
-# settings beside those of the paper, checks that need no network, points where a paper
-# and its code disagree, and where and for how long the models were trained.
+# This page lists the findings of both studies in one table. The rest is the background of
+# all other pages: the settings of this run beside the published ones, checks that need no
+# trained model, discrepancies between the papers and their code, and where and for how
+# long the models were trained.
 
 # %% tags=["parameters"]
 facts = "results/demo/tables/facts.json"
@@ -44,52 +45,53 @@ from mathprobe.paper.naming import group
 from mathprobe.studies.comparisons import count_clauses
 
 facts = json.loads(Path(facts).read_text())
-setting = "the setting" if facts["full"] else "not the setting"
-print(f"scale {facts['scale']}: {setting} of the first paper")
+setting = "the published setting" if facts["full"] else "smaller than the published setting"
+print(f"scale {facts['scale']}: {setting}")
 
 # %% [markdown]
 # ## Findings
 #
-# Means over the cells or models of this run, beside the mean of the published values of
-# the same cells or models. A dash: nothing is printed for this task, size and model.
+# Each row is a mean over cells of a table or over models, for this run and for the
+# published values of the same cells or models. A dash means that nothing is published for
+# this task, size and model.
 
 # %%
 findings = []
 
 
-def find(what, rows, here, there="published", show="{:.1%}"):
-    """Add a finding: the mean of a column of this run beside a published column."""
+def add_finding(what, rows, here, there="published", number_format="{:.1%}"):
+    """Append the mean of a column of this run and of the published column."""
     means = [rows[column].mean() if column else None for column in (here, there)]
-    texts = ["–" if pd.isna(mean) else show.format(mean) for mean in means]
+    texts = ["–" if pd.isna(mean) else number_format.format(mean) for mean in means]
     findings.append(dict(zip(("finding", "here", "published"), (what, *texts))))
 
 
-square = pivots.make_pivots("ood", tables.read_concat(ood), {})[0]
-scores = square.rows
-side = [scores[column].map(group) for column in ("train", "test")]
-home = scores["train"] == scores["test"]
-of = f"Accuracy, {square.title}"
-find(f"{of}: in distribution", scores[home], "accuracy")
+matrix = pivots.make_pivots("ood", tables.read_concat(ood), {})[0]
+scores = matrix.rows
+train_group, test_group = (scores[column].map(group) for column in ("train", "test"))
+in_distribution = scores["train"] == scores["test"]
+of = f"Accuracy, {matrix.title}"
+add_finding(f"{of}: in distribution", scores[in_distribution], "accuracy")
 for train, test in (("symmetric", "positive"), ("positive", "symmetric")):
-    block = scores[(side[0] == train) & (side[1] == test)]
-    find(f"{of}: from {train} to {test} distributions", block, "accuracy")
-find(f"{of}: oracle", scores, "oracle", there=None)
+    block = scores[(train_group == train) & (test_group == test)]
+    add_finding(f"{of}: from {train} to {test} distributions", block, "accuracy")
+add_finding(f"{of}: oracle", scores, "oracle", there=None)
 rules = tables.read_concat(verifiers)
 rules = rules[rules["chosen_by"] == "paper"]
-names = {"successes_below": "right answers believed", "failures_above": "wrong ones doubted"}
+names = {"successes_below": "right answers accepted", "failures_above": "wrong answers rejected"}
 for (task, n, name), rows in rules.groupby(["task", "n", "statistic"], sort=False):
     if name in names:
-        what = f"Rule of the paper, {task.replace('_', ' ')}, n = {n}: {names[name]}"
-        find(what, rows, "value")
+        what = f"Published verifier, {task.replace('_', ' ')}, n = {n}: {names[name]}"
+        add_finding(what, rows, "value")
 counted = tables.read(accuracy)
 for operation, rows in counted[counted["class"] == "all"].groupby("operation"):
-    what = f"Wrong answers of decoders to a million {operation}s"
-    find(what, rows, "per_million", show="{:,.0f}")
+    what = f"Wrong answers of the decoders per million {operation}s"
+    add_finding(what, rows, "per_million", number_format="{:,.0f}")
 held = count_clauses(tables.read(claims), "algorithm")
 if len(held):
     shares = held.assign(held=held["hold"] / held["clauses"])
     what = "Clauses of the published algorithms that hold in the decoders"
-    find(what, shares, "held", there=None)
+    add_finding(what, shares, "held", there=None)
 
 table = pd.DataFrame(findings)
 files.write_text(Path(figures) / "findings.csv", table.to_csv(index=False))
@@ -99,12 +101,13 @@ table.style.hide(axis="index").set_properties(subset=["finding"], **wrapped)
 # %% [markdown]
 # ## Settings
 #
-# Of the models of the first table, beside the paper's. Bold: other than the paper's.
+# Settings of the models of the first table, beside the published ones. Bold: settings
+# that differ.
 
 
 # %%
 def settings(study):
-    """Name the settings of the first table's models."""
+    """Return the settings of the models of the first table, by name."""
     entry = study["tables"]["out_of_distribution"][0]
     recipe = study["recipes"][entry["recipe"]]
     schedule = recipe["schedule"]
@@ -125,19 +128,20 @@ def settings(study):
 
 
 def bold(row):
-    """Mark a setting that is not the paper's."""
-    return ["font-weight: bold" if row["here"] != row["paper"] else ""] * len(row)
+    """Set a row in bold if the setting is not the published one."""
+    return ["font-weight: bold" if row["here"] != row["published"] else ""] * len(row)
 
 
-both = {"here": settings(facts["study"]), "paper": settings(facts["reference"])}
+both = {"here": settings(facts["study"]), "published": settings(facts["reference"])}
 pd.DataFrame(both).style.apply(bold, axis="columns")
 
 # %% [markdown]
 # ## Condition numbers
 #
-# Of random matrices of each distribution, at the paper's size, without any network. Median
-# and quantiles, with 95 % intervals, beside Table 4 of the paper; and how many matrices
-# were drawn again because their inverse fails.
+# Condition numbers of random matrices of each distribution, at the published size; no
+# network is involved. The table shows quantiles (0.5 is the median) with 95 % intervals
+# beside Table 4 of Charton (2022). *rejected*: number of matrices that were redrawn because
+# their numerical inverse failed.
 
 # %%
 values = ["published", "value", "low", "high"]
@@ -150,9 +154,10 @@ quantiles.style.format("{:,.1f}", na_rep="–").format_index("{:g}", level=0, ax
 # %% [markdown]
 # ## Oracle accuracy
 #
-# The share of the paper's questions that the oracle, the exact solver behind the same
-# tokens, answers right at the paper's full size, with 95 % intervals; then the accuracy
-# of the labels of the training. No model can be expected to do better.
+# The *oracle* is an exact solver behind the same tokens: it solves the rounded matrix, and
+# its solution is rounded by the output encoding. The *labels* are the training targets.
+# The table shows the accuracy of both on the published tasks at full size, with 95 %
+# intervals. No model can be expected to do better.
 
 # %%
 limits = tables.read(ceilings)
@@ -165,10 +170,12 @@ shown = limits[["oracle", "label"]].unstack(sort=False)
 shown.style.format_index("{:g}", level=1, axis="columns")
 
 # %% [markdown]
-# ## Where papers, code and notebooks disagree
+# ## Discrepancies between papers, code and notebooks
 #
-# And what they leave open, what is done here, and what arithmetic on printed numbers or
-# samples without a network can say of it: as printed, and computed with a 95 % interval.
+# For each study, the first table lists contradictions (with the choice made here), and the
+# last one lists points that the text leaves open. Where arithmetic on published numbers or
+# random samples can examine a point, the published value and the computed one follow,
+# with a 95 % interval.
 
 # %%
 computed = pd.concat([tables.read(path) for path in evidence], ignore_index=True)
@@ -187,10 +194,10 @@ for path in errata:
             display(found.style.hide(axis="index").format(numbers, na_rep="–"))
 
 # %% [markdown]
-# ## What was trained where
+# ## Training runs
 #
-# Training time counts every attempt whose state was saved, but no waiting. How long each
-# rule took is shown by the report under *Statistics*.
+# Training time includes every attempt whose state was saved, but no time in a queue. The
+# report shows the time of each rule under *Statistics*.
 
 # %%
 trained = tables.read(runs)

@@ -11,18 +11,18 @@
 # ---
 
 # %% [markdown]
-# # Does a model that subtracts learn better from one that adds?
+# # Does it help to initialize from an addition model?
 #
-# Into the first layers and heads of a new model go the weights of a trained model that
-# adds; then it learns to add and to subtract. Quirke, Neo and Barez (2024, [arXiv
-# 2402.02619](https://arxiv.org/abs/2402.02619)) report that this works best when the
-# weights are free to change afterwards, that such models are more accurate than those
-# from random weights, and that most of the inserted nodes are used again, by both
-# operations. Their own tables are of two minds about the second: of models of one size,
-# some from random weights are wrong less often.
+# The weights of a trained addition model, the *parent*, are copied into the first layers
+# and heads of a new model, which then learns to add and subtract. Quirke, Neo and Barez
+# (2024, [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)) report three results. This
+# works best if the copied weights are free to change afterwards. Such models are more
+# accurate than models with random initialization. Most of the inserted nodes are reused, by
+# both operations. The published tables are inconclusive about the second result: for some
+# sizes, models with random initialization are wrong less often.
 #
-# This page sets the models of this run that have a parent beside their parents and
-# beside models of the same size from random weights.
+# This page compares the models of this run that have a parent with their parents and with
+# models of the same size with random initialization.
 
 # %% tags=["parameters"]
 accuracy = "results/demo/tables/arith_accuracy.csv"
@@ -40,25 +40,28 @@ from mathprobe.paper import figures as draw
 
 counted = tables.read(accuracy)
 counted = counted[counted["class"] == "all"]
-tracks = {Path(path).parent.name: tables.read(path) for path in curves}
-used = {Path(path).parent.name: tables.read(path) for path in reuse}
-print(f"{len(tracks)} models, {len(used)} with a parent whose nodes were followed")
+curves_by_model = {Path(path).parent.name: tables.read(path) for path in curves}
+reuse_by_model = {Path(path).parent.name: tables.read(path) for path in reuse}
+print(f"{len(curves_by_model)} learning curves, {len(reuse_by_model)} models with a parent")
 
 # %% [markdown]
-# ## Learning with and without a parent
+# ## Training with and without a parent
 #
-# The share of right answers while the models learn, an operation a panel, and the loss.
-# A curve that starts higher, or rises earlier, has something from its parent.
+# The share of right answers during training, one panel per operation, and the loss. A curve
+# that starts higher or rises earlier benefits from the parent.
 
 # %%
-figure = circuit_figures.learning_curves(tracks) if tracks else draw.empty_figure()
+if curves_by_model:
+    figure = circuit_figures.learning_curves(curves_by_model)
+else:
+    figure = draw.empty_figure()
 draw.save(figure, Path(figures) / "transfer_curves")
 SVG(filename=str(Path(figures) / "transfer_curves.svg"))
 
 # %% [markdown]
-# ## Wrong answers in a million
+# ## Wrong answers per million
 #
-# With exact (Clopper-Pearson) 95 % intervals, and what is published of the same model.
+# With exact (Clopper-Pearson) 95 % intervals, and the published value of the same model.
 
 # %%
 columns = ["model", "operation", "per_million", "low", "high", "published"]
@@ -66,14 +69,14 @@ formats = dict.fromkeys(columns[2:], "{:,.1f}")
 counted[columns].style.format(formats, na_rep="–").hide(axis="index")
 
 # %% [markdown]
-# ## What became of the inserted nodes?
+# ## Are the inserted nodes reused?
 #
-# Nodes that mattered in the parent, and how many of them matter in the child: in all, to
-# sums (S), to differences (M) and to negative ones (N), to several of these, and how
-# many still do a sub-task that they did before.
+# Number of useful nodes of the parent, and how many of them are useful in the child: for any
+# question, for sums (S), differences (M) and negative differences (N), and for several of
+# these. The last row counts the nodes that still perform a sub-task of the parent.
 
 # %%
-for name, table in used.items():
+for name, table in reuse_by_model.items():
     table = table.assign(share=table["count"] / table["total"])
     styled = table.style.format({"share": "{:.0%}"}, na_rep="–").hide(axis="index")
     display(Markdown(f"**{name}**"), styled)

@@ -11,18 +11,18 @@
 # ---
 
 # %% [markdown]
-# # What does a model still know when it is wrong?
+# # Which properties of the solution do wrong answers have?
 #
 # A transformer reads a matrix as tokens and writes an answer as tokens: the eigenvalues
 # and eigenvectors of a symmetric matrix, or the inverse of a matrix. The solutions have
 # properties that no training example states. Eigenvectors of a symmetric matrix have
-# norm one and are orthogonal; the product of a matrix and its inverse is the identity.
+# norm one and are orthogonal. The product of a matrix and its inverse is the identity.
 #
 # Charton (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), section 2)
-# reports that wrong answers keep some of these properties: their eigenvalues are right
-# and their vectors have norm one, but are not orthogonal. This page looks at the wrong
-# answers of the models of this run, each on matrices like those of its training, and
-# sets beside them what **exact answers** keep that have passed through the same tokens.
+# reports that wrong answers retain some of these properties: their eigenvalues are right
+# and their vectors have norm one, but they are not orthogonal. This page analyzes the wrong
+# answers of the models of this run, in distribution. It compares them with the **oracle**:
+# exact solutions that pass through the same tokens.
 
 # %% tags=["parameters"]
 failures = ["results/demo/tables/failures_eigenvectors_n2.csv"]
@@ -50,15 +50,15 @@ models = [
 MODEL = ["task", "n", "recipe", "train"]
 
 
-def wide(chosen, *index):
-    """Show shares below bounds, a column per bound."""
+def shares_table(chosen, *index):
+    """Format shares below bounds as a table with a column per bound."""
     table = chosen.pivot_table("value", [*MODEL, "quantity", *index], "at", sort=False)
     table = table.sort_index(axis="columns").style.format("{:.1%}", na_rep="–")
     return table.format_index("{:g}", axis="columns")
 
 
-def beside(chosen):
-    """Show statistics one by one, beside exact answers and what is printed."""
+def statistics_table(chosen):
+    """Format statistics as a table with the oracle and the published values."""
     columns = ["value", "low", "high", "oracle", "published", "notebook"]
     table = chosen.set_index([*MODEL, "group", "quantity", "at"])[columns]
     return table.style.format("{:.1%}", na_rep="–").format_index("{:g}", level="at")
@@ -66,35 +66,35 @@ def beside(chosen):
 
 for model in models:
     right = (model.quantities["error"] < failure_figures.TOLERANCE).mean()
-    exact = (model.oracle["error"] < failure_figures.TOLERANCE).mean()
-    print(f"{model.name}: {right:.1%} right, exact {exact:.1%}")
+    oracle = (model.oracle["error"] < failure_figures.TOLERANCE).mean()
+    print(f"{model.name}: {right:.1%} right, oracle {oracle:.1%}")
 
 # %% [markdown]
 # ## All answers
 #
-# For each property: the share of answers that have it more closely than a bound. Angles
-# are deviations from a right angle in radians, norms are deviations from one, errors
-# and distances are relative. A malformed answer has no property at all.
+# For each property: the share of answers whose deviation from it is below a bound. Angles
+# are deviations from a right angle in radians, norms are deviations from one, errors and
+# distances are relative. A malformed answer is below no bound.
 
 # %%
 shares = rows[rows["statistic"] == "below"]
-wide(shares[shares["group"] == "all"])
+shares_table(shares[shares["group"] == "all"])
 
 # %% [markdown]
 # ## Right and wrong answers
 #
-# The same shares for right answers (relative error below 5 %) and for wrong ones. What
-# failures keep shows as equal rows; what they lose shows as a gap.
+# The same shares for right answers (relative error below 5 %) and for wrong ones. If wrong
+# answers retain a property, the two rows are similar; if they lose it, there is a gap.
 
 # %%
-parted = shares[(shares["tolerance"] == 0.05) & (shares["quantity"] != "error")]
-wide(parted, "group")
+by_group = shares[(shares["tolerance"] == 0.05) & (shares["quantity"] != "error")]
+shares_table(by_group, "group")
 
 # %% [markdown]
-# The figure shows all bounds at once. Where the line of wrong answers follows that of
-# right ones, failure has nothing to do with the property. Where it stays far below at
-# the dotted line, losing the property is what failure is made of. Exact answers are the
-# limit that rounding sets: a model cannot be expected to keep a property more closely.
+# The figure shows all bounds at once. If the line of wrong answers follows the line of right
+# ones, failure is unrelated to the property. If it is far below at the dotted line, wrong
+# answers have lost the property. The oracle shows the limit set by rounding: a model cannot
+# be expected to satisfy a property more closely.
 
 # %%
 stem = Path(figures) / "failure_properties"
@@ -102,24 +102,24 @@ draw.save(failure_figures.properties(models, printed), stem)
 SVG(filename=str(stem.with_suffix(".svg")))
 
 # %% [markdown]
-# ## Beside the printed numbers
+# ## Comparison with published values
 #
-# Every statistic of which the paper or the stored output of its notebook prints a
-# number for the same task, size, recipe and training distribution. Intervals are those of the
-# choice of test examples; *oracle*: exact answers. The notebook compares the cosine of angles between rows with
-# what the text calls an angle between rows and columns, in radians.
+# Statistics for which the text of Charton (2022) (*published*) or the stored output of its
+# notebook (*notebook*) has a value for the same task, size, recipe and training
+# distribution. Intervals cover the choice of test examples. Note that the notebook computes
+# cosines between rows where the text gives angles between rows and columns, in radians.
 
 # %%
 known = shares.dropna(subset=["published", "notebook"], how="all")
 if known.empty:
-    print("Of these models nothing is printed: they have another size or distribution.")
-beside(known)
+    print("Nothing is published for these models: size or distribution differ.")
+statistics_table(known)
 
 # %% [markdown]
 # ## Condition numbers and norms
 #
-# Their means, deviations and quantiles among right (relative error below 5 %), wrong and
-# all answers, beside exact answers and what is printed.
+# Means, standard deviations and quantiles over right (relative error below 5 %), wrong and
+# all answers, with the oracle and the published values.
 
 # %%
 near = rows["tolerance"].isna() | (rows["tolerance"] == 0.05)
@@ -129,10 +129,10 @@ others = others.set_index([*MODEL, "quantity", "group", "statistic", "at"])[colu
 others.style.format("{:.4g}", na_rep="–").format_index("{:g}", level="at", na_rep="–")
 
 # %% [markdown]
-# ## The wrong answers, one by one
+# ## Examples of wrong answers
 #
-# The wrong answers of each model that are farthest off, with all that was measured of
-# them; malformed ones are only counted.
+# The five wrong answers of each model with the largest errors, with all measured
+# quantities. Malformed answers are only counted.
 
 # %%
 for model in models:

@@ -11,20 +11,20 @@
 # ---
 
 # %% [markdown]
-# # How does it subtract, and how does one model do both?
+# # How does a small transformer add and subtract?
 #
-# `345-678=-0333`: of a subtraction even the sign is unknown until all digits are
-# compared, and a negative answer is another sum of columns than a positive one. Quirke,
-# Neo and Barez (2024, [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)) find three
-# kinds of questions in models that add and subtract: sums (**S**), differences that are
-# not negative (**M**) and negative ones (**N**), each with sub-tasks of its own. **MD**
-# and **ND** take two digits of a column from each other, **MT** tells of a column whether
-# it borrows, **GT** which of its digits is larger, **OPR** and **SGN** read the operation
-# and the sign. Many nodes, they report, serve all three.
+# In a subtraction such as `345-678=-0333`, even the sign is unknown until all digits have
+# been compared, and the digits of a negative answer are computed differently from those of
+# a positive one. Quirke, Neo and Barez (2024,
+# [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)) distinguish three classes of
+# questions in models of both operations: sums (**S**), non-negative differences (**M**) and
+# negative differences (**N**). Each class has its own sub-tasks. **MD** and **ND** subtract
+# the two digits of a column. **MT** determines whether a column borrows, **GT** which of its
+# digits is larger. **OPR** and **SGN** read the operation and the sign. The authors report
+# that many nodes serve all three classes.
 #
-# This page takes a model of this run apart that does both operations, and holds these
-# claims against it. How nodes are found, and how sub-tasks are told from chance, is on
-# the page about addition.
+# This page tests these claims on a model of both operations. The page on addition explains
+# how useful nodes and their sub-tasks are found, and the controls.
 
 # %% tags=["parameters"]
 nodes = ["results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/facts/nodes.csv"]
@@ -41,8 +41,8 @@ page = circuits.Page.read(nodes, figures, "mixed")
 # %% [markdown]
 # ## Which questions need which node?
 #
-# S, M and N where questions of that kind fail without the node. A node with several
-# letters serves several calculations.
+# A letter S, M or N means that questions of this class fail if the node is ablated. A node
+# with several letters serves several classes.
 
 # %%
 page.figure("coverage")
@@ -56,59 +56,60 @@ for model in page.models:
     model.show(styled.hide(axis="index"))
 
 # %% [markdown]
-# ## How hard must a question be to need it?
+# ## How complex are the questions that need a node?
 #
-# The simplest class that fails without the node: M0 and N0 have no borrow, M1 and N1
-# one, in M2 and N2 a borrow is handed on, and so on.
+# The lowest complexity class that fails if the node is ablated. Questions of M0 have no
+# borrow; a negative answer always has one. In M1 and N1 no borrow propagates further than
+# the next column. In M2 and N2 a borrow propagates through at least one column, and so on.
 
 # %%
 for kind in ("complexity_M", "complexity_N"):
     page.figure(kind)
 
 # %% [markdown]
-# ## What does each node do?
+# ## Which sub-task does each node perform?
 
 # %%
 page.figure("purpose")
 
 # %% [markdown]
-# Nodes that do the same thing for two operations at once: how many do both of two
-# sub-tasks, of the same column or of none.
+# Some nodes perform sub-tasks of several classes. The next table counts the nodes that
+# perform both of two sub-tasks for the same column (or for no column).
 
 
 # %%
-def shared(model):
-    """Count the nodes that do both of two sub-tasks."""
-    done = {}
+def shared_nodes(model):
+    """Count the nodes that perform both of two sub-tasks."""
+    performed = {}
     for node in model.facts.nodes:
         for task, column in comparisons.subtasks(model.facts, node):
-            done.setdefault(task, set()).add((node, column))
-    names = sorted(done)
+            performed.setdefault(task, set()).add((node, column))
+    names = sorted(performed)
     return pd.DataFrame(
-        [[len(done[one] & done[other]) for other in names] for one in names],
+        [[len(performed[one] & performed[other]) for other in names] for one in names],
         index=names,
         columns=names,
     )
 
 
 for model in page.models:
-    model.show(shared(model))
+    model.show(shared_nodes(model))
 
 # %% [markdown]
-# ## Three states of a column, to be seen?
+# ## Are the three states of a column visible?
 
 # %%
 page.figure("panels", lambda model: circuit_figures.pca_scatter(model.panels, model.facts))
 
 # %% [markdown]
-# ## Could chance have found these?
+# ## Could these be found by chance?
 
 # %%
 for model in page.models:
     model.show_chance()
 
 # %% [markdown]
-# ## Do the claims hold, and is this the whole circuit?
+# ## Do the claims hold, and is the circuit sufficient?
 
 # %%
 for model in page.models:

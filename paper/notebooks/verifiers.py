@@ -11,18 +11,18 @@
 # ---
 
 # %% [markdown]
-# # Can you tell, without the answer, which predictions to believe?
+# # Can failures be predicted without knowing the solution?
 #
 # A model has predicted eigenvectors or inverses of your matrices. Some predictions are
 # wrong, and you do not have the solution to compare with. Charton (2022,
-# [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), section 3) proposes rules of one
-# number: **believe predicted eigenvectors when their condition number is below 1.045**,
-# as that of orthogonal vectors is one, and **believe a predicted inverse when the
-# condition number of the matrix is below 62**.
+# [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), section 3) proposes two verifiers:
+# **accept predicted eigenvectors if their condition number is below 1.045** (orthogonal
+# vectors have condition number one), and **accept a predicted inverse if the condition
+# number of the matrix is below 62**.
 #
-# This page applies the rules to the predictions of this run, shows how to call them on
-# predictions of your own, and asks how good they are: at the paper's threshold, at one
-# chosen for the model, and at all thresholds.
+# This page applies the verifiers to the predictions of this run and shows how to call them
+# on your own predictions. It then measures how good they are: at the published threshold,
+# at a threshold calibrated for the model, and at all thresholds.
 
 # %% tags=["parameters"]
 verifiers = ["results/demo/tables/verifiers_inverse_n2.csv"]
@@ -50,84 +50,86 @@ models = [
 ]
 rules = tables.read_concat(verifiers)
 curves = tables.read_concat(roc)
-pd.Series({name: rule.threshold for name, rule in VERIFIERS.items()}, name="threshold")
+pd.Series({name: verifier.threshold for name, verifier in VERIFIERS.items()}, name="threshold")
 
 # %% [markdown]
-# ## Apply a rule to predictions
+# ## Apply a verifier to predictions
 #
-# A verifier looks at a matrix and a prediction, nothing else. Here are the first test
-# matrices of each model, as its tokens show them, and what it predicted. For matrices
-# `[B, n, n]` and predictions `[B, r, c]` of your own, `rule.predict` is all you need.
+# A verifier needs only a matrix and a prediction. The next cell loads the first test
+# matrices of each model, rounded by the input encoding, and its predictions. For your own
+# matrices `[B, n, n]` and predictions `[B, r, c]`, call `verifier.predict(matrix,
+# prediction)`.
 
 # %%
-asked = []
+examples = []
 for model, path in zip(models, predictions, strict=True):
-    shown = files.load_arrays(path)
+    arrays = files.load_arrays(path)
     names = ("matrix", "answer", "prediction")
-    asked.append((model, *(torch.from_numpy(shown[f"shown.{name}"]) for name in names)))
+    examples.append((model, *(torch.from_numpy(arrays[f"shown.{name}"]) for name in names)))
 
-for model, matrix, _, prediction in asked:
-    rule = VERIFIERS[model.verifier]
-    believed = rule.predict(matrix, prediction)
-    count = f"{int(believed.sum())} of {len(believed)} predictions are believed"
+for model, matrix, _, prediction in examples:
+    verifier = VERIFIERS[model.verifier]
+    accepted = verifier.predict(matrix, prediction)
+    count = f"{int(accepted.sum())} of {len(accepted)} predictions are accepted"
     print(f"{model.name}: {count}")
 
 # %% [markdown]
-# Only now look at the solutions.
+# Compare with the solutions:
 
 # %%
-for model, matrix, answer, prediction in asked:
+for model, matrix, answer, prediction in examples:
     correct = relative_error(model.task, matrix, answer, prediction) < 0.05
-    believed = VERIFIERS[model.verifier].predict(matrix, prediction)
-    verdicts = pd.crosstab(
+    accepted = VERIFIERS[model.verifier].predict(matrix, prediction)
+    confusion = pd.crosstab(
         pd.Categorical.from_codes(correct.int(), ["wrong", "right"]),
-        pd.Categorical.from_codes(believed.int(), ["doubted", "believed"]),
-        rownames=["the prediction is"],
-        colnames=["and is"],
+        pd.Categorical.from_codes(accepted.int(), ["rejected", "accepted"]),
+        rownames=["prediction"],
+        colnames=["verifier"],
         dropna=False,
     )
-    display(Markdown(f"**{model.name}**"), verdicts)
+    display(Markdown(f"**{model.name}**"), confusion)
 
 # %% [markdown]
-# ## Choose a threshold for your model
+# ## Calibrate a threshold for your model
 #
-# The printed thresholds belong to the models that they were read from. With some
-# solved examples at hand, choose one that gives most right verdicts on them, and judge
-# it on others.
+# The published thresholds were chosen for the published models. If you have some solved
+# examples, calibrate the threshold that is correct most often on them, and evaluate it on
+# others.
 
 # %%
-for model, matrix, answer, prediction in asked:
+for model, matrix, answer, prediction in examples:
     correct = relative_error(model.task, matrix, answer, prediction) < 0.05
-    rule = VERIFIERS[model.verifier]
-    quantity = rule.quantity(matrix, prediction)
-    own = replace(rule, threshold=calibrate(quantity[::2], correct[::2]))
+    published = VERIFIERS[model.verifier]
+    quantity = published.quantity(matrix, prediction)
+    calibrated = replace(published, threshold=calibrate(quantity[::2], correct[::2]))
     print(model.name)
-    for name, each in {"paper": rule, "chosen": own}.items():
-        verdicts = each.predict(matrix, prediction)[1::2] == correct[1::2]
-        share = verdicts.double().mean()
-        print(f"  {name}: below {each.threshold:.4g}, {share:.1%} of verdicts are right")
+    for name, verifier in {"published": published, "calibrated": calibrated}.items():
+        is_correct = verifier.predict(matrix, prediction)[1::2] == correct[1::2]
+        share = is_correct.double().mean()
+        print(f"  {name}: accept below {verifier.threshold:.4g}, correct in {share:.1%}")
 
 # %% [markdown]
-# ## How good are the rules?
+# ## How good are the verifiers?
 #
-# All models of this run. *Right*: verdicts that are right. *Successes below*: right
-# predictions that are believed. *Failures above*: wrong predictions that are doubted.
-# The paper's threshold is judged on all examples, the chosen one on those that did not
-# choose it. *Oracle*: the same rule on exact answers that have passed through the same
-# tokens. Where it does as well there, it predicts the failures of the encoding.
+# The table covers all models of this run. *right*: share of examples in which the verifier
+# is correct. *successes_below*: share of right predictions that are accepted.
+# *failures_above*: share of wrong predictions that are rejected. *paper*: the published
+# threshold, evaluated on all examples. *calibration*: the calibrated threshold, evaluated
+# on the examples that were not used to calibrate it. *oracle*: the same verifier on the
+# answers of the oracle. If it does as well there, it predicts failures of the encoding.
 
 # %%
 sizes = rules["n"].astype(str)
 rules["model"] = rules["task"] + ", n=" + sizes + ", " + rules["recipe"]
-shown = rules[rules["chosen_by"].notna()]
-shown = shown.set_index(["model", "chosen_by", "threshold", "statistic"])
+rates = rules[rules["chosen_by"].notna()]
+rates = rates.set_index(["model", "chosen_by", "threshold", "statistic"])
 columns = ["value", "low", "high", "spread", "oracle", "published"]
-table = shown[columns].style.format("{:.1%}", na_rep="–")
+table = rates[columns].style.format("{:.1%}", na_rep="–")
 table.format_index("{:.4g}", level="threshold")
 
 # %% [markdown]
-# Each dot below is a test example. A good rule has a threshold that parts the dots
-# above the dotted line, wrong ones, from those below it.
+# Each dot below is a test example. For a good verifier, a threshold separates the dots above
+# the dotted line (wrong answers) from those below it (right answers).
 
 # %%
 stem = Path(figures) / "condition_error"
@@ -137,9 +139,9 @@ SVG(filename=str(stem.with_suffix(".svg")))
 # %% [markdown]
 # ## All thresholds at once
 #
-# As the threshold rises, more right predictions are believed, and more wrong ones. The
-# area under the curve is the chance that a right prediction has a lower condition
-# number than a wrong one; one half is guessing.
+# The higher the threshold, the more right and the more wrong predictions are accepted. The
+# area under the ROC curve is the probability that a right prediction has a lower condition
+# number than a wrong one. An area of 0.5 is guessing.
 
 # %%
 stem = Path(figures) / "roc"
