@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from mathprobe.catalog import Catalog
+from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import arith_tables, published, tables
@@ -298,7 +299,7 @@ def of_failures(scale: str, kind: str) -> pd.DataFrame:
 
 
 def models(entries: list[TableEntry]) -> list[dict]:
-    return [name for entry in entries for name in CATALOG.models(entry)]
+    return [name for entry in entries for name in entry_models(entry)]
 
 
 def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:

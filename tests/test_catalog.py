@@ -7,6 +7,7 @@ import pytest
 
 from mathprobe import settings
 from mathprobe.catalog import Catalog
+from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
 from mathprobe.registry import UnknownName
 
@@ -145,7 +146,7 @@ def test_a_table_that_is_not_configured_shows_the_first_recipe_of_its_kind(catal
     first = demo.entries["learning_speed"][0]
     assert (shown.n, shown.recipe, shown.accuracy) == ("7", "base", first.accuracy)
     assert [
-        name["distribution"] for name in catalog.models(shown)
+        name["distribution"] for name in entry_models(shown)
     ] == catalog.distributions
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from mathprobe import paths
 from mathprobe.catalog import RECORD, Catalog
 from mathprobe.catalog.arith import MAP_FILES, TABLE_SOURCES
+from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg.distributions import components
 from mathprobe.paper import published
 from mathprobe.paper.tables import KINDS, kinds_by_template
@@ -96,9 +97,7 @@ class Inputs:
         """Return the models of a table of the first study, as wildcards."""
         if not w.get("task"):
             return self.catalog.all_models(w.scale)
-        return [
-            name for entry in self._entries(w) for name in self.catalog.models(entry)
-        ]
+        return [name for entry in self._entries(w) for name in entry_models(entry)]
 
     def _entries(self, w: Wildcards) -> list[TableEntry]:
         table = KINDS[w.kind].config_table
@@ -170,7 +169,7 @@ class Inputs:
         tables = {kind: self.tables(w.scale, kind) for kind in KINDS}
         table = {kind: found[0] for kind, found in tables.items() if found}
         entries = self.catalog.linalg(w.scale).entries["failures"]
-        names = [name for entry in entries for name in self.catalog.models(entry)]
+        names = [name for entry in entries for name in entry_models(entry)]
         folders = self.model_folders(w.scale, names)
         predictions = [f"{folder}/home.npz" for folder in folders]
         inputs: dict[str, dict[str, Any]] = {

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mathprobe import estimates, flops, status
 from mathprobe.catalog import Catalog
+from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
 from mathprobe.paper.naming import task_title
 from mathprobe.paper.published import table_number
@@ -80,7 +81,7 @@ def _tables(
         for entry in entries:
             number = table_number(printed[table], entry.task, entry.n)
             title = f"Table {number}" if number else table.replace("_", " ")
-            for name in catalog.models(entry):
+            for name in entry_models(entry):
                 yield f"{title}: {task_title(entry.task, entry.n)}", name
 
 
@@ -98,7 +99,7 @@ def _cost(folder: Path, model: Model | ArithModel) -> tuple[int, float, int, flo
 def measure_rate(catalog: Catalog, scale: str, utilization: float) -> Rate:
     """Measure the rate of matrix products here, times an assumed utilization."""
     entry = catalog.linalg(scale).entries["out_of_distribution"][0]
-    model = catalog.model(scale, **catalog.models(entry)[0])
+    model = catalog.model(scale, **entry_models(entry)[0])
     rate, how = flops.measure_matmul_rate(model.precision)
     return Rate(
         utilization * rate,
