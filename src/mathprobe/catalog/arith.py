@@ -67,7 +67,7 @@ class ArithCatalog:
                 raise InputError(f"{place}: {name}: {error}") from error
 
     def _check_ancestors(self, name: str) -> None:
-        """Raise InputError for a parent that is unknown, does not fit, or is a cycle."""
+        """Raise InputError if a parent is unknown, does not fit, or forms a cycle."""
         row, seen = self.rows[name], [name]
         while row.parent:
             here = f"{self.path}: {row.name}"
