@@ -235,6 +235,6 @@ def _check_names(settings: Config) -> None:
     check_choice(settings.record.scale, scales, "config.record.scale", "scale")
     if different := sorted(settings.compute.keys() ^ settings.scales.keys()):
         raise InputError(
-            "config.compute: must have the same scales as config.scales; only one has "
-            + ", ".join(different)
+            "config.compute: must have the same scales as config.scales; only in one of "
+            f"them: {', '.join(different)}"
         )
