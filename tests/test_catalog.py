@@ -96,8 +96,8 @@ def test_a_recipe_overrides_the_base_of_its_scale(catalog, config, scale):
 
 
 def test_a_recipe_overrides_a_task_which_overrides_base(catalog):
-    square = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
-    assert (square.encoder.width, square.decoder.width) == (516, 512)
+    inverse = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
+    assert (inverse.encoder.width, inverse.decoder.width) == (516, 512)
     half = catalog.model("paper", "eigenvectors", "uniform_wigner", 5, "half")
     assert half.schedule.examples == 80_000_000
     assert half.input.encoding == "p1000"
@@ -106,8 +106,8 @@ def test_a_recipe_overrides_a_task_which_overrides_base(catalog):
 def test_curves_have_distributions_that_fit_the_task_and_end_training(
     catalog,
 ):
-    square = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
-    assert square.curve.tests == ["uniform_coefficients"]
+    inverse = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
+    assert inverse.curve.tests == ["uniform_coefficients"]
     half = catalog.model("paper", "eigenvectors", "uniform_wigner", 5, "half")
     assert half.curve.tests == ["semicircle", "abs_semicircle", "uniform_wigner"]
 
@@ -127,7 +127,7 @@ def test_a_mixture_has_the_settings_of_its_components(catalog):
     assert set(mixed.data.distribution_settings) == {"laplace", "uniform"}
 
 
-def test_sizes_may_be_rectangular_where_the_task_allows_it(catalog):
+def test_sizes_may_be_rectangular_if_the_task_allows_it(catalog):
     data = catalog.testset("demo", "transpose", "uniform_coefficients", "5x3").data
     assert (data.n, data.columns) == (5, 3)
     with pytest.raises(InputError, match="5 x 3: matrices must be square"):
@@ -142,11 +142,11 @@ def test_reading_a_configuration_does_not_change_it(config):
 
 def test_a_table_that_is_not_configured_has_the_first_recipe_of_its_kind(catalog):
     demo = catalog.linalg("demo")
-    (shown,) = demo.table_entries("learning_speed", "eigenvalues", "7")
+    (entry,) = demo.table_entries("learning_speed", "eigenvalues", "7")
     first = demo.entries["learning_speed"][0]
-    assert (shown.n, shown.recipe, shown.accuracy) == ("7", "base", first.accuracy)
+    assert (entry.n, entry.recipe, entry.accuracy) == ("7", "base", first.accuracy)
     assert [
-        name["distribution"] for name in entry_models(shown)
+        name["distribution"] for name in entry_models(entry)
     ] == catalog.distributions
 
 
@@ -157,10 +157,10 @@ def entries(recipes, **more):
 def test_a_table_has_all_entries_of_its_task_and_size(config):
     both = entries(["base", "attended"])
     catalog = Catalog(put(config, "linalg.tables.out_of_distribution", both))
-    shown = catalog.linalg("paper").table_entries(
+    found = catalog.linalg("paper").table_entries(
         "out_of_distribution", "eigenvalues", "5"
     )
-    assert [entry.to_dict() for entry in shown] == both
+    assert [entry.to_dict() for entry in found] == both
 
 
 def test_every_entry_of_learning_speed_has_its_own_target_accuracy(config):
