@@ -208,9 +208,9 @@ def test_a_resumed_training_is_bitwise_identical(smoke_model, tmp_path):
         assert process.poll() is None, "it ended before the signal"
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    message = process.communicate()[0]
+    output = process.communicate()[0]
     assert process.returncode == cli.STOPPED
-    assert "stopped by SIGTERM: state saved" in message
+    assert "stopped by SIGTERM: state saved" in output
     assert not (parts / "model.safetensors").exists()
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
