@@ -40,9 +40,10 @@ from mathprobe.spec import Model
 job = os.environ.get("SLURM_JOB_ID")
 if sys.argv[1] == "train":
     command = ["squeue", "--noheader", "--jobs", job, "--format=%S"]
-    begun = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    seconds = estimates.training_flops(Model.from_json(sys.argv[2])) * {seconds_per_operation}
-    end = datetime.fromisoformat(begun.strip()).timestamp() + seconds
+    start = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    flops = estimates.training_flops(Model.from_json(sys.argv[2]))
+    seconds = flops * {seconds_per_flop}
+    end = datetime.fromisoformat(start.strip()).timestamp() + seconds
     time.sleep(max(0.0, end - time.time()))
 facts = {{"job": job, "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}}
 for argument in sys.argv[2:]:
@@ -57,9 +58,9 @@ class GpuJob:
     """A job on a GPU; times in seconds since the start of the run."""
 
     gpu: int
-    begun: float
-    ended: float
-    trains: bool
+    start: float
+    end: float
+    is_training: bool
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class Run:
 
     def text(self) -> str:
         """Return a comparison of the makespan with its lower bound."""
-        trained = [job for job in self.gpu_jobs if job.trains]
-        first, last = min(s.begun for s in trained), max(s.ended for s in trained)
+        trained = [job for job in self.gpu_jobs if job.is_training]
+        first, last = min(s.start for s in trained), max(s.end for s in trained)
         return (
             f"{len(self.work)} trainings on {GPUS} GPUs in {self.slurm_jobs} Slurm "
             f"jobs: {self.seconds:.0f} s, {self.seconds / self.bound - 1:.1%} above "
@@ -92,12 +93,12 @@ class Run:
     def longest_gap(self) -> float:
         """Return the longest idle time of a GPU while a training waited, in seconds."""
         gaps = [0.0]
-        last_start = max(job.begun for job in self.gpu_jobs if job.trains)
+        last_start = max(job.start for job in self.gpu_jobs if job.is_training)
         for gpu in range(GPUS):
-            own = sorted((s.begun, s.ended) for s in self.gpu_jobs if s.gpu == gpu)
-            for (_, ended), (begun, _) in pairwise(own):
-                if ended < last_start:
-                    gaps.append(begun - ended)
+            own = sorted((s.start, s.end) for s in self.gpu_jobs if s.gpu == gpu)
+            for (_, end), (start, _) in pairwise(own):
+                if end < last_start:
+                    gaps.append(start - end)
         return max(gaps)
 
 
@@ -106,11 +107,11 @@ def simulate(folder: Path, cluster: Cluster) -> Run:
     workflow = Workflow(folder)
     catalog = Catalog.load(folder / "config/config.yaml")
     models = [catalog.model("paper", **name) for name in catalog.all_models("paper")]
-    operations = [estimates.training_flops(model) for model in models]
-    factor = GPUS * SECONDS / sum(operations)
-    sleeper = SLEEPER.format(seconds_per_operation=factor)
+    flops = [estimates.training_flops(model) for model in models]
+    factor = GPUS * SECONDS / sum(flops)
+    sleeper = SLEEPER.format(seconds_per_flop=factor)
     (folder / "src/mathprobe/__main__.py").write_text(sleeper)
-    begun = time.time()
+    start = time.time()
     with (folder / "output.txt").open("w") as output:
         process = workflow.start(
             *("--profile", "slurm", "--slurm-init-seconds-before-status-checks", 5),
@@ -119,7 +120,7 @@ def simulate(folder: Path, cluster: Cluster) -> Run:
             stdout=output,
         )
         status = process.wait()
-    seconds = time.time() - begun
+    seconds = time.time() - start
     if status != 0:
         raise RuntimeError((folder / "output.txt").read_text()[-3000:])
     listed = cluster.call("squeue", "--states=all", "--noheader", "--format=%i %S %e")
@@ -129,9 +130,9 @@ def simulate(folder: Path, cluster: Cluster) -> Run:
         for path in (folder / "results").rglob(file):
             facts = json.loads(path.read_text())
             span = (datetime.fromisoformat(t).timestamp() for t in times[facts["job"]])
-            on_gpu = (moment - begun for moment in span)
+            on_gpu = (moment - start for moment in span)
             gpu_jobs.append(GpuJob(int(facts["gpu"]), *on_gpu, file == "run.json"))
-    return Run(seconds, [n * factor for n in operations], gpu_jobs, len(times))
+    return Run(seconds, [n * factor for n in flops], gpu_jobs, len(times))
 
 
 def draw(run: Run, path: Path) -> None:
@@ -140,15 +141,18 @@ def draw(run: Run, path: Path) -> None:
 
     figure = Figure(figsize=(8, 2.4), layout="constrained")
     axes = figure.subplots()
-    for trains, colour, what in ((True, "C0", "training"), (False, "C1", "evaluation")):
-        own = [job for job in run.gpu_jobs if job.trains is trains]
+    for is_training, color, label in (
+        (True, "C0", "training"),
+        (False, "C1", "evaluation"),
+    ):
+        own = [job for job in run.gpu_jobs if job.is_training is is_training]
         axes.barh(
             [job.gpu for job in own],
-            [job.ended - job.begun for job in own],
-            left=[job.begun for job in own],
-            color=colour,
+            [job.end - job.start for job in own],
+            left=[job.start for job in own],
+            color=color,
             edgecolor="white",
-            label=what,
+            label=label,
         )
     axes.axvline(run.bound, color="black", linestyle=":", label="lower bound")
     axes.set(xlabel="seconds since the start", ylabel="GPU", yticks=range(GPUS))
