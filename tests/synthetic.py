@@ -172,8 +172,8 @@ def decoders(scale: str) -> list[dict]:
         for fails, level in enumerate(["all", "S0", "S5"])
     ]
     curves = [{"model": model["name"], "loss": 1.25e-8} for model in models]
-    made = arith_tables.accuracy(*map(pd.DataFrame, (counts, curves)), PUBLISHED_ARITH)
-    return records(arith_tables.add_model_columns("accuracy", models, made))
+    table = arith_tables.accuracy(*map(pd.DataFrame, (counts, curves)), PUBLISHED_ARITH)
+    return records(arith_tables.add_model_columns("accuracy", models, table))
 
 
 def records(table: pd.DataFrame) -> list[dict]:
@@ -192,33 +192,33 @@ def circuits(scale: str) -> dict[str, list[dict]]:
         ("keep only, mean", of) for of in ("useful", "with a purpose", "random")
     ]
     controls += [(name, "SA") for name in ("found", "random nodes", "untrained")]
-    made: dict[str, list[dict]] = {f"arith_{kind}": [] for kind in CIRCUITS}
+    found: dict[str, list[dict]] = {f"arith_{kind}": [] for kind in CIRCUITS}
     for name, row in models.rows.items():
-        made["arith_circuits"] += [
+        found["arith_circuits"] += [
             {"model": name, "quantity": q, "count": n, "total": 48, "published": n + 1}
             for q, n in counted.items()
         ]
-        made["arith_controls"] += [
+        found["arith_controls"] += [
             {"model": name, "control": control, "of": of, "nodes": 3}
             | {"count": 10 + place, "total": 20, **share}
             for place, (control, of) in enumerate(controls)
         ]
-        made["arith_claims"] += [
+        found["arith_claims"] += [
             {"model": name, "algorithm": "addition", "clause": f"SA{k}"}
             | {"optional": k > 1, "holds": k != 1, "positions": "P9"}
             for k in range(3)
         ]
         if row.parent:
-            made["arith_reuse"] += [
+            found["arith_reuse"] += [
                 {"model": name, "quantity": quantity, "count": 30, "total": 48}
                 | {"published": None}
                 for quantity in REUSE_MACROS
             ]
-    return made
+    return found
 
 
 def runs(models: list[dict]) -> list[dict]:
-    made = {
+    same = {
         **{"machine": "a_b", "cpu": "Cores & Co", "device": "cpu", "threads": 1},
         **{"precision": "float32", "seeds": 1, "attempts": 1},
         **{"parameters": 301442, "examples": 400000, "seconds": 200.5},
@@ -230,7 +230,7 @@ def runs(models: list[dict]) -> list[dict]:
             "model": "{task}/{distribution}/n{n}/{recipe}".format_map(name),
             **name,
             "law": name["distribution"],
-            **made,
+            **same,
         }
         for name in models
     ]
@@ -287,7 +287,7 @@ def measured_rates(task: str, distribution: str, values=(0.5, 0.7)) -> list[dict
 
 def failure_table(scale: str, kind: str) -> pd.DataFrame:
     """Return the table of failures or verifiers of all models of a scale."""
-    made = []
+    results = []
     for name in models(CATALOG.linalg(scale).entries["failures"]):
         task, distribution = name["task"], name["distribution"]
         measured = {
@@ -295,8 +295,8 @@ def failure_table(scale: str, kind: str) -> pd.DataFrame:
             "verifiers": measured_rates(task, distribution),
         }
         model = model_result(**name, measured=measured[kind])
-        made.append(tables.build(kind, [model], PUBLISHED))
-    return pd.concat(made, ignore_index=True)
+        results.append(tables.build(kind, [model], PUBLISHED))
+    return pd.concat(results, ignore_index=True)
 
 
 def models(entries: list[TableEntry]) -> list[dict]:
@@ -307,7 +307,7 @@ def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
     """Return the tables of a scale; `others` are models outside its configuration."""
     entries = CATALOG.linalg(scale).entries
     compared = models(entries["out_of_distribution"])
-    made = {
+    rows = {
         "ood": [*accuracy_matrix(list(others)), *accuracy_matrix(compared)],
         "tolerances": by_tolerance(compared),
         "learning_speed": [
@@ -324,7 +324,7 @@ def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
         "runs": runs(CATALOG.all_models(scale)),
     }
     return {
-        **{kind: frame(rows) for kind, rows in made.items()},
+        **{kind: frame(found) for kind, found in rows.items()},
         **{kind: failure_table(scale, kind) for kind in ("failures", "verifiers")},
     }
 

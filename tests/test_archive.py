@@ -29,7 +29,7 @@ TABLES = ["arith_models/as_coded.tsv", "arith_models/paper.tsv"]
 
 @pytest.fixture
 def results(tmp_path):
-    def made(model=MODEL, leave=(), **run):
+    def make(model=MODEL, leave=(), **run):
         folder = tmp_path / "paper" / model
         for name in {*INCLUDED, *EXCLUDED} - set(leave):
             files.write_text(folder / name, name)
@@ -38,7 +38,7 @@ def results(tmp_path):
             files.write_json(folder / "run.json", facts)
         return tmp_path / "paper"
 
-    return made
+    return make
 
 
 @pytest.fixture
@@ -104,9 +104,9 @@ def test_models_of_uncommitted_code_are_rejected(results, tmp_path, run):
 
 def test_an_archive_is_unpacked_and_verified(packed, tmp_path):
     manifest = archive.unpack(packed, tmp_path / "unpacked")
-    shown = tmp_path / "unpacked" / MODEL
-    assert names(shown) == sorted(INCLUDED)
-    assert (shown / "scores.csv").read_text() == "scores.csv"
+    model = tmp_path / "unpacked" / MODEL
+    assert names(model) == sorted(INCLUDED)
+    assert (model / "scores.csv").read_text() == "scores.csv"
     assert list(manifest["files"]) == [
         *TABLES,
         *(f"{MODEL}/{name}" for name in INCLUDED),

@@ -89,10 +89,10 @@ def test_a_recipe_overrides_the_base_of_its_scale(catalog, config, scale):
     base = catalog.model(scale, "eigenvalues", "laplace", 2, "base").to_dict()
     for name, overrides in config["linalg"]["recipes"].items():
         if name != "base":
-            made = catalog.model(scale, "eigenvalues", "laplace", 2, name).to_dict()
-            del made["curve"]  # its tests depend on the schedule
+            recipe = catalog.model(scale, "eigenvalues", "laplace", 2, name).to_dict()
+            del recipe["curve"]  # its tests depend on the schedule
             expected = settings.merge(base, overrides)
-            assert made == {key: expected[key] for key in made}
+            assert recipe == {key: expected[key] for key in recipe}
 
 
 def test_a_recipe_overrides_a_task_which_overrides_base(catalog):

@@ -110,8 +110,8 @@ def test_failures_are_analysed_only_for_tasks_with_properties(trained, tests, tm
         f"--{kind}={tmp_path / kind}"
         for kind in ("properties", "verifiers", "roc", "in-distribution")
     ]
-    made = "--predictions", trained / "predictions.npz", "--tests", *tests
-    arguments = *outputs, *made, "--tolerances", 0.05
+    inputs = "--predictions", trained / "predictions.npz", "--tests", *tests
+    arguments = *outputs, *inputs, "--tolerances", 0.05
     message = refused("failures", trained / "examples.npz", *arguments)
     assert (
         "task 'eigenvalues' has no failure analysis; tasks with one are eigen"

@@ -72,13 +72,13 @@ def test_a_stored_model_is_loaded(trained, child):
 
 
 def test_accuracy_has_all_operations_and_their_classes(accuracy, catalog):
-    asked = catalog.arith("smoke").accuracy().questions
+    count = catalog.arith("smoke").accuracy().questions
     assert tuple(accuracy[0]) == counted.COLUMNS
     for operation in ("addition", "subtraction"):
         rows = [row for row in accuracy if row["operation"] == operation]
         total, *classes = rows
         assert total["class"] == counted.ALL
-        assert int(total["questions"]) == asked
+        assert int(total["questions"]) == count
         for count in ("questions", "fails", "malformed"):
             assert int(total[count]) == sum(int(row[count]) for row in classes)
 
@@ -119,8 +119,8 @@ def test_a_lost_child_is_restored_if_its_parent_is_the_same(
     assert "put back from" in capsys.readouterr().out
     (lost / "run.json").unlink()
     files.write_json(lost / "state/done/run", {**facts(lost), "parent": "another"})
-    there = lost / "state/done"
-    files.write_json(there / saved_outputs.CHECKSUMS, saved_outputs._checksums(there))
+    saved = lost / "state/done"
+    files.write_json(saved / saved_outputs.CHECKSUMS, saved_outputs._checksums(saved))
     run(*train_arguments(child, lost, trained[0]))
     assert "training anew" in capsys.readouterr().out
     assert facts(lost)["parent"] == files.checksum(trained[0] / "model.safetensors")

@@ -54,19 +54,19 @@ def of_distribution(scale, distribution):
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
     """A copy without results."""
-    made = Workflow(tmp_path_factory.mktemp("fresh") / "a copy")
-    made.link_tex()
-    return made
+    workflow = Workflow(tmp_path_factory.mktemp("fresh") / "a copy")
+    workflow.link_tex()
+    return workflow
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """A copy with the results of the smoke scale."""
-    made = Workflow(tmp_path_factory.mktemp("smoke") / "copy")
-    made.link_tex()
-    done = made.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
+    workflow = Workflow(tmp_path_factory.mktemp("smoke") / "copy")
+    workflow.link_tex()
+    done = workflow.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
     assert done.returncode == 0, done.stdout
-    return made
+    return workflow
 
 
 @pytest.fixture(scope="module")
@@ -429,27 +429,27 @@ def with_rsync(tmp_path):
 
 
 def test_files_lost_in_a_storage_are_restored_bitwise_identically(smoke, tmp_path):
-    there = Workflow(tmp_path / "copy")
-    there.link_tex()
+    other = Workflow(tmp_path / "copy")
+    other.link_tex()
     stored = tmp_path / "stored/results/smoke"
     states = shutil.ignore_patterns("state")  # not results
     shutil.copytree(smoke.folder / "results/smoke", stored, ignore=states)
     provider = ("--default-storage-provider", "fs", "--default-storage-prefix")
     settings = (*provider, tmp_path / "stored", "--cores", 2, "--show-failed-logs")
-    assert there.planned_jobs(*settings, *SMOKE) == {}
+    assert other.planned_jobs(*settings, *SMOKE) == {}
     before = {path: path.read_bytes() for path in files_below(stored, LOST)}
     for path in before:
         path.unlink()
-    made = [name for name in LOST if Path(name).suffix or name.startswith("figures")]
-    shown = [f"results/smoke/{name}" for name in made]
-    done = there.snakemake(*settings, *shown, path=with_rsync(tmp_path))
+    names = [name for name in LOST if Path(name).suffix or name.startswith("figures")]
+    targets = [f"results/smoke/{name}" for name in names]
+    done = other.snakemake(*settings, *targets, path=with_rsync(tmp_path))
     assert done.returncode == 0, done.stdout
     assert not {path for path in before if not path.exists()}
     timed = {path for path in before if path.name == "run.json"}
     changed = {path for path in before if path.read_bytes() != before[path]}
     assert changed <= timed
-    assert not (there.folder / "results/smoke/tables").exists()
-    assert there.planned_jobs(*settings, *shown) == {}
+    assert not (other.folder / "results/smoke/tables").exists()
+    assert other.planned_jobs(*settings, *targets) == {}
 
 
 @pytest.mark.parametrize("path", [PDF, "results/smoke/notebooks/overview.html"])
@@ -483,13 +483,13 @@ def test_a_changed_distribution_of_learning_curves_reruns_their_trainings(change
     changed.configure(
         "  distributions: {}", "  distributions: {semicircle: {bound: 5.0}}"
     )
-    shown = [
+    affected = [
         model
         for model in MODELS["smoke"]
         if "semicircle" in CATALOG.model("smoke", **model).curve.tests
     ]
-    assert len(shown) > DISTRIBUTIONS
-    assert changed.planned_jobs(*SMOKE)["linalg_train"] == len(shown)
+    assert len(affected) > DISTRIBUTIONS
+    assert changed.planned_jobs(*SMOKE)["linalg_train"] == len(affected)
 
 
 def test_a_changed_tolerance_trains_nothing(changed):
@@ -570,7 +570,7 @@ def test_a_damaged_test_set_is_reported_and_no_output_remains(smoke):
     tests = smoke.folder / "results/smoke/linalg/testsets/eigenvalues/uniform/n2.npz"
     good = tests.read_bytes()
     out = "results/smoke/linalg/eigenvalues/laplace/n2/base/predictions.npz"
-    kept = (smoke.folder / out).read_bytes()
+    content = (smoke.folder / out).read_bytes()
     tests.write_bytes(good[:-40])
     try:
         done = smoke.snakemake("--cores", 1, "--show-failed-logs", "--force", out)
@@ -581,7 +581,7 @@ def test_a_damaged_test_set_is_reported_and_no_output_remains(smoke):
         assert not (smoke.folder / out).exists()
     finally:
         tests.write_bytes(good)
-        (smoke.folder / out).write_bytes(kept)
+        (smoke.folder / out).write_bytes(content)
 
 
 def test_an_unwritable_results_folder_is_reported(tmp_path):
@@ -617,7 +617,7 @@ def test_typesetting_unpacks_a_private_latex(smoke, tmp_path):
         (fake / name).write_text("#!/bin/sh\n")
         (fake / name).chmod(0o755)
     script = smoke.folder / "envs/get_tex.sh"
-    link, kept = smoke.folder / PRIVATE_TEX, script.read_text()
+    link, content = smoke.folder / PRIVATE_TEX, script.read_text()
     link.unlink()
     script.write_text(f'ln -s "{(PROJECT / PRIVATE_TEX).resolve()}" "$1"\n')
     path = f"{fake}:{without(tmp_path, 'pdflatex', 'tectonic')}"
@@ -629,7 +629,7 @@ def test_typesetting_unpacks_a_private_latex(smoke, tmp_path):
         done = smoke.snakemake("--cores", 1, "--force", PDF, path=path)
         assert done.returncode == 0, done.stdout
     finally:
-        script.write_text(kept)
+        script.write_text(content)
     assert link.is_symlink()
     assert (smoke.folder / PDF).read_bytes() == before
 
@@ -651,7 +651,7 @@ def test_without_latex_the_pdf_fails_with_installation_advice(smoke, tmp_path):
     link = smoke.folder / PRIVATE_TEX
     link.rename(smoke.folder / "aside")
     pdf = smoke.folder / PDF
-    kept = pdf.read_bytes() if pdf.exists() else None
+    content = pdf.read_bytes() if pdf.exists() else None
     try:
         done = smoke.snakemake(
             *("--cores", 1, "--show-failed-logs", "--force", PDF),
@@ -659,8 +659,8 @@ def test_without_latex_the_pdf_fails_with_installation_advice(smoke, tmp_path):
         )
     finally:
         (smoke.folder / "aside").rename(link)
-        if kept is not None:
-            pdf.write_bytes(kept)
+        if content is not None:
+            pdf.write_bytes(content)
     assert done.returncode != 0
     assert "mathprobe typeset: LaTeX is missing" in done.stdout
     assert "module load texlive" in done.stdout
@@ -668,12 +668,14 @@ def test_without_latex_the_pdf_fails_with_installation_advice(smoke, tmp_path):
 
 
 def test_an_interrupted_run_is_resumed(tmp_path):
-    made = Workflow(tmp_path / "copy")
-    made.configure("            examples: 640\n", "            examples: 64000\n")
-    made.configure("            curve_every: 320\n", "            curve_every: 32000\n")
-    folder = made.folder / "results/smoke/linalg/eigenvalues/laplace/n2/base"
-    target = folder.relative_to(made.folder) / "run.json"
-    process = made.start("--cores", 1, target, start_new_session=True)
+    workflow = Workflow(tmp_path / "copy")
+    workflow.configure("            examples: 640\n", "            examples: 64000\n")
+    workflow.configure(
+        "            curve_every: 320\n", "            curve_every: 32000\n"
+    )
+    folder = workflow.folder / "results/smoke/linalg/eigenvalues/laplace/n2/base"
+    target = folder.relative_to(workflow.folder) / "run.json"
+    process = workflow.start("--cores", 1, target, start_new_session=True)
     while not (folder / "state/lock").exists():
         assert process.poll() is None
         time.sleep(0.1)
@@ -683,7 +685,7 @@ def test_an_interrupted_run_is_resumed(tmp_path):
     assert process.returncode != 0
     assert "state saved" in output
     assert not (folder / "run.json").exists()
-    done = made.snakemake("--cores", 1, target, "--rerun-incomplete")
+    done = workflow.snakemake("--cores", 1, target, "--rerun-incomplete")
     assert done.returncode == 0, done.stdout
     assert "going on after" in done.stdout
     assert json.loads((folder / "run.json").read_text())["attempts"] == 2
@@ -700,7 +702,7 @@ def test_the_distribution_in_the_readme_is_added_to_tables_and_figures(smoke, tm
     more = Workflow.at(grown)
     jobs = more.planned_jobs(*SMOKE)
     assert jobs["linalg_train"] == 1
-    # The module of distributions has changed, so all test sets are made again.
+    # The module of distributions has changed, so all test sets are workflow again.
     new = of_distribution("smoke", "laplace")
     assert jobs["linalg_testset"] == len(testsets_of("smoke")) + len(new)
     assert jobs["linalg_predict"] == len(MODELS["smoke"]) + 1
@@ -728,16 +730,16 @@ def test_an_archive_is_typeset_elsewhere_with_the_same_numbers(smoke, tmp_path):
     config = smoke.folder / "config/config.yaml"
     results = smoke.folder / "results/smoke"
     cli.main(["archive", str(results), str(packed), "--config", str(config)])
-    there = Workflow(tmp_path / "copy")
-    there.link_tex()
-    cli.main(["unpack", str(packed), str(there.folder / "unpacked")])
+    other = Workflow(tmp_path / "copy")
+    other.link_tex()
+    cli.main(["unpack", str(packed), str(other.folder / "unpacked")])
     lost = "linalg/eigenvalues/laplace/n2/base"
-    shutil.rmtree(there.folder / "unpacked" / lost)
+    shutil.rmtree(other.folder / "unpacked" / lost)
     settings = "--configfile", "unpacked/config.json"
-    assert "linalg_train" not in there.planned_jobs(*settings)
-    done = there.snakemake(*settings, "--cores", 2, "--show-failed-logs")
+    assert "linalg_train" not in other.planned_jobs(*settings)
+    done = other.snakemake(*settings, "--cores", 2, "--show-failed-logs")
     assert done.returncode == 0, done.stdout
-    record = there.folder / "results/record"
+    record = other.folder / "results/record"
     assert (record / "notebooks/overview.html").exists()
     for table in ("failures_inverse_n2", "roc_inverse_n2", "condition_numbers"):
         name = f"tables/{table}.csv"

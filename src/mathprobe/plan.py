@@ -72,14 +72,14 @@ def _tables(
 
     A title has the number of the table in the paper, if the paper has this table.
     """
-    printed = {
+    numbers = {
         kind.config_table: published[kind.published]
         for kind in KINDS.values()
         if kind.published
     }
     for table, entries in catalog.linalg(scale).entries.items():
         for entry in entries:
-            number = table_number(printed[table], entry.task, entry.n)
+            number = table_number(numbers[table], entry.task, entry.n)
             title = f"Table {number}" if number else table.replace("_", " ")
             for name in entry_models(entry):
                 yield f"{title}: {task_title(entry.task, entry.n)}", name

@@ -247,7 +247,9 @@ class GrokFast(Spec, frozen=True):
 
     decay: Annotated[Fraction, doc("decay of the moving average of gradients")]
     strength: Annotated[float, Meta(ge=0), doc("factor of the moving average")]
-    keep_average: Annotated[bool, doc("keep it between updates; published code: false")]
+    keep_average: Annotated[
+        bool, doc("keep the average between updates; published code: false")
+    ]
 
 
 class DecoderScheduleSettings(Spec, frozen=True, kw_only=True):

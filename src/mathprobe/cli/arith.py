@@ -63,8 +63,8 @@ def arith_table(
     from mathprobe.paper import arith_tables
 
     known = files.read_json(facts)["arith"]["models"]
-    printed = arith_tables.read_published(published)
-    table = arith_tables.build(kind, known, models, printed)
+    numbers = arith_tables.read_published(published)
+    table = arith_tables.build(kind, known, models, numbers)
     files.write_text(out, table.to_csv(index=False))
 
 
