@@ -72,13 +72,13 @@ def test_a_stored_model_is_loaded(trained, child):
 
 
 def test_accuracy_has_all_operations_and_their_classes(accuracy, catalog):
-    count = catalog.arith("smoke").accuracy().questions
+    expected = catalog.arith("smoke").accuracy().questions
     assert tuple(accuracy[0]) == counted.COLUMNS
     for operation in ("addition", "subtraction"):
         rows = [row for row in accuracy if row["operation"] == operation]
         total, *classes = rows
         assert total["class"] == counted.ALL
-        assert int(total["questions"]) == count
+        assert int(total["questions"]) == expected
         for count in ("questions", "fails", "malformed"):
             assert int(total[count]) == sum(int(row[count]) for row in classes)
 
