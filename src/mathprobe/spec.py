@@ -140,7 +140,7 @@ class Recipe(Spec, frozen=True):
         doc("query of cross-attention: layer input or output of self-attention"),
     ]
     precision: Annotated[
-        Literal["float32", "bfloat16"], doc("of matrix products; weights are float32")
+        Literal["float32", "bfloat16"], doc("for matrix products; weights are float32")
     ]
     schedule: Schedule
     curve: CurveSettings
@@ -231,7 +231,7 @@ class Questions(Spec, frozen=True):
 class DecoderSettings(Spec, frozen=True, kw_only=True):
     """Widths of a decoder of the second study."""
 
-    width: Annotated[PositiveInt, doc("embedding width; the MLPs' is 4 times that")]
+    width: Annotated[PositiveInt, doc("embedding width; MLPs are 4 times as wide")]
     head_width: Annotated[PositiveInt, doc("width of each attention head")]
 
 
