@@ -1,5 +1,5 @@
-# `make` goes from a fresh clone to results/demo/paper.pdf and report.html;
-# `make test` runs every check.  Both make the environment they need.
+# `make` builds results/demo/paper.pdf and report.html from a fresh clone, and
+# `make test` runs all checks.  Both create the Python environment that they need.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -19,11 +19,11 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 all:
 	@mkdir -p .cache
 	@flock --nonblock --conflict-exit-code 9 .cache/run.lock $(MAKE) -s run || { \
-	    [ $$? -ne 9 ] || echo "Another make, or what it left running, works here." >&2; \
+	    [ $$? -ne 9 ] || echo "Another make, or a process that it started, is running here." >&2; \
 	    exit 1; }
 
-# Only one make comes here at a time.  A run that was killed leaves its mark, and
-# Snakemake's lock.
+# Called under the lock of `all`.  A killed run leaves .cache/running and the lock of
+# Snakemake, which the next run removes.
 run: env tex
 	[ ! -e .cache/running ] || snakemake --unlock --quiet all
 	touch .cache/running
@@ -35,7 +35,7 @@ run: env tex
 	@for file in paper.pdf report.html; do \
 	    [ ! -e results/$(SCALE)/$$file ] || echo "  results/$(SCALE)/$$file"; done
 
-# Snakemake's own, of what was made; made again only if something in it is newer.
+# Snakemake's report of all results; it is made again only if one of its files is newer.
 report: env
 	@[ -e $(REPORT) ] && [ -z "$$(find results/$(SCALE) workflow/report -type f \
 	    -newer $(REPORT) -print -quit)" ] \
@@ -44,8 +44,8 @@ report: env
 
 env: $(READY)
 
-# torch is installed apart from the lock: its build (CPU, CUDA) is the machine's choice,
-# for instance  make TORCH="torch==2.13.0 --index-url ..."
+# torch is not in the lock file, because its build (CPU or CUDA) depends on the machine:
+# for example  make TORCH="torch==2.13.0 --index-url ..."
 $(READY): envs/requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	pip install --quiet --require-hashes -r envs/requirements.lock
@@ -54,9 +54,9 @@ $(READY): envs/requirements.lock pyproject.toml
 	touch $@
 
 tex: env
-	@python -m mathprobe tex || true # without TeX all but the PDF is made
+	@python -m mathprobe tex || true # without LaTeX, `make` builds all but the PDF
 
-# What `mathprobe archive` packed, typeset here; nothing is trained.
+# Typeset an archive of `mathprobe archive` without training anything.
 from-archive: env tex
 	python -m mathprobe unpack $(ARCHIVE) .cache/archive
 	snakemake --cores $(CORES) --show-failed-logs --quiet rules host \
@@ -64,7 +64,7 @@ from-archive: env tex
 	$(MAKE) -s report SCALE=record SETTINGS="--configfile .cache/archive/config.json"
 	@echo "  results/record/paper.pdf"
 
-# The README's picture: the demo's own figure.
+# The picture of the README: a figure of the demo scale.
 preview: run
 	pypdfium2 render results/demo/figures/generalization/ood_eigenvalues_n2.pdf --output .cache \
 	    --prefix preview --format png --scale 3 2> .cache/preview.log \
@@ -74,14 +74,14 @@ preview: run
 test: env tex lint
 	$(MAKE) -s -j3 --output-sync=target $(PARTS)
 
-# The first two take about as long as each other; the third waits most of its time.
+# The first two take about the same time; `test-slurm` mostly waits.
 test-modules: env
 	pytest --ignore tests/test_workflow.py
 
 test-workflow: env tex
 	pytest tests/test_workflow.py
 
-# On a real Slurm of one node, which is installed with apt where it is missing.
+# On a real Slurm cluster of one node.  Slurm is installed with apt if it is missing.
 test-slurm: env
 	pytest -m slurm tests/slurm
 
@@ -92,11 +92,11 @@ lint: env
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
-# Timings are benchmarks, never tests.
+# No test checks timings; these are benchmarks.
 bench: env
 	python benchmarks/run.py results/benchmarks.json --sizes $(SIZES)
 
-# Needs uv (pip install uv); the only place where versions are chosen.
+# Choose the versions of all packages.  Needs uv (pip install uv).
 lock:
 	uv pip compile envs/requirements.in --universal --python-version 3.11 \
 	    --generate-hashes --no-strip-extras --no-annotate --no-header --no-emit-index-url \

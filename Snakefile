@@ -1,6 +1,6 @@
-# From matrices to a typeset paper.  `snakemake -c2` makes the default scale; a path
-# under results/ makes one thing; `snakemake --profile slurm` makes the paper's scale on a
-# cluster.
+# From random matrices to a typeset paper.  `snakemake -c2` makes the default scale, and
+# `snakemake -c2 results/...` a single result.  `snakemake --profile slurm` makes the
+# scale of the papers on a cluster.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -21,10 +21,10 @@ include: "workflow/rules/paper.smk"
 rule all:
     default_target: True
     input:
-        outcome(CATALOG.default_scale),
+        default_targets(CATALOG.default_scale),
 
 
-# Seconds each: they run where Snakemake runs.
+# These jobs take seconds, so they run on the machine of the main Snakemake process.
 localrules:
     linalg_testset,
     arith_reuse,

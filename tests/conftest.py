@@ -6,16 +6,16 @@ from mathprobe.spec import Model
 
 CONFIG = "config/config.yaml"
 
-torch.set_num_threads(1)  # more threads are slower on tiny tensors
+torch.set_num_threads(1)  # more threads are slower for tiny tensors
 
 
 @pytest.fixture(scope="session")
 def catalog():
-    """The catalog of the shipped configuration."""
+    """The catalog of the default configuration."""
     return Catalog.load(CONFIG)
 
 
 @pytest.fixture(scope="session")
 def smoke_model(catalog) -> Model:
-    """The smallest model of the configuration."""
+    """A model of the smoke scale, the smallest one."""
     return catalog.model("smoke", "eigenvalues", "laplace", 2, "base")

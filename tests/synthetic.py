@@ -1,4 +1,4 @@
-"""Made-up results of a scale, in the shape of its tidy tables."""
+"""Synthetic results of a scale, with the columns of its tidy tables."""
 
 import io
 from itertools import product
@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from mathprobe.catalog import Catalog
+from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import arith_tables, published, tables
@@ -31,7 +32,7 @@ PRINTED = [PAPER / "published" / f"{name}.csv" for name in published.FILES]
 PUBLISHED = published.read_all(PRINTED)
 LABELS = published.labels(PUBLISHED)
 DISTRIBUTIONS = CATALOG.distributions
-CIRCUITS = ("circuits", "controls", "claims", "reuse")  # tables of maps
+CIRCUITS = ("circuits", "controls", "claims", "reuse")  # tables of circuit analysis
 SCALES = ["smoke", "demo", "paper"]
 
 
@@ -45,11 +46,11 @@ def facts(scale: str) -> dict:
 
 
 def frame(rows: list[dict]) -> pd.DataFrame:
-    """What is read of rows that were written."""
+    """Return a table as it is read from a CSV file."""
     return tables.read(io.StringIO(pd.DataFrame(rows).to_csv(index=False)))
 
 
-def share(accuracy: float, examples: int = 5000) -> dict:
+def accuracy_columns(accuracy: float, examples: int = 5000) -> dict:
     ends = {"low": max(0.0, accuracy - 0.01), "high": min(1.0, accuracy + 0.01)}
     return {"examples": examples, "accuracy": accuracy, **ends}
 
@@ -62,7 +63,7 @@ def accuracy_matrix(models: list[dict]) -> list[dict]:
             "test": test,
             **place,
             **same,
-            **share((i + j) / 14),
+            **accuracy_columns((i + j) / 14),
         }
         for i, name in enumerate(models)
         for place in [{key: name[key] for key in ("task", "n", "recipe")}]
@@ -79,7 +80,7 @@ def by_tolerance(models: list[dict]) -> list[dict]:
             **{
                 "train": name["distribution"],
                 "tolerance": t,
-                **share(10 * t),
+                **accuracy_columns(10 * t),
                 **measured,
             },
             **{key: name[key] for key in ("task", "n", "recipe")},
@@ -124,18 +125,18 @@ def condition_numbers() -> list[dict]:
     ]
 
 
-def ceilings() -> list[dict]:
-    """Make the tables of the paper easy: only its last task has a ceiling below 1."""
-    asked = CATALOG.oracle_tests()
+def oracle_accuracies() -> list[dict]:
+    """Return rows with oracle accuracies of 1, and of 0.9 for inverses."""
+    spec = CATALOG.oracle_tests()
     rows = []
-    for question, tolerance in product(asked.tests, asked.tolerances):
-        share = 0.9 if "inverse" in question.data.task else 1.0
-        data, sides = question.data, (question.input, question.output)
+    for test, tolerance in product(spec.tests, spec.tolerances):
+        share = 0.9 if "inverse" in test.data.task else 1.0
+        data, sides = test.data, (test.input, test.output)
         rows.append(
             {
                 **{"task": data.task, "test": data.distribution, "n": data.n},
                 **{"input": sides[0].encoding, "output": sides[1].encoding},
-                **{"tolerance": tolerance, "examples": question.examples},
+                **{"tolerance": tolerance, "examples": test.examples},
                 **{"oracle": share, "low": share - 0.01, "high": share},
                 **{"label": 0.8, "label_low": 0.79, "label_high": 0.81},
             }
@@ -144,7 +145,7 @@ def ceilings() -> list[dict]:
 
 
 def evidence(part: str = "contradictions") -> list[dict]:
-    """Make something up for every point, and what the prose names."""
+    """Return a row for each evidence of a point, and for each quantity in the text."""
     points = ERRATA[part].values()
     named = [(name, "found") for point in points for name in point.get("evidence", [])]
     return [
@@ -157,7 +158,7 @@ def evidence(part: str = "contradictions") -> list[dict]:
 
 
 def decoders(scale: str) -> list[dict]:
-    """Decoders that are wrong now and then, the more so the harder the class."""
+    """Return rows of decoders that fail more often in higher complexity classes."""
     models = CATALOG.arith(scale).facts()["models"]
     counts = [
         {
@@ -171,17 +172,17 @@ def decoders(scale: str) -> list[dict]:
         for fails, level in enumerate(["all", "S0", "S5"])
     ]
     curves = [{"model": model["name"], "loss": 1.25e-8} for model in models]
-    made = arith_tables.accuracy(*map(pd.DataFrame, (counts, curves)), PUBLISHED_ARITH)
-    return records(arith_tables.add_model_columns("accuracy", models, made))
+    table = arith_tables.accuracy(*map(pd.DataFrame, (counts, curves)), PUBLISHED_ARITH)
+    return records(arith_tables.add_model_columns("accuracy", models, table))
 
 
 def records(table: pd.DataFrame) -> list[dict]:
-    """Give the rows of a table, with None where a value is missing."""
+    """Return the rows of a table, with None for missing values."""
     return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def circuits(scale: str) -> dict[str, list[dict]]:
-    """Maps of decoders that are alike, in which every number is another."""
+    """Return tables of circuit analysis: distinct numbers, equal for all decoders."""
     models = CATALOG.arith(scale)
     share = {"value": 0.5, "low": 0.25, "high": 0.75}
     counted = {"useful heads": 31, "useful mlps": 17, "heads with a purpose": 21}
@@ -191,33 +192,33 @@ def circuits(scale: str) -> dict[str, list[dict]]:
         ("keep only, mean", of) for of in ("useful", "with a purpose", "random")
     ]
     controls += [(name, "SA") for name in ("found", "random nodes", "untrained")]
-    made: dict[str, list[dict]] = {f"arith_{kind}": [] for kind in CIRCUITS}
+    found: dict[str, list[dict]] = {f"arith_{kind}": [] for kind in CIRCUITS}
     for name, row in models.rows.items():
-        made["arith_circuits"] += [
+        found["arith_circuits"] += [
             {"model": name, "quantity": q, "count": n, "total": 48, "published": n + 1}
             for q, n in counted.items()
         ]
-        made["arith_controls"] += [
+        found["arith_controls"] += [
             {"model": name, "control": control, "of": of, "nodes": 3}
             | {"count": 10 + place, "total": 20, **share}
             for place, (control, of) in enumerate(controls)
         ]
-        made["arith_claims"] += [
+        found["arith_claims"] += [
             {"model": name, "algorithm": "addition", "clause": f"SA{k}"}
             | {"optional": k > 1, "holds": k != 1, "positions": "P9"}
             for k in range(3)
         ]
         if row.parent:
-            made["arith_reuse"] += [
+            found["arith_reuse"] += [
                 {"model": name, "quantity": quantity, "count": 30, "total": 48}
                 | {"published": None}
                 for quantity in REUSE_MACROS
             ]
-    return made
+    return found
 
 
 def runs(models: list[dict]) -> list[dict]:
-    made = {
+    same = {
         **{"machine": "a_b", "cpu": "Cores & Co", "device": "cpu", "threads": 1},
         **{"precision": "float32", "seeds": 1, "attempts": 1},
         **{"parameters": 301442, "examples": 400000, "seconds": 200.5},
@@ -228,7 +229,8 @@ def runs(models: list[dict]) -> list[dict]:
         {
             "model": "{task}/{distribution}/n{n}/{recipe}".format_map(name),
             **name,
-            **made,
+            "law": name["distribution"],
+            **same,
         }
         for name in models
     ]
@@ -245,12 +247,12 @@ def run_of(task: str, distribution: str, n: int) -> dict:
 def model_result(
     task: str, distribution: str, n: int, recipe: str, measured: list[dict]
 ):
-    """A model of which this was measured."""
+    """Return the results of a model for `tables.build`."""
     return tables.model_rows(recipe, run_of(task, distribution, n), frame(measured))
 
 
 def measured_properties(task: str, distribution: str, n: int) -> list[dict]:
-    """What is measured of exact answers, by a seed and by the oracle."""
+    """Return the properties of exact answers, for a seed and for the oracle."""
     matrix = torch.eye(n).double().repeat(4, 1, 1)
     answer = torch.cat([matrix[:, :1], matrix], 1) if task == "eigenvectors" else matrix
     quantities = {"error": torch.zeros(4).double()}
@@ -258,34 +260,34 @@ def measured_properties(task: str, distribution: str, n: int) -> list[dict]:
     correct = torch.tensor([True, True, False, False])
     rows = list(properties.summary(quantities, {0.05: correct, 0.01: correct}))
     return [
-        {"seed": who, "test": test, **row}
-        for who in (1, scores.ORACLE)
+        {"seed": seed, "test": test, **row}
+        for seed in (1, scores.ORACLE)
         for test in (distribution, "laplace")
         for row in rows
     ]
 
 
 def measured_rates(task: str, distribution: str, values=(0.5, 0.7)) -> list[dict]:
-    """Verdicts of the verifier of a task: of two seeds and of the oracle."""
+    """Return the rates of the verifier of a task, for two seeds and for the oracle."""
     name = "vectors_condition" if task == "eigenvectors" else "matrix_condition"
     quantity, correct = torch.ones(2).double(), torch.tensor([True, False])
     return [
         {
-            "seed": who,
+            "seed": seed,
             "test": distribution,
             **row,
             "value": value,
             "low": 0.0,
             "high": 1.0,
         }
-        for who, value in (*enumerate(values, 1), (scores.ORACLE, 1.0))
+        for seed, value in (*enumerate(values, 1), (scores.ORACLE, 1.0))
         for row in verifiers.table({name: quantity}, correct)
     ]
 
 
-def of_failures(scale: str, kind: str) -> pd.DataFrame:
-    """The table of failures or verifiers of every model that a scale shows."""
-    made = []
+def failure_table(scale: str, kind: str) -> pd.DataFrame:
+    """Return the table of failures or verifiers of all models of a scale."""
+    results = []
     for name in models(CATALOG.linalg(scale).entries["failures"]):
         task, distribution = name["task"], name["distribution"]
         measured = {
@@ -293,19 +295,19 @@ def of_failures(scale: str, kind: str) -> pd.DataFrame:
             "verifiers": measured_rates(task, distribution),
         }
         model = model_result(**name, measured=measured[kind])
-        made.append(tables.build(kind, [model], PUBLISHED))
-    return pd.concat(made, ignore_index=True)
+        results.append(tables.build(kind, [model], PUBLISHED))
+    return pd.concat(results, ignore_index=True)
 
 
 def models(entries: list[TableEntry]) -> list[dict]:
-    return [name for entry in entries for name in CATALOG.models(entry)]
+    return [name for entry in entries for name in entry_models(entry)]
 
 
 def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
-    """Give the tables of a scale, with squares of other models that were asked for."""
+    """Return the tables of a scale; `others` are models outside its configuration."""
     entries = CATALOG.linalg(scale).entries
     compared = models(entries["out_of_distribution"])
-    made = {
+    rows = {
         "ood": [*accuracy_matrix(list(others)), *accuracy_matrix(compared)],
         "tolerances": by_tolerance(compared),
         "learning_speed": [
@@ -314,7 +316,7 @@ def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
             for row in speed(models([entry]), entry.accuracy)
         ],
         "condition_numbers": condition_numbers(),
-        "ceilings": ceilings(),
+        "ceilings": oracle_accuracies(),
         "arith_accuracy": decoders(scale),
         **circuits(scale),
         "evidence": evidence(),
@@ -322,12 +324,12 @@ def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
         "runs": runs(CATALOG.all_models(scale)),
     }
     return {
-        **{kind: frame(rows) for kind, rows in made.items()},
-        **{kind: of_failures(scale, kind) for kind in ("failures", "verifiers")},
+        **{kind: frame(found) for kind, found in rows.items()},
+        **{kind: failure_table(scale, kind) for kind in ("failures", "verifiers")},
     }
 
 
 def task_sizes(scale: str, table: str) -> list[str]:
-    """Name the tasks and sizes of a table of the configuration, each once."""
+    """Return the tasks and sizes of a configured table, without duplicates."""
     entries = CATALOG.linalg(scale).entries[table]
     return list(dict.fromkeys(f"{entry.task}_n{entry.n}" for entry in entries))

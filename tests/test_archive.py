@@ -12,33 +12,38 @@ from mathprobe.catalog import RECORD, Catalog
 from mathprobe.errors import InputError
 
 MODEL = "linalg/eigenvalues/laplace/n5/base"
-LEFT = ("model.safetensors", "predictions.npz", "examples.npz", "state/progress.json")
-LEFT += ("state/done/run", "state/done/sums.json")
-KEPT = ("curve.csv", "home.npz", "run.json", "scores.csv")
+EXCLUDED = (
+    "model.safetensors",
+    "predictions.npz",
+    "examples.npz",
+    "state/progress.json",
+)
+EXCLUDED += ("state/done/run", "state/done/sums.json")
+INCLUDED = ("curve.csv", "home.npz", "run.json", "scores.csv")
 CONFIG = {
     "default_scale": "demo",
     "scales": {"paper": {"arith": {"models": "here.tsv", "steps": 1}}, "as_coded": {}},
 }
-CARRIED = ["arith_models/as_coded.tsv", "arith_models/paper.tsv"]
+TABLES = ["arith_models/as_coded.tsv", "arith_models/paper.tsv"]
 
 
 @pytest.fixture
 def results(tmp_path):
-    def made(model=MODEL, leave=(), **run):
+    def make(model=MODEL, leave=(), **run):
         folder = tmp_path / "paper" / model
-        for name in {*KEPT, *LEFT} - set(leave):
+        for name in {*INCLUDED, *EXCLUDED} - set(leave):
             files.write_text(folder / name, name)
         if "run.json" not in leave:
             facts = {"revision": "7e10", "clean": True, "spec": {}, "code": "c0", **run}
             files.write_json(folder / "run.json", facts)
         return tmp_path / "paper"
 
-    return made
+    return make
 
 
 @pytest.fixture
 def tables(tmp_path):
-    """Two scales share a table of decoders; their archive shall not."""
+    """Two scales share a table of decoders; the archive has one for each."""
     path = tmp_path / "models.tsv"
     files.write_text(path, "operation\n")
     (tmp_path / "other name").hardlink_to(path)
@@ -58,144 +63,150 @@ def names(folder):
     )
 
 
-def test_metrics_are_kept_and_weights_are_not(results, tmp_path, capsys):
-    cli.main(["record", str(results()), "--record", str(tmp_path / "kept")])
-    assert names(tmp_path / "kept") == [
-        *(f"{MODEL}/{n}" for n in KEPT),
+def test_a_record_has_metrics_but_no_weights(results, tmp_path, capsys):
+    cli.main(["record", str(results()), "--record", str(tmp_path / "record")])
+    assert names(tmp_path / "record") == [
+        *(f"{MODEL}/{n}" for n in INCLUDED),
         "manifest.json",
     ]
-    assert capsys.readouterr().out == f"{tmp_path / 'kept' / MODEL}\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'record' / MODEL}\n"
 
 
-def test_a_record_grows_and_its_manifest_tells_of_all(results, tmp_path):
-    kept = tmp_path / "kept"
-    archive.add_to_record(results("linalg/a"), kept, CONFIG)
-    archive.add_to_record(results("linalg/b"), kept, CONFIG)
-    told = archive.verify(kept)
-    assert list(told["models"]) == ["linalg/a", "linalg/b"]
-    assert told["models"]["linalg/a"]["code"] == "c0"
-    assert (told["scale"], told["config"]) == ("paper", CONFIG)
+def test_models_are_added_to_a_record_and_its_manifest(results, tmp_path):
+    record = tmp_path / "record"
+    archive.add_to_record(results("linalg/a"), record, CONFIG)
+    archive.add_to_record(results("linalg/b"), record, CONFIG)
+    manifest = archive.verify(record)
+    assert list(manifest["models"]) == ["linalg/a", "linalg/b"]
+    assert manifest["models"]["linalg/a"]["code"] == "c0"
+    assert (manifest["scale"], manifest["config"]) == ("paper", CONFIG)
 
 
 @pytest.mark.parametrize("missing", ["run.json", "scores.csv"])
-def test_what_is_not_finished_is_left(results, tmp_path, missing):
+def test_unfinished_models_are_not_recorded(results, tmp_path, missing):
     assert (
-        archive.add_to_record(results(leave=[missing]), tmp_path / "kept", CONFIG) == []
+        archive.add_to_record(results(leave=[missing]), tmp_path / "record", CONFIG)
+        == []
     )
-    assert not (tmp_path / "kept").exists()
+    assert not (tmp_path / "record").exists()
 
 
 @pytest.mark.parametrize("run", [{"clean": False}, {"revision": None, "clean": None}])
-def test_what_nobody_can_make_again_is_refused(results, tmp_path, run):
+def test_models_of_uncommitted_code_are_rejected(results, tmp_path, run):
     results("linalg/a")
     folder = results("linalg/b", **run)
-    with pytest.raises(InputError, match="paper/linalg/b: made by code that is in no"):
-        archive.add_to_record(folder, tmp_path / "kept", CONFIG)
-    assert not (tmp_path / "kept").exists()
+    with pytest.raises(
+        InputError, match="paper/linalg/b: trained with uncommitted code"
+    ):
+        archive.add_to_record(folder, tmp_path / "record", CONFIG)
+    assert not (tmp_path / "record").exists()
 
 
-def test_what_was_packed_is_unpacked_and_verified(packed, tmp_path):
-    told = archive.unpack(packed, tmp_path / "there")
-    shown = tmp_path / "there" / MODEL
-    assert names(shown) == sorted(KEPT)
-    assert (shown / "scores.csv").read_text() == "scores.csv"
-    assert list(told["files"]) == [*CARRIED, *(f"{MODEL}/{name}" for name in KEPT)]
+def test_an_archive_is_unpacked_and_verified(packed, tmp_path):
+    manifest = archive.unpack(packed, tmp_path / "unpacked")
+    model = tmp_path / "unpacked" / MODEL
+    assert names(model) == sorted(INCLUDED)
+    assert (model / "scores.csv").read_text() == "scores.csv"
+    assert list(manifest["files"]) == [
+        *TABLES,
+        *(f"{MODEL}/{name}" for name in INCLUDED),
+    ]
 
 
-def test_an_unpacked_archive_has_the_configuration_that_typesets_it(packed, tmp_path):
-    there = tmp_path / "there"
-    archive.unpack(packed, there)
-    config = files.read_json(there / archive.CONFIG)
+def test_an_unpacked_archive_has_its_configuration(packed, tmp_path):
+    unpacked = tmp_path / "unpacked"
+    archive.unpack(packed, unpacked)
+    config = files.read_json(unpacked / archive.CONFIG)
     assert config["default_scale"] == "record"
-    assert config["record"] == {"scale": "paper", "folder": str(there)}
+    assert config["record"] == {"scale": "paper", "folder": str(unpacked)}
     assert config["scales"] == {
-        "paper": {"arith": {"models": str(there / CARRIED[1]), "steps": 1}},
-        "as_coded": {"arith": {"models": str(there / CARRIED[0])}},
+        "paper": {"arith": {"models": str(unpacked / TABLES[1]), "steps": 1}},
+        "as_coded": {"arith": {"models": str(unpacked / TABLES[0])}},
     }
 
 
-def test_an_archive_without_tables_is_shown_by_those_that_are_there(results, tmp_path):
+def test_an_archive_without_tables_uses_those_of_the_project(results, tmp_path):
     archive.pack(results(), tmp_path / "older", CONFIG, {}, weights=False)
-    archive.unpack(tmp_path / "older", tmp_path / "there")
-    config = files.read_json(tmp_path / "there" / archive.CONFIG)
+    archive.unpack(tmp_path / "older", tmp_path / "unpacked")
+    config = files.read_json(tmp_path / "unpacked" / archive.CONFIG)
     assert config["scales"] == CONFIG["scales"]
 
 
-def test_where_the_tables_differ_an_archive_shows_its_own(results, catalog, tmp_path):
-    out, there = tmp_path / "out", tmp_path / "there"
+def test_an_archive_uses_its_own_tables(results, catalog, tmp_path):
+    out, unpacked = tmp_path / "out", tmp_path / "unpacked"
     cli.main(["archive", str(results()), str(out)])
-    cli.main(["unpack", str(out), str(there)])
+    cli.main(["unpack", str(out), str(unpacked)])
     for table in ("", "_demo", "_smoke"):
         files.write_text(
             tmp_path / f"config/arith_models{table}.tsv", "of another clone"
         )
-    config = files.read_json(there / archive.CONFIG)
-    unpacked = Catalog(config, tmp_path)
+    config = files.read_json(unpacked / archive.CONFIG)
+    read = Catalog(config, tmp_path)
     for scale in catalog.scales:
-        assert unpacked.arith(scale).rows == catalog.arith(scale).rows
-    assert unpacked.arith(RECORD).rows == catalog.arith("paper").rows
+        assert read.arith(scale).rows == catalog.arith(scale).rows
+    assert read.arith(RECORD).rows == catalog.arith("paper").rows
 
 
-def test_weights_are_packed_when_asked_for(results, tmp_path):
+def test_weights_are_optional(results, tmp_path):
     archive.pack(results(), tmp_path / "w", CONFIG, {}, weights=True)
-    archive.unpack(tmp_path / "w", tmp_path / "there")
-    assert (tmp_path / "there" / MODEL / archive.WEIGHTS).exists()
+    archive.unpack(tmp_path / "w", tmp_path / "unpacked")
+    assert (tmp_path / "unpacked" / MODEL / archive.WEIGHTS).exists()
 
 
-def test_equal_results_give_equal_archives(results, tables, packed, tmp_path):
+def test_equal_results_give_bitwise_identical_archives(
+    results, tables, packed, tmp_path
+):
     archive.pack(results(), tmp_path / "again", CONFIG, tables, weights=False)
     assert (tmp_path / "again").read_bytes() == packed.read_bytes()
 
 
-def test_an_unpacked_archive_replaces_the_one_before(results, packed, tmp_path):
-    there = tmp_path / "there"
+def test_unpacking_replaces_the_folder(results, packed, tmp_path):
+    unpacked = tmp_path / "unpacked"
     archive.pack(results("linalg/b"), tmp_path / "both", CONFIG, {}, weights=False)
-    archive.unpack(tmp_path / "both", there)
-    archive.unpack(packed, there)
-    assert not (there / "linalg/b").exists()
+    archive.unpack(tmp_path / "both", unpacked)
+    archive.unpack(packed, unpacked)
+    assert not (unpacked / "linalg/b").exists()
 
 
-def test_results_without_a_model_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no model is trained"):
+def test_results_without_a_model_are_rejected(tmp_path):
+    with pytest.raises(InputError, match="there is no trained and tested model"):
         archive.pack(tmp_path, tmp_path / "out", CONFIG, {}, weights=False)
 
 
-def test_an_archive_that_is_damaged_anywhere_is_refused_and_nothing_is_left(
-    packed, tmp_path
-):
+def test_a_damaged_archive_is_rejected_and_leaves_no_files(packed, tmp_path):
     whole = packed.read_bytes()
     content = decompressed(whole)
     for at in range(0, len(whole), 5):
         damaged = bytearray(whole)
         damaged[at] ^= 1 << at % 8
-        if decompressed(damaged) != content:  # some bits do not matter
+        if decompressed(damaged) != content:  # some bits do not affect the content
             packed.write_bytes(damaged)
-            refused(packed, tmp_path)
+            error_of(packed, tmp_path)
 
 
 def decompressed(compressed):
-    """Give what can be read, unchecked."""
+    """Return the content without verification."""
     with contextlib.suppress(zstandard.ZstdError):
         return zstandard.ZstdDecompressor().stream_reader(bytes(compressed)).read()
 
 
 @pytest.mark.parametrize("end", [0, 200, -4, -1])
-def test_an_archive_that_is_cut_is_refused(packed, tmp_path, end):
+def test_a_truncated_archive_is_rejected(packed, tmp_path, end):
     packed.write_bytes(packed.read_bytes()[:end])
-    refused(packed, tmp_path)
+    error_of(packed, tmp_path)
 
 
-def test_an_archive_that_goes_on_is_refused(packed, tmp_path):
+def test_an_extended_archive_is_rejected(packed, tmp_path):
     packed.write_bytes(packed.read_bytes() + b"x")
-    refused(packed, tmp_path)
+    error_of(packed, tmp_path)
 
 
-def refused(path, tmp_path):
+def error_of(path, tmp_path):
     before = set(tmp_path.iterdir())
-    with pytest.raises(InputError) as said:
-        archive.unpack(path, tmp_path / "there")
+    with pytest.raises(InputError) as caught:
+        archive.unpack(path, tmp_path / "unpacked")
     assert set(tmp_path.iterdir()) == before
-    return str(said.value)
+    return str(caught.value)
 
 
 def written(path, members):
@@ -211,31 +222,31 @@ def written(path, members):
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
-def test_a_path_that_points_outside_is_refused(tmp_path, name):
-    said = refused(written(tmp_path / "bad", {name: "x"}), tmp_path)
-    assert "is no plain file below the archive" in said
+def test_a_path_outside_of_the_archive_is_rejected(tmp_path, name):
+    message = error_of(written(tmp_path / "bad", {name: "x"}), tmp_path)
+    assert "is not a file below the archive's root" in message
 
 
-def test_a_name_that_no_disk_can_have_is_refused(tmp_path):
+def test_an_invalid_file_name_is_rejected(tmp_path):
     name = tarfile.TarInfo("a")
     name.pax_headers = {"path": "a\0b"}
-    assert "damaged" in refused(written(tmp_path / "bad", {"a": name}), tmp_path)
+    assert "damaged" in error_of(written(tmp_path / "bad", {"a": name}), tmp_path)
 
 
-def test_a_link_is_refused(tmp_path):
+def test_a_link_is_rejected(tmp_path):
     link = tarfile.TarInfo("linalg")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc"
-    said = refused(written(tmp_path / "bad", {"linalg": link}), tmp_path)
-    assert "is no plain file" in said
+    message = error_of(written(tmp_path / "bad", {"linalg": link}), tmp_path)
+    assert "is not a file" in message
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("manifest", "message"),
     [
-        (None, "no manifest.json"),
-        ({"format": 99}, "format 99; known is 1"),
-        (["x"], "format None; known is 1"),
-        ({"format": 1, "scale": "demo"}, "it has no config, no files"),
+        (None, "manifest.json is missing"),
+        ({"format": 99}, "format 99 is not supported, only 1"),
+        (["x"], "format None is not supported, only 1"),
+        ({"format": 1, "scale": "demo"}, "missing keys: config, files"),
         (
             {
                 "format": 1,
@@ -247,45 +258,50 @@ def test_a_link_is_refused(tmp_path):
         ),
     ],
 )
-def test_a_foreign_archive_is_refused(tmp_path, told, said):
+def test_an_invalid_manifest_is_rejected(tmp_path, manifest, message):
     members = {"readme": "x"}
-    if told is not None:
-        members[archive.MANIFEST] = json.dumps(told)
-    assert said in refused(written(tmp_path / "bad", members), tmp_path)
+    if manifest is not None:
+        members[archive.MANIFEST] = json.dumps(manifest)
+    assert message in error_of(written(tmp_path / "bad", members), tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda table: table.write_text("1"), "paper.tsv is not what"),
+        (lambda table: table.write_text("1"), "paper.tsv differs"),
         (lambda table: table.unlink(), "paper.tsv is missing"),
         (lambda table: table.with_name("new.tsv").write_text("1"), "not in the manif"),
     ],
 )
-def test_a_table_is_held_against_the_manifest(packed, tmp_path, change, said):
-    archive.unpack(packed, tmp_path / "there")
-    change(tmp_path / "there" / CARRIED[1])
-    with pytest.raises(InputError, match=said):
-        archive.verify(tmp_path / "there")
+def test_tables_are_compared_with_the_manifest(packed, tmp_path, change, message):
+    archive.unpack(packed, tmp_path / "unpacked")
+    change(tmp_path / "unpacked" / TABLES[1])
+    with pytest.raises(InputError, match=message):
+        archive.verify(tmp_path / "unpacked")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda model: (model / "scores.csv").write_text("1"), "is not what"),
+        (
+            lambda model: (model / "scores.csv").write_text("1"),
+            "differs from the manifest",
+        ),
         (lambda model: (model / "curve.csv").unlink(), "curve.csv is missing"),
         (lambda model: (model / "new.csv").write_text("1"), "not in the manifest"),
     ],
 )
-def test_a_record_is_held_against_its_manifest(results, tmp_path, change, said):
-    archive.add_to_record(results(), tmp_path / "kept", CONFIG)
-    change(tmp_path / "kept" / MODEL)
-    with pytest.raises(InputError, match=said):
-        archive.verify(tmp_path / "kept")
+def test_a_record_is_compared_with_its_manifest(results, tmp_path, change, message):
+    archive.add_to_record(results(), tmp_path / "record", CONFIG)
+    change(tmp_path / "record" / MODEL)
+    with pytest.raises(InputError, match=message):
+        archive.verify(tmp_path / "record")
 
 
-def test_the_record_of_the_project_is_what_its_manifest_says():
+def test_the_record_of_the_project_equals_its_manifest():
     record = PROJECT / "paper" / "record"
     recorded = [path.parent for path in record.rglob("run.json")]
-    told = archive.verify(record)["models"] if recorded else {}
-    assert sorted(told) == sorted(str(path.relative_to(record)) for path in recorded)
+    manifest = archive.verify(record)["models"] if recorded else {}
+    assert sorted(manifest) == sorted(
+        str(path.relative_to(record)) for path in recorded
+    )

@@ -7,10 +7,11 @@ import pytest
 
 from mathprobe import settings
 from mathprobe.catalog import Catalog
+from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
 from mathprobe.registry import UnknownName
 
-SHOWN = {
+EXAMPLES = {
     "example_models": {
         "addition": "add_d3_l2_h3_t3K_s1",
         "mixed": "ins1_mix_d3_l3_h4_t6K_s1",
@@ -24,7 +25,7 @@ def config():
 
 
 def put(config, path, value):
-    """Set a value of a copy by its dotted path."""
+    """Return a copy with a value set by its dotted path."""
     changed = copy.deepcopy(config)
     *outer, last = path.split(".")
     place = changed
@@ -34,7 +35,7 @@ def put(config, path, value):
     return changed
 
 
-def test_the_paper_scale_shrinks_nothing(catalog, config):
+def test_the_scale_paper_has_the_settings_of_the_paper(catalog, config):
     assert config["scales"]["paper"] == {}
     assert catalog.linalg("paper").settings.tests.to_dict() == config["linalg"]["tests"]
     paper = catalog.model("paper", "eigenvalues", "laplace", 5, "base")
@@ -47,7 +48,7 @@ def test_the_paper_scale_shrinks_nothing(catalog, config):
 
 
 @pytest.mark.parametrize("scale", ["demo", "smoke"])
-def test_other_scales_only_shrink(catalog, scale):
+def test_other_scales_are_smaller(catalog, scale):
     paper, small = (
         catalog.model(name, "eigenvalues", "laplace", 2, "base").to_dict()
         for name in ("paper", scale)
@@ -58,13 +59,13 @@ def test_other_scales_only_shrink(catalog, scale):
     assert catalog.linalg(scale).settings.tests.examples <= 10_000
 
 
-def test_a_scale_changes_what_it_names_and_nothing_else(catalog):
+def test_a_scale_overrides_only_the_keys_that_it_lists(catalog):
     demo, paper = catalog.linalg("demo"), catalog.linalg("paper")
     assert demo.settings.tests.tolerances == paper.settings.tests.tolerances
     assert demo.recipe("eigenvalues", "base").schedule.batch == 64
 
 
-def test_the_coded_scale_differs_from_the_paper_in_the_distribution_alone(catalog):
+def test_the_scale_as_coded_differs_from_the_paper_only_in_distributions(catalog):
     paper, coded = (catalog.linalg(name).to_dict() for name in ("paper", "as_coded"))
     assert {
         distribution["coefficients"] for distribution in coded["distributions"].values()
@@ -74,7 +75,7 @@ def test_the_coded_scale_differs_from_the_paper_in_the_distribution_alone(catalo
     assert {**coded, "distributions": paper["distributions"]} == paper
 
 
-def test_a_recipe_is_laid_over_base(catalog):
+def test_a_recipe_overrides_base(catalog):
     base, other = (
         catalog.model("paper", "eigenvalues", "laplace", 5, name)
         for name in ("base", "attended")
@@ -84,29 +85,29 @@ def test_a_recipe_is_laid_over_base(catalog):
 
 
 @pytest.mark.parametrize("scale", ["demo", "smoke", "as_coded"])
-def test_a_recipe_is_laid_over_the_base_of_its_scale(catalog, config, scale):
+def test_a_recipe_overrides_the_base_of_its_scale(catalog, config, scale):
     base = catalog.model(scale, "eigenvalues", "laplace", 2, "base").to_dict()
-    for name, over in config["linalg"]["recipes"].items():
+    for name, overrides in config["linalg"]["recipes"].items():
         if name != "base":
-            made = catalog.model(scale, "eigenvalues", "laplace", 2, name).to_dict()
-            del made["curve"]  # its tests follow the schedule
-            expected = settings.merge(base, over)
-            assert made == {key: expected[key] for key in made}
+            recipe = catalog.model(scale, "eigenvalues", "laplace", 2, name).to_dict()
+            del recipe["curve"]  # its tests depend on the schedule
+            expected = settings.merge(base, overrides)
+            assert recipe == {key: expected[key] for key in recipe}
 
 
-def test_a_task_changes_the_base_and_a_recipe_lies_over_both(catalog):
-    square = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
-    assert (square.encoder.width, square.decoder.width) == (516, 512)
+def test_a_recipe_overrides_a_task_which_overrides_base(catalog):
+    inverse = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
+    assert (inverse.encoder.width, inverse.decoder.width) == (516, 512)
     half = catalog.model("paper", "eigenvectors", "uniform_wigner", 5, "half")
     assert half.schedule.examples == 80_000_000
     assert half.input.encoding == "p1000"
 
 
-def test_curves_are_measured_on_distributions_that_fit_and_on_the_one_that_ends_them(
+def test_curves_have_distributions_that_fit_the_task_and_end_training(
     catalog,
 ):
-    square = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
-    assert square.curve.tests == ["uniform_coefficients"]
+    inverse = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
+    assert inverse.curve.tests == ["uniform_coefficients"]
     half = catalog.model("paper", "eigenvectors", "uniform_wigner", 5, "half")
     assert half.curve.tests == ["semicircle", "abs_semicircle", "uniform_wigner"]
 
@@ -121,31 +122,31 @@ def test_a_model_is_tested_on_the_distributions_of_its_task_and_its_own(catalog)
     ]
 
 
-def test_a_mixture_has_the_settings_of_its_parts(catalog):
+def test_a_mixture_has_the_settings_of_its_components(catalog):
     mixed = catalog.model("as_coded", "eigenvalues", "laplace+uniform", 5, "base")
     assert set(mixed.data.distribution_settings) == {"laplace", "uniform"}
 
 
-def test_sizes_may_be_rectangular_where_the_task_allows_it(catalog):
+def test_sizes_may_be_rectangular_if_the_task_allows_it(catalog):
     data = catalog.testset("demo", "transpose", "uniform_coefficients", "5x3").data
     assert (data.n, data.columns) == (5, 3)
     with pytest.raises(InputError, match="5 x 3: matrices must be square"):
         catalog.testset("demo", "inverse", "uniform_coefficients", "5x3")
 
 
-def test_reading_a_configuration_changes_it_not(config):
+def test_reading_a_configuration_does_not_change_it(config):
     before = copy.deepcopy(config)
     Catalog(config)
     assert config == before
 
 
-def test_a_table_that_is_not_configured_shows_the_first_recipe_of_its_kind(catalog):
+def test_a_table_that_is_not_configured_has_the_first_recipe_of_its_kind(catalog):
     demo = catalog.linalg("demo")
-    (shown,) = demo.table_entries("learning_speed", "eigenvalues", "7")
+    (entry,) = demo.table_entries("learning_speed", "eigenvalues", "7")
     first = demo.entries["learning_speed"][0]
-    assert (shown.n, shown.recipe, shown.accuracy) == ("7", "base", first.accuracy)
+    assert (entry.n, entry.recipe, entry.accuracy) == ("7", "base", first.accuracy)
     assert [
-        name["distribution"] for name in catalog.models(shown)
+        name["distribution"] for name in entry_models(entry)
     ] == catalog.distributions
 
 
@@ -153,16 +154,16 @@ def entries(recipes, **more):
     return [{"task": "eigenvalues", "n": 5, "recipe": r, **more} for r in recipes]
 
 
-def test_all_entries_of_a_task_and_size_are_shown(config):
+def test_a_table_has_all_entries_of_its_task_and_size(config):
     both = entries(["base", "attended"])
     catalog = Catalog(put(config, "linalg.tables.out_of_distribution", both))
-    shown = catalog.linalg("paper").table_entries(
+    found = catalog.linalg("paper").table_entries(
         "out_of_distribution", "eigenvalues", "5"
     )
-    assert [entry.to_dict() for entry in shown] == both
+    assert [entry.to_dict() for entry in found] == both
 
 
-def test_every_entry_of_a_table_of_learning_speeds_has_its_own_target(config):
+def test_every_entry_of_learning_speed_has_its_own_target_accuracy(config):
     slow = entries(["half"], distributions=["laplace"], accuracy=0.7)
     fast = entries(["base", "half"], distributions=["laplace"], accuracy=0.9)
     catalog = Catalog(put(config, "linalg.tables.learning_speed", [*slow, *fast]))
@@ -177,7 +178,7 @@ def test_every_entry_of_a_table_of_learning_speeds_has_its_own_target(config):
     ("scale", "full"),
     [("paper", True), ("as_coded", True), ("demo", False), ("smoke", False)],
 )
-def test_a_scale_that_shrinks_anything_is_not_full(catalog, scale, full):
+def test_only_scales_of_the_papers_size_are_full(catalog, scale, full):
     assert catalog.facts(scale)["full"] == full
 
 
@@ -185,23 +186,25 @@ def test_a_scale_that_shrinks_anything_is_not_full(catalog, scale, full):
     ("changes", "full"),
     [
         ({"accuracy": {"questions": 1000}}, False),
-        ({"models": "config/arith_models_demo.tsv"} | SHOWN, False),
+        ({"models": "config/arith_models_demo.tsv"} | EXAMPLES, False),
         ({"grokfast": {"keep_average": False}}, True),
     ],
 )
-def test_a_scale_that_shrinks_the_second_study_alone_is_not_full(config, changes, full):
+def test_the_second_study_decides_whether_a_scale_is_full_as_well(
+    config, changes, full
+):
     changed = put(config, "scales.light", {"arith": changes})
     changed = put(changed, "compute.light", config["compute"]["paper"])
     assert Catalog(changed).facts("light")["full"] == full
 
 
-def test_facts_are_plain_values(catalog):
+def test_facts_can_be_written_as_json(catalog):
     for scale in catalog.all_scales:
         facts = catalog.facts(scale)
         assert json.loads(json.dumps(facts)) == facts
 
 
-BAD = {
+INVALID = {
     "default_scale": ("tiny", "config.default_scale: unknown scale 'tiny'; known name"),
     "linalg.recipes.base.batch": (
         64,
@@ -237,10 +240,13 @@ BAD = {
     ),
     "linalg.recipes.base.output.digits": (
         1,
-        "output.digits: 1 is too coarse: a number is rounded by 7.9%, as a rule, and "
-        "answers are right within 5.0%",
+        "output.digits: 1 is too small; the typical rounding error is 7.9% and the "
+        "tolerance is 5.0%",
     ),
-    "linalg.recipes.base.input.digits": (9, "digits: 9 is too many; fp15 takes 1 to 4"),
+    "linalg.recipes.base.input.digits": (
+        9,
+        "digits: 9 is too large; fp15 allows 1 to 4",
+    ),
     "linalg.recipes.base.encoder.heads": (7, "width 512 is not a multiple of 7 heads"),
     "linalg.recipes.base.query": (
         "both",
@@ -261,18 +267,21 @@ BAD = {
     ),
     "linalg.distributions.laplace": (
         {"deviation": 1.0},
-        "distributions.laplace: unknown setting 'deviation'; known names are bound, coef",
+        "distributions.laplace: unknown parameter 'deviation'; known names are bound",
     ),
     "linalg.distributions.uniform": (
         {"coefficients": "normal"},
-        "distributions.uniform.coefficients: unknown distribution of coefficients 'normal'",
+        "uniform.coefficients: unknown distribution of coefficients 'normal'",
     ),
     "linalg.distributions.gaussian": (
         {"bound": "ten"},
         "gaussian.bound: 'ten' is not a number",
     ),
-    "linalg.tests.tolerances": ([0.01], "config.linalg.tests: [0.01] lacks 0.05"),
-    "linalg.tests.failure_tolerances": ([0.05, 0.05], "[0.05, 0.05] has a value twice"),
+    "linalg.tests.tolerances": (
+        [0.01],
+        "config.linalg.tests: [0.01] must include 0.05",
+    ),
+    "linalg.tests.failure_tolerances": ([0.05, 0.05], "[0.05, 0.05] has duplicates"),
     "linalg.tables.out_of_distribution": (
         [],
         "out_of_distribution: [] is not a list of length >= 1",
@@ -297,20 +306,20 @@ BAD = {
     ),
     "scales.demo.threads": (1, "config.scales.demo: unknown key 'threads'"),
     "scales.demo.linalg": (5, "config.scales.demo.linalg: 5 is not a mapping"),
-    "scales.Big": ({}, "config: 'Big' is no name of a scale or recipe"),
-    "scales.record": ({}, "config: 'record' is no name of a scale or recipe"),
+    "scales.Big": ({}, "config: 'Big' is not a valid name of a scale"),
+    "scales.record": ({}, "config: 'record' is not a valid name of a scale"),
     "scales.large": (
         {},
-        "config.compute: must have the scales of config.scales; la",
+        "config.compute: must have the same scales as config.scales; only in one",
     ),
     "compute.demo.train.threads": (0, "train.threads: 0 is not a whole number >= 1"),
     "nonsense": (1, "config: unknown key 'nonsense'; known names are default_scale"),
 }
 
 
-@pytest.mark.parametrize("path", BAD)
-def test_a_bad_configuration_is_named_with_its_place(config, path):
-    value, message = BAD[path]
+@pytest.mark.parametrize("path", INVALID)
+def test_an_invalid_configuration_is_rejected_with_the_location(config, path):
+    value, message = INVALID[path]
     with pytest.raises(InputError, match=re.escape(message)):
         Catalog(put(config, path, value))
 
@@ -324,31 +333,31 @@ def test_a_bad_configuration_is_named_with_its_place(config, path):
         (("demo", "eigenvalues", "laplace", 2, "bass"), "unknown recipe 'bass'"),
     ],
 )
-def test_an_unknown_name_lists_the_known_ones(catalog, call, message):
+def test_an_unknown_name_is_rejected(catalog, call, message):
     with pytest.raises((InputError, UnknownName), match=message):
         catalog.model(*call)
 
 
-def test_yaml_that_is_none_is_named(tmp_path):
+def test_invalid_yaml_is_rejected(tmp_path):
     (tmp_path / "bad.yaml").write_text("a: [")
-    with pytest.raises(InputError, match=r"bad.yaml: not YAML"):
+    with pytest.raises(InputError, match=r"bad.yaml: invalid YAML"):
         settings.read_yaml(tmp_path / "bad.yaml")
 
 
-def test_laying_over_replaces_lists_and_leaves_the_lower_alone():
-    under = {"a": {"b": [1, 2], "c": 3}}
-    assert settings.merge(under, {"a": {"b": [9]}}) == {"a": {"b": [9], "c": 3}}
-    assert under == {"a": {"b": [1, 2], "c": 3}}
+def test_merging_replaces_lists_and_does_not_change_its_arguments():
+    base = {"a": {"b": [1, 2], "c": 3}}
+    assert settings.merge(base, {"a": {"b": [9]}}) == {"a": {"b": [9], "c": 3}}
+    assert base == {"a": {"b": [1, 2], "c": 3}}
 
 
-def test_the_documented_settings_are_those_that_there_are():
+def test_the_readme_lists_all_settings():
     documented = Path("docs/configuration.md").read_text()
     assert settings.documentation() in documented, (
-        "docs/configuration.md: put there what `python -m mathprobe settings` prints"
+        "docs/configuration.md: replace the table with the output of `mathprobe settings`"
     )
 
 
-def test_every_setting_is_described():
+def test_every_setting_has_a_description():
     rows = settings.documentation().splitlines()[2:]
     assert len(rows) > 100
     for row in rows:

@@ -19,20 +19,20 @@ def paper(catalog):
 
 @pytest.fixture
 def load(tmp_path):
-    """Load a catalog in which one cell of a table is another."""
+    """Return a function that loads a catalog with one changed cell of a table."""
 
-    def loaded(place, column, text):
+    def loaded(row, column, text):
         shutil.copytree("config", tmp_path / "config")
         path = tmp_path / TABLE
         lines = [line.split("\t") for line in path.read_text().splitlines()]
-        lines[1 + place][lines[0].index(column)] = text
+        lines[1 + row][lines[0].index(column)] = text
         path.write_text("".join("\t".join(line) + "\n" for line in lines))
         return Catalog.load(tmp_path / "config/config.yaml").arith("paper")
 
     return loaded
 
 
-def test_the_paper_has_44_models_in_four_kinds(paper):
+def test_the_paper_has_44_models_of_four_kinds(paper):
     rows = paper.rows.values()
     assert len(rows) == 44
     stated = [row for row in rows if not row.grokfast]
@@ -56,7 +56,7 @@ def test_models_of_the_paper_have_its_widths(paper):
 
 
 @pytest.mark.parametrize("scale", ["demo", "smoke"])
-def test_other_scales_only_shrink(catalog, paper, scale):
+def test_other_scales_are_smaller(catalog, paper, scale):
     small = catalog.arith(scale)
     models = [small.model(name) for name in small.rows]
     largest = paper.model("mix_d12_l3_h4_t85K_s572091")
@@ -67,14 +67,14 @@ def test_other_scales_only_shrink(catalog, paper, scale):
     assert small.accuracy().questions < paper.accuracy().questions
 
 
-def test_every_name_is_that_of_its_row(catalog):
+def test_every_name_is_formatted_from_its_row(catalog):
     for scale in catalog.scales:
         rows = catalog.arith(scale).rows
         assert all(catalog.arith(scale).model(name).name == name for name in rows)
         assert set(rows) <= set(catalog.decoders)
 
 
-def test_a_specification_holds_its_parents_own(paper):
+def test_a_specification_includes_that_of_its_parent(paper):
     model = paper.model("ins1_mix_d6_l3_h4_t40K_s372001")
     parent = paper.model("add_d6_l2_h3_t15K_s372001")
     assert model.insertion.parent == parent
@@ -83,14 +83,14 @@ def test_a_specification_holds_its_parents_own(paper):
     assert INSERTION_MODES[model.insertion.mode][0] == "initialize only"
 
 
-def test_grokfast_models_mix_the_rows_of_a_batch(paper):
+def test_batches_of_grokfast_models_mix_operations(paper):
     model = paper.model("mix_d10_l3_h4_t75K_gf_s173289")
     assert model.questions.mixing == "rows"
     assert model.schedule.grokfast.keep_average
     assert paper.model("mix_d10_l3_h4_t75K_s173289").questions.mixing == "batches"
 
 
-def test_the_code_is_read_where_it_differs_from_the_text(catalog):
+def test_the_scale_as_coded_follows_the_published_code(catalog):
     coded = catalog.arith("as_coded")
     assert coded.accuracy().enrichment.batches == 0.4
     model = coded.model("ins1_mix_d10_l3_h3_t50K_gf_s572091")
@@ -98,51 +98,53 @@ def test_the_code_is_read_where_it_differs_from_the_text(catalog):
     assert not model.schedule.grokfast.keep_average
 
 
-def test_a_row_that_changes_is_another_model(load):
+def test_a_changed_row_is_another_model(load):
     assert "add_d5_l3_h3_t30K_s372001" in load(FIRST, "layers", "3").rows
 
 
-def test_a_row_that_stands_twice_is_refused(load):
-    with pytest.raises(InputError, match="4: add_d5_l2_h3_t40K_s372001 is there"):
+def test_a_duplicate_row_is_rejected(load):
+    with pytest.raises(
+        InputError, match="4: duplicate model add_d5_l2_h3_t40K_s372001"
+    ):
         load(1, "steps", "40000")
 
 
 @pytest.mark.parametrize(
-    ("place", "column", "text", "told"),
+    ("row", "column", "text", "message"),
     [
         (FIRST, "digits", "five", "arith_models.tsv:2.digits: 'five' is not a whole"),
         (FIRST, "layers", "0", "tsv:2.layers: '0' is not a whole number >= 1"),
         (FIRST, "grokfast", "", "tsv:2: grokfast is missing; keys are operation"),
         (FIRST, "grokfast", "maybe", "tsv:2.grokfast: 'maybe' is not yes or no"),
-        (FIRST, "membership", "stated\tx", "tsv:2: unknown key 'more cells'"),
+        (FIRST, "membership", "stated\tx", "tsv:2: unknown key 'extra cells'"),
         (FIRST, "operation", "mul", "mul_d5.*unknown operation 'mul'; known names are"),
         (FIRST, "membership", "sure", "2.membership: 'sure' is not one of"),
-        (FIRST, "insert", "1", "parent and insert stand together or not at all"),
+        (FIRST, "insert", "1", "set both parent and insert, or neither"),
         (INSERTED, "insert", "4", "insert: '4' is not one of 1, 2, 3"),
         (INSERTED, "parent", "add_d6", "unknown parent 'add_d6'; known names are"),
-        (INSERTED, "digits", "7", "7 digits, but its parent add_d6.* has 6"),
-        (INSERTED, "layers", "1", "1 layers, but its parent add_d6.* has 2"),
-        (INSERTED, "heads", "2", "2 heads, but its parent add_d6.* has 3"),
+        (INSERTED, "digits", "7", "7 digits, but the parent add_d6.* has 6"),
+        (INSERTED, "layers", "1", "1 layers, but the parent add_d6.* has 2"),
+        (INSERTED, "heads", "2", "2 heads, but the parent add_d6.* has 3"),
         (
             INSERTED,
             "parent",
             "ins1_mix_d6_l3_h3_t40K_s572091",
-            "ins1_mix_d6_l3_h3_t40K_s572091: its own parent",
+            "ins1_mix_d6_l3_h3_t40K_s572091: cycle of parents",
         ),
     ],
 )
-def test_a_row_that_cannot_be_is_named(load, place, column, text, told):
-    with pytest.raises(InputError, match=told):
-        load(place, column, text)
+def test_an_invalid_row_is_rejected(load, row, column, text, message):
+    with pytest.raises(InputError, match=message):
+        load(row, column, text)
 
 
-def test_a_model_that_is_not_there_is_named_with_those_that_are(paper):
+def test_an_unknown_model_is_rejected(paper):
     with pytest.raises(InputError, match="unknown model 'add_d5'; known names are add"):
         paper.model("add_d5")
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "message"),
     [
         (
             ("arith", "schedule", "batch"),
@@ -159,12 +161,12 @@ def test_a_model_that_is_not_there_is_named_with_those_that_are(paper):
         ),
     ],
 )
-def test_settings_that_cannot_be_are_named(path, value, told):
+def test_invalid_settings_are_rejected(path, value, message):
     config = copy.deepcopy(read_yaml("config/config.yaml"))
     *outer, last = path
     place = config
     for key in outer:
         place = place[key]
     place[last] = value
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         Catalog(config)

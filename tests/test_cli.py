@@ -25,7 +25,7 @@ def run(*arguments):
 
 
 def refused(*arguments):
-    """Give the one line in which a command refuses its input."""
+    """Return the error message of a command that rejects its input."""
     with pytest.raises(SystemExit) as caught:
         run(*arguments)
     assert isinstance(caught.value.code, str)
@@ -34,7 +34,7 @@ def refused(*arguments):
 
 @pytest.fixture(scope="module")
 def tests(smoke_model, tmp_path_factory):
-    """Paths of the test sets that the smallest model's curve shows."""
+    """Paths of the test sets of the smallest model."""
     folder = tmp_path_factory.mktemp("tests")
     paths = []
     for distribution in smoke_model.curve.tests:
@@ -54,7 +54,7 @@ def train_arguments(spec, folder):
 
 @pytest.fixture(scope="module")
 def trained(smoke_model, tests, tmp_path_factory):
-    """A folder named as a recipe, with a model and all that is made from it."""
+    """A folder named after a recipe, with a model, its predictions and its scores."""
     folder = tmp_path_factory.mktemp("model") / "base"
     run(*train_arguments(smoke_model, folder))
     predictions = folder / "predictions.npz"
@@ -65,7 +65,7 @@ def trained(smoke_model, tests, tmp_path_factory):
     return folder
 
 
-def test_a_model_leaves_its_files_and_no_states(trained):
+def test_a_training_leaves_its_outputs_and_no_checkpoints(trained):
     assert sorted(path.name for path in trained.iterdir()) == [
         "curve.csv",
         "examples.npz",
@@ -78,7 +78,7 @@ def test_a_model_leaves_its_files_and_no_states(trained):
     assert {path.name for path in (trained / "state").iterdir()} == {"done", "lock"}
 
 
-def test_a_run_says_what_was_trained_where(trained, smoke_model):
+def test_run_json_describes_the_training(trained, smoke_model):
     facts = json.loads((trained / "run.json").read_text())
     assert facts["spec"] == smoke_model.to_dict()
     assert facts["examples"] == smoke_model.schedule.examples
@@ -99,52 +99,52 @@ def test_scores_have_a_row_per_seed_test_and_tolerance(trained, smoke_model):
     ]
 
 
-def test_examples_are_measured_one_by_one(trained):
+def test_errors_are_stored_for_each_example(trained):
     arrays = files.load_arrays(trained / "examples.npz")
     assert arrays["semicircle.error"].shape == (2, 30)
     assert arrays["semicircle.oracle_error"].shape == (30,)
 
 
-def test_failures_are_asked_of_tasks_that_have_properties_only(
-    trained, tests, tmp_path
-):
+def test_failures_are_analysed_only_for_tasks_with_properties(trained, tests, tmp_path):
     outputs = [
         f"--{kind}={tmp_path / kind}"
         for kind in ("properties", "verifiers", "roc", "in-distribution")
     ]
-    made = "--predictions", trained / "predictions.npz", "--tests", *tests
-    arguments = *outputs, *made, "--tolerances", 0.05
-    said = refused("failures", trained / "examples.npz", *arguments)
-    assert "task 'eigenvalues' has no properties; eigenvectors, " in said
-
-
-def test_a_test_set_of_another_size_is_refused(trained, smoke_model, tmp_path):
-    data = structs.replace(smoke_model.data, n=3, columns=3)
-    run("testset", TestSet(data, 5).to_json(), tmp_path / "other.npz")
-    arguments = trained / "model.safetensors", tmp_path / "p", "--tests"
-    said = refused("predict", *arguments, tmp_path / "other.npz")
+    inputs = "--predictions", trained / "predictions.npz", "--tests", *tests
+    arguments = *outputs, *inputs, "--tolerances", 0.05
+    message = refused("failures", trained / "examples.npz", *arguments)
     assert (
-        "other.npz is no test of this model: columns: expected 2, found 3; n: " in said
+        "task 'eigenvalues' has no failure analysis; tasks with one are eigen"
+        in message
     )
 
 
-def test_predicting_twice_gives_the_same_bytes(trained, tests, tmp_path):
+def test_a_test_set_of_another_size_is_rejected(trained, smoke_model, tmp_path):
+    data = structs.replace(smoke_model.data, n=3, columns=3)
+    run("testset", TestSet(data, 5).to_json(), tmp_path / "other.npz")
+    arguments = trained / "model.safetensors", tmp_path / "p", "--tests"
+    message = refused("predict", *arguments, tmp_path / "other.npz")
+    assert (
+        "other.npz is not a test set of this model: columns: expected 2, found 3; n: "
+        in message
+    )
+
+
+def test_predictions_are_bitwise_reproducible(trained, tests, tmp_path):
     again = tmp_path / "again.npz"
     run("predict", trained / "model.safetensors", again, "--tests", *tests)
     assert again.read_bytes() == (trained / "predictions.npz").read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["ood", "curves", "runs"])
-def test_tables_are_made_from_folders(trained, tmp_path, kind):
+def test_tables_are_made_from_model_folders(trained, tmp_path, kind):
     out = tmp_path / "table.csv"
     run("table", kind, out, "--published", *PUBLISHED, "--models", trained)
     assert len(out.read_text().splitlines()) > 1
 
 
-def test_every_model_is_counted_to_the_accuracies_that_its_entries_name(
-    trained, tmp_path
-):
-    """Two entries of a task and size, of which one is of no model that is there."""
+def test_every_model_has_a_row_per_target_accuracy(trained, tmp_path):
+    """Two entries of a task and size; the model of one of them is missing."""
     out, half = tmp_path / "table.csv", tmp_path / "half"
     shutil.copytree(trained, half)
     model = "eigenvalues/laplace/n2"
@@ -160,13 +160,13 @@ def test_every_model_is_counted_to_the_accuracies_that_its_entries_name(
     assert found == {("base", 0.1), ("half", 0.2), ("half", 0.1), ("p1000", 0.3)}
 
 
-def test_a_target_without_a_model_is_refused(tmp_path):
+def test_a_target_accuracy_without_a_model_is_rejected(tmp_path):
     given = "--published", *PUBLISHED, "--models", "--target-accuracies", "0.99"
-    said = refused("table", "learning_speed", tmp_path / "t", *given)
-    assert "--target-accuracies: '0.99' is not MODEL=ACCURACY" in said
+    message = refused("table", "learning_speed", tmp_path / "t", *given)
+    assert "--target-accuracies: '0.99' is not MODEL=ACCURACY" in message
 
 
-def test_condition_numbers_stand_beside_the_published_ones(tmp_path):
+def test_condition_numbers_are_merged_with_published_ones(tmp_path):
     spec = ConditionNumbers(5, 200, {})
     run(
         "condition_numbers",
@@ -181,7 +181,7 @@ def test_condition_numbers_stand_beside_the_published_ones(tmp_path):
     assert lines[1].endswith(",9.4")
 
 
-def test_stale_lists_what_other_code_made(trained, tmp_path, capsys):
+def test_stale_lists_models_of_other_code(trained, tmp_path, capsys):
     run("stale", trained.parent)
     assert "0 of 1 models" in capsys.readouterr().err
     facts = json.loads((trained / "run.json").read_text())
@@ -194,7 +194,7 @@ def test_stale_lists_what_other_code_made(trained, tmp_path, capsys):
     assert "1 of 1 models" in captured.err
 
 
-def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tmp_path):
+def test_a_resumed_training_is_bitwise_identical(smoke_model, tmp_path):
     longer = {"examples": 80 * 320, "curve_every": 40 * 320}
     schedule = structs.replace(smoke_model.schedule, **longer)
     spec = structs.replace(smoke_model, schedule=schedule)
@@ -203,14 +203,14 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tmp_path):
     command = [sys.executable, "-m", "mathprobe"]
     command += map(str, train_arguments(spec, parts))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    journal = parts / "state/progress.json"  # has a loss once updates are made
-    while not (journal.exists() and "loss" in journal.read_text()):
-        assert process.poll() is None, "it ended before it could be stopped"
+    progress = parts / "state/progress.json"  # has a loss after the first update
+    while not (progress.exists() and "loss" in progress.read_text()):
+        assert process.poll() is None, "it ended before the signal"
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    said = process.communicate()[0]
+    output = process.communicate()[0]
     assert process.returncode == cli.STOPPED
-    assert "stopped by SIGTERM: checkpoint saved" in said
+    assert "stopped by SIGTERM: checkpoint saved" in output
     assert not (parts / "model.safetensors").exists()
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
@@ -220,42 +220,44 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(smoke_model, tmp_path):
     assert json.loads((parts / "run.json").read_text())["attempts"] == 2
 
 
-def test_a_damaged_test_set_is_named_with_the_remedy(trained, tests, tmp_path):
+def test_a_damaged_test_set_is_rejected_with_a_remedy(trained, tests, tmp_path):
     content = bytearray(tests[0].read_bytes())
     content[len(content) // 2] ^= 255
     bad = tmp_path / "bad.npz"
     bad.write_bytes(content)
-    said = refused(
+    message = refused(
         *("predict", trained / "model.safetensors", tmp_path / "p.npz"),
         *("--tests", bad),
     )
-    assert said.startswith("mathprobe predict: ")
-    assert str(bad) in said
-    assert "remove the file and run again" in said
+    assert message.startswith("mathprobe predict: ")
+    assert str(bad) in message
+    assert "remove the file and run again" in message
     assert not (tmp_path / "p.npz").exists()
 
 
-def test_an_unwritable_place_is_named():
+def test_an_unwritable_path_is_reported():
     spec = TestSet(MatrixSpec("eigenvalues", "laplace", 2, 2, {}), 5)
     assert "/proc/nowhere" in refused("testset", spec.to_json(), "/proc/nowhere/t.npz")
 
 
-def test_an_unknown_distribution_is_named_with_the_known_ones(tmp_path):
+def test_an_unknown_distribution_is_rejected_with_the_known_ones(tmp_path):
     spec = TestSet(MatrixSpec("eigenvalues", "cauchy", 2, 2, {}), 5)
-    said = refused("testset", spec.to_json(), tmp_path / "t.npz")
-    assert "unknown distribution 'cauchy'; known names are semicircle, uniform" in said
+    message = refused("testset", spec.to_json(), tmp_path / "t.npz")
+    assert (
+        "unknown distribution 'cauchy'; known names are semicircle, uniform" in message
+    )
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_file_is_named(tmp_path):
-    said = refused("predict", tmp_path / "none", tmp_path / "p", "--tests", "x.npz")
-    assert str(tmp_path / "none") in said
+def test_a_missing_file_is_reported(tmp_path):
+    message = refused("predict", tmp_path / "none", tmp_path / "p", "--tests", "x.npz")
+    assert str(tmp_path / "none") in message
 
 
 @pytest.mark.parametrize(
     "arguments", [("latex", "paper/templates/runs.tex.j2", "out"), ("macros", "out")]
 )
-def test_facts_that_are_none_are_named(arguments, trained, tmp_path):
+def test_invalid_facts_are_rejected(arguments, trained, tmp_path):
     table, facts = tmp_path / "ood_eigenvalues_n2.csv", tmp_path / "facts.json"
     run("table", "ood", table, "--published", *PUBLISHED, "--models", trained)
     facts.write_text("{")
@@ -263,7 +265,7 @@ def test_facts_that_are_none_are_named(arguments, trained, tmp_path):
     assert "facts.json: not JSON" in refused(*arguments, "--facts", facts, *files)
 
 
-def test_facts_are_those_of_the_configuration_that_is_in_effect(tmp_path, catalog):
+def test_facts_are_those_of_the_given_configuration(tmp_path, catalog):
     config = settings.merge(catalog.config, {"linalg": {"tests": {"examples": 7}}})
     files.write_json(tmp_path / "config.json", config)
     out = tmp_path / "facts.json"
@@ -274,7 +276,7 @@ def test_facts_are_those_of_the_configuration_that_is_in_effect(tmp_path, catalo
 
 
 @pytest.mark.parametrize("parameters", ["x=1", "[1]", "3", '{"a": 1'])
-def test_parameters_that_are_no_json_object_are_refused(tmp_path, parameters):
+def test_parameters_that_are_not_a_json_object_are_rejected(tmp_path, parameters):
     out = (
         tmp_path / "n.ipynb",
         tmp_path / "n.html",
@@ -283,17 +285,17 @@ def test_parameters_that_are_no_json_object_are_refused(tmp_path, parameters):
     )
     source = "paper/notebooks/generalization.py"
     template = "--template", "paper/templates/notebook.html.j2"
-    said = refused("notebook", source, *out, *template, "--parameters", parameters)
-    assert "--parameters: not a JSON object" in said
+    message = refused("notebook", source, *out, *template, "--parameters", parameters)
+    assert "--parameters: not a JSON object" in message
 
 
 def test_an_unknown_kind_of_table_lists_the_known_ones(tmp_path):
     published = "--published", *PUBLISHED, "--models"
-    said = refused("table", "first_reached", tmp_path / "t", *published)
-    assert "unknown kind of table 'first_reached'; known names are ood, " in said
+    message = refused("table", "first_reached", tmp_path / "t", *published)
+    assert "unknown kind of table 'first_reached'; known names are ood, " in message
 
 
-def test_a_specification_that_is_none_is_named(tmp_path):
+def test_an_invalid_specification_is_rejected(tmp_path):
     assert "TestSet: not JSON" in refused("testset", "{", tmp_path / "t.npz")
 
 
@@ -306,12 +308,12 @@ def test_every_command_and_every_option_is_described(name):
             assert argument.parameter.help, argument.name
 
 
-def test_the_help_is_grouped_and_the_version_is_told(capsys):
+def test_the_help_has_groups_and_the_version_is_printed(capsys):
     run("--help")
-    people, rules = capsys.readouterr().out.split("For the rules of the workflow")
-    assert "For people" in people
+    user, workflow = capsys.readouterr().out.split("Commands run by the workflow")
+    assert "Commands for users" in user
     for name in ("status", "plan", "stale", "archive", "unpack", "record"):
-        assert re.search(rf"\b{name}  ", people)
-    assert re.search(r"\bpredict  ", rules)
+        assert re.search(rf"\b{name}  ", user)
+    assert re.search(r"\bpredict  ", workflow)
     run("--version")
     assert capsys.readouterr().out.strip() == metadata.version("mathprobe")

@@ -1,4 +1,4 @@
-"""Commands of the second study: a parent, its child, and their accuracy."""
+"""Commands of the second study: training of a parent and its child, and accuracy."""
 
 import csv
 import json
@@ -51,65 +51,67 @@ def accuracy(trained, catalog):
         return list(csv.DictReader(file))
 
 
-def test_a_model_leaves_its_files_and_no_states(trained):
+def test_a_training_leaves_its_outputs_and_no_checkpoints(trained):
     for folder in trained:
         left = {path.name for path in folder.iterdir()} - {"accuracy.csv"}
         assert left == {"curve.csv", "model.safetensors", "run.json", "state"}
         assert {path.name for path in (folder / "state").iterdir()} == {"done", "lock"}
 
 
-def test_a_run_says_what_was_trained(trained, child):
+def test_run_json_describes_the_training(trained, child):
     facts = json.loads((trained[1] / "run.json").read_text())
     assert facts["spec"] == child.to_dict()
     assert (facts["study"], facts["examples"]) == ("arith", child.schedule.examples)
     assert facts["spec"]["insertion"]["parent"]["name"] == child.insertion.parent.name
 
 
-def test_a_stored_model_is_read_back(trained, child):
+def test_a_stored_model_is_loaded(trained, child):
     spec, network = models.load(trained[1] / "model.safetensors")
     assert spec == child
     assert len(network.blocks) == child.network.layers
 
 
 def test_accuracy_has_all_operations_and_their_classes(accuracy, catalog):
-    asked = catalog.arith("smoke").accuracy().questions
+    expected = catalog.arith("smoke").accuracy().questions
     assert tuple(accuracy[0]) == counted.COLUMNS
     for operation in ("addition", "subtraction"):
         rows = [row for row in accuracy if row["operation"] == operation]
         total, *classes = rows
         assert total["class"] == counted.ALL
-        assert int(total["questions"]) == asked
+        assert int(total["questions"]) == expected
         for count in ("questions", "fails", "malformed"):
             assert int(total[count]) == sum(int(row[count]) for row in classes)
 
 
-def test_the_same_command_writes_the_same_bytes(trained, child, tmp_path):
+def test_training_is_bitwise_reproducible(trained, child, tmp_path):
     run(*train_arguments(child, tmp_path, trained[0]))
     for name in ("model.safetensors", "curve.csv"):
         assert (tmp_path / name).read_bytes() == (trained[1] / name).read_bytes()
 
 
 def test_a_child_needs_its_parent(child, tmp_path):
-    said = refused(*train_arguments(child, tmp_path))
-    assert said.endswith(f"{child.name} needs its parent {child.insertion.parent.name}")
+    message = refused(*train_arguments(child, tmp_path))
+    assert message.endswith(
+        f"{child.name} needs its parent {child.insertion.parent.name}"
+    )
 
 
-def test_a_parent_that_was_trained_otherwise_is_refused(trained, child, tmp_path):
+def test_a_parent_with_another_specification_is_rejected(trained, child, tmp_path):
     schedule = structs.replace(child.schedule, learning_rate=1.0)
     other = structs.replace(child.insertion.parent, schedule=schedule)
     wanted = structs.replace(child.insertion, parent=other)
     spec = structs.replace(child, insertion=wanted)
-    said = refused(*train_arguments(spec, tmp_path, trained[0]))
-    assert "is not the parent of" in said
-    assert "schedule.learning_rate: expected 1.0, found 0.003" in said
+    message = refused(*train_arguments(spec, tmp_path, trained[0]))
+    assert "is not the parent of" in message
+    assert "schedule.learning_rate: expected 1.0, found 0.003" in message
 
 
-def test_stale_knows_the_code_of_each_study(trained, capsys):
+def test_stale_compares_the_code_of_each_study(trained, capsys):
     cli.main(["stale", str(trained[1])])
     assert "0 of 1 models, 0 of 0 test sets" in capsys.readouterr().err
 
 
-def test_a_lost_child_is_found_again_if_its_parent_is_the_same(
+def test_a_lost_child_is_restored_if_its_parent_is_the_same(
     trained, child, tmp_path, capsys
 ):
     lost = tmp_path / "child"
@@ -119,8 +121,8 @@ def test_a_lost_child_is_found_again_if_its_parent_is_the_same(
     assert "restored from" in capsys.readouterr().out
     (lost / "run.json").unlink()
     files.write_json(lost / "state/done/run", {**facts(lost), "parent": "another"})
-    there = lost / "state/done"
-    files.write_json(there / saved_outputs.CHECKSUMS, saved_outputs._checksums(there))
+    saved = lost / "state/done"
+    files.write_json(saved / saved_outputs.CHECKSUMS, saved_outputs._checksums(saved))
     run(*train_arguments(child, lost, trained[0]))
     assert "training again" in capsys.readouterr().out
     assert facts(lost)["parent"] == files.checksum(trained[0] / "model.safetensors")

@@ -1,4 +1,4 @@
-"""Commands that map, draw and compare: files in, files out."""
+"""Commands that analyse circuits, draw them and compare them."""
 
 import csv
 
@@ -31,24 +31,24 @@ def known():
 
 @pytest.fixture(scope="module")
 def mapped(known, tmp_path_factory):
-    """Folders of a model whose circuit is known, and of what was drawn of it."""
+    """A folder with the map and the page of a model whose circuit is known."""
     folder = tmp_path_factory.mktemp("wired")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "load", lambda path: (known.spec, known.model))
         patch.setattr(device, "set_up_torch", lambda threads: "cpu")
-        patch.setattr(models, "build", bare)
+        patch.setattr(models, "build", untrained)
         run("arith_map", folder / "model", SETTINGS.to_json(), folder / "facts")
     named = "--name", "wired", "--digits", 2, "--template", TEMPLATE
     run("arith_draw", folder / "facts", folder / "circuit.html", *named)
     return folder
 
 
-def bare(spec):
+def untrained(spec):
     torch.manual_seed(1)
     return Decoder(spec.network, 15, 10).double()
 
 
-def test_a_map_has_all_its_files_and_its_facts(mapped, known):
+def test_a_map_has_all_files_and_facts(mapped, known):
     assert {path.name for path in (mapped / "facts").iterdir()} == set(MAP_FILES)
     assert list(Facts.load(mapped / "facts/nodes.csv")) == list(known.facts)
     claims = table(mapped / "facts/claims.csv")
@@ -63,23 +63,23 @@ def test_a_map_has_all_its_files_and_its_facts(mapped, known):
     assert ["Algo:A1.SA"] in tags
 
 
-def test_a_page_shows_what_nodes_do(mapped):
+def test_a_page_has_the_sub_tasks_of_nodes(mapped):
     assert "A1.SA 100.0 %" in (mapped / "circuit.html").read_text()
 
 
-def test_a_copy_of_a_map_reuses_all_nodes(mapped, tmp_path):
+def test_an_identical_child_reuses_all_nodes(mapped, tmp_path):
     nodes = mapped / "facts/nodes.csv"
     run("arith_reuse", nodes, nodes, tmp_path / "reuse.csv")
     reuse = {row["quantity"]: row for row in table(tmp_path / "reuse.csv")}
     assert reuse["inserted nodes in use"]["count"] == "8"
 
 
-def test_maps_are_summed_up_in_one_table(mapped, tmp_path):
+def test_maps_are_summarised_in_one_table(mapped, tmp_path):
     model = {"name": mapped.name, "operation": "add", "digits": 2, "parent": None}
     files.write_json(tmp_path / "facts.json", {"arith": {"models": [model]}})
-    told = "--published", *ARITH_FILES, "--models", mapped
+    options = "--published", *ARITH_FILES, "--models", mapped
     table_of = "arith_table", "circuits", tmp_path / "all.csv"
-    run(*table_of, "--facts", tmp_path / "facts.json", *told)
+    run(*table_of, "--facts", tmp_path / "facts.json", *options)
     rows = {row["quantity"]: row for row in table(tmp_path / "all.csv")}
     assert {row["model"] for row in rows.values()} == {mapped.name}
     assert rows["heads with a purpose"]["count"] == "5"
@@ -88,8 +88,7 @@ def test_maps_are_summed_up_in_one_table(mapped, tmp_path):
     assert (clauses["count"], clauses["total"]) == ("3", "3")
 
 
-def test_a_trained_model_of_the_smoke_scale_is_mapped(catalog, tmp_path, capsys):
-    """It answers nothing right yet, and that is said."""
+def test_the_map_of_an_untrained_model_is_empty(catalog, tmp_path, capsys):
     small = catalog.arith("smoke")
     name = next(iter(small.rows))
     spec = small.model(name)
@@ -97,7 +96,7 @@ def test_a_trained_model_of_the_smoke_scale_is_mapped(catalog, tmp_path, capsys)
     path = tmp_path / "model.safetensors"
     checkpoint.save_model(path, {spec.seed: network}, {"spec": spec.to_dict()})
     run("arith_map", path, small.circuits().to_json(), tmp_path / "facts")
-    assert f"{name} answers no question right" in capsys.readouterr().out
+    assert f"{name} answers no question correctly" in capsys.readouterr().out
     assert Facts.load(tmp_path / "facts/nodes.csv").nodes == []
     named = "--name", name, "--digits", 2, "--template", TEMPLATE
     run("arith_draw", tmp_path / "facts", tmp_path / "circuit.html", *named)
@@ -106,7 +105,7 @@ def test_a_trained_model_of_the_smoke_scale_is_mapped(catalog, tmp_path, capsys)
     )
 
 
-def test_the_published_reading_takes_means_of_the_first_layer(catalog):
+def test_the_scale_as_coded_uses_means_of_the_first_layer(catalog):
     assert not catalog.arith("paper").circuits().first_layer_means
     assert catalog.arith("as_coded").circuits().first_layer_means
     assert (

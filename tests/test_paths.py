@@ -11,14 +11,14 @@ def known(catalog):
     return {**catalog.names, "kind": by_size, "table": ["ceilings.csv", "numbers.tex"]}
 
 
-def parts(name, **more):
+def wildcards(name, **more):
     return {key: str(value) for key, value in {**name, **more}.items()}
 
 
-def test_every_shown_model_and_test_set_comes_back_from_its_path(catalog, known):
+def test_paths_of_models_and_test_sets_round_trip(catalog, known):
     for scale in catalog.scales:
         for model in catalog.all_models(scale):
-            name = parts(model, scale=scale)
+            name = wildcards(model, scale=scale)
             path = paths.MODEL.format(**name) + "/scores.csv"
             pattern, found = paths.parse(path, known)
             assert (pattern, found.pop("file")) == (
@@ -31,24 +31,24 @@ def test_every_shown_model_and_test_set_comes_back_from_its_path(catalog, known)
             assert paths.parse(path, known) == (paths.TESTSET, name)
 
 
-def test_every_decoder_comes_back_from_its_path(catalog, known):
+def test_paths_of_decoders_round_trip(catalog, known):
     for name in catalog.decoders:
         path = paths.ARITH.format(scale="paper", model=name) + "/facts/nodes.csv"
         found = {"scale": "paper", "model": name, "file": "facts/nodes.csv"}
         assert paths.parse(path, known) == (f"{paths.ARITH}/{{file}}", found)
 
 
-def test_every_table_comes_back_from_its_path(catalog, known):
-    """Kinds and tasks have the same sign in their names as between them."""
+def test_paths_of_tables_round_trip(catalog, known):
+    """Underscores separate kind and task, and also occur in their names."""
     for kind in known["kind"]:
         for entry in catalog.linalg("paper").entries[KINDS[kind].config_table]:
-            name = parts(
+            name = wildcards(
                 {"scale": "demo", "kind": kind, "task": entry.task, "n": "5x3"}
             )
             assert paths.parse(paths.TABLE.format(**name), known) == (paths.TABLE, name)
 
 
-def test_mixtures_rectangles_and_single_files_are_paths(known):
+def test_paths_may_have_mixtures_and_rectangular_sizes(known):
     model = "results/demo/linalg/transpose/laplace+gaussian/n5x3/base/run.json"
     assert paths.parse(model, known)[1]["distribution"] == "laplace+gaussian"
     for path in ("tables/ceilings.csv", "paper.pdf", "figures/any.pdf"):
@@ -82,15 +82,15 @@ LINALG = "results/demo/linalg/eigenvalues"
             f"{LINALG}/laplace+laplas/n2/base/x",
             "unknown distribution 'laplas'; did you mean 'lapl",
         ),
-        (f"{LINALG}/laplace/n0/base/x", "'n0' is no size; sizes are n5"),
+        (f"{LINALG}/laplace/n0/base/x", "invalid size 'n0'; write n5"),
         (f"{LINALG}/laplace/n2/bse/x", "unknown recipe 'bse'; did you mean 'base'?"),
         (
             f"{LINALG}/laplace/n2/base",
-            "not a whole path; paths are results/{scale}/linal",
+            "incomplete path; complete paths are results/{scale}/linal",
         ),
         (
             "results/demo/linalg/testsets/eigenvalues/laplace/2.npz",
-            "'2.npz' is no size",
+            "invalid size '2.npz'",
         ),
         (
             "results/demo/arith/add_d3_l2_h3_t3K_s2/run.json",
@@ -107,7 +107,7 @@ LINALG = "results/demo/linalg/eigenvalues"
         ("elsewhere", "unknown name 'elsewhere'; known names are results"),
     ],
 )
-def test_a_misspelt_path_is_answered_with_what_was_meant(known, path, message):
+def test_an_error_about_a_path_suggests_similar_names(known, path, message):
     with pytest.raises(InputError) as caught:
         paths.parse(path, known)
     assert str(caught.value).startswith(f"{path}: {message}")

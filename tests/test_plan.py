@@ -18,18 +18,18 @@ def target(tmp_path):
     return tmp_path / "smoke" / "paper.pdf"
 
 
-def said(capsys, *arguments):
+def run_plan(capsys, *arguments):
     cli.main(["plan", *map(str, arguments)])
     return capsys.readouterr().out.splitlines()
 
 
 def cost(catalog, target):
-    """The row of the model NAME."""
+    """Return the row of the model NAME."""
     costs = plan.estimate_costs(catalog, target, PUBLISHED)
     return costs[costs["model"] == "eigenvalues/laplace/n2/base"].iloc[0]
 
 
-def test_every_table_of_the_paper_is_planned(catalog):
+def test_the_plan_has_all_tables_of_the_paper(catalog):
     costs = plan.estimate_costs(catalog, Path("results/paper/paper.pdf"), PUBLISHED)
     models = costs.groupby("table").size().to_dict()
     assert models["Table 1: eigenvalues, 5 × 5"] == 7
@@ -39,7 +39,7 @@ def test_every_table_of_the_paper_is_planned(catalog):
     }
 
 
-def test_what_tables_share_is_counted_once(catalog):
+def test_the_total_counts_shared_models_once(catalog):
     costs = plan.estimate_costs(catalog, Path("results/paper/paper.pdf"), PUBLISHED)
     planned = len(catalog.all_models("paper")) + len(catalog.arith("paper").rows)
     assert costs["model"].nunique() == planned < len(costs)
@@ -48,7 +48,7 @@ def test_what_tables_share_is_counted_once(catalog):
         .split("\n\n")[0]
         .split("\n")[-1]
     )
-    assert last.split()[:6] == ["all,", "each", "model", "once", str(planned), "0"]
+    assert last.split()[:6] == ["total", "(each", "model", "once)", str(planned), "0"]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,9 @@ def test_what_tables_share_is_counted_once(catalog):
         ("demo", "transpose", "gaussian_coefficients", "5x3", "base"),
     ],
 )
-def test_an_example_is_counted_at_the_shapes_of_its_codecs(catalog, name, monkeypatch):
+def test_flops_are_counted_for_the_sequence_lengths_of_the_codecs(
+    catalog, name, monkeypatch
+):
     model = catalog.model(*name)
     codecs = Codecs(model)
     seen = []
@@ -77,16 +79,16 @@ def test_an_example_is_counted_at_the_shapes_of_its_codecs(catalog, name, monkey
     ]
 
 
-def test_seeds_and_examples_multiply(catalog, target):
+def test_costs_are_proportional_to_seeds_and_examples(catalog, target):
     model = catalog.model("smoke", **NAME)
     one = cost(catalog, target)
     assert one["examples"] == model.seeds * model.schedule.examples
-    assert one["operations"] == one["examples"] * estimates.flops_per_example(model)
+    assert one["flops"] == one["examples"] * estimates.flops_per_example(model)
     assert one["done"] == 0.0
 
 
 @pytest.mark.parametrize("scale", ["paper", "smoke"])
-def test_parameters_are_those_of_the_networks(catalog, scale):
+def test_parameter_counts_equal_those_of_the_networks(catalog, scale):
     model = catalog.model(scale, **NAME)
     network = build(model, 1)
     counted = sum(parameter.numel() for parameter in network.parameters())
@@ -96,47 +98,45 @@ def test_parameters_are_those_of_the_networks(catalog, scale):
     assert estimates.parameter_count(one) == counted
 
 
-def test_what_is_done_or_half_done_is_left_out_of_what_is_left(catalog, target):
+def test_the_fraction_done_is_read_from_the_folder_of_a_model(catalog, target):
     folder = target.parent / "linalg" / "eigenvalues/laplace/n2/base"
-    journal = {"examples": 160, "examples_per_second": 1.0}
-    files.write_json(folder / "state/progress.json", journal)
+    progress = {"examples": 160, "examples_per_second": 1.0}
+    files.write_json(folder / "state/progress.json", progress)
     assert cost(catalog, target)["done"] == 0.25
     files.write_json(folder / "run.json", {"examples_per_second": 1.0})
     assert cost(catalog, target)["done"] == 1.0
 
 
-def test_the_plan_marks_what_is_done_and_says_what_the_hours_rest_on(target, capsys):
+def test_the_plan_prints_finished_models_and_the_assumed_rate(target, capsys):
     folder = target.parent / "linalg" / "eigenvalues/laplace/n2/base"
     files.write_json(folder / "run.json", {"examples_per_second": 1.0})
-    lines = said(capsys, target, "--flops-per-second", 1e6)
+    lines = run_plan(capsys, target, "--flops-per-second", 1e6)
     assert lines[0].split()[:4] == ["table", "models", "done", "examples"]
     row = next(line for line in lines if line.startswith("out of distribution"))
     whole, left = map(float, row.split()[-4:-2])
     assert row.split()[-7:-5] == ["1", "8,960"]
     assert left == pytest.approx(whole * 6 / 7, rel=1e-2)
-    assert lines[-3] == "1.00e+06 FLOP/s, as given"
+    assert lines[-4] == "1.00e+06 FLOP/s, as given"
 
 
-def test_a_measured_rate_is_told_from_the_share_that_is_assumed(catalog, monkeypatch):
+def test_the_origin_of_a_rate_names_the_assumed_utilization(catalog, monkeypatch):
     monkeypatch.setattr(
         plan.flops, "measure_matmul_rate", lambda precision: (2e9, precision)
     )
     rate = plan.measure_rate(catalog, "paper", 0.5)
-    assert rate.operations == 1e9
-    assert (
-        rate.origin == "50% (--utilization, an assumption) of 2.00e+09 FLOP/s: bfloat16"
-    )
+    assert rate.flops == 1e9
+    assert rate.origin == "50% (--utilization, assumed) of 2.00e+09 FLOP/s: bfloat16"
 
 
 @pytest.mark.parametrize("path", ["results/tiny/paper.pdf", "results/demo", "x.pdf"])
-def test_another_path_lists_what_can_be_planned(path):
+def test_an_invalid_target_lists_the_valid_ones(path):
     with pytest.raises(
-        SystemExit, match=r"only a paper can be.*results/demo/paper.pdf"
+        SystemExit, match=r"the target must be a paper.*results/demo/paper.pdf"
     ):
         cli.main(["plan", path])
 
 
-def test_a_plan_with_a_given_rate_needs_no_torch():
+def test_a_plan_with_a_given_rate_does_not_import_torch():
     code = "from mathprobe import cli; import sys; cli.main(sys.argv[1:]);"
     code += "sys.exit('torch' in sys.modules)"
     command = [sys.executable, "-c", code, "plan", "results/paper/paper.pdf"]
@@ -144,8 +144,8 @@ def test_a_plan_with_a_given_rate_needs_no_torch():
     assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
 
 
-def test_a_decoder_is_counted_by_its_weights_and_attention(catalog):
-    """Three passes of two operations for each weight and each pair of tokens."""
+def test_flops_of_a_decoder_are_those_of_its_weights_and_attention(catalog):
+    """Three passes of 2 FLOP for each weight and each pair of tokens."""
     model = catalog.arith_model("paper", "ins1_mix_d6_l3_h4_t40K_s372001")
     tokens, weights = 3 * 6 + 4 - 1, 3 * (4 * 510 * 680 + 2 * 510 * 2040) + 510 * 15
     attention = 3 * 4 * 680 * tokens
@@ -153,7 +153,7 @@ def test_a_decoder_is_counted_by_its_weights_and_attention(catalog):
     assert estimates.training_flops(model) == 40_000 * 64 * one
 
 
-def test_decoders_are_planned_and_what_is_done_is_marked(catalog, target):
+def test_the_plan_has_decoders(catalog, target):
     name = next(iter(catalog.arith("smoke").rows))
     folder = target.parent / "arith" / name
     files.write_json(folder / "run.json", {"examples_per_second": 1.0})

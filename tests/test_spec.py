@@ -10,7 +10,7 @@ TEST = TestSet(
 )
 
 
-def test_json_comes_back_and_is_one_text_for_equal_values():
+def test_specifications_round_trip_through_json():
     assert TestSet.from_json(TEST.to_json()) == TEST
     assert TestSet.from_json(TEST.to_json()).to_json() == TEST.to_json()
 
@@ -25,7 +25,7 @@ def test_json_comes_back_and_is_one_text_for_equal_values():
         ('{"example": 1}', "TestSet: unknown key 'example'; did you mean 'examples'"),
     ],
 )
-def test_a_bad_specification_is_named(text, message):
+def test_an_invalid_specification_is_rejected(text, message):
     with pytest.raises(InputError, match=message):
         TestSet.from_json(text)
 
@@ -40,12 +40,12 @@ def test_differences_name_the_place_and_both_values():
     assert TEST.differences(TEST.to_dict()) == []
 
 
-def test_the_last_batch_is_whole():
+def test_the_last_batch_has_full_size():
     assert SCHEDULE.updates == 16
     assert SCHEDULE.updates_per_point == 5
 
 
-def test_the_rate_warms_up_from_almost_nothing_then_falls_to_its_floor():
+def test_the_learning_rate_warms_up_then_decays_to_its_final_value():
     rates = [
         SCHEDULE.learning_rate_at(update) for update in range(SCHEDULE.updates + 1)
     ]
@@ -57,13 +57,13 @@ def test_the_rate_warms_up_from_almost_nothing_then_falls_to_its_floor():
     assert max(rates) == rates[4]
 
 
-def test_the_papers_rate_after_36_million_examples():
+def test_learning_rate_of_the_paper_after_36_million_examples():
     paper = Schedule(36_000_000, 64, 1e-4, 1e-5, 10_000, 4_000_000, None, 5.0, 300_000)
     assert paper.updates == 562_500
     assert paper.learning_rate_at(paper.updates) == pytest.approx(9.6e-5, abs=1e-6)
 
 
-def test_questions_come_back_from_json():
+def test_questions_round_trip_through_json():
     shares = {"addition": 0.34, "subtraction": 0.66}
     questions = Questions(6, shares, "batches", Enrichment(0.4, 0.4, 0.01))
     assert Questions.from_json(questions.to_json()) == questions

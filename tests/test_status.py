@@ -4,7 +4,7 @@ import pytest
 
 from mathprobe import cli, files, status
 
-MODELS = 12  # of the smallest scale: seven and two of two tables, three decoders
+MODELS = 12  # of the smoke scale: seven and two in two tables, and three decoders
 NAME = "eigenvalues/laplace/n2/base"
 
 
@@ -24,46 +24,46 @@ def laplace(catalog, results):
     return found[NAME]
 
 
-def note(folder, age=0.0, **facts):
+def write_progress(folder, age=0.0, **facts):
     path = folder / status.PROGRESS_FILE
     files.write_json(path, {"examples": 160, "examples_per_second": 40.0, **facts})
-    made = path.stat().st_mtime
-    os.utime(path, (made - age, made - age))
+    now = path.stat().st_mtime
+    os.utime(path, (now - age, now - age))
 
 
-def test_what_has_no_files_waits(catalog, results):
+def test_a_training_without_files_is_waiting(catalog, results):
     one = laplace(catalog, results)
-    assert (one.state, one.share, one.seconds_left) == ("waiting", 0.0, None)
+    assert (one.state, one.fraction_done, one.seconds_left) == ("waiting", 0.0, None)
 
 
-def test_what_has_spoken_lately_runs(catalog, results, folder):
-    note(folder, accuracy=0.5)
+def test_a_training_with_recent_progress_is_running(catalog, results, folder):
+    write_progress(folder, accuracy=0.5)
     one = laplace(catalog, results)
-    assert (one.state, one.share, one.accuracy) == ("running", 0.25, 0.5)
+    assert (one.state, one.fraction_done, one.accuracy) == ("running", 0.25, 0.5)
     assert one.seconds_left == 480 / 40
 
 
-def test_what_has_been_quiet_is_stalled(catalog, results, folder):
-    note(folder, age=status.STALLED_AFTER + 10)
+def test_a_training_without_recent_progress_is_stalled(catalog, results, folder):
+    write_progress(folder, age=status.STALLED_AFTER + 10)
     assert laplace(catalog, results).state == "stalled"
 
 
-def test_what_failed_says_why(catalog, results, folder):
-    note(folder, failed="not finite")
+def test_the_error_of_a_failed_training_is_printed(catalog, results, folder):
+    write_progress(folder, failed="not finite")
     one = laplace(catalog, results)
     assert one.state == "failed"
     assert f"{NAME}: not finite" in status.format_table([one])
 
 
-def test_what_left_its_run_is_done(catalog, results, folder):
-    note(folder)
+def test_a_training_with_a_run_file_is_done(catalog, results, folder):
+    write_progress(folder)
     files.write_json(folder / "run.json", {"examples_per_second": 7.0})
     one = laplace(catalog, results)
-    assert (one.state, one.share) == ("done", 1.0)
+    assert (one.state, one.fraction_done) == ("done", 1.0)
 
 
-def test_the_table_counts_what_it_shows(catalog, results, folder, capsys):
-    note(folder)
+def test_the_table_ends_with_the_count_of_each_state(catalog, results, folder, capsys):
+    write_progress(folder)
     cli.main(["status", str(results)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
@@ -78,21 +78,21 @@ def test_the_table_counts_what_it_shows(catalog, results, folder, capsys):
     assert lines[-1] == f"1 running, {MODELS - 1} waiting"
 
 
-def test_a_folder_of_no_scale_lists_the_scales(tmp_path):
+def test_an_unknown_scale_lists_the_known_ones(tmp_path):
     with pytest.raises(SystemExit, match="unknown scale 'huge'; known names are paper"):
         cli.main(["status", str(tmp_path / "huge")])
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(20, "0 min"), (600, "10 min"), (5400, "1 h 30 min")]
+    ("seconds", "text"), [(20, "0 min"), (600, "10 min"), (5400, "1 h 30 min")]
 )
-def test_times_are_said_in_minutes_and_hours(seconds, said):
+def test_times_are_printed_in_hours_and_minutes(seconds, text):
     one = status.TrainingStatus("m", "running", 0, seconds, examples_per_second=1.0)
-    assert said in status.format_table([one])
+    assert text in status.format_table([one])
 
 
-def test_decoders_of_arithmetic_stand_behind_the_first_study(catalog, results):
+def test_decoders_are_listed_after_the_first_study(catalog, results):
     name = list(catalog.arith("smoke").rows)[-1]
-    note(results / "arith" / name, accuracy=0.25)
+    write_progress(results / "arith" / name, accuracy=0.25)
     last = status.read_all(catalog, results)[-1]
-    assert (last.model, last.state, last.share) == (name, "running", 0.5)
+    assert (last.model, last.state, last.fraction_done) == (name, "running", 0.5)

@@ -1,4 +1,4 @@
-"""The DAG: what is planned, what is re-run, what is said when something is wrong."""
+"""The DAG: planned jobs, reruns after changes, and error messages."""
 
 import base64
 import json
@@ -26,8 +26,8 @@ NOTEBOOKS = sorted(path.stem for path in (PROJECT / "paper/notebooks").glob("*.p
 MODELS = {scale: CATALOG.all_models(scale) for scale in CATALOG.scales}
 
 
-def models_asked(scale, distribution):
-    """Count the models of a scale that a distribution tests."""
+def models_tested_on(scale, distribution):
+    """Return the number of models that are tested on a distribution."""
     tests = (
         CATALOG.test_distributions(model["task"], model["distribution"])
         for model in MODELS[scale]
@@ -35,8 +35,8 @@ def models_asked(scale, distribution):
     return sum(distribution in distributions for distributions in tests)
 
 
-def sets_of(scale):
-    """Name the test sets that the models of a scale are asked."""
+def testsets_of(scale):
+    """Return the test sets of all models of a scale."""
     return {
         (model["task"], distribution, model["n"])
         for model in MODELS[scale]
@@ -47,26 +47,26 @@ def sets_of(scale):
 
 
 def of_distribution(scale, distribution):
-    """Name the test sets of a distribution."""
-    return [test for test in sets_of(scale) if distribution in test]
+    """Return the test sets of a distribution."""
+    return [test for test in testsets_of(scale) if distribution in test]
 
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
-    """A copy in which nothing was made."""
-    made = Workflow(tmp_path_factory.mktemp("fresh") / "a copy")
-    made.link_tex()
-    return made
+    """A copy without results."""
+    workflow = Workflow(tmp_path_factory.mktemp("fresh") / "a copy")
+    workflow.link_tex()
+    return workflow
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """A copy in which the smoke scale was made from nothing."""
-    made = Workflow(tmp_path_factory.mktemp("smoke") / "copy")
-    made.link_tex()
-    done = made.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
+    """A copy with the results of the smoke scale."""
+    workflow = Workflow(tmp_path_factory.mktemp("smoke") / "copy")
+    workflow.link_tex()
+    done = workflow.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
     assert done.returncode == 0, done.stdout
-    return made
+    return workflow
 
 
 @pytest.fixture(scope="module")
@@ -76,44 +76,44 @@ def report(smoke):
     style = ("--report-stylesheet", "workflow/report/style.css")
     done = smoke.snakemake("--report", path, *style, *SMOKE)
     assert done.returncode == 0, done.stdout
-    assert "WARNING" not in done.stdout  # of a caption, or of what is not there
+    assert "WARNING" not in done.stdout  # about a caption or a missing file
     return (smoke.folder / path).read_text()
 
 
 @pytest.fixture
 def changed(smoke):
-    """The smoke copy, whose configuration a test may change."""
+    """The smoke copy; changes of its configuration are undone after the test."""
     path = smoke.folder / "config/config.yaml"
     before = path.read_text()
     yield smoke
     path.write_text(before)
 
 
-NO_TEX = "no TeX: run `make tex`"
+NO_TEX = "no LaTeX: run `make tex`"
 
 
 def has_pdf(workflow):
-    """Return whether there was a TeX to typeset the paper; `make test` provides one."""
+    """Return whether LaTeX has typeset the paper; `make test` provides LaTeX."""
     return (workflow.folder / PDF).exists()
 
 
 @pytest.mark.parametrize("scale", ["paper", "as_coded", "demo", "smoke"])
-def test_every_scale_is_planned_with_all_its_models(fresh, scale):
+def test_the_paper_of_a_scale_needs_all_its_models(fresh, scale):
     jobs = fresh.planned_jobs(f"results/{scale}/paper.pdf")
     for rule in ("train", "predict", "score"):
         assert jobs[f"linalg_{rule}"] == len(MODELS[scale])
-    assert jobs["linalg_testset"] == len(sets_of(scale))
+    assert jobs["linalg_testset"] == len(testsets_of(scale))
     assert jobs["linalg_condition_numbers"] == 1
     assert jobs["paper_pdf"] == 1
 
 
-def test_a_plain_run_makes_the_default_scale(fresh):
+def test_the_default_target_is_the_default_scale(fresh):
     jobs = fresh.planned_jobs()
     assert jobs["paper_pdf"] == 1
     assert jobs["paper_notebook"] == len(NOTEBOOKS)
     assert jobs["arith_draw"] == len(CATALOG.arith("demo").rows)
-    said = fresh.snakemake("-n").stdout
-    assert "results/demo/paper.pdf" in said
+    output = fresh.snakemake("-n").stdout
+    assert "results/demo/paper.pdf" in output
 
 
 def test_the_cluster_profile_plans_the_same_jobs(fresh):
@@ -125,30 +125,30 @@ def test_the_cluster_profile_plans_the_same_jobs(fresh):
 
 @pytest.fixture(scope="module")
 def profile():
-    """The profile of the cluster."""
+    """The profile for Slurm."""
     return yaml.safe_load(Path("slurm/config.yaml").read_text())
 
 
 @pytest.fixture(scope="module")
 def on_the_cluster(fresh):
-    """What the jobs of a scale's paper ask for: rule, wildcards, resources."""
+    """Return rule, wildcards and resources of all jobs of a scale."""
 
-    def ask(scale):
+    def jobs(scale):
         target = f"results/{scale}/paper.pdf"
-        said = fresh.snakemake("-n", "--profile", "slurm", target).stdout
+        output = fresh.snakemake("-n", "--profile", "slurm", target).stdout
         return [
             (
                 block.split(":")[0],
                 *(facts(block, of) for of in ("wildcards", "resources")),
             )
-            for block in re.split(r"\n *(?:local)?rule ", said)[1:]
+            for block in re.split(r"\n *(?:local)?rule ", output)[1:]
         ]
 
-    return ask
+    return jobs
 
 
 def facts(block, name):
-    """Read one line of what a dry run says of a job."""
+    """Return one line of a job in the output of a dry run, as a dictionary."""
     line = re.search(rf"^ +{name}: (.*)$", block, re.M)
     return dict(pair.split("=", 1) for pair in line[1].split(", ")) if line else {}
 
@@ -159,75 +159,81 @@ WITH_GPUS = {
 }
 
 
-def test_what_runs_networks_asks_for_a_gpu_on_the_cluster(on_the_cluster, profile):
+def test_rules_that_run_networks_request_a_gpu_on_the_cluster(on_the_cluster, profile):
     rules = "".join(path.read_text() for path in Path("workflow/rules").glob("*.smk"))
-    asking = re.findall(
+    requesting = re.findall(
         r"^rule (\w+):\n(?:(?:    .*)?\n)*?        \*\*(?:TRAIN|EVALUATE)",
         rules,
         re.M,
     )
-    assert set(asking) == WITH_GPUS
-    joined = set(profile["groups"])  # one partition for all jobs of a group
-    assert set(profile["set-resources"]) == WITH_GPUS | joined
+    assert set(requesting) == WITH_GPUS
+    grouped = set(profile["groups"])  # a group has one partition
+    assert set(profile["set-resources"]) == WITH_GPUS | grouped
     jobs = on_the_cluster("paper")
-    asking = {rule for rule, _, needs in jobs if int(needs.get("gpu", 0))}
-    assert {"linalg_train", "linalg_predict"} <= asking <= WITH_GPUS
-    there = {rule for rule, _, needs in jobs if needs["slurm_partition"] == "gpu"}
-    assert asking < there <= WITH_GPUS | joined
+    requesting = {rule for rule, _, needs in jobs if int(needs.get("gpu", 0))}
+    assert {"linalg_train", "linalg_predict"} <= requesting <= WITH_GPUS
+    on_gpus = {rule for rule, _, needs in jobs if needs["slurm_partition"] == "gpu"}
+    assert requesting < on_gpus <= WITH_GPUS | grouped
     small = on_the_cluster("demo")
     assert {needs["slurm_partition"] for _, _, needs in small} == {"cpu"}
     assert all(needs.get("gpu", "0") == "0" for _, _, needs in small)
 
 
-def test_the_profile_names_the_scales_that_have_gpus(profile):
-    named = profile["set-resources"]["linalg_train"]["slurm_partition"]
+def test_the_profile_lists_the_scales_with_gpus(profile):
+    partition = profile["set-resources"]["linalg_train"]["slurm_partition"]
     scales = {s for s in CATALOG.scales if CATALOG.compute(s).train.gpus}
-    assert set(re.findall(r"'([a-z_]+)'", named)) - {"gpu", "cpu"} == scales
+    assert set(re.findall(r"'([a-z_]+)'", partition)) - {"gpu", "cpu"} == scales
 
 
-def test_trainings_ask_for_their_time_up_to_the_limit(on_the_cluster, profile):
+def test_trainings_request_their_estimated_time_up_to_the_limit(
+    on_the_cluster, profile
+):
     train = CATALOG.compute("paper").train
     limit = profile["resources"]["runtime"]
-    asked = {
+    requested = {
         "/".join(names[key] for key in ("task", "distribution", "n", "recipe")): needs
         for rule, names, needs in on_the_cluster("paper")
         if rule == "linalg_train"
     }
-    assert len(asked) == len(MODELS["paper"])
+    assert len(requested) == len(MODELS["paper"])
     hours = {}
     for model in MODELS["paper"]:
         operations = estimates.training_flops(CATALOG.model("paper", **model))
         name = "{task}/{distribution}/{n}/{recipe}".format(**model)
         hours[name] = operations / train.flops_per_second / 3600
         minutes = train.margin * 60 * hours[name]
-        assert int(asked[name]["runtime"]) == pytest.approx(min(minutes, limit), abs=12)
-    assert max(hours.values()) * 60 > limit  # so that some are resumed
+        assert int(requested[name]["runtime"]) == pytest.approx(
+            min(minutes, limit), abs=12
+        )
+    assert max(hours.values()) * 60 > limit  # some trainings need several jobs
     first = max(hours, key=hours.get)
-    assert asked[first]["slurm_extra"] == "--nice=0"
+    assert requested[first]["slurm_extra"] == "--nice=0"
     nice = {
-        name: int(needs["slurm_extra"].split("=")[1]) for name, needs in asked.items()
+        name: int(needs["slurm_extra"].split("=")[1])
+        for name, needs in requested.items()
     }
     by_hours = sorted(hours, key=hours.get, reverse=True)
     assert sorted(nice.values()) == [nice[name] for name in by_hours]
 
 
-def test_retries_carry_the_longest_training_over_the_limit(profile):
+def test_retries_suffice_for_the_longest_training(profile):
     train = CATALOG.compute("paper").train
     models = [CATALOG.model("paper", **name) for name in MODELS["paper"]]
     most = max(map(estimates.training_flops, models))
     minutes = train.margin * most / train.flops_per_second / 60
     resubmissions = math.ceil(minutes / profile["resources"]["runtime"]) - 1
     assert resubmissions >= 1
-    assert profile["retries"] >= resubmissions + 2  # two faults besides
+    assert profile["retries"] >= resubmissions + 2  # and two failures
     rules = [path.read_text() for path in Path("workflow/rules").glob("*.smk")]
-    assert not any("retries:" in text for text in rules)  # they would nest
+    # In a rule, Snakemake would retry inside the Slurm job.
+    assert not any("retries:" in text for text in rules)
 
 
 LOCAL = re.search(r"^localrules:\n((?:    .*\n)+)", Path("Snakefile").read_text(), re.M)
 
 
 def is_local(rule):
-    """Return whether a rule's jobs run where Snakemake does."""
+    """Return whether a rule is local."""
     return f"    {rule},\n" in LOCAL[1]
 
 
@@ -248,8 +254,8 @@ def is_local(rule):
         ("train_state", set()),
     ],
 )
-def test_a_changed_module_re_runs_exactly_what_depends_on_it(smoke, module, rules):
-    """What follows from their outputs has another reason: an updated input."""
+def test_a_changed_module_reruns_only_the_rules_that_depend_on_it(smoke, module, rules):
+    """Rules downstream of these have another reason: an updated input."""
     path = smoke.folder / f"src/mathprobe/{module}.py"
     before = path.read_text()
     path.write_text(f"{before}\n# changed\n")
@@ -268,7 +274,7 @@ def test_a_changed_module_re_runs_exactly_what_depends_on_it(smoke, module, rule
     )
 
 
-def test_a_plain_run_on_a_cluster_makes_the_paper(fresh):
+def test_the_default_scale_on_a_cluster_is_the_paper(fresh):
     jobs = fresh.planned_jobs("--profile", "slurm")
     assert jobs["linalg_train"] == len(MODELS["paper"])
     assert jobs["paper_pdf"] == 1
@@ -276,37 +282,39 @@ def test_a_plain_run_on_a_cluster_makes_the_paper(fresh):
     assert demo["linalg_train"] == len(MODELS["demo"])
 
 
-def test_the_whole_paper_is_few_jobs_for_slurm(fresh):
-    said = fresh.snakemake("-n", "--profile", "slurm", "results/paper/paper.pdf").stdout
+def test_the_paper_is_few_slurm_jobs(fresh):
+    output = fresh.snakemake(
+        "-n", "--profile", "slurm", "results/paper/paper.pdf"
+    ).stdout
     models = len(MODELS["paper"])
-    alone = re.findall(r"^rule (\w+):", said, re.M)
-    assert alone.count("linalg_train") == said.count("Group job evaluate") == models
-    sent = [rule for rule in alone if not is_local(rule)]
-    assert len(sent) + said.count("Group job") < 300
-    assert {rule for rule in sent if rule.startswith("paper_")} == set()
+    single = re.findall(r"^rule (\w+):", output, re.M)
+    assert single.count("linalg_train") == output.count("Group job evaluate") == models
+    submitted = [rule for rule in single if not is_local(rule)]
+    assert len(submitted) + output.count("Group job") < 300
+    assert {rule for rule in submitted if rule.startswith("paper_")} == set()
     assert is_local("paper_table")
 
 
-def test_a_single_table_is_a_target(fresh):
+def test_a_table_is_a_target(fresh):
     jobs = fresh.planned_jobs("results/demo/tables/ood_eigenvalues_n2.csv")
     assert jobs["linalg_train"] == DISTRIBUTIONS
     assert "paper_pdf" not in jobs
 
 
-def test_combinations_outside_the_paper_build_on_demand(fresh):
+def test_any_valid_path_is_a_target(fresh):
     path = "results/demo/linalg/eigenvalues/gaussian/n3/attended/scores.csv"
     jobs = fresh.planned_jobs(path)
     assert jobs["linalg_train"] == jobs["linalg_score"] == 1
     assert fresh.planned_jobs("results/demo/tables/ood_eigenvalues_n3.csv")
 
 
-def test_a_copy_in_a_folder_with_a_blank_works(fresh):
+def test_a_path_with_a_space_works(fresh):
     path = "results/smoke/linalg/testsets/eigenvalues/laplace/n3.npz"
     done = fresh.snakemake("--cores", 1, path)
     assert done.returncode == 0, done.stdout
 
 
-def test_smoke_makes_every_kind_of_file(smoke):
+def test_the_smoke_scale_has_every_kind_of_file(smoke):
     results = smoke.folder / "results/smoke"
     if has_pdf(smoke):
         assert (smoke.folder / PDF).stat().st_size > 10_000
@@ -331,25 +339,25 @@ def test_smoke_makes_every_kind_of_file(smoke):
         assert (smoke.folder / f"logs/results/smoke/notebooks/{notebook}.log").exists()
 
 
-def test_nothing_is_left_to_do(smoke):
+def test_a_finished_scale_has_no_jobs_left(smoke):
     assert smoke.planned_jobs(*SMOKE) == {}
-    assert "missing" not in smoke.snakemake("-n", *SMOKE).stdout  # provenance
+    assert "missing" not in smoke.snakemake("-n", *SMOKE).stdout  # metadata
 
 
 def variable(page, name):
-    """Read a variable of the report's scripts."""
+    """Return a JavaScript variable of the report."""
     place = re.search(rf'var {name} = (?=[{{"])', page).end()
     return json.JSONDecoder().raw_decode(page, place)[0]
 
 
-def test_the_report_shows_every_result_and_what_to_look_for(smoke, report):
+def test_the_report_has_every_result_with_a_caption(smoke, report):
     results = variable(report, "results")
     folder = smoke.folder / "results/smoke"
-    shown = ("tables/*.csv", "figures/*/*.svg", "notebooks/*.html")
-    made = [path for glob in shown for path in folder.glob(glob)]
-    made += [smoke.folder / PDF] * has_pdf(smoke)
-    made += folder.glob("arith/*/circuit/circuit.html")
-    assert {str(path.relative_to(smoke.folder)) for path in made} <= set(results)
+    patterns = ("tables/*.csv", "figures/*/*.svg", "notebooks/*.html")
+    expected = [path for pattern in patterns for path in folder.glob(pattern)]
+    expected += [smoke.folder / PDF] * has_pdf(smoke)
+    expected += folder.glob("arith/*/circuit/circuit.html")
+    assert {str(path.relative_to(smoke.folder)) for path in expected} <= set(results)
     assert [path for path, result in results.items() if not result["caption"]] == []
     generic = "An executed notebook."
     assert not any(generic in result["caption"] for result in results.values())
@@ -360,7 +368,7 @@ def test_the_report_shows_every_result_and_what_to_look_for(smoke, report):
     assert "results/smoke/notebooks/overview.html" in categories["Paper"]["Pages"]
 
 
-def test_the_report_opens_on_the_findings(report):
+def test_the_report_opens_with_the_findings(report):
     front = variable(report, "workflow_desc")
     assert "scale <strong>smoke</strong>" in front
     assert "smaller than the published setting" in front
@@ -368,7 +376,7 @@ def test_the_report_opens_on_the_findings(report):
 
 
 class Loads(HTMLParser):
-    """Collects the addresses that a page loads by itself."""
+    """Collects the URLs that a page loads."""
 
     TAGS = ("img", "script", "link", "iframe", "source", "object", "embed", "video")
 
@@ -382,7 +390,7 @@ class Loads(HTMLParser):
             self.loaded += [v for k, v in attrs if k in ("src", "href", "data")]
 
 
-def test_the_report_loads_nothing(report):
+def test_the_report_loads_no_external_files(report):
     pages = [report]
     for result in variable(report, "results").values():
         kind, _, data = result["data_uri"].partition(";")
@@ -396,7 +404,7 @@ def test_the_report_loads_nothing(report):
     assert not any("@import" in page for page in pages[1:])
 
 
-LOST = [  # from a storage: a model of each study, and what shows them
+LOST = [  # deleted from the storage: a model of each study, and results that use it
     *("linalg/inverse/uniform_coefficients/n2/half", "tables/failures_inverse_n2.csv"),
     *("arith/ins1_mix_d2_l2_h3_t0.02K_s1/facts", "tables/arith_reuse.csv"),
     *("arith/ins1_mix_d2_l2_h3_t0.02K_s1/reuse.csv", "figures/subtraction_circuit"),
@@ -404,14 +412,14 @@ LOST = [  # from a storage: a model of each study, and what shows them
 
 
 def files_below(folder, names):
-    """List files by their names, or by those of their folders."""
+    """Return all files with these names, or in folders with these names."""
     paths = [folder / name for name in names]
     within = [path for one in paths for path in one.rglob("*") if path.is_file()]
     return [path for path in paths if path.is_file()] + within
 
 
 def with_rsync(tmp_path):
-    """Give a PATH with rsync, or with what copies as the storage has rsync do."""
+    """Return a PATH with rsync, or with a script that copies as the storage needs."""
     if not shutil.which("rsync"):
         copy = tmp_path / "bin/rsync"
         copy.parent.mkdir()
@@ -420,32 +428,32 @@ def with_rsync(tmp_path):
     return os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
 
 
-def test_what_a_storage_has_lost_is_made_there_to_the_same_bytes(smoke, tmp_path):
-    there = Workflow(tmp_path / "copy")
-    there.link_tex()
+def test_files_lost_in_a_storage_are_restored_bitwise_identically(smoke, tmp_path):
+    other = Workflow(tmp_path / "copy")
+    other.link_tex()
     stored = tmp_path / "stored/results/smoke"
-    states = shutil.ignore_patterns("state")  # are no results
+    states = shutil.ignore_patterns("state")  # not results
     shutil.copytree(smoke.folder / "results/smoke", stored, ignore=states)
     provider = ("--default-storage-provider", "fs", "--default-storage-prefix")
     settings = (*provider, tmp_path / "stored", "--cores", 2, "--show-failed-logs")
-    assert there.planned_jobs(*settings, *SMOKE) == {}
+    assert other.planned_jobs(*settings, *SMOKE) == {}
     before = {path: path.read_bytes() for path in files_below(stored, LOST)}
     for path in before:
         path.unlink()
-    made = [name for name in LOST if Path(name).suffix or name.startswith("figures")]
-    shown = [f"results/smoke/{name}" for name in made]
-    done = there.snakemake(*settings, *shown, path=with_rsync(tmp_path))
+    names = [name for name in LOST if Path(name).suffix or name.startswith("figures")]
+    targets = [f"results/smoke/{name}" for name in names]
+    done = other.snakemake(*settings, *targets, path=with_rsync(tmp_path))
     assert done.returncode == 0, done.stdout
     assert not {path for path in before if not path.exists()}
     timed = {path for path in before if path.name == "run.json"}
     changed = {path for path in before if path.read_bytes() != before[path]}
     assert changed <= timed
-    assert not (there.folder / "results/smoke/tables").exists()
-    assert there.planned_jobs(*settings, *shown) == {}
+    assert not (other.folder / "results/smoke/tables").exists()
+    assert other.planned_jobs(*settings, *targets) == {}
 
 
 @pytest.mark.parametrize("path", [PDF, "results/smoke/notebooks/overview.html"])
-def test_what_people_read_is_rebuilt_to_the_same_bytes(smoke, path):
+def test_pdf_and_pages_are_bitwise_reproducible(smoke, path):
     if path == PDF and not has_pdf(smoke):
         pytest.skip(NO_TEX)
     before = (smoke.folder / path).read_bytes()
@@ -454,34 +462,34 @@ def test_what_people_read_is_rebuilt_to_the_same_bytes(smoke, path):
     assert (smoke.folder / path).read_bytes() == before
 
 
-def test_a_changed_distribution_re_runs_exactly_what_depends_on_it(changed):
+def test_a_changed_distribution_reruns_only_jobs_that_depend_on_it(changed):
     changed.configure("  distributions: {}", "  distributions: {laplace: {bound: 5.0}}")
     jobs = changed.planned_jobs(*SMOKE)
     assert jobs["linalg_testset"] == len(of_distribution("smoke", "laplace"))
-    assert jobs["linalg_train"] == 1  # its own: no curve shows it
-    asked = models_asked("smoke", "laplace")
-    assert DISTRIBUTIONS < asked < len(MODELS["smoke"])
-    assert jobs["linalg_predict"] == jobs["linalg_score"] == asked
+    assert jobs["linalg_train"] == 1  # no learning curve uses it
+    tested = models_tested_on("smoke", "laplace")
+    assert DISTRIBUTIONS < tested < len(MODELS["smoke"])
+    assert jobs["linalg_predict"] == jobs["linalg_score"] == tested
     assert jobs["linalg_condition_numbers"] == 1
 
 
-def test_a_test_set_made_anew_trains_nothing(smoke):
+def test_a_new_test_set_trains_nothing(smoke):
     path = smoke.folder / "results/smoke/linalg/testsets/eigenvalues/semicircle/n2.npz"
     path.touch()
     assert "linalg_train" not in smoke.planned_jobs(*SMOKE)
 
 
-def test_a_distribution_that_curves_show_re_runs_every_training(changed):
+def test_a_changed_distribution_of_learning_curves_reruns_their_trainings(changed):
     changed.configure(
         "  distributions: {}", "  distributions: {semicircle: {bound: 5.0}}"
     )
-    shown = [
+    affected = [
         model
         for model in MODELS["smoke"]
         if "semicircle" in CATALOG.model("smoke", **model).curve.tests
     ]
-    assert len(shown) > DISTRIBUTIONS
-    assert changed.planned_jobs(*SMOKE)["linalg_train"] == len(shown)
+    assert len(affected) > DISTRIBUTIONS
+    assert changed.planned_jobs(*SMOKE)["linalg_train"] == len(affected)
 
 
 def test_a_changed_tolerance_trains_nothing(changed):
@@ -491,7 +499,7 @@ def test_a_changed_tolerance_trains_nothing(changed):
     assert not {"linalg_train", "linalg_predict", "linalg_testset"} & set(jobs)
 
 
-def test_what_changes_no_result_re_runs_nothing(changed):
+def test_changed_resources_rerun_nothing(changed):
     changed.configure(
         "mem_mb: 2000, flops_per_second: 3.8e+10, margin: 6, save_every: 1",
         "mem_mb: 9000, flops_per_second: 3.8e+10, margin: 7, save_every: 7",
@@ -500,7 +508,7 @@ def test_what_changes_no_result_re_runs_nothing(changed):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (
             "batch: 64 # appendix",
@@ -520,16 +528,18 @@ def test_what_changes_no_result_re_runs_nothing(changed):
         ),
     ],
 )
-def test_a_bad_configuration_stops_at_the_door(changed, old, new, said):
+def test_an_invalid_configuration_is_reported_without_a_traceback(
+    changed, old, new, message
+):
     changed.configure(old, new)
     done = changed.snakemake("-n")
     assert done.returncode != 0
-    assert said in done.stdout
+    assert message in done.stdout
     assert "Traceback" not in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         (
             "results/demo/linalg/eigenvalues/laplas/n2/base/scores.csv",
@@ -542,23 +552,25 @@ def test_a_bad_configuration_stops_at_the_door(changed, old, new, said):
         ),
         (
             "results/demo/linalg/eigenvalues/laplace/n0/base/scores.csv",
-            "'n0' is no size; sizes are n5 (square)",
+            "invalid size 'n0'; write n5 (square)",
         ),
         ("results/demo/tables/ceiling.csv", "did you mean 'ceilings.csv' or"),
     ],
 )
-def test_a_wrong_name_is_answered_with_what_was_meant(fresh, path, said):
+def test_an_unknown_name_in_a_target_is_reported_with_similar_names(
+    fresh, path, message
+):
     done = fresh.snakemake("-n", path)
     assert done.returncode != 0
-    assert said in done.stdout
+    assert message in done.stdout
     assert "Traceback" not in done.stdout
 
 
-def test_a_damaged_test_set_is_named_and_nothing_half_written(smoke):
+def test_a_damaged_test_set_is_reported_and_no_output_remains(smoke):
     tests = smoke.folder / "results/smoke/linalg/testsets/eigenvalues/uniform/n2.npz"
     good = tests.read_bytes()
     out = "results/smoke/linalg/eigenvalues/laplace/n2/base/predictions.npz"
-    kept = (smoke.folder / out).read_bytes()
+    content = (smoke.folder / out).read_bytes()
     tests.write_bytes(good[:-40])
     try:
         done = smoke.snakemake("--cores", 1, "--show-failed-logs", "--force", out)
@@ -569,10 +581,10 @@ def test_a_damaged_test_set_is_named_and_nothing_half_written(smoke):
         assert not (smoke.folder / out).exists()
     finally:
         tests.write_bytes(good)
-        (smoke.folder / out).write_bytes(kept)
+        (smoke.folder / out).write_bytes(content)
 
 
-def test_an_unwritable_results_folder_is_named(tmp_path):
+def test_an_unwritable_results_folder_is_reported(tmp_path):
     bare = Workflow(tmp_path / "copy")
     (bare.folder / "results").symlink_to("/proc/nowhere")
     path = "results/smoke/linalg/testsets/eigenvalues/laplace/n2.npz"
@@ -583,7 +595,7 @@ def test_an_unwritable_results_folder_is_named(tmp_path):
 
 
 def without(tmp_path, *names):
-    """Give a PATH on which some programs are missing."""
+    """Return a PATH without some programs."""
     folders = []
     for folder in map(Path, os.environ["PATH"].split(os.pathsep)):
         if any((folder / name).exists() for name in names):
@@ -596,16 +608,16 @@ def without(tmp_path, *names):
     return os.pathsep.join(folders)
 
 
-def test_typesetting_provides_the_private_tex_itself(smoke, tmp_path):
+def test_typesetting_unpacks_a_private_latex(smoke, tmp_path):
     if not (PROJECT / PRIVATE_TEX).exists():
-        pytest.skip("no private TeX to provide")
+        pytest.skip("no private LaTeX")
     fake = tmp_path / "fake"
     fake.mkdir()
     for name in ("apt-get", "dpkg"):
         (fake / name).write_text("#!/bin/sh\n")
         (fake / name).chmod(0o755)
     script = smoke.folder / "envs/get_tex.sh"
-    link, kept = smoke.folder / PRIVATE_TEX, script.read_text()
+    link, content = smoke.folder / PRIVATE_TEX, script.read_text()
     link.unlink()
     script.write_text(f'ln -s "{(PROJECT / PRIVATE_TEX).resolve()}" "$1"\n')
     path = f"{fake}:{without(tmp_path, 'pdflatex', 'tectonic')}"
@@ -617,7 +629,7 @@ def test_typesetting_provides_the_private_tex_itself(smoke, tmp_path):
         done = smoke.snakemake("--cores", 1, "--force", PDF, path=path)
         assert done.returncode == 0, done.stdout
     finally:
-        script.write_text(kept)
+        script.write_text(content)
     assert link.is_symlink()
     assert (smoke.folder / PDF).read_bytes() == before
 
@@ -625,7 +637,7 @@ def test_typesetting_provides_the_private_tex_itself(smoke, tmp_path):
 TEX = ("apt-get", "dpkg", "pdflatex", "tectonic")
 
 
-def test_without_tex_all_but_the_pdf_is_planned(tmp_path):
+def test_without_latex_all_but_the_pdf_is_planned(tmp_path):
     bare = Workflow(tmp_path / "copy")
     plan = bare.snakemake("-n", "--quiet", "host", path=without(tmp_path, *TEX))
     assert plan.returncode == 0, plan.stdout
@@ -635,11 +647,11 @@ def test_without_tex_all_but_the_pdf_is_planned(tmp_path):
     assert "paper_pdf" not in plan.stdout
 
 
-def test_without_tex_an_explicit_pdf_fails_with_the_ways_to_get_one(smoke, tmp_path):
+def test_without_latex_the_pdf_fails_with_installation_advice(smoke, tmp_path):
     link = smoke.folder / PRIVATE_TEX
     link.rename(smoke.folder / "aside")
     pdf = smoke.folder / PDF
-    kept = pdf.read_bytes() if pdf.exists() else None
+    content = pdf.read_bytes() if pdf.exists() else None
     try:
         done = smoke.snakemake(
             *("--cores", 1, "--show-failed-logs", "--force", PDF),
@@ -647,37 +659,39 @@ def test_without_tex_an_explicit_pdf_fails_with_the_ways_to_get_one(smoke, tmp_p
         )
     finally:
         (smoke.folder / "aside").rename(link)
-        if kept is not None:
-            pdf.write_bytes(kept)
+        if content is not None:
+            pdf.write_bytes(content)
     assert done.returncode != 0
-    assert "mathprobe typeset: no TeX" in done.stdout
+    assert "mathprobe typeset: LaTeX is missing" in done.stdout
     assert "module load texlive" in done.stdout
     assert "Traceback" not in done.stdout
 
 
-def test_a_run_that_is_interrupted_goes_on_where_it_was(tmp_path):
-    made = Workflow(tmp_path / "copy")
-    made.configure("            examples: 640\n", "            examples: 64000\n")
-    made.configure("            curve_every: 320\n", "            curve_every: 32000\n")
-    folder = made.folder / "results/smoke/linalg/eigenvalues/laplace/n2/base"
-    target = folder.relative_to(made.folder) / "run.json"
-    process = made.start("--cores", 1, target, start_new_session=True)
+def test_an_interrupted_run_is_resumed(tmp_path):
+    workflow = Workflow(tmp_path / "copy")
+    workflow.configure("            examples: 640\n", "            examples: 64000\n")
+    workflow.configure(
+        "            curve_every: 320\n", "            curve_every: 32000\n"
+    )
+    folder = workflow.folder / "results/smoke/linalg/eigenvalues/laplace/n2/base"
+    target = folder.relative_to(workflow.folder) / "run.json"
+    process = workflow.start("--cores", 1, target, start_new_session=True)
     while not (folder / "state/lock").exists():
         assert process.poll() is None
         time.sleep(0.1)
     time.sleep(2.0)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
-    said = process.communicate()[0]
+    output = process.communicate()[0]
     assert process.returncode != 0
-    assert "checkpoint saved" in said
+    assert "checkpoint saved" in output
     assert not (folder / "run.json").exists()
-    done = made.snakemake("--cores", 1, target, "--rerun-incomplete")
+    done = workflow.snakemake("--cores", 1, target, "--rerun-incomplete")
     assert done.returncode == 0, done.stdout
     assert "resuming after" in done.stdout
     assert json.loads((folder / "run.json").read_text())["attempts"] == 2
 
 
-def test_the_distribution_of_the_readme_grows_every_table_and_figure(smoke, tmp_path):
+def test_the_distribution_in_the_readme_is_added_to_tables_and_figures(smoke, tmp_path):
     code = re.search(
         r"```python\n(@DISTRIBUTIONS.*?)```", Path("README.md").read_text(), re.S
     )[1]
@@ -688,9 +702,9 @@ def test_the_distribution_of_the_readme_grows_every_table_and_figure(smoke, tmp_
     more = Workflow.at(grown)
     jobs = more.planned_jobs(*SMOKE)
     assert jobs["linalg_train"] == 1
-    # The module of the distributions has changed, and with it what is drawn from them.
+    # The module of distributions has changed, so all test sets are workflow again.
     new = of_distribution("smoke", "laplace")
-    assert jobs["linalg_testset"] == len(sets_of("smoke")) + len(new)
+    assert jobs["linalg_testset"] == len(testsets_of("smoke")) + len(new)
     assert jobs["linalg_predict"] == len(MODELS["smoke"]) + 1
     done = more.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
     assert done.returncode == 0, done.stdout
@@ -716,16 +730,16 @@ def test_an_archive_is_typeset_elsewhere_with_the_same_numbers(smoke, tmp_path):
     config = smoke.folder / "config/config.yaml"
     results = smoke.folder / "results/smoke"
     cli.main(["archive", str(results), str(packed), "--config", str(config)])
-    there = Workflow(tmp_path / "copy")
-    there.link_tex()
-    cli.main(["unpack", str(packed), str(there.folder / "unpacked")])
+    other = Workflow(tmp_path / "copy")
+    other.link_tex()
+    cli.main(["unpack", str(packed), str(other.folder / "unpacked")])
     lost = "linalg/eigenvalues/laplace/n2/base"
-    shutil.rmtree(there.folder / "unpacked" / lost)
+    shutil.rmtree(other.folder / "unpacked" / lost)
     settings = "--configfile", "unpacked/config.json"
-    assert "linalg_train" not in there.planned_jobs(*settings)
-    done = there.snakemake(*settings, "--cores", 2, "--show-failed-logs")
+    assert "linalg_train" not in other.planned_jobs(*settings)
+    done = other.snakemake(*settings, "--cores", 2, "--show-failed-logs")
     assert done.returncode == 0, done.stdout
-    record = there.folder / "results/record"
+    record = other.folder / "results/record"
     assert (record / "notebooks/overview.html").exists()
     for table in ("failures_inverse_n2", "roc_inverse_n2", "condition_numbers"):
         name = f"tables/{table}.csv"

@@ -1,4 +1,4 @@
-"""Dry runs of the second study: parents come first by themselves."""
+"""Dry runs of the second study: parents are trained before their children."""
 
 import re
 
@@ -20,29 +20,29 @@ def test_a_parent_is_trained_before_its_child(copy):
         "arith_accuracy": 1,
         "arith_train": 2,
     }
-    said = copy.snakemake(f"{CHILD}/model.safetensors", "-n", "-p").stdout
-    models = re.findall(r"--parent (\S+).*--model (\S+)", said)
+    output = copy.snakemake(f"{CHILD}/model.safetensors", "-n", "-p").stdout
+    models = re.findall(r"--parent (\S+).*--model (\S+)", output)
     assert models == [(f"{PARENT}/model.safetensors", f"{CHILD}/model.safetensors")]
 
 
-def test_a_model_without_a_parent_is_trained_alone(copy):
+def test_a_model_without_a_parent_needs_no_other_training(copy):
     assert copy.planned_jobs(f"{PARENT}/run.json") == {"arith_train": 1}
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("results/paper/arith/add_d5_l9/run.json", "unknown model 'add_d5_l9'"),
         (f"{PARENT}/run.json".replace("paper", "demo"), "unknown model 'add_d10_l2"),
     ],
 )
-def test_a_model_that_no_row_describes_is_refused(copy, path, told):
+def test_an_unknown_model_is_rejected(copy, path, message):
     done = copy.snakemake(path, "-n")
     assert done.returncode != 0
-    assert told in done.stdout
+    assert message in done.stdout
 
 
-def test_a_row_more_is_a_model_more_and_changes_no_other(copy):
+def test_an_added_row_adds_a_model_and_changes_no_other(copy):
     table = copy.folder / "config/arith_models.tsv"
     rows = table.read_text()
     cells = [*("add", "3", "1", "3", "1000", "5"), "", "", *("no", "ours")]

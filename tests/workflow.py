@@ -1,4 +1,4 @@
-"""A copy of the project in which tests run the workflow, and what Snakemake says."""
+"""A copy of the project in which tests run the workflow."""
 
 import os
 import re
@@ -13,7 +13,7 @@ TEX = Path(".cache/tex")
 
 
 class Workflow:
-    """The workflow in a folder of its own."""
+    """A copy of the project in a folder, in which Snakemake runs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,20 +31,20 @@ class Workflow:
 
     @classmethod
     def at(cls, folder: Path) -> "Workflow":
-        """Take a folder that holds a copy already."""
-        made = cls.__new__(cls)
-        made.folder = folder
-        return made
+        """Return the workflow of an existing copy."""
+        workflow = cls.__new__(cls)
+        workflow.folder = folder
+        return workflow
 
     def link_tex(self) -> None:
-        """Use the project's private TeX, if it has one."""
+        """Link the private LaTeX of the project, if it has one."""
         if (PROJECT / TEX).exists():
             (self.folder / TEX).parent.mkdir()
             (self.folder / TEX).symlink_to(PROJECT / TEX)
 
     def start(self, *arguments, path=None, **options) -> subprocess.Popen:
-        """Start Snakemake; its standard error stands in its output."""
-        # The environment need not be activated.
+        """Start Snakemake; its standard error is part of its output."""
+        # Without the virtual environment: it must not need to be activated.
         path = path or os.environ["PATH"].replace(str(Path(sys.executable).parent), "")
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *map(str, arguments)],
@@ -56,13 +56,13 @@ class Workflow:
         )
 
     def snakemake(self, *arguments, path=None) -> subprocess.CompletedProcess:
-        """Run Snakemake to its end."""
+        """Run Snakemake until it ends."""
         process = self.start(*arguments, path=path)
-        said = process.communicate()[0]
-        return subprocess.CompletedProcess(process.args, process.returncode, said)
+        output = process.communicate()[0]
+        return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     def planned_jobs(self, *arguments, path=None) -> dict[str, int]:
-        """Give how many jobs of each rule a dry run plans."""
+        """Return the number of jobs of each rule in a dry run."""
         done = self.snakemake(*arguments, "-n", "--quiet", "host", path=path)
         assert done.returncode == 0, done.stdout
         found = re.findall(r"^([a-z_]+) +(\d+)$", done.stdout, re.M)
@@ -71,8 +71,8 @@ class Workflow:
         return jobs
 
     def configure(self, old: str, new: str) -> None:
-        """Replace the one place of a text in the configuration."""
+        """Replace a text in the configuration, where it must occur once."""
         path = self.folder / "config/config.yaml"
         text = path.read_text()
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
         path.write_text(text.replace(old, new))

@@ -1,8 +1,8 @@
-"""What is kept of trainings: enough to rebuild every table, figure and the PDF.
+"""Records and archives of results, from which tables, figures and the PDF are rebuilt.
 
-A record is a folder with the metrics of models and a manifest; an archive is a record
+A record is a folder with the metrics of models and a manifest.  An archive is a record
 in one compressed file, with the tables of decoders that its configuration names.
-Weights are left out unless they are asked for.
+Weights are optional in an archive.
 """
 
 from __future__ import annotations
@@ -21,49 +21,52 @@ from mathprobe.errors import InputError
 from mathprobe.settings import merge
 
 MANIFEST = "manifest.json"
-CONFIG = "config.json"  # of an unpacked archive: what typesets it
-TABLES = "arith_models"  # folder of the tables of decoders, one for each scale
+CONFIG = "config.json"  # in an unpacked archive: the configuration that typesets it
+TABLES = "arith_models"  # folder with the table of decoders of each scale
 FORMAT = 1
-NEEDED = ("scale", "config", "files")  # of what a manifest says
-KEPT = (".json", ".csv", "home.npz", "panels.npz")  # ends of names, of what is kept
+REQUIRED_KEYS = ("scale", "config", "files")  # of a manifest
+SUFFIXES = (".json", ".csv", "home.npz", "panels.npz")  # of the files in a record
 WEIGHTS = "model.safetensors"
-TESTED = ("scores.csv", "accuracy.csv")  # one of them is there once a model is tested
-FOLDERS_LEFT = ("state",)  # of a training under way, and what it keeps when done
+TEST_RESULTS = ("scores.csv", "accuracy.csv")  # a tested model has one of them
+STATE = "state"  # folder of checkpoints and saved outputs
 BLOCK = 1 << 20  # bytes
 
 Manifest = dict[str, Any]
 
 
-def finished(results: Path) -> Iterator[Path]:
-    """Find the folders of models that are trained and tested, below a scale's."""
+def finished_models(results: Path) -> Iterator[Path]:
+    """Yield the folders of trained and tested models."""
     for run in sorted(results.rglob("run.json")):
-        if any((run.parent / name).exists() for name in TESTED):
+        if any((run.parent / name).exists() for name in TEST_RESULTS):
             yield run.parent
 
 
-def contents(model: Path, weights: bool = False) -> list[Path]:
-    """List what is kept of a model."""
-    suffixes = (*KEPT, WEIGHTS) if weights else KEPT
+def model_files(model: Path, weights: bool = False) -> list[Path]:
+    """Return the files of a model that belong to a record."""
+    suffixes = (*SUFFIXES, WEIGHTS) if weights else SUFFIXES
     return sorted(
         path
         for path in model.rglob("*")
         if path.is_file()
         and path.name.endswith(suffixes)
-        and not set(FOLDERS_LEFT) & set(path.relative_to(model).parts)
+        and STATE not in path.relative_to(model).parts
     )
 
 
-def _listed(root: Path, weights: bool = False) -> dict[str, Path]:
-    """List what is kept of all finished models, by its name below a root."""
-    paths = (path for model in finished(root) for path in contents(model, weights))
+def _files(root: Path, weights: bool = False) -> dict[str, Path]:
+    """Return the files of all finished models, by their paths relative to a root."""
+    paths = (
+        path for model in finished_models(root) for path in model_files(model, weights)
+    )
     return {path.relative_to(root).as_posix(): path for path in paths}
 
 
-def manifest(listed: Mapping[str, Path], scale: str, config: Any) -> Manifest:
-    """Describe named files: their checksums, their models, what made them."""
-    named = {PurePosixPath(name): path for name, path in listed.items()}
+def make_manifest(contents: Mapping[str, Path], scale: str, config: Any) -> Manifest:
+    """Return the manifest of files: checksums, specifications, code and revision."""
     runs = {
-        name.parent: path for name, path in named.items() if name.name == "run.json"
+        PurePosixPath(name).parent: path
+        for name, path in contents.items()
+        if PurePosixPath(name).name == "run.json"
     }
     return {
         "format": FORMAT,
@@ -75,7 +78,7 @@ def manifest(listed: Mapping[str, Path], scale: str, config: Any) -> Manifest:
             folder.as_posix(): _model(files.read_json(run))
             for folder, run in sorted(runs.items())
         },
-        "files": {name: files.checksum(path) for name, path in listed.items()},
+        "files": {name: files.checksum(path) for name, path in contents.items()},
     }
 
 
@@ -84,81 +87,86 @@ def _model(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_to_record(results: Path, record: Path, config: Any) -> list[Path]:
-    """Copy what is kept of every finished model to a record; give the new folders.
+    """Copy the files of all finished models to a record; return the new folders.
 
-    Raises InputError, before anything is copied, for a model whose code is not in a
-    revision: nobody could make it again.
+    Raises InputError, before anything is copied, if the code of a model was not
+    committed: nobody could reproduce it.
     """
-    folders = list(finished(results))
+    folders = list(finished_models(results))
     for folder in folders:
         run = files.read_json(folder / "run.json")
         if not (run["revision"] and run["clean"]):
             raise InputError(
-                f"{folder}: made by code that is in no revision "
+                f"{folder}: trained with uncommitted code "
                 f"(revision {run['revision']}, clean {run['clean']}); "
-                "commit, remove the folder and train anew"
+                "commit, remove the folder and train again"
             )
     for folder in folders:
-        for path in contents(folder):
+        for path in model_files(folder):
             files.write_bytes(record / path.relative_to(results), path.read_bytes())
     if folders:
-        told = manifest(_listed(record), results.name, config)
-        files.write_json(record / MANIFEST, told)
+        manifest = make_manifest(_files(record), results.name, config)
+        files.write_json(record / MANIFEST, manifest)
     return [record / folder.relative_to(results) for folder in folders]
 
 
 def verify(record: Path) -> Manifest:
-    """Hold a record against its manifest: nothing missing, changed or added."""
-    told = _manifest(record / MANIFEST)
+    """Return the manifest of a record after checking all files against it.
+
+    Raises DamagedFile if a file is missing, changed, or not in the manifest.
+    """
+    manifest = _read_manifest(record / MANIFEST)
     tables = {f"{TABLES}/{path.name}": path for path in (record / TABLES).glob("*.tsv")}
-    there = {**_listed(record, weights=True), **tables}
-    for name in sorted(there.keys() ^ told["files"].keys()):
-        what = "not in the manifest" if name in there else "missing"
-        raise files.DamagedFile(f"{record}: {name} is {what}")
-    for name, path in sorted(there.items()):
-        if files.checksum(path) != told["files"][name]:
-            raise files.DamagedFile(f"{record}: {name} is not what the manifest says")
-    return told
+    found = {**_files(record, weights=True), **tables}
+    for name in sorted(found.keys() ^ manifest["files"].keys()):
+        problem = "not in the manifest" if name in found else "missing"
+        raise files.DamagedFile(f"{record}: {name} is {problem}")
+    for name, path in sorted(found.items()):
+        if files.checksum(path) != manifest["files"][name]:
+            raise files.DamagedFile(f"{record}: {name} differs from the manifest")
+    return manifest
 
 
-def _manifest(path: Path) -> Manifest:
+def _read_manifest(path: Path) -> Manifest:
     if not path.exists():
-        raise InputError(f"{path.parent}: no {MANIFEST}, so this is no record")
-    told = files.read_json(path)
-    form = told.get("format") if isinstance(told, dict) else None
-    if form != FORMAT:
-        raise InputError(f"{path}: format {form!r}; known is {FORMAT}")
-    if missing := [key for key in NEEDED if key not in told]:
-        lost = ", no ".join(missing)
-        raise InputError(f"{path}: it has no {lost}; pack or record the results anew")
-    return told
+        raise InputError(f"{path.parent}: not a record, because {MANIFEST} is missing")
+    manifest = files.read_json(path)
+    version = manifest.get("format") if isinstance(manifest, dict) else None
+    if version != FORMAT:
+        raise InputError(f"{path}: format {version!r} is not supported, only {FORMAT}")
+    if missing := [key for key in REQUIRED_KEYS if key not in manifest]:
+        raise InputError(
+            f"{path}: missing keys: {', '.join(missing)}; pack or record again"
+        )
+    return manifest
 
 
 def pack(
     results: Path, out: Path, config: Any, tables: Mapping[str, Path], weights: bool
 ) -> Manifest:
-    """Write an archive of a scale's finished models; equal files give equal bytes.
+    """Write an archive of all finished models of a scale; return its manifest.
 
-    A configuration is valid as a whole only, so every scale's table of decoders goes
-    with it.
+    `tables` are the tables of decoders of all scales, because the configuration is only
+    valid as a whole.  Equal files give bitwise identical archives.  Raises InputError
+    if no model is finished.
     """
-    listed = _listed(results, weights)
-    if not listed:
-        raise InputError(f"{results}: no model is trained and tested there")
-    listed |= {f"{TABLES}/{scale}.tsv": path for scale, path in tables.items()}
-    told = manifest(listed, results.name, config)
-    with _beside(out) as folder:
-        files.write_json(folder / MANIFEST, told)
-        with _compressed(folder / "archive", "w") as archive:
-            archive.add(folder / MANIFEST, MANIFEST, filter=_plain)
-            for name, path in listed.items():
-                archive.add(path, name, recursive=False, filter=_plain)
+    contents = _files(results, weights)
+    if not contents:
+        raise InputError(f"{results}: there is no trained and tested model")
+    contents |= {f"{TABLES}/{scale}.tsv": path for scale, path in tables.items()}
+    manifest = make_manifest(contents, results.name, config)
+    with _temporary_sibling(out) as folder:
+        files.write_json(folder / MANIFEST, manifest)
+        with _open_archive(folder / "archive", "w") as archive:
+            archive.add(folder / MANIFEST, MANIFEST, filter=_anonymize)
+            for name, path in contents.items():
+                archive.add(path, name, recursive=False, filter=_anonymize)
         os.replace(folder / "archive", out)
-    return told
+    return manifest
 
 
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Forget who wrote a file, and when."""
+def _anonymize(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Remove the owner and the time of a file."""
     member.mtime, member.mode = 0, 0o644
     member.uid = member.gid = 0
     member.uname = member.gname = ""
@@ -166,21 +174,22 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """Open a folder next to a path, on the same disk; in the end it is gone."""
+def _temporary_sibling(path: Path) -> Iterator[Path]:
+    """Create a temporary folder next to a path, so that a rename is atomic."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as made:
-        yield Path(made)
+    prefix = f".{path.name}."
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as folder:
+        yield Path(folder)
 
 
 @contextmanager
-def _compressed(path: Path, mode: Literal["r", "w"]) -> Iterator[tarfile.TarFile]:
+def _open_archive(path: Path, mode: Literal["r", "w"]) -> Iterator[tarfile.TarFile]:
     import zstandard
 
-    checked = zstandard.ZstdCompressor(write_checksum=True)
+    compressor = zstandard.ZstdCompressor(write_checksum=True)
     with (
-        zstandard.open(path, f"{mode}b", cctx=checked) as stream,
-        # Files, not links to files: these are refused when they come back.
+        zstandard.open(path, f"{mode}b", cctx=compressor) as stream,
+        # `dereference` stores hard links as files: `unpack` refuses links.
         tarfile.open(
             fileobj=stream, mode="r|" if mode == "r" else "w|", dereference=True
         ) as archive,
@@ -188,8 +197,8 @@ def _compressed(path: Path, mode: Literal["r", "w"]) -> Iterator[tarfile.TarFile
         yield archive
 
 
-def _check_whole(path: Path) -> None:
-    """Refuse what is cut, or longer than it was; tar does not read to the end."""
+def _check_complete(path: Path) -> None:
+    """Raise EOFError for a truncated or extended file; tar does not read to the end."""
     import zstandard
 
     frame = zstandard.ZstdDecompressor().decompressobj()
@@ -197,53 +206,57 @@ def _check_whole(path: Path) -> None:
         while block := file.read(BLOCK):
             frame.decompress(block)
     if not frame.eof or frame.unused_data:
-        raise EOFError("it does not end where it should")
+        raise EOFError("unexpected end of the file")
 
 
 def unpack(archive: Path, folder: Path) -> Manifest:
-    """Unpack and verify an archive; what stood in the folder gives way only to a whole.
+    """Unpack and verify an archive, then replace the folder; return the manifest.
 
-    Beside the record lies the configuration that typesets it.  Raises InputError for
-    what is damaged, is no archive, or has a member that is no file below the folder.
+    The folder also gets the configuration that typesets it.  Raises InputError if the
+    file is damaged, is not an archive, or has a member that is not a file below the
+    folder; the old folder then remains.
     """
-    with _beside(folder) as near:
-        made = near / "record"
-        made.mkdir()
-        _extract(archive, made)
-        told = verify(made)
-        files.write_json(made / CONFIG, _config(told, folder))
+    with _temporary_sibling(folder) as temporary:
+        record = temporary / "record"
+        record.mkdir()
+        _extract(archive, record)
+        manifest = verify(record)
+        files.write_json(record / CONFIG, _record_config(manifest, folder))
         if folder.exists():
-            os.replace(folder, near / "old")
-        os.replace(made, folder)
-    return told
+            os.replace(folder, temporary / "old")
+        os.replace(record, folder)
+    return manifest
 
 
-def _config(told: Manifest, folder: Path) -> Any:
-    """Give the configuration that shows an archive, by its own tables of decoders."""
-    tables = [name for name in told["files"] if PurePosixPath(name).parts[0] == TABLES]
-    shown = {
+def _record_config(manifest: Manifest, folder: Path) -> Any:
+    """Return the configuration that typesets an unpacked archive.
+
+    It is the archived one, with the archived tables of decoders.
+    """
+    names = map(PurePosixPath, manifest["files"])
+    tables = [name for name in names if name.parts[0] == TABLES]
+    overrides = {
         "default_scale": "record",
-        "record": {"scale": told["scale"], "folder": str(folder)},
+        "record": {"scale": manifest["scale"], "folder": str(folder)},
         "scales": {
-            PurePosixPath(name).stem: {"arith": {"models": str(folder / name)}}
-            for name in tables
+            name.stem: {"arith": {"models": str(folder / name)}} for name in tables
         },
     }
-    return merge(told["config"], shown)
+    return merge(manifest["config"], overrides)
 
 
 def _extract(archive: Path, folder: Path) -> None:
     import zstandard
 
     try:
-        _check_whole(archive)
-        with _compressed(archive, "r") as members:
+        _check_complete(archive)
+        with _open_archive(archive, "r") as members:
             for member in members:
                 _check(archive, member)
                 _write(members.extractfile(member), folder / member.name)
     except (zstandard.ZstdError, tarfile.TarError, EOFError, ValueError) as error:
         raise files.DamagedFile(
-            f"{archive}: damaged, or no archive ({error})"
+            f"{archive}: damaged, or not an archive ({error})"
         ) from None
 
 
@@ -251,7 +264,7 @@ def _check(archive: Path, member: tarfile.TarInfo) -> None:
     name = PurePosixPath(member.name)
     if not member.isreg() or name.is_absolute() or ".." in name.parts:
         raise InputError(
-            f"{archive}: member {member.name!r} is no plain file below the archive"
+            f"{archive}: member {member.name!r} is not a file below the archive's root"
         )
 
 

@@ -1,150 +1,155 @@
-"""The files that jobs read, by scale and experiment.
+"""Input files of the workflow's jobs, by the wildcards of their outputs.
 
-Paths are relative to the project.  Models of a record lie in its folder; what it lacks
-is left out.
+Paths are relative to the project.  At the scale `record`, they are in the folder of the
+record, and models that it lacks are omitted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mathprobe import paths
 from mathprobe.catalog import RECORD, Catalog
 from mathprobe.catalog.arith import MAP_FILES, TABLE_SOURCES
+from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg.distributions import components
 from mathprobe.paper import published
 from mathprobe.paper.tables import KINDS, kinds_by_template
 from mathprobe.settings import TableEntry
 
-Names = Iterable[dict[str, Any]]  # of models: the parts of their paths
-Wildcards = Any  # of a job
+Wildcards = Any  # snakemake.io.Wildcards of a job
 
-PRINTED = "paper/published"
-FIRST = ("spectral_properties", "verifiers", "generalization", "learning_speed")
-ERRATA = [f"{PRINTED}/errata.yaml", f"{PRINTED}/arith_errata.yaml"]
+PUBLISHED = "paper/published"
+LINALG_NOTEBOOKS = (
+    *("spectral_properties", "verifiers", "generalization", "learning_speed"),
+)
+ERRATA = [f"{PUBLISHED}/errata.yaml", f"{PUBLISHED}/arith_errata.yaml"]
 
 
 class Inputs:
-    """Input files of the jobs of a catalog's experiments."""
+    """Input files of the jobs for the experiments of a catalog."""
 
     def __init__(self, catalog: Catalog, root: Path = Path()) -> None:
-        """Take the catalog of experiments, and the folder of the project."""
+        """Store a catalog, and find notebooks and published numbers below `root`."""
         self.catalog = catalog
         self.by_size = [name for name, kind in KINDS.items() if kind.config_table]
         self.notebooks = sorted(p.stem for p in (root / "paper/notebooks").glob("*.py"))
-        self.published = _printed(*published.FILES)
-        arith = sorted(path.stem for path in (root / PRINTED).glob("arith_*.csv"))
-        self.arith_published = [*_printed(*arith), f"{PRINTED}/quirke2024.yaml"]
+        self.published = _published(*published.FILES)
+        arith = sorted(path.stem for path in (root / PUBLISHED).glob("arith_*.csv"))
+        self.arith_published = [*_published(*arith), f"{PUBLISHED}/quirke2024.yaml"]
 
     def check(self, targets: Iterable[str]) -> None:
-        """Raise InputError, with what was probably meant, for a misspelt result."""
-        tables = {
-            Path(path).name for path in self.all_tables(self.catalog.default_scale)
-        }
-        tables |= {
-            "facts.json",
-            "numbers.tex",
-            *(f"{name}.tex" for name in kinds_by_template()),
-        }
+        """Raise InputError, with similar names, for a target that no rule makes."""
+        scale = self.catalog.default_scale
+        tables = {Path(path).name for path in self.all_tables(scale)}
+        tables |= {f"{template}.tex" for template in kinds_by_template()}
+        tables |= {"facts.json", "numbers.tex"}
         known = {"kind": self.by_size, "table": sorted(tables)}
         for target in targets:
             paths.parse(target.rstrip("/"), {**self.catalog.names, **known})
 
     def testsets(self, w: Wildcards) -> list[str]:
-        """Return the test sets of a model."""
+        """Return all test sets of a model."""
         return self._testsets(
             w, self.catalog.test_distributions(w.task, w.distribution)
         )
 
-    def own_testsets(self, w: Wildcards) -> list[str]:
-        """Return the test sets of the distributions that a model is trained on."""
+    def in_distribution_testsets(self, w: Wildcards) -> list[str]:
+        """Return the test sets of the training distributions of a model."""
         return self._testsets(w, components(w.distribution))
 
     def _testsets(self, w: Wildcards, distributions: Iterable[str]) -> list[str]:
-        name = {"scale": w.scale, "task": w.task, "n": w.n}
+        same = {"scale": w.scale, "task": w.task, "n": w.n}
+        return [paths.TESTSET.format(**same, distribution=one) for one in distributions]
+
+    def model_folders(
+        self, scale: str, models: Iterable[dict[str, Any]], pattern: str = paths.MODEL
+    ) -> list[str]:
+        """Return the folders of models, without duplicates.
+
+        `models` are the wildcards of their paths.
+        """
+        if scale == RECORD:
+            pattern = paths.in_record(pattern, str(self.catalog.record))
+        folders = dict.fromkeys(pattern.format(scale=scale, **name) for name in models)
         return [
-            paths.TESTSET.format(**name, distribution=distribution)
-            for distribution in distributions
+            folder
+            for folder in folders
+            if scale != RECORD or Path(folder, "run.json").exists()
         ]
 
-    def folders(
-        self, scale: str, names: Names, pattern: str = paths.MODEL
-    ) -> list[str]:
-        """Return the folders of models, each once."""
-        recorded = scale == RECORD
-        if recorded:
-            pattern = paths.in_record(pattern, str(self.catalog.record))
-        found = dict.fromkeys(pattern.format(scale=scale, **name) for name in names)
-        return [one for one in found if not recorded or Path(one, "run.json").exists()]
+    def decoder_folders(self, scale: str, names: Iterable[str]) -> list[str]:
+        """Return the folders of decoders, by their names."""
+        models = ({"model": name} for name in names)
+        return self.model_folders(scale, models, paths.ARITH)
 
-    def decoders(self, scale: str, names: Iterable[str]) -> list[str]:
-        """Return the folders of decoders."""
-        return self.folders(scale, ({"model": name} for name in names), paths.ARITH)
-
-    def table(self, w: Wildcards) -> list[str]:
-        """Return the files of models that a table of the first study is made from."""
+    def table_inputs(self, w: Wildcards) -> list[str]:
+        """Return the files of models from which a table of the first study is made."""
         kind = KINDS[w.get("kind", "runs")]
         names = ["run.json", kind.model_file] if kind.model_file else ["run.json"]
-        folders = self.folders(w.scale, self.shown(w))
+        folders = self.model_folders(w.scale, self.table_models(w))
         return [f"{folder}/{name}" for folder in folders for name in names]
 
-    def shown(self, w: Wildcards) -> list[dict[str, Any]]:
-        """Return the names of the models that a table shows."""
+    def table_models(self, w: Wildcards) -> list[dict[str, Any]]:
+        """Return the models of a table of the first study, as wildcards."""
         if not w.get("task"):
             return self.catalog.all_models(w.scale)
-        return [
-            name for entry in self._entries(w) for name in self.catalog.models(entry)
-        ]
+        return [name for entry in self._entries(w) for name in entry_models(entry)]
 
     def _entries(self, w: Wildcards) -> list[TableEntry]:
         table = KINDS[w.kind].config_table
-        assert table, f"{w.kind} has no task and size"
+        assert table, f"table {w.kind!r} has no task and size"
         return self.catalog.linalg(w.scale).table_entries(table, w.task, w.n)
 
     def missing(self, w: Wildcards) -> list[str]:
-        """Return the models of a table that a record does not have."""
+        """Return the models of a table that are missing from a record."""
         return [
             paths.LINALG_NAME.format(**name)
-            for name in self.shown(w)
-            if not self.folders(w.scale, [name])
+            for name in self.table_models(w)
+            if not self.model_folders(w.scale, [name])
         ]
 
-    def targets(self, w: Wildcards) -> list[str]:
-        """Return MODEL=ACCURACY of the models of a table of learning speeds."""
+    def target_accuracies(self, w: Wildcards) -> list[str]:
+        """Return MODEL=ACCURACY for each model of a table of learning speeds."""
         if w.kind != "learning_speed":
             return []
         return self.catalog.linalg(w.scale).target_accuracies(w.task, w.n)
 
-    def arith_table(self, w: Wildcards) -> list[str]:
-        """Return the files of decoders that a table of the second study is made from.
+    def arith_table_inputs(self, w: Wildcards) -> list[str]:
+        """Return the files of decoders from which a table of the second study is made.
 
-        Only decoders with a parent use inserted nodes again.
+        The table `reuse` has only decoders with a parent.
         """
         rows = self.catalog.arith(w.scale).rows
         names = [name for name, row in rows.items() if row.parent or w.kind != "reuse"]
-        folders, files = self.decoders(w.scale, names), TABLE_SOURCES[w.kind]
-        return [f"{folder}/{name}" for folder in folders for name in files]
+        return self._decoder_files(w.scale, names, *TABLE_SOURCES[w.kind])
 
-    def parent(self, w: Wildcards, file: str) -> list[str]:
-        """Return a file of the decoder whose weights another begins with, if any."""
+    def parent_file(self, w: Wildcards, file: str) -> list[str]:
+        """Return a file of the parent of a decoder; an empty list without a parent."""
         parent = self.catalog.arith(w.scale).row(w.model).parent
-        folders = self.decoders(w.scale, [parent]) if parent else []
-        return [f"{folder}/{file}" for folder in folders]
+        return self._decoder_files(w.scale, [parent] if parent else [], file)
+
+    def _decoder_files(
+        self, scale: str, names: Iterable[str], *files: str
+    ) -> list[str]:
+        folders = self.decoder_folders(scale, names)
+        return [f"{folder}/{file}" for folder in folders for file in files]
 
     def tables(self, scale: str, kind: str) -> list[str]:
-        """Return the tables of a kind."""
+        """Return the tables of a kind, one for each task and size if it has these."""
         if not (table := KINDS[kind].config_table):
             return [f"{paths.TABLES.format(scale=scale)}/{kind}.csv"]
         entries = self.catalog.linalg(scale).entries[table]
-        names = [{"kind": kind, "task": one.task, "n": one.n} for one in entries]
-        found = [paths.TABLE.format(scale=scale, **name) for name in names]
+        same = {"scale": scale, "kind": kind}
+        found = [paths.TABLE.format(**same, task=one.task, n=one.n) for one in entries]
         return list(dict.fromkeys(found))
 
-    def content(self, w: Wildcards) -> list[str]:
-        """Return the tables that a LaTeX file shows."""
-        kinds = kinds_by_template()[w.content]
+    def template_tables(self, w: Wildcards) -> list[str]:
+        """Return the tables that a LaTeX template needs."""
+        kinds = kinds_by_template()[w.template]
         return [path for kind in kinds for path in self.tables(w.scale, kind)]
 
     def all_tables(self, scale: str) -> list[str]:
@@ -152,90 +157,86 @@ class Inputs:
         return [path for kind in KINDS for path in self.tables(scale, kind)]
 
     def circuit_pages(self, scale: str) -> list[str]:
-        """Return the pages of single decoders, which a record does not have."""
+        """Return the pages of all decoders; a record has none."""
         names = [] if scale == RECORD else self.catalog.arith(scale).rows
-        return [f"{one}/circuit/circuit.html" for one in self.decoders(scale, names)]
+        return self._decoder_files(scale, names, "circuit/circuit.html")
 
-    def notebook(self, w: Wildcards) -> dict[str, Any]:
-        """Return what a notebook reads, by the names of its parameters.
+    def notebook_inputs(self, w: Wildcards) -> dict[str, Any]:
+        """Return the inputs of a notebook, by the names of its parameters.
 
-        `beside` is no parameter: it is found beside another file.
+        `map_files` is not a parameter: the notebook finds these files next to `nodes`.
         """
-        every = {kind: self.tables(w.scale, kind) for kind in KINDS}
-        one = {kind: found[0] for kind, found in every.items() if found}
+        tables = {kind: self.tables(w.scale, kind) for kind in KINDS}
+        table = {kind: found[0] for kind, found in tables.items() if found}
         entries = self.catalog.linalg(w.scale).entries["failures"]
-        names = [name for entry in entries for name in self.catalog.models(entry)]
-        predictions = [f"{one}/home.npz" for one in self.folders(w.scale, names)]
+        names = [name for entry in entries for name in entry_models(entry)]
+        folders = self.model_folders(w.scale, names)
+        predictions = [f"{folder}/home.npz" for folder in folders]
         inputs: dict[str, dict[str, Any]] = {
             "overview": {
                 "facts": f"{paths.TABLES.format(scale=w.scale)}/facts.json",
-                "ood": every["ood"],
-                "verifiers": every["verifiers"],
+                "ood": tables["ood"],
+                "verifiers": tables["verifiers"],
                 "errata": ERRATA,
-                "evidence": [one["evidence"], one["arith_evidence"]],
-                "conditions": one["condition_numbers"],
-                "ceilings": one["ceilings"],
-                "accuracy": one["arith_accuracy"],
-                "claims": one["arith_claims"],
-                "runs": one["runs"],
+                "evidence": [table["evidence"], table["arith_evidence"]],
+                "conditions": table["condition_numbers"],
+                "ceilings": table["ceilings"],
+                "accuracy": table["arith_accuracy"],
+                "claims": table["arith_claims"],
+                "runs": table["runs"],
             },
             "spectral_properties": {
-                "failures": every["failures"],
+                "failures": tables["failures"],
                 "predictions": predictions,
-                "published": _printed("failures", "labels"),
+                "published": _published("failures", "labels"),
             },
             "verifiers": {
-                "verifiers": every["verifiers"],
-                "roc": every["roc"],
+                "verifiers": tables["verifiers"],
+                "roc": tables["roc"],
                 "predictions": predictions,
             },
             "generalization": {
-                "ood": every["ood"],
-                "tolerances": every["tolerances"],
-                "published": _printed("accuracy", "labels"),
+                "ood": tables["ood"],
+                "tolerances": tables["tolerances"],
+                "published": _published("accuracy", "labels"),
             },
             "learning_speed": {
-                "speeds": every["learning_speed"],
-                "curves": every["curves"],
-                "published": _printed("learning_speed", "labels"),
+                "speeds": tables["learning_speed"],
+                "curves": tables["curves"],
+                "published": _published("learning_speed", "labels"),
             },
             "decoders": {
-                name: one[f"arith_{name}"]
+                name: table[f"arith_{name}"]
                 for name in ("accuracy", "curves", "circuits")
             },
-            **self._circuits(w.scale, one["arith_accuracy"]),
+            **self._circuits(w.scale, table["arith_accuracy"]),
         }
         return inputs[w.notebook]
 
     def _circuits(self, scale: str, accuracy: str) -> dict[str, dict[str, Any]]:
-        """Return what the notebooks on the decoders that the paper shows read."""
-        known = self.catalog.arith(scale)
-        shown = known.settings.example_models
+        """Return the inputs of the notebooks about the example models."""
+        study = self.catalog.arith(scale)
+        examples = study.settings.example_models
 
-        def of(names: Iterable[str], *files: str) -> list[str]:
-            return [
-                f"{one}/{file}" for one in self.decoders(scale, names) for file in files
-            ]
-
-        beside = [f"facts/{file}" for file in MAP_FILES]
+        files = partial(self._decoder_files, scale)
         maps = {
             notebook: {
-                "nodes": of([name], "facts/nodes.csv"),
-                "beside": of([name], *beside),
+                "nodes": files([name], "facts/nodes.csv"),
+                "map_files": files([name], *(f"facts/{file}" for file in MAP_FILES)),
             }
             for notebook, name in (
-                ("addition_circuit", shown.addition),
-                ("subtraction_circuit", shown.mixed),
+                ("addition_circuit", examples.addition),
+                ("subtraction_circuit", examples.mixed),
             )
         }
-        children = [shown.mixed] if known.row(shown.mixed).parent else []
-        curves = of(known.comparison_models(shown.mixed), "curve.csv")
-        transfer = {"accuracy": accuracy, "curves": curves}
-        return {
-            **maps,
-            "parameter_transfer": {**transfer, "reuse": of(children, "reuse.csv")},
+        children = [examples.mixed] if study.row(examples.mixed).parent else []
+        transfer = {
+            "accuracy": accuracy,
+            "curves": files(study.comparison_models(examples.mixed), "curve.csv"),
+            "reuse": files(children, "reuse.csv"),
         }
+        return {**maps, "parameter_transfer": transfer}
 
 
-def _printed(*names: str) -> list[str]:
-    return [f"{PRINTED}/{name}.csv" for name in names]
+def _published(*names: str) -> list[str]:
+    return [f"{PUBLISHED}/{name}.csv" for name in names]

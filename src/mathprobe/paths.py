@@ -1,7 +1,8 @@
-"""Paths of results: patterns that format names into a path, and parsing them back.
+"""Path patterns of results, and the parser of such paths.
 
-A pattern is a text for `str.format`, and for Snakemake's wildcards: `{task}` stands for
-one name, `{n}` for a size (`5`, or `5x3` for five rows), `{file}` for all that follows.
+A pattern is a format string whose fields are wildcards of Snakemake.  `{task}` is one
+name, `{n}` a size (`5`, or `5x3` for five rows and three columns), and `{file}` the
+rest of the path.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from string import Formatter
 from mathprobe.errors import InputError, suggestion, unknown_name
 
 RESULTS = "results/{scale}"
-LINALG_NAME = "{task}/{distribution}/n{n}/{recipe}"  # a model's, below its study
+LINALG_NAME = "{task}/{distribution}/n{n}/{recipe}"  # of a model of the first study
 TESTSETS = RESULTS + "/linalg/testsets/{task}"
 TESTSET = TESTSETS + "/{distribution}/n{n}.npz"
 MODEL = RESULTS + "/linalg/" + LINALG_NAME
@@ -35,27 +36,27 @@ PATTERNS = (
 SIZE = r"[1-9][0-9]*(?:x[1-9][0-9]*)?"
 MIXTURE = "+"  # between the distributions of a mixture
 
-Known = Mapping[str, Iterable[str]]  # the names that a part may have, by the part
+Known = Mapping[str, Iterable[str]]  # the values that a wildcard may have
 
 
 def in_record(pattern: str, record: str) -> str:
-    """Return the pattern of what a record keeps, in its folder."""
+    """Return the pattern of the same results in the folder of a record."""
     return pattern.replace(RESULTS, record)
 
 
 def parse(path: str, known: Known) -> tuple[str, dict[str, str]]:
-    """Return the pattern of a path, and its parts by their names.
+    """Return the pattern that matches a path, and the values of its wildcards.
 
-    A part of which no names are known may have any.  Raises InputError, with names
-    that look like it, for a part that has none of those known.
+    A wildcard that is not in `known` may have any value.  Raises InputError, with
+    similar names, if no pattern matches.
     """
     for pattern in PATTERNS:
-        if found := re.fullmatch(_regex(pattern, known), path):
-            return pattern, found.groupdict()
-    raise InputError(f"{path}: {_fault(path.split('/'), known)}")
+        if match := re.fullmatch(_regex(pattern, known), path):
+            return pattern, match.groupdict()
+    raise InputError(f"{path}: {_error(path.split('/'), known)}")
 
 
-def _parts(pattern: str) -> list[str]:
+def _wildcards(pattern: str) -> list[str]:
     return [name for _, name, _, _ in Formatter().parse(pattern) if name]
 
 
@@ -67,7 +68,7 @@ def _regex(pattern: str, known: Known) -> str:
 
 
 def wildcard_regex(name: str, known: Known) -> str:
-    """Return the regular expression of a part, as Snakemake's wildcards take it."""
+    """Return the regular expression of a wildcard, for Snakemake's constraints."""
     if name == "file":
         return ".+"
     if name == "n":
@@ -76,45 +77,41 @@ def wildcard_regex(name: str, known: Known) -> str:
     return rf"(?:{one})(?:\{MIXTURE}(?:{one}))*" if name == "distribution" else one
 
 
-def _fault(steps: list[str], known: Known) -> str:
-    """Return what is wrong with the first step of a path that no pattern has."""
+def _error(parts: list[str], known: Known) -> str:
+    """Return a message about the first part of a path that no pattern matches."""
     patterns = [pattern.split("/") for pattern in PATTERNS]
-    for place, step in enumerate(steps):
-        wanted = [pattern[place] for pattern in patterns if place < len(pattern)]
-        fitting = [one for one in wanted if re.fullmatch(_regex(one, known), step)]
-        if not fitting:
-            return _misspelt(step, dict.fromkeys(wanted), known)
+    for depth, part in enumerate(parts):
+        expected = [pattern[depth] for pattern in patterns if depth < len(pattern)]
+        matching = [one for one in expected if re.fullmatch(_regex(one, known), part)]
+        if not matching:
+            return _unknown_part(part, dict.fromkeys(expected), known)
         patterns = [
             pattern
             for pattern in patterns
-            if place < len(pattern) and pattern[place] in fitting
+            if depth < len(pattern) and pattern[depth] in matching
         ]
-    return "not a whole path; paths are " + ", ".join(map("/".join, patterns))
+    return "incomplete path; complete paths are " + ", ".join(map("/".join, patterns))
 
 
-def _misspelt(step: str, wanted: Iterable[str], known: Known) -> str:
-    """Return what may have been meant with a step, of those that were possible."""
-    parts = [name for pattern in wanted for name in _parts(pattern)]
-    if parts == ["n"]:
-        return f"{step!r} is no size; sizes are n5 (square) and n5x3 (rows x columns)"
-    kind = parts[0] if len(set(parts)) == 1 else "name"
+def _unknown_part(part: str, expected: Iterable[str], known: Known) -> str:
+    """Return a message about a part that matches none of the expected patterns."""
+    wildcards = [name for pattern in expected for name in _wildcards(pattern)]
+    if wildcards == ["n"]:
+        return f"invalid size {part!r}; write n5 (square) or n5x3 (rows x columns)"
+    kind = wildcards[0] if len(set(wildcards)) == 1 else "name"
     if kind == "distribution":
-        step = next(
-            distribution
-            for distribution in step.split(MIXTURE)
-            if distribution not in known["distribution"]
-        )
-    names = [name for pattern in wanted for name in _names(pattern, step, known)]
-    hint = suggestion(step, names)
-    return (
-        f"unknown {kind} {step!r}; {hint}" if hint else unknown_name(kind, step, names)
-    )
+        part = next(one for one in part.split(MIXTURE) if one not in known[kind])
+    names = [name for pattern in expected for name in _names(pattern, part, known)]
+    hint = suggestion(part, names)
+    if hint:
+        return f"unknown {kind} {part!r}; {hint}"
+    return unknown_name(kind, part, names)
 
 
-def _names(pattern: str, step: str, known: Known) -> Iterator[str]:
-    """Yield what a step may be by a pattern, of the size that it has itself."""
-    size = re.search(rf"_n({SIZE})", step)
+def _names(pattern: str, part: str, known: Known) -> Iterator[str]:
+    """Yield all names that match a pattern and have the size of `part`, if any."""
+    size = re.search(rf"_n({SIZE})", part)
     choices = {**known, "n": [size[1] if size else "5"]}
-    parts = _parts(pattern)
-    for names in product(*(choices.get(one, ()) for one in parts)):
-        yield pattern.format(**dict(zip(parts, names, strict=True)))
+    wildcards = _wildcards(pattern)
+    for names in product(*(choices.get(one, ()) for one in wildcards)):
+        yield pattern.format(**dict(zip(wildcards, names, strict=True)))

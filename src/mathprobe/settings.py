@@ -1,7 +1,7 @@
-"""The configuration: its structs, reading, and laying one over another.
+"""Structs of the configuration, and functions that read, merge and document it.
 
-Its fields are those of specifications where they decide a result, and declared here
-where they do not.  `documentation` lists them all.
+Settings that affect a result have the same structs as specifications (`spec.py`).  The
+others are declared here.
 """
 
 from __future__ import annotations
@@ -36,70 +36,77 @@ from mathprobe.spec import (
 )
 from mathprobe.structs import Spec
 
-TABLE_TOLERANCE = 0.05  # of the paper's tables
-Overrides = dict[str, Any]  # a part of a struct, to be laid over another
+TABLE_TOLERANCE = 0.05  # relative error, in the tables of Charton 2022
+Overrides = dict[str, Any]  # some values of a nested mapping; see `merge`
 Distributions = Annotated[list[str], Meta(min_length=1)]
 Tolerances = Annotated[list[Fraction], Meta(min_length=1)]
-Gpus = Annotated[int, Meta(ge=0, le=1), doc("of each job")]
-Threads = Annotated[PositiveInt, doc("of each job")]
-Memory = Annotated[PositiveInt, doc("of each job, in MB")]
+Gpus = Annotated[int, Meta(ge=0, le=1), doc("GPUs per job")]
+Threads = Annotated[PositiveInt, doc("CPU threads per job")]
+Memory = Annotated[PositiveInt, doc("memory per job, in MB")]
 
 
 class RecordSettings(Spec, frozen=True):
-    """The scale `record`: what is kept of another scale's trainings."""
+    """The scale `record`, which typesets stored results and trains nothing."""
 
-    scale: Annotated[str, doc("whose settings and tables are shown")]
-    folder: Annotated[str, doc("in which the models are kept")]
+    scale: Annotated[str, doc("scale of the stored results")]
+    folder: Annotated[str, doc("folder of the stored results")]
 
 
 class TestSettings(Spec, frozen=True):
-    """Test sets, and when an answer is right."""
+    """Size of the test sets, and tolerances of correct answers."""
 
-    __test__ = False  # not a test class, whatever its name begins with
+    __test__ = False  # pytest must not collect this class
 
-    examples: Annotated[PositiveInt, doc("of every test set; it belongs to no model")]
-    tolerances: Annotated[Tolerances, doc("of the relative L1 error")]
+    examples: Annotated[PositiveInt, doc("examples per test set")]
+    tolerances: Annotated[
+        Tolerances, doc("relative L1 errors below which an answer is correct")
+    ]
     failure_tolerances: Annotated[
-        Tolerances, doc("beyond which an answer fails; the first is the verifiers'")
+        Tolerances,
+        doc("relative L1 errors above which an answer fails; verifiers use the first"),
     ]
 
     def __post_init__(self) -> None:
-        """Check that the tolerance of the tables is there, and each once."""
+        """Check that tolerances are unique and include that of the tables."""
         for tolerances in (self.tolerances, self.failure_tolerances):
             check_unique(tolerances)
             if TABLE_TOLERANCE not in tolerances:
-                raise ValueError(f"{tolerances} lacks {TABLE_TOLERANCE} of the tables")
+                raise ValueError(
+                    f"{tolerances} must include {TABLE_TOLERANCE}, which tables use"
+                )
 
 
 class TableEntry(Spec, frozen=True, kw_only=True, omit_defaults=True):
-    """Models of a table: of a task, size and recipe, and of these distributions or all."""
+    """Models of a table: one task, size and recipe; one model per distribution."""
 
-    task: Annotated[str, doc("of the models")]
+    task: Annotated[str, doc("task of the models")]
     n: Annotated[PositiveInt, doc("size of the matrices")]
-    recipe: Annotated[str, doc("of the models")]
+    recipe: Annotated[str, doc("recipe of the models")]
     distributions: Annotated[
-        Distributions | None, doc("of the trainings; left out: the task's")
+        Distributions | None, doc("training distributions; default: all of the task")
     ] = None
 
     def __post_init__(self) -> None:
-        """Check that every distribution is there once."""
+        """Check that distributions are unique."""
         check_unique(self.distributions or [])
 
 
 class SpeedEntry(TableEntry, frozen=True, kw_only=True):
-    """Models whose learning curves are read."""
+    """Models in the table of learning speeds."""
 
-    accuracy: Annotated[Fraction, doc("to which the examples are counted")]
+    accuracy: Annotated[
+        Fraction, doc("target accuracy; the table has the examples needed to reach it")
+    ]
 
 
 class FailureEntry(TableEntry, frozen=True, kw_only=True):
-    """Models whose failures are looked at, on the distribution of their training."""
+    """Models whose failures are analysed on their training distribution."""
 
-    distributions: Annotated[Distributions, doc("of the trainings")]
+    distributions: Annotated[Distributions, doc("training distributions")]
 
 
 class TableSettings(Spec, frozen=True):
-    """The tables of the first study, and the models that each shows."""
+    """Models of each table of the first study."""
 
     out_of_distribution: Annotated[list[TableEntry], Meta(min_length=1)]
     learning_speed: Annotated[list[SpeedEntry], Meta(min_length=1)]
@@ -108,70 +115,75 @@ class TableSettings(Spec, frozen=True):
 
 
 class LinalgSettings(Spec, frozen=True):
-    """The first study, Charton 2022, at a scale."""
+    """Settings of the first study (Charton 2022) at one scale."""
 
     distributions: Annotated[
         DistributionSettings,
-        doc("by distribution: `coefficients`, `bound`, `deviation`"),
+        doc("overrides by distribution: `coefficients`, `bound`, `deviation`"),
     ]
     tests: TestSettings
-    recipes: Annotated[dict[str, Overrides], doc("by name: laid over `base` (below)")]
-    tasks: Annotated[dict[str, Overrides], doc("by task: laid over the recipe `base`")]
+    recipes: Annotated[dict[str, Overrides], doc("overrides of `base`, by recipe")]
+    tasks: Annotated[dict[str, Overrides], doc("overrides of `base`, by task")]
     tables: TableSettings
 
 
 class GrokFastSettings(GrokFast, frozen=True):
-    """GrokFast, for the decoders whose row asks for it."""
+    """GrokFast, for decoders whose row enables it."""
 
-    mixing: Annotated[str, doc("`rows`: a batch has all operations; `batches`: one")]
+    mixing: Annotated[
+        str, doc("`rows`: a batch mixes operations; `batches`: it has one operation")
+    ]
 
 
 class ExampleModels(Spec, frozen=True):
-    """Decoders whose maps the paper shows."""
+    """Decoders whose circuits the paper presents."""
 
-    addition: Annotated[str, doc("name of a model that adds")]
-    mixed: Annotated[str, doc("name of a model that does both")]
+    addition: Annotated[str, doc("name of an addition model")]
+    mixed: Annotated[str, doc("name of a model of addition and subtraction")]
 
 
 class ArithSettings(Spec, frozen=True):
-    """The second study, Quirke, Neo, Barez 2024, at a scale."""
+    """Settings of the second study (Quirke, Neo, Barez 2024) at one scale."""
 
-    models: Annotated[str, doc("table of the models, a row each (below)")]
+    models: Annotated[str, doc("path of the table of models; columns: `row.*`")]
     network: DecoderSettings
     operations: Annotated[
         dict[str, Annotated[dict[str, Probability], Meta(min_length=1)]],
         Meta(min_length=1),
-        doc("shares of the questions, by a row's; `inserted_`: with a parent"),
+        doc("fractions by `row.operation`, or `inserted_*` for rows with a parent"),
     ]
     enrichment: Enrichment
     schedule: DecoderScheduleSettings
     grokfast: GrokFastSettings
     insert: InsertionSettings
-    curve_questions: Annotated[PositiveInt, doc("of each operation, at a point")]
+    curve_questions: Annotated[
+        PositiveInt, doc("questions per operation and point of the learning curve")
+    ]
     accuracy: AccuracyTestSettings
     example_models: ExampleModels
     circuits: CircuitSearch
 
 
 class DecoderRow(Spec, frozen=True, kw_only=True):
-    """A model of the second study: a row of its table."""
+    """A model of the second study: one row of the table of models."""
 
     operation: Annotated[str, Meta(pattern="^[a-z]+$"), doc("`add`, `sub`, `mix`")]
-    digits: Annotated[PositiveInt, doc("of each number")]
-    layers: Annotated[PositiveInt, doc("of the decoder")]
-    heads: Annotated[PositiveInt, doc("of each layer")]
-    steps: Annotated[int, Meta(ge=2), doc("updates of the training")]
-    seed: Annotated[NonNegativeInt, doc("of weights and questions")]
-    parent: Annotated[str | None, doc("row whose weights it begins with")] = None
-    insert: Annotated[InsertionMode | None, doc("mode, with a parent")] = None
-    grokfast: Annotated[bool, doc("`yes` or `no`")]
+    digits: Annotated[PositiveInt, doc("digits per operand")]
+    layers: Annotated[PositiveInt, doc("layers of the decoder")]
+    heads: Annotated[PositiveInt, doc("attention heads per layer")]
+    steps: Annotated[int, Meta(ge=2), doc("number of updates")]
+    seed: Annotated[NonNegativeInt, doc("seed of the weights and the questions")]
+    parent: Annotated[str | None, doc("model that supplies initial weights")] = None
+    insert: Annotated[InsertionMode | None, doc("insertion mode, with a parent")] = None
+    grokfast: Annotated[bool, doc("train with GrokFast: `yes` or `no`")]
     membership: Annotated[
-        Literal["stated", "inferred", "ours"], doc("of the paper's 44 models")
+        Literal["stated", "inferred", "ours"],
+        doc("membership in the paper's 44 models"),
     ]
 
     @property
     def name(self) -> str:
-        """Format the name, as the paper's authors do."""
+        """Return the name, in the format of the paper's published models."""
         inserted = f"ins{self.insert}_" if self.insert else ""
         shape = f"d{self.digits}_l{self.layers}_h{self.heads}"
         grokfast = "_gf" if self.grokfast else ""
@@ -180,27 +192,33 @@ class DecoderRow(Spec, frozen=True, kw_only=True):
 
 
 class ScaleSettings(Spec, frozen=True):
-    """What a scale changes."""
+    """Settings that a scale overrides."""
 
-    linalg: Annotated[Overrides, doc("laid over `linalg`")] = field(
+    linalg: Annotated[Overrides, doc("overrides of `linalg`")] = field(
         default_factory=dict
     )
-    arith: Annotated[Overrides, doc("laid over `arith`")] = field(default_factory=dict)
+    arith: Annotated[Overrides, doc("overrides of `arith`")] = field(
+        default_factory=dict
+    )
 
 
 class TrainResources(Spec, frozen=True):
-    """What a training needs."""
+    """Resources of a training job."""
 
     gpus: Gpus
     threads: Threads
     mem_mb: Memory
-    flops_per_second: Annotated[PositiveFloat, doc("assumed; it gives the time limit")]
-    margin: Annotated[float, Meta(ge=1), doc("factor of the time limit")]
-    save_every: Annotated[NonNegativeInt, doc("minutes; 0: after every update")]
+    flops_per_second: Annotated[
+        PositiveFloat, doc("assumed training rate, for the time limit")
+    ]
+    margin: Annotated[float, Meta(ge=1), doc("time limit divided by estimated time")]
+    save_every: Annotated[
+        NonNegativeInt, doc("minutes between checkpoints; 0: every update")
+    ]
 
 
 class PredictResources(Spec, frozen=True):
-    """What the prediction of all tests of a model needs."""
+    """Resources of a job that evaluates a trained model."""
 
     gpus: Gpus
     threads: Threads
@@ -209,7 +227,7 @@ class PredictResources(Spec, frozen=True):
 
 
 class Compute(Spec, frozen=True):
-    """What jobs of a scale need; a change here changes no result."""
+    """Resources of the jobs of a scale; they do not affect results."""
 
     train: TrainResources
     predict: PredictResources
@@ -218,7 +236,7 @@ class Compute(Spec, frozen=True):
 class Config(Spec, frozen=True):
     """The whole configuration."""
 
-    default_scale: Annotated[str, doc("what a plain `snakemake` makes")]
+    default_scale: Annotated[str, doc("scale that `snakemake` makes by default")]
     record: RecordSettings
     linalg: LinalgSettings
     arith: ArithSettings
@@ -227,30 +245,30 @@ class Config(Spec, frozen=True):
 
 
 def read_yaml(path: Path | str) -> Any:
-    """Read a YAML file."""
+    """Read a YAML file; raise InputError if it is not valid YAML."""
     try:
         return yaml.safe_load(Path(path).read_text())
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}") from error
+        raise InputError(f"{path}: invalid YAML: {error}") from error
 
 
-def merge(under: Any, over: Any) -> Any:
-    """Lay one nested mapping over another; lists and values are replaced whole."""
-    if not (isinstance(under, dict) and isinstance(over, dict)):
-        return over
-    return under | {
-        key: merge(under[key], value) if key in under else value
-        for key, value in over.items()
+def merge(base: Any, overrides: Any) -> Any:
+    """Return a nested mapping with overrides; lists are replaced, not merged."""
+    if not (isinstance(base, dict) and isinstance(overrides, dict)):
+        return overrides
+    return base | {
+        key: merge(base[key], value) if key in base else value
+        for key, value in overrides.items()
     }
 
 
 SECTIONS = {"": Config, "linalg.recipes.*": Recipe, "row": DecoderRow}
 BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
-KINDS: dict[type, str] = {
-    inspect.IntType: "whole number",
+TYPE_NAMES: dict[type, str] = {
+    inspect.IntType: "integer",
     inspect.FloatType: "number",
-    inspect.StrType: "text",
-    inspect.BoolType: "true or false",
+    inspect.StrType: "string",
+    inspect.BoolType: "boolean",
     inspect.NoneType: "null",
     inspect.DictType: "mapping",
 }
@@ -259,39 +277,40 @@ KINDS: dict[type, str] = {
 def documentation() -> str:
     """Return a Markdown table of all settings; `*` stands for any name."""
     lines = ["| setting | type | meaning |", "|---|---|---|"]
-    for place, struct in SECTIONS.items():
-        for key, kind, text in _leaves(place, inspect.type_info(struct)):
-            lines.append(f"| `{key.strip('.')}` | {kind} | {text} |")
+    for section, struct in SECTIONS.items():
+        for path, type_name, text in _leaves(section, inspect.type_info(struct)):
+            lines.append(f"| `{path.strip('.')}` | {type_name} | {text} |")
     return "\n".join(lines) + "\n"
 
 
-def _leaves(place: str, kind: Any, text: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield the place, type and description of what has no fields of its own."""
-    match kind:
-        case inspect.Metadata(type=inner, extra_json_schema={"description": told}):
-            yield from _leaves(place, inner, told)
+def _leaves(path: str, info: Any, text: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield path, type and description of every setting that has no fields."""
+    match info:
+        case inspect.Metadata(type=inner, extra_json_schema={"description": text}):
+            yield from _leaves(path, inner, text)
         case inspect.StructType(fields=fields):
             for one in fields:
-                yield from _leaves(f"{place}.{one.name}", one.type)
+                yield from _leaves(f"{path}.{one.name}", one.type)
         case inspect.DictType(value_type=inspect.StructType() as inner):
-            yield from _leaves(f"{place}.*", inner)
+            yield from _leaves(f"{path}.*", inner)
         case inspect.ListType(item_type=inspect.StructType() as inner):
-            yield from _leaves(f"{place}[]", inner)
+            yield from _leaves(f"{path}[]", inner)
         case _:
-            yield place, _kind(kind), text
+            yield path, _type_name(info), text
 
 
-def _kind(kind: Any) -> str:
-    match kind:
-        case inspect.UnionType(types=kinds):
-            return " or ".join(map(_kind, kinds))
+def _type_name(info: Any) -> str:
+    """Return the name of a type, with its bounds."""
+    match info:
+        case inspect.UnionType(types=types):
+            return " or ".join(map(_type_name, types))
         case inspect.LiteralType(values=values):
             return ", ".join(f"`{value}`" for value in values)
         case inspect.ListType(item_type=inner):
-            return f"list: {_kind(inner)}"
+            return f"list: {_type_name(inner)}"
     bounds = [
-        f"{sign} {getattr(kind, bound)}"
+        f"{sign} {getattr(info, bound)}"
         for bound, sign in BOUNDS.items()
-        if getattr(kind, bound, None) is not None
+        if getattr(info, bound, None) is not None
     ]
-    return " ".join([KINDS[type(kind)], " and ".join(bounds)]).strip()
+    return " ".join([TYPE_NAMES[type(info)], " and ".join(bounds)]).strip()

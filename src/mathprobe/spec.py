@@ -1,9 +1,9 @@
-"""What decides a result, frozen: from configuration to command to the file's header.
+"""Specifications: frozen structs of everything that determines a result.
 
-A specification holds nothing that only decides how fast or where a result is made.
-Every field is declared once: the configuration has the same structs, and those whose
-names end in `Settings` are the part of a specification that a person sets.
-This module imports no torch, so that the Snakefile can read it.
+Workflow rules pass them to commands as JSON, and results store them.  They have no
+setting that affects only speed or location.  The configuration reuses their fields: a
+struct whose name ends in `Settings` contains those that a user sets.
+This module must not import torch, because the Snakefile imports it.
 """
 
 from __future__ import annotations
@@ -21,24 +21,23 @@ NonNegativeInt = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
-DistributionSettings = dict[
-    str, dict[str, PositiveFloat | str]
-]  # what is changed of a distribution, by its name
+# Overrides of the parameters of distributions, by distribution and parameter.
+DistributionSettings = dict[str, dict[str, PositiveFloat | str]]
 
 
 def doc(text: str) -> Meta:
-    """Describe a setting, for the list of all settings."""
+    """Return the description of a setting, for `settings.documentation`."""
     return Meta(description=text)
 
 
 def check_unique(values: Sequence[Any]) -> None:
-    """Raise ValueError for a list that has a value twice."""
+    """Raise ValueError if a value occurs twice."""
     if len(set(values)) < len(values):
-        raise ValueError(f"{values} has a value twice")
+        raise ValueError(f"{values} has duplicates")
 
 
 class MatrixSpec(Spec, frozen=True):
-    """Matrices of a distribution or mixture at a size, and the question asked about them."""
+    """Matrices of a distribution or mixture, and the task to solve for them."""
 
     task: str
     distribution: str
@@ -48,21 +47,21 @@ class MatrixSpec(Spec, frozen=True):
 
 
 class EncodingSpec(Spec, frozen=True):
-    """How the numbers of one side are written as tokens."""
+    """Encoding of the numbers of the input or the output as tokens."""
 
     encoding: Annotated[str, doc("`p10`, `p1000`, `b1999` or `fp15`")]
     digits: Annotated[PositiveInt, doc("significant digits")]
 
 
 class LayerConfig(Spec, frozen=True):
-    """Layers of one side of a network."""
+    """Layers of an encoder or a decoder."""
 
     layers: Annotated[PositiveInt, doc("number of layers")]
-    width: Annotated[PositiveInt, doc("of a layer; a multiple of the heads")]
-    heads: Annotated[PositiveInt, doc("of attention")]
+    width: Annotated[PositiveInt, doc("embedding width; a multiple of `heads`")]
+    heads: Annotated[PositiveInt, doc("attention heads per layer")]
 
     def __post_init__(self) -> None:
-        """Check that the heads share the width."""
+        """Check that the width is a multiple of the number of heads."""
         if self.width % self.heads:
             raise ValueError(
                 f"width {self.width} is not a multiple of {self.heads} heads"
@@ -70,25 +69,25 @@ class LayerConfig(Spec, frozen=True):
 
 
 class Schedule(Spec, frozen=True):
-    """How a model is trained: Charton 2022, appendix."""
+    """Training schedule of a model of the first study (Charton 2022, appendix)."""
 
-    examples: Annotated[PositiveInt, doc("of the training")]
-    batch: Annotated[PositiveInt, doc("examples of an update")]
-    learning_rate: Annotated[PositiveFloat, doc("at the end of the warm-up")]
-    final_learning_rate: Annotated[PositiveFloat, doc("at the end of the cosine")]
-    warmup_updates: Annotated[NonNegativeInt, doc("in which the rate grows from 1e-7")]
+    examples: Annotated[PositiveInt, doc("number of training examples")]
+    batch: Annotated[PositiveInt, doc("examples per update")]
+    learning_rate: Annotated[PositiveFloat, doc("learning rate after the warm-up")]
+    final_learning_rate: Annotated[PositiveFloat, doc("rate at the end of the cosine")]
+    warmup_updates: Annotated[NonNegativeInt, doc("updates of the warm-up, from 1e-7")]
     cosine_updates: Annotated[
-        PositiveInt | None, doc("half a period; null: to the end")
+        PositiveInt | None, doc("half a period; null: all updates after the warm-up")
     ]
     stop_accuracy: Annotated[
-        Fraction | None, doc("on the training distribution, ends it early")
+        Fraction | None, doc("in-distribution accuracy that ends training early")
     ]
-    clip_norm: Annotated[PositiveFloat, doc("of the gradient")]
+    clip_norm: Annotated[PositiveFloat, doc("maximum norm of the gradient")]
     curve_every: Annotated[PositiveInt, doc("examples between points of the curve")]
 
     @property
     def updates(self) -> int:
-        """Return the number of updates; the last batch is a whole one."""
+        """Return the number of updates; the last batch has full size."""
         return math.ceil(self.examples / self.batch)
 
     @property
@@ -97,31 +96,34 @@ class Schedule(Spec, frozen=True):
         return math.ceil(self.curve_every / self.batch)
 
     def learning_rate_at(self, update: int) -> float:
-        """Return the learning rate of an update, counted from 0."""
+        """Return the learning rate of an update, counted from 0.
+
+        Linear warm-up from 1e-7, then a cosine from the peak to the final rate.
+        """
         start, peak, floor = 1e-7, self.learning_rate, self.final_learning_rate
         if update < self.warmup_updates:
             return start + update * (peak - start) / self.warmup_updates
         period = self.cosine_updates or max(1, self.updates - self.warmup_updates)
-        along = math.pi * min(1.0, (update - self.warmup_updates) / period)
-        return floor + 0.5 * (peak - floor) * (1.0 + math.cos(along))
+        angle = math.pi * min(1.0, (update - self.warmup_updates) / period)
+        return floor + 0.5 * (peak - floor) * (1.0 + math.cos(angle))
 
 
 class CurveSettings(Spec, frozen=True):
-    """Distributions that a learning curve is measured on, and how many examples of each."""
+    """Validation sets of a learning curve."""
 
-    tests: Annotated[list[str], Meta(min_length=1), doc("distributions that it shows")]
-    examples: Annotated[
-        PositiveInt, doc("of each distribution, at a point of the curve")
+    tests: Annotated[list[str], Meta(min_length=1), doc("test distributions")]
+    examples: Annotated[PositiveInt, doc("examples per distribution and point")]
+    tolerance: Annotated[
+        Fraction, doc("relative L1 error below which an answer is correct")
     ]
-    tolerance: Annotated[Fraction, doc("of the relative L1 error")]
 
     def __post_init__(self) -> None:
-        """Check that every distribution is there once."""
+        """Check that distributions are unique."""
         check_unique(self.tests)
 
 
 class Curve(CurveSettings, frozen=True):
-    """A learning curve with the settings of its distributions."""
+    """Validation sets of a learning curve, with the parameters of distributions."""
 
     distribution_settings: DistributionSettings
 
@@ -133,13 +135,16 @@ class Recipe(Spec, frozen=True):
     output: EncodingSpec
     encoder: LayerConfig
     decoder: LayerConfig
-    query: Annotated[Literal["input", "attended"], doc("of the cross-attention")]
+    query: Annotated[
+        Literal["input", "attended"],
+        doc("query of cross-attention: layer input or output of self-attention"),
+    ]
     precision: Annotated[
-        Literal["float32", "bfloat16"], doc("of matrix products; weights are float32")
+        Literal["float32", "bfloat16"], doc("for matrix products; weights are float32")
     ]
     schedule: Schedule
     curve: CurveSettings
-    seeds: Annotated[PositiveInt, doc("trained, each with own weights and data")]
+    seeds: Annotated[PositiveInt, doc("number of seeds (weights and training data)")]
 
 
 class Model(Recipe, frozen=True, kw_only=True):
@@ -149,36 +154,39 @@ class Model(Recipe, frozen=True, kw_only=True):
     curve: Curve
 
     def should_stop(self, point: list[dict[str, Any]]) -> bool:
-        """Return whether all seeds are accurate enough at a point of their curves."""
-        goal = self.schedule.stop_accuracy
-        home = [row for row in point if row["test"] == self.data.distribution]
-        return bool(goal and home) and all(row["accuracy"] >= goal for row in home)
+        """Return whether all seeds have reached `stop_accuracy`.
+
+        `point` has the rows of the learning curves at one point.
+        """
+        target = self.schedule.stop_accuracy
+        rows = [row for row in point if row["test"] == self.data.distribution]
+        return bool(target and rows) and all(row["accuracy"] >= target for row in rows)
 
 
 class TestSet(Spec, frozen=True):
-    """A test set, the same for every model."""
+    """A test set, which all models share."""
 
-    __test__ = False  # not a test class, whatever its name begins with
+    __test__ = False  # pytest must not collect this class
 
     data: MatrixSpec
     examples: PositiveInt
 
 
 class ConditionNumberSettings(Spec, frozen=True):
-    """A sample of matrices of every distribution whose condition numbers are shown."""
+    """Size of the samples for the table of condition numbers."""
 
     n: Annotated[PositiveInt, doc("size of the matrices")]
-    matrices: Annotated[int, Meta(ge=100), doc("of each distribution")]
+    matrices: Annotated[int, Meta(ge=100), doc("matrices per distribution")]
 
 
 class ConditionNumbers(ConditionNumberSettings, frozen=True):
-    """Such a sample with the settings of its distributions."""
+    """Samples for the table of condition numbers, of every distribution."""
 
     distribution_settings: DistributionSettings
 
 
 class EncodedTestSet(Spec, frozen=True):
-    """A test set as the tokens of two encodings show it."""
+    """A test set, and the encodings of its inputs and outputs."""
 
     data: MatrixSpec
     examples: PositiveInt
@@ -187,14 +195,14 @@ class EncodedTestSet(Spec, frozen=True):
 
 
 class OracleTests(Spec, frozen=True):
-    """Tests on which exact answers are scored; no network takes part."""
+    """Tests of the oracle, which solves the encoded matrices exactly."""
 
     tests: list[EncodedTestSet]
     tolerances: list[Fraction]
 
 
 class Evidence(Spec, frozen=True):
-    """Samples, without a network, that the paper's statements are held against."""
+    """Samples that check statements of Charton 2022; they need no model."""
 
     condition_numbers: ConditionNumbers
     inverse: EncodedTestSet  # of section 3
@@ -202,69 +210,69 @@ class Evidence(Spec, frozen=True):
 
 
 class Enrichment(Spec, frozen=True):
-    """How questions are made harder: Quirke, Neo, Barez 2024, and their code."""
+    """Enrichment of questions with hard cases (Quirke, Neo, Barez 2024, and code)."""
 
-    batches: Annotated[Probability, doc("share of the batches that is made harder")]
+    batches: Annotated[Probability, doc("fraction of batches that are enriched")]
     nines: Annotated[
-        Probability, doc("share of an addition's columns that then sum to 9")
+        Probability, doc("fraction of columns that sum to 9, in enriched additions")
     ]
-    equal: Annotated[
-        Probability, doc("share of a subtraction's then with answers of 0")
-    ]
+    equal: Annotated[Probability, doc("fraction of enriched subtractions that give 0")]
 
 
 class Questions(Spec, frozen=True):
     """Random questions of arithmetic."""
 
     digits: PositiveInt
-    shares: dict[str, Probability]  # by operation
-    mixing: str  # "batches": each has one operation; "rows": each has all
+    shares: dict[str, Probability]  # fraction of each operation
+    mixing: str  # "batches": each batch has one operation; "rows": it mixes them
     enrichment: Enrichment
 
 
 class DecoderSettings(Spec, frozen=True, kw_only=True):
-    """Widths of a decoder; hidden layers are four times as wide."""
+    """Widths of a decoder of the second study."""
 
-    width: Annotated[PositiveInt, doc("of a layer; hidden layers are 4 times as wide")]
-    head_width: Annotated[PositiveInt, doc("of each head, whatever the width")]
+    width: Annotated[PositiveInt, doc("embedding width; MLPs are 4 times as wide")]
+    head_width: Annotated[PositiveInt, doc("width of each attention head")]
 
 
 class DecoderConfig(DecoderSettings, frozen=True, kw_only=True):
-    """Layers of a decoder; its heads have a width of their own."""
+    """Layers of a decoder; `heads * head_width` may differ from `width`."""
 
     layers: PositiveInt
     heads: PositiveInt
 
 
 class GrokFast(Spec, frozen=True):
-    """Gradients are amplified by the mean of past ones: Lee and others 2024."""
+    """GrokFast (Lee et al. 2024): add the moving average of past gradients."""
 
-    decay: Annotated[Fraction, doc("of the mean of past gradients, at each update")]
-    strength: Annotated[float, Meta(ge=0), doc("of that mean, beside the gradient")]
-    keep_average: Annotated[bool, doc("false: the mean is forgotten, as in the code")]
+    decay: Annotated[Fraction, doc("decay of the moving average of gradients")]
+    strength: Annotated[float, Meta(ge=0), doc("factor of the moving average")]
+    keep_average: Annotated[
+        bool, doc("keep the average between updates; published code: false")
+    ]
 
 
 class DecoderScheduleSettings(Spec, frozen=True, kw_only=True):
-    """How a decoder is trained, whatever its number of updates."""
+    """Training schedule of a decoder, without its number of updates."""
 
-    batch: Annotated[PositiveInt, doc("questions of an update")]
-    learning_rate: Annotated[PositiveFloat, doc("at the end of the warm-up")]
-    warmup: Annotated[Fraction, doc("share of the updates")]
-    start_factor: Annotated[Probability, doc("of the warm-up, as a share of the rate")]
+    batch: Annotated[PositiveInt, doc("questions per update")]
+    learning_rate: Annotated[PositiveFloat, doc("learning rate after the warm-up")]
+    warmup: Annotated[Fraction, doc("fraction of the updates with warm-up")]
+    start_factor: Annotated[Probability, doc("first rate / `learning_rate`")]
     betas: Annotated[list[Fraction], Meta(min_length=2, max_length=2), doc("of AdamW")]
-    weight_decay: Annotated[float, Meta(ge=0), doc("of AdamW, of every parameter")]
+    weight_decay: Annotated[float, Meta(ge=0), doc("of AdamW, for every parameter")]
     curve_every: Annotated[PositiveInt, doc("questions between points of the curve")]
 
 
 class DecoderSchedule(DecoderScheduleSettings, frozen=True, kw_only=True):
-    """How a decoder is trained: Quirke, Neo, Barez 2024, by a number of updates."""
+    """Training schedule of a decoder (Quirke, Neo, Barez 2024, and their code)."""
 
     updates: PositiveInt
     grokfast: GrokFast | None
 
     @property
     def examples(self) -> int:
-        """Return the number of questions of the training."""
+        """Return the number of training questions."""
         return self.updates * self.batch
 
     @property
@@ -273,17 +281,21 @@ class DecoderSchedule(DecoderScheduleSettings, frozen=True, kw_only=True):
         return math.ceil(self.curve_every / self.batch)
 
     def learning_rate_at(self, update: int) -> float:
-        """Return the learning rate of an update, counted from 0."""
+        """Return the learning rate of an update, counted from 0.
+
+        Linear warm-up from `start_factor`, then a cosine to 0.
+        """
         warmup = int(self.warmup * self.updates)
         if update < warmup:
             first = self.start_factor
             return self.learning_rate * (first + (1.0 - first) * update / warmup)
-        along = (update - warmup) / (self.updates - warmup)
-        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * along))
+        progress = (update - warmup) / (self.updates - warmup)
+        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 InsertionMode = Literal[1, 2, 3]
-INSERTION_MODES = {  # of a parent's weights, by mode: the paper's name, what is held to
+# Name in the paper, and components that are reset to the parent's weights in training.
+INSERTION_MODES = {
     1: ("initialize only", ()),
     2: ("freeze attention", ("heads",)),
     3: ("freeze all", ("heads", "mlps")),
@@ -291,72 +303,64 @@ INSERTION_MODES = {  # of a parent's weights, by mode: the paper's name, what is
 
 
 class InsertionSettings(Spec, frozen=True, kw_only=True):
-    """How a parent's weights come into a model."""
+    """Insertion of a parent's weights into a model."""
 
-    complete: Annotated[bool, doc("false: without what the code leaves out")]
-    rewrite_every: Annotated[
-        PositiveInt, doc("updates until modes 2 and 3 write them again")
-    ]
+    complete: Annotated[bool, doc("copy all weights; published code: false")]
+    rewrite_every: Annotated[PositiveInt, doc("updates between resets, modes 2 and 3")]
 
 
 class Insertion(InsertionSettings, frozen=True, kw_only=True):
-    """A model's first weights are those of a trained one, as far as that goes."""
+    """Insertion of the weights of a trained parent into a model."""
 
     parent: ArithModel
     mode: InsertionMode
 
 
 class ArithModel(Spec, frozen=True):
-    """A decoder that calculates, and its training."""
+    """A decoder of the second study, and its training."""
 
     name: str
     questions: Questions
     network: DecoderConfig
     schedule: DecoderSchedule
-    curve_questions: PositiveInt  # of each operation, for a point of the learning curve
+    curve_questions: PositiveInt  # per operation and point of the learning curve
     seed: NonNegativeInt
     insertion: Insertion | None
 
     @property
     def seeds(self) -> int:
-        """Return the number of seeds that are trained: the one of the name."""
+        """Return the number of seeds: 1, the seed in the name."""
         return 1
 
     def should_stop(self, point: list[dict[str, Any]]) -> bool:
-        """Return that a training never ends early: its updates are stated."""
+        """Return False: the number of updates is fixed."""
         return False
 
 
 class AccuracyTestSettings(Spec, frozen=True):
-    """How many questions tell how often a model is wrong."""
+    """Size of the test of a decoder."""
 
-    questions: Annotated[PositiveInt, doc("of each operation, for `accuracy.csv`")]
+    questions: Annotated[PositiveInt, doc("test questions per operation")]
 
 
 class AccuracyTest(AccuracyTestSettings, frozen=True):
-    """Questions that tell how often a model is wrong."""
+    """Test questions of a decoder."""
 
-    batch: PositiveInt  # enrichment is of a whole batch
+    batch: PositiveInt  # questions that are enriched together
     enrichment: Enrichment
 
 
 class CircuitSearch(Spec, frozen=True):
-    """How thoroughly a model of arithmetic is taken apart."""
+    """Settings of the circuit analysis of a decoder."""
 
-    questions_per_class: Annotated[
-        PositiveInt, doc("questions of every class, for ablation")
-    ]
+    questions_per_class: Annotated[PositiveInt, doc("questions per complexity class")]
     ablation: Annotated[
-        Literal["mean", "zero", "resample"], doc("what replaces a node's output")
+        Literal["mean", "zero", "resample"], doc("replacement of ablated activations")
     ]
     first_layer_means: Annotated[
-        bool, doc("true: that of the first layer, as in the code")
+        bool, doc("use the first layer's means in all layers, as the published code")
     ]
-    min_attention: Annotated[
-        Probability, doc("least share of a head's attention that is noted")
-    ]
-    pairs: Annotated[int, Meta(ge=8), doc("of questions, by sub-task and column")]
-    questions_per_case: Annotated[
-        int, Meta(ge=2), doc("questions for principal components")
-    ]
-    random_sets: Annotated[PositiveInt, doc("of nodes, that a map is held against")]
+    min_attention: Annotated[Probability, doc("smallest attention weight to record")]
+    pairs: Annotated[int, Meta(ge=8), doc("question pairs per sub-task and column")]
+    questions_per_case: Annotated[int, Meta(ge=2), doc("questions per state, for PCA")]
+    random_sets: Annotated[PositiveInt, doc("random sets of nodes, as a control")]

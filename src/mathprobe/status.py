@@ -1,103 +1,103 @@
-"""Where every training of a scale is, read from files alone: it works anywhere."""
+"""Status of all trainings of a scale, from files only, so it works on a login node."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mathprobe import files, paths
 from mathprobe.catalog import Catalog
+from mathprobe.spec import ArithModel, Model
 
 PROGRESS_FILE = "state/progress.json"
-STALLED_AFTER = 300.0  # seconds without a word
+STALLED_AFTER = 300.0  # seconds without an update of the progress file
 STATES = ("done", "running", "stalled", "failed", "waiting")
 
 
 @dataclass(frozen=True)
 class TrainingStatus:
-    """One training: its state, how far it is, and how it goes."""
+    """State and progress of one training; `state` is one of `STATES`."""
 
     model: str
     state: str
-    examples: int
-    total: int
+    examples: int  # done
+    total: int  # examples
     accuracy: float | None = None
     examples_per_second: float | None = None
-    said: str = ""
+    error: str = ""
 
     @property
-    def share(self) -> float:
-        """Give the share that is done."""
+    def fraction_done(self) -> float:
+        """Return the fraction of the examples that is done."""
         return min(1.0, self.examples / self.total)
 
     @property
     def seconds_left(self) -> float | None:
-        """Guess how long a running training still takes."""
+        """Return the estimated remaining time of a running training, in seconds."""
         if self.state != "running" or not self.examples_per_second:
             return None
         return (self.total - self.examples) / self.examples_per_second
 
 
-def models(catalog: Catalog, scale: str) -> Iterator[tuple[str, int]]:
-    """Name the first study's models of a scale by their paths, with examples."""
-    for key in catalog.all_models(scale):
-        schedule = catalog.model(scale, **key).schedule
-        yield paths.LINALG_NAME.format(**key), schedule.examples
-
-
 def read_training(folder: Path, model: str, total: int, now: float) -> TrainingStatus:
-    """Read where one training is."""
+    """Read the status of one training.
+
+    `total` is its number of examples, `now` the time in seconds since the epoch.
+    """
     if (folder / "run.json").exists():
         run = files.read_json(folder / "run.json")
         return TrainingStatus(
             model, "done", total, total, examples_per_second=run["examples_per_second"]
         )
-    journal = folder / PROGRESS_FILE
-    if not journal.exists():
+    path = folder / PROGRESS_FILE
+    if not path.exists():
         return TrainingStatus(model, "waiting", 0, total)
-    note: dict[str, Any] = files.read_json(journal)
-    quiet = now - journal.stat().st_mtime
-    state = "stalled" if quiet > STALLED_AFTER else "running"
+    progress: dict[str, Any] = files.read_json(path)
+    is_stalled = now - path.stat().st_mtime > STALLED_AFTER
+    state = "stalled" if is_stalled else "running"
     return TrainingStatus(
         model,
-        "failed" if "failed" in note else state,
-        note["examples"],
+        "failed" if "failed" in progress else state,
+        progress["examples"],
         total,
-        note.get("accuracy"),
-        note["examples_per_second"],
-        note.get("failed", ""),
+        progress.get("accuracy"),
+        progress["examples_per_second"],
+        progress.get("failed", ""),
     )
 
 
 def read_all(catalog: Catalog, results: Path) -> list[TrainingStatus]:
-    """Read where every training of a scale's results is; the folder names the scale."""
-    now = time.time()
-    arith = catalog.arith(results.name)
-    found = [("linalg", *one) for one in models(catalog, results.name)]
-    found += [("arith", n, arith.model(n).schedule.examples) for n in arith.rows]
+    """Read the status of all trainings in the folder `results/SCALE`."""
+    now, scale = time.time(), results.name
+    arith = catalog.arith(scale)
+    found: list[tuple[str, str, Model | ArithModel]] = [
+        ("linalg", paths.LINALG_NAME.format(**one), catalog.model(scale, **one))
+        for one in catalog.all_models(scale)
+    ]
+    found += [("arith", name, arith.model(name)) for name in arith.rows]
     return [
-        read_training(results / study / model, model, total, now)
-        for study, model, total in found
+        read_training(results / study / name, name, model.schedule.examples, now)
+        for study, name, model in found
     ]
 
 
-def format_table(standings: list[TrainingStatus]) -> str:
-    """Write standings as a table, with a line that counts them."""
-    head = ("model", "state", "done", "accuracy", "examples/s", "left")
-    lines = align_columns([head, *map(_row, standings)], texts=2)
-    lines += [f"{one.model}: {one.said}" for one in standings if one.said]
-    counts = {state: sum(s.state == state for s in standings) for state in STATES}
+def format_table(trainings: list[TrainingStatus]) -> str:
+    """Return a text table of trainings, with errors and a count of each state."""
+    header = ("model", "state", "done", "accuracy", "examples/s", "left")
+    lines = align_columns([header, *map(_row, trainings)], text_columns=2)
+    lines += [f"{one.model}: {one.error}" for one in trainings if one.error]
+    counts = {state: sum(s.state == state for s in trainings) for state in STATES}
     lines.append(", ".join(f"{count} {s}" for s, count in counts.items() if count))
     return "\n".join(lines)
 
 
-def align_columns(rows: Sequence[tuple[str, ...]], texts: int) -> list[str]:
-    """Return the lines of a table: so many columns are text, the others numbers."""
+def align_columns(rows: Sequence[tuple[str, ...]], text_columns: int) -> list[str]:
+    """Return aligned lines: the first columns flush left, the others flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = "<" * texts + ">" * (len(widths) - texts)
+    sides = "<" * text_columns + ">" * (len(widths) - text_columns)
     line = "  ".join(map("{{:{}{}}}".format, sides, widths))
     return [line.format(*row) for row in rows]
 
@@ -108,7 +108,7 @@ def _row(one: TrainingStatus) -> tuple[str, ...]:
     return (
         one.model,
         one.state,
-        f"{one.share:.0%}",
+        f"{one.fraction_done:.0%}",
         "" if one.accuracy is None else f"{one.accuracy:.3f}",
         "" if not speed else f"{speed:,.0f}",
         "" if left is None else _duration(left),

@@ -1,11 +1,11 @@
-"""A real Slurm on this machine alone: one node, made-up GPUs, in a folder of its own.
+"""A real Slurm cluster of one node on this machine, with simulated GPUs.
 
     python tests/slurm/cluster.py COMMAND...
 
-runs a command inside such a cluster and stops the cluster after it (`bash` gives a
-shell).  Slurm is installed with apt where it is missing, which needs root.  Nothing is
-written outside of the folder: its `bin` holds Slurm's commands, each told where the
-configuration is, because jobs inside of jobs lose the variable that says so.
+runs a command in such a cluster and then stops the cluster (`bash` opens a shell).
+Slurm is installed with apt if it is missing, which needs root.  All other files are in
+one folder.  Its `bin` has wrappers of Slurm's commands that set SLURM_CONF, because
+this variable is lost in jobs that are submitted by jobs.
 """
 
 import os
@@ -25,13 +25,13 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 COMMANDS = ("sacct", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
 SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS_TO_START = 60.0
-SECONDS_TO_ANSWER = 120.0  # of a command, which waits for a daemon that is busy
+SECONDS_TO_ANSWER = 120.0  # timeout of a command, which may wait for a busy daemon
 
-# Accounting is none, as on many small clusters.  Without a memory for jobs that state
-# none, one job would take it all.  A requeued job waits for as long as a credential
-# lives.  The partitions' weight keeps priorities above 1, so that `nice` shows.  The
-# node claims more processors and memory than the machine has.  Timeouts are long: on a
-# machine with much else to do, a node that answers late would be drained for good.
+# There is no accounting, as on many small clusters.  DefMemPerCPU is set because a job
+# without a memory limit would otherwise reserve all memory.  A requeued job waits until
+# its credential expires.  PriorityWeightPartition keeps priorities above 1, so that
+# `nice` has an effect.  The node claims more CPUs and memory than the machine has.
+# Timeouts are long, because Slurm drains a node that answers too late.
 CONFIGURATION = """\
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)
@@ -79,19 +79,19 @@ PartitionName=gpu Nodes=one PriorityJobFactor=1 MaxTime=1440 State=UP
 
 
 class NoSlurm(RuntimeError):
-    """Slurm is not here and cannot be installed."""
+    """Slurm is missing and cannot be installed."""
 
 
 def install() -> None:
-    """Install Slurm with apt, where it is missing; raises NoSlurm where that fails."""
+    """Install Slurm with apt if it is missing; raise NoSlurm if that fails."""
     if all(shutil.which(name, path=SYSTEM) for name in (*DAEMONS, *COMMANDS)):
         return
     if os.geteuid() != 0 or not shutil.which("apt-get", path=SYSTEM):
         raise NoSlurm(
-            f"Slurm is missing, and installing it ({' '.join(PACKAGES)}) needs root "
-            "and apt; leave these tests out with `-m 'not slurm and not slurm_slow'`"
+            f"Slurm is missing, and its installation ({' '.join(PACKAGES)}) needs root "
+            "and apt; skip these tests with `-m 'not slurm and not slurm_slow'`"
         )
-    # At this run level, packages start no daemons.
+    # With this run level, packages do not start daemons.
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for arguments in (["update"], ["install", "-y", "--no-install-recommends"]):
         packages = PACKAGES if "install" in arguments else ()
@@ -107,7 +107,7 @@ def install() -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports that nobody uses."""
+    """Return free ports."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -118,7 +118,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Cluster:
-    """One node with `gpus` made-up GPUs, between `with` and its end."""
+    """A cluster of one node with simulated GPUs; a context manager."""
 
     model = "h200"
 
@@ -147,7 +147,7 @@ class Cluster:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        """Cancel all jobs and end the daemons that were started here, no others."""
+        """Cancel all jobs and stop the daemons of this cluster."""
         try:
             if "slurmd" in self.daemons:
                 self.call("scancel", "--user", pwd.getpwuid(os.getuid()).pw_name)
@@ -168,7 +168,7 @@ class Cluster:
             daemon.wait()
 
     def call(self, *command: object) -> str:
-        """Run one of Slurm's commands and give what it prints."""
+        """Run a command of Slurm and return its output."""
         done = subprocess.run(
             list(map(str, command)),
             env=self.environment,
@@ -182,9 +182,9 @@ class Cluster:
         return done.stdout.strip()
 
     def state(self, job: str) -> str:
-        """Give a job's state, as `squeue` names it."""
-        shown = self.call("squeue", "--states=all", "--noheader", "--format=%i %T")
-        return dict(line.split() for line in shown.splitlines())[job]
+        """Return the state of a job, as printed by `squeue`."""
+        output = self.call("squeue", "--states=all", "--noheader", "--format=%i %T")
+        return dict(line.split() for line in output.splitlines())[job]
 
     def wait_for_jobs(self, jobs: list[str]) -> None:
         """Wait until jobs are completed."""
@@ -195,14 +195,14 @@ class Cluster:
         self._wait_for(completed, f"end of the jobs {', '.join(jobs)}")
 
     def start_node(self) -> None:
-        """Start the node's daemon and wait until the controller hears of it."""
+        """Start the daemon of the node and wait until the controller lists it as up."""
         self._start("slurmd", "-D", "-N", "one", "-f", self.folder / "slurm.conf")
         self._wait_for(self._is_up, "node that is up")
 
     def crash(self, processes: Iterable[int]) -> None:
-        """Kill the node's daemon, and processes of its jobs, as a failing node does.
+        """Simulate a node failure: kill its daemon and processes of its jobs.
 
-        The controller would find out when the node has been silent for long enough.
+        The state is set to DOWN, which the controller would do after a timeout.
         """
         self.daemons["slurmd"].kill()
         for process in processes:
@@ -255,17 +255,17 @@ class Cluster:
         for option in ("socket", "pid-file", "seed-file", "log-file"):
             paths[option] = self.folder / f"munge.{option.removesuffix('-file')}"
         options = [f"--{option}={path}" for option, path in paths.items()]
-        # Below a temporary folder, which others may write to, it asks to be forced.
+        # munged refuses a folder below a world-writable one without --force.
         self._start("munged", "--foreground", "--force", *options)
         self._wait_for((self.folder / "munge.socket").exists, "munge's socket")
 
     def _start(self, name: str, *options: object) -> None:
-        with (self.folder / f"{name}.out").open("a") as said:
+        with (self.folder / f"{name}.out").open("a") as output:
             self.daemons[name] = subprocess.Popen(
                 [shutil.which(name, path=SYSTEM), *map(str, options)],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -275,8 +275,8 @@ class Cluster:
         while not condition():
             for name, daemon in self.daemons.items():
                 if daemon.poll() is not None:
-                    said = (self.folder / f"{name}.out").read_text()
-                    raise RuntimeError(f"{name} ended: {said[-2000:]}")
+                    output = (self.folder / f"{name}.out").read_text()
+                    raise RuntimeError(f"{name} ended: {output[-2000:]}")
             if time.monotonic() > end:
                 raise RuntimeError(f"no {what} after {SECONDS_TO_START:.0f} s")
             time.sleep(0.2)

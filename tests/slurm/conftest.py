@@ -6,6 +6,6 @@ from cluster import Cluster
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    """A real Slurm, for all tests of a session."""
+    """A real Slurm cluster for all tests of a session."""
     with Cluster(tmp_path_factory.mktemp("slurm") / "cluster", gpus=8) as started:
         yield started

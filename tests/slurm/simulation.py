@@ -1,11 +1,12 @@
-"""The first study on a made-up cluster, where trainings sleep instead of training.
+"""Simulation of the first study on a cluster: trainings sleep instead of training.
 
     python tests/slurm/simulation.py docs/makespan.svg
 
-The DAG, the profile and Slurm are the real ones.  Each training sleeps in proportion to
-its operations, from when Slurm started its job: the start of a job, seconds beside
-days, would else be long beside minutes.  Everything else makes empty files.  The figure
-shows which training had which GPU when; the text compares the run with its lower bound.
+The DAG, the profile and Slurm are real.  Each training sleeps for a time proportional
+to its FLOP, counted from the start of its Slurm job.  Thus the start of the process,
+which takes seconds, does not add to the simulated minutes.  All other jobs create empty
+files.  The figure is a Gantt chart of the GPUs.  The text compares the makespan with
+its lower bound.
 """
 
 import json
@@ -24,8 +25,8 @@ from mathprobe.catalog import Catalog
 from workflow import Workflow
 
 GPUS = 4
-SECONDS = 1800.0  # of trainings, with all GPUs busy
-# All models of the first study, and what needs none.
+SECONDS = 1800.0  # of all trainings, if all GPUs are always busy
+# Tables of all models of the first study, and tables without models.
 TABLES = ("runs.csv", "verifiers.tex", "condition_numbers.csv", "ceilings.csv")
 TARGETS = [f"results/paper/tables/{table}" for table in (*TABLES, "evidence.csv")]
 SLEEPER = """\
@@ -38,10 +39,11 @@ from mathprobe.spec import Model
 
 job = os.environ.get("SLURM_JOB_ID")
 if sys.argv[1] == "train":
-    asked = ["squeue", "--noheader", "--jobs", job, "--format=%S"]
-    begun = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    seconds = estimates.training_flops(Model.from_json(sys.argv[2])) * {seconds_per_operation}
-    end = datetime.fromisoformat(begun.strip()).timestamp() + seconds
+    command = ["squeue", "--noheader", "--jobs", job, "--format=%S"]
+    start = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    flops = estimates.training_flops(Model.from_json(sys.argv[2]))
+    seconds = flops * {seconds_per_flop}
+    end = datetime.fromisoformat(start.strip()).timestamp() + seconds
     time.sleep(max(0.0, end - time.time()))
 facts = {{"job": job, "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}}
 for argument in sys.argv[2:]:
@@ -52,51 +54,51 @@ for argument in sys.argv[2:]:
 
 
 @dataclass(frozen=True)
-class Stay:
-    """A job's time on a GPU, in seconds since the run began."""
+class GpuJob:
+    """A job on a GPU; times in seconds since the start of the run."""
 
     gpu: int
-    begun: float
-    ended: float
-    trains: bool
+    start: float
+    end: float
+    is_training: bool
 
 
 @dataclass(frozen=True)
 class Run:
-    """What happened: the time of all, what was on the GPUs, what Slurm was sent."""
+    """A finished run: its makespan, and all jobs on GPUs."""
 
     seconds: float
-    work: list[float]  # of each training: what it sleeps
-    stays: list[Stay]
+    work: list[float]  # seconds of each training
+    gpu_jobs: list[GpuJob]
     slurm_jobs: int
 
     @property
     def bound(self) -> float:
-        """Give the time below which no order of the trainings can come."""
+        """Return a lower bound of the makespan for any schedule, in seconds."""
         return max(sum(self.work) / GPUS, max(self.work))
 
     def text(self) -> str:
-        """Say how near to the bound the run came."""
-        trained = [stay for stay in self.stays if stay.trains]
-        first, last = min(s.begun for s in trained), max(s.ended for s in trained)
+        """Return a comparison of the makespan with its lower bound."""
+        trained = [job for job in self.gpu_jobs if job.is_training]
+        first, last = min(s.start for s in trained), max(s.end for s in trained)
         return (
-            f"{len(self.work)} trainings on {GPUS} GPUs, {self.slurm_jobs} jobs for "
-            f"Slurm: {self.seconds:.0f} s, {self.seconds / self.bound - 1:.1%} above "
-            f"the bound of {self.bound:.0f} s (the longest training takes "
-            f"{max(self.work):.0f} s); trainings ran from {first:.0f} s to "
-            f"{last:.0f} s; while one waited, no GPU waited for more than "
-            f"{self.longest_gap():.0f} s"
+            f"{len(self.work)} trainings on {GPUS} GPUs in {self.slurm_jobs} Slurm "
+            f"jobs: {self.seconds:.0f} s, {self.seconds / self.bound - 1:.1%} above "
+            f"the lower bound of {self.bound:.0f} s (longest training: "
+            f"{max(self.work):.0f} s).  Trainings ran from {first:.0f} s to "
+            f"{last:.0f} s.  While trainings waited, no GPU was idle for more than "
+            f"{self.longest_gap():.0f} s."
         )
 
     def longest_gap(self) -> float:
-        """Give the longest time that a GPU was idle while a training waited."""
+        """Return the longest idle time of a GPU while a training waited, in seconds."""
         gaps = [0.0]
-        last_start = max(stay.begun for stay in self.stays if stay.trains)
+        last_start = max(job.start for job in self.gpu_jobs if job.is_training)
         for gpu in range(GPUS):
-            own = sorted((s.begun, s.ended) for s in self.stays if s.gpu == gpu)
-            for (_, ended), (begun, _) in pairwise(own):
-                if ended < last_start:
-                    gaps.append(begun - ended)
+            own = sorted((s.start, s.end) for s in self.gpu_jobs if s.gpu == gpu)
+            for (_, end), (start, _) in pairwise(own):
+                if end < last_start:
+                    gaps.append(start - end)
         return max(gaps)
 
 
@@ -105,49 +107,52 @@ def simulate(folder: Path, cluster: Cluster) -> Run:
     workflow = Workflow(folder)
     catalog = Catalog.load(folder / "config/config.yaml")
     models = [catalog.model("paper", **name) for name in catalog.all_models("paper")]
-    operations = [estimates.training_flops(model) for model in models]
-    factor = GPUS * SECONDS / sum(operations)
-    sleeper = SLEEPER.format(seconds_per_operation=factor)
+    flops = [estimates.training_flops(model) for model in models]
+    factor = GPUS * SECONDS / sum(flops)
+    sleeper = SLEEPER.format(seconds_per_flop=factor)
     (folder / "src/mathprobe/__main__.py").write_text(sleeper)
-    begun = time.time()
-    with (folder / "said.txt").open("w") as said:
+    start = time.time()
+    with (folder / "output.txt").open("w") as output:
         process = workflow.start(
             *("--profile", "slurm", "--slurm-init-seconds-before-status-checks", 5),
             *TARGETS,
             path=cluster.environment["PATH"],
-            stdout=said,
+            stdout=output,
         )
         status = process.wait()
-    seconds = time.time() - begun
+    seconds = time.time() - start
     if status != 0:
-        raise RuntimeError((folder / "said.txt").read_text()[-3000:])
-    shown = cluster.call("squeue", "--states=all", "--noheader", "--format=%i %S %e")
-    times = {job: spans for job, *spans in map(str.split, shown.splitlines())}
-    stays = []
+        raise RuntimeError((folder / "output.txt").read_text()[-3000:])
+    listed = cluster.call("squeue", "--states=all", "--noheader", "--format=%i %S %e")
+    times = {job: spans for job, *spans in map(str.split, listed.splitlines())}
+    gpu_jobs = []
     for file in ("run.json", "predictions.npz"):
         for path in (folder / "results").rglob(file):
             facts = json.loads(path.read_text())
             span = (datetime.fromisoformat(t).timestamp() for t in times[facts["job"]])
-            on_gpu = (moment - begun for moment in span)
-            stays.append(Stay(int(facts["gpu"]), *on_gpu, file == "run.json"))
-    return Run(seconds, [n * factor for n in operations], stays, len(times))
+            on_gpu = (moment - start for moment in span)
+            gpu_jobs.append(GpuJob(int(facts["gpu"]), *on_gpu, file == "run.json"))
+    return Run(seconds, [n * factor for n in flops], gpu_jobs, len(times))
 
 
 def draw(run: Run, path: Path) -> None:
-    """Draw which job had which GPU when."""
+    """Draw a Gantt chart of the GPUs."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 2.4), layout="constrained")
     axes = figure.subplots()
-    for trains, colour, what in ((True, "C0", "training"), (False, "C1", "answers")):
-        own = [stay for stay in run.stays if stay.trains is trains]
+    for is_training, color, label in (
+        (True, "C0", "training"),
+        (False, "C1", "evaluation"),
+    ):
+        own = [job for job in run.gpu_jobs if job.is_training is is_training]
         axes.barh(
-            [stay.gpu for stay in own],
-            [stay.ended - stay.begun for stay in own],
-            left=[stay.begun for stay in own],
-            color=colour,
+            [job.gpu for job in own],
+            [job.end - job.start for job in own],
+            left=[job.start for job in own],
+            color=color,
             edgecolor="white",
-            label=what,
+            label=label,
         )
     axes.axvline(run.bound, color="black", linestyle=":", label="lower bound")
     axes.set(xlabel="seconds since the start", ylabel="GPU", yticks=range(GPUS))

@@ -1,4 +1,4 @@
-"""A copy of the project as a cluster's site has it, and trainings that run there."""
+"""A copy of the project that is configured for a cluster, and its trainings."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from workflow import Workflow
 
 PROFILE = "workflow/profiles/slurm/config.yaml"
 TASK = "results/smoke/linalg/inverse"
-EXAMPLES, BATCH = 64 * 400, 64  # seconds: enough to be stopped twice on the way
-SECONDS = 900.0  # the longest that anything here takes, with other tests beside
+EXAMPLES, BATCH = 64 * 400, 64  # takes seconds; long enough for two interruptions
+SECONDS = 900.0  # timeout, on a machine with other load
 
 
 def wait_for(condition, what: str, seconds: float = SECONDS):
-    """Wait until a condition gives something, and give it."""
+    """Wait until a condition returns a true value, and return it."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > end:
@@ -32,17 +32,17 @@ def wait_for(condition, what: str, seconds: float = SECONDS):
 
 
 class Site:
-    """The project in a folder of its own, whose smoke scale trains on GPUs."""
+    """A copy of the project whose smoke scale trains on GPUs."""
 
     def __init__(self, folder: Path, cluster: Cluster) -> None:
         self.workflow, self.cluster, self.folder = Workflow(folder), cluster, folder
-        self.said = folder / "said.txt"
+        self.log = folder / "output.txt"
         path = folder / "config/config.yaml"
         config = yaml.safe_load(path.read_text())
         smoke = config["scales"]["smoke"]["linalg"]
         smoke["tasks"]["inverse"]["schedule"]["examples"] = EXAMPLES
         smoke["recipes"]["base"]["schedule"]["curve_every"] = EXAMPLES // 2
-        # Every update is saved; as at the paper's scale, each training has a GPU.
+        # Save every update; each training has a GPU, as at the scale of the paper.
         compute = config["compute"]["smoke"]
         train = {**compute["train"], "gpus": 1, "save_every": 0}
         config["compute"]["smoke"] = {
@@ -55,18 +55,18 @@ class Site:
         self.edit("jobs: 64", "jobs: 64\nslurm-init-seconds-before-status-checks: 1")
 
     def edit(self, old: str, new: str, path: str = PROFILE) -> None:
-        """Edit a file, as a rule the site's block of the profile."""
+        """Replace a text in a file; by default, in the profile."""
         text = (self.folder / path).read_text()
         assert old in text
         (self.folder / path).write_text(text.replace(old, new))
 
     @contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen]:
-        """Have Snakemake run on the cluster; it ends with the block, if not before."""
+        """Start Snakemake on the cluster; kill it at the end of the block."""
         path = self.cluster.environment["PATH"]
-        with self.said.open("a") as said:
+        with self.log.open("a") as log:
             process = self.workflow.start(
-                "--profile", "slurm", *arguments, path=path, stdout=said
+                "--profile", "slurm", *arguments, path=path, stdout=log
             )
         try:
             yield process
@@ -74,51 +74,49 @@ class Site:
             process.kill()
             process.wait()
 
-    def ended(self, process: subprocess.Popen) -> int:
-        """Wait for Snakemake's end; where it does not come, say what Slurm does."""
+    def wait(self, process: subprocess.Popen) -> int:
+        """Return the exit status of Snakemake; a timeout prints the state of Slurm."""
         try:
             return process.wait(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             jobs = self.cluster.call("squeue", "--states=all", "--format=%i %T %r %Z")
             nodes = self.cluster.call("scontrol", "show", "nodes")
-            said = self.said.read_text()[-3000:]
-            raise TimeoutError(
-                f"no end of Snakemake\n{jobs}\n{nodes}\n{said}"
-            ) from None
+            log = self.log.read_text()[-3000:]
+            raise TimeoutError(f"no end of Snakemake\n{jobs}\n{nodes}\n{log}") from None
 
     def run(self, *arguments: str) -> int:
-        """Run Snakemake on the cluster to its end."""
+        """Run Snakemake on the cluster and return its exit status."""
         with self.running(*arguments) as process:
-            return self.ended(process)
+            return self.wait(process)
 
     def training(self, name: str) -> "Training":
-        """Give one of the trainings."""
+        """Return a training by its name."""
         return Training(self.folder, name)
 
 
 class Training:
-    """One training of a site, named by distribution, size and recipe."""
+    """A training of a site; its name is distribution, size and recipe."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.target = root, f"{TASK}/{name}/scores.csv"
         self.folder = (root / self.target).parent
 
-    def made(self) -> dict[str, bytes]:
-        """Read what must not depend on what happened on the way."""
+    def outputs(self) -> dict[str, bytes]:
+        """Return the files that must not depend on interruptions."""
         names = ("model.safetensors", "curve.csv", "scores.csv")
         return {name: (self.folder / name).read_bytes() for name in names}
 
     def history(self) -> list[dict]:
-        """Read the attempts of which it is made."""
+        """Return the attempts of the training."""
         return json.loads((self.folder / "run.json").read_text())["history"]
 
     def saved(self) -> int:
-        """Give the examples of the newest state, 0 without any."""
+        """Return the number of examples of the newest checkpoint, or 0."""
         states = (self.folder / "state").glob("*.safetensors")
         return BATCH * max((int(path.stem) for path in states), default=0)
 
     def processes(self) -> list[int]:
-        """Find the processes that train it, or wait to, in this folder."""
+        """Return the processes that train this model, or wait for its lock."""
         state = f"--state\0{(self.folder / 'state').relative_to(self.root)}\0"
         found = []
         for process in filter(str.isdecimal, os.listdir("/proc")):
@@ -131,8 +129,8 @@ class Training:
                 found.append(int(process))
         return found
 
-    def hold(self) -> int:
-        """Stop the one process that trains, further than anything saved before."""
+    def pause(self) -> int:
+        """Pause the training process after a new checkpoint; return the process."""
         before = self.saved()
         wait_for(lambda: self.saved() > before, f"progress of {self.folder}")
         [process] = self.processes()
@@ -141,23 +139,23 @@ class Training:
 
 
 def has_ended(process: int) -> bool:
-    """Tell whether a process is gone."""
+    """Return whether a process has ended."""
     return not Path("/proc", str(process)).exists()
 
 
 def slurm_job(process: int) -> str:
-    """Give the Slurm job of a process."""
+    """Return the Slurm job of a process."""
     return variables_of(process)["SLURM_JOB_ID"]
 
 
 def variables_of(process: int) -> dict[str, str]:
-    """Read a process's environment."""
+    """Return the environment of a process."""
     text = Path("/proc", str(process), "environ").read_text()
     return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
 
 
 def processes_of(job: str) -> set[int]:
-    """Find the processes of a Slurm job: those that watch it, and all below them."""
+    """Return the processes of a Slurm job: slurmstepd and its descendants."""
     parents, found = {}, set()
     for process in map(int, filter(str.isdecimal, os.listdir("/proc"))):
         try:

@@ -1,4 +1,4 @@
-"""The cluster that the other tests of this folder run on."""
+"""The cluster on which the other tests of this folder run."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slurm
 
 
 def started_by(folder):
-    """Find the processes that name a folder in their command or environment."""
+    """Return the processes that have a folder in their command."""
     found = []
     for process in os.listdir("/proc"):
         try:
@@ -35,24 +35,24 @@ def test_two_jobs_get_different_gpus(cluster):
         for path in seen
     ]
     cluster.wait_for_jobs(ids)
-    given = [path.read_text().strip() for path in seen]
-    assert sorted(given) == ["0,1", "2,3"]
+    gpus = [path.read_text().strip() for path in seen]
+    assert sorted(gpus) == ["0,1", "2,3"]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--gpus=9"], "Requested node configuration is not available"),
         (["--mem=900G"], "Memory specification can not be satisfied"),
         (["--partition=nowhere"], "invalid partition specified: nowhere"),
     ],
 )
-def test_more_than_there_is_is_refused(cluster, options, said):
-    with pytest.raises(RuntimeError, match=said):
+def test_requests_beyond_the_cluster_are_rejected(cluster, options, message):
+    with pytest.raises(RuntimeError, match=message):
         cluster.call("sbatch", *options, "--wrap", "true")
 
 
-def test_nothing_is_left_running(tmp_path):
+def test_all_processes_end_with_the_cluster(tmp_path):
     folder = tmp_path / "cluster"
     with Cluster(folder) as one:
         one.call("sbatch", "--output=/dev/null", "--wrap", "sleep 100")
@@ -60,7 +60,7 @@ def test_nothing_is_left_running(tmp_path):
     assert started_by(folder) == []
 
 
-def test_a_command_runs_inside():
+def test_a_command_runs_in_a_cluster():
     done = subprocess.run(
         [sys.executable, module.__file__, "sinfo", "--noheader", "--format=%R"],
         capture_output=True,
@@ -70,7 +70,7 @@ def test_a_command_runs_inside():
     assert done.stdout.split() == ["cpu", "gpu"]
 
 
-def test_where_slurm_cannot_be_installed_it_says_so(monkeypatch):
+def test_a_failed_installation_raises_noslurm(monkeypatch):
     monkeypatch.setattr(module, "SYSTEM", "/nowhere")
-    with pytest.raises(NoSlurm, match="needs root and apt; leave these tests out with"):
+    with pytest.raises(NoSlurm, match="needs root and apt; skip these tests with"):
         install()

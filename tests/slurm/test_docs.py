@@ -1,4 +1,4 @@
-"""The page on clusters, followed literally."""
+"""The commands of docs/cluster.md."""
 
 import os
 import re
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slurm
 PAGE = Path("docs/cluster.md")
 
 
-def test_the_commands_of_the_page_work_as_they_stand(cluster, tmp_path):
+def test_all_commands_of_the_page_work(cluster, tmp_path):
     blocks = re.findall(r"^( *)```bash\n(.*?)^ *```$", PAGE.read_text(), re.M | re.S)
     assert len(blocks) == 5
     site = Workflow(tmp_path / "clone")
@@ -25,7 +25,7 @@ def test_the_commands_of_the_page_work_as_they_stand(cluster, tmp_path):
     environment = {
         **cluster.environment,
         "PATH": f"{own}{os.pathsep}{cluster.environment['PATH']}",
-        "PYTHONPATH": str(site.folder / "src"),  # as installed
+        "PYTHONPATH": str(site.folder / "src"),  # replaces an installation
         "SCRATCH": str(scratch),
     }
     for _, block in blocks:
@@ -42,9 +42,11 @@ def test_the_commands_of_the_page_work_as_they_stand(cluster, tmp_path):
     model = scratch / "mathprobe/results/smoke/linalg/inverse/uniform_coefficients/n2"
     assert (model / "base/scores.csv").stat().st_size > 0
     assert list((scratch / "mathprobe/logs").rglob("train.log"))
-    shown = cluster.call("squeue", "--states=all", "--noheader", "--format=%T %P %k|%Z")
+    listed = cluster.call(
+        "squeue", "--states=all", "--noheader", "--format=%T %P %k|%Z"
+    )
     ours = {
-        line.split("|")[0] for line in shown.splitlines() if str(site.folder) in line
+        line.split("|")[0] for line in listed.splitlines() if str(site.folder) in line
     }
     name = "smoke_inverse_uniform_coefficients_2_base"
     assert ours == {

@@ -1,8 +1,8 @@
-"""Whatever happens on the cluster, the results are those of a local run.
+"""After any fault on a cluster, results are bitwise identical to a local run.
 
-A training is held in the middle by SIGSTOP, so that a fault finds it there however fast
-the machine is; Slurm wakes what it ends.  The faults run side by side on one cluster,
-but for that of a node, which has a cluster of its own.
+SIGSTOP pauses a training, so that the fault occurs in its middle on a machine of any
+speed; Slurm continues processes that it ends.  The faults run in parallel on one
+cluster, except the node failure, which has its own cluster.
 """
 
 import os
@@ -26,9 +26,9 @@ from sites import (
 pytestmark = pytest.mark.slurm
 
 
-def nothing(site, training, process):
-    asked = site.cluster.call("scontrol", "show", "job", slurm_job(process))
-    assert f"gres:gpu:{site.cluster.model}:1" in asked
+def no_fault(site, training, process):
+    job = site.cluster.call("scontrol", "show", "job", slurm_job(process))
+    assert f"gres:gpu:{site.cluster.model}:1" in job
     assert variables_of(process)["CUDA_VISIBLE_DEVICES"].isdecimal()
     os.kill(process, signal.SIGCONT)
 
@@ -55,16 +55,16 @@ def time_limit_twice(site, training, process):
         job = slurm_job(process)
         wait_for(lambda p=process: has_ended(p), "end of the training")
         wait_for(lambda j=job: site.cluster.state(j) == "TIMEOUT", "TIMEOUT")
-        process = training.hold()
+        process = training.pause()
     site.cluster.call(
         "scontrol", "update", f"JobId={slurm_job(process)}", "TimeLimit=60"
     )
     os.kill(process, signal.SIGCONT)
 
 
-# What happens, to which training (distribution, size and recipe), and in how many attempts.
+# The training of each fault (distribution, size and recipe), and its attempts.
 TOGETHER = {
-    nothing: ("uniform_coefficients/n2/base", 1),
+    no_fault: ("uniform_coefficients/n2/base", 1),
     scancel: ("uniform_coefficients/n2/attended", 2),
     requeue: ("gaussian_coefficients/n2/base", 2),
 }
@@ -77,63 +77,63 @@ FAULTS["snakemake_killed"] = KILLED
 each_fault = pytest.mark.parametrize("fault", FAULTS)
 
 
-def go_through(site, faults):
-    """Run Snakemake once while faults happen; give what each returns."""
+def run_with_faults(site, faults):
+    """Run Snakemake once with several faults; return the result of each fault."""
     trainings = {fault: site.training(name) for fault, (name, _) in faults.items()}
     targets = [training.target for training in trainings.values()]
-    all_held = Barrier(len(faults), timeout=SECONDS)
+    all_paused = Barrier(len(faults), timeout=SECONDS)
 
-    def happen(fault):
-        process = trainings[fault].hold()
-        all_held.wait()  # the limit is of each job, not of all together
+    def cause(fault):
+        process = trainings[fault].pause()
+        all_paused.wait()  # `runtime` limits each job, so all trainings run together
         return fault(site, trainings[fault], process)
 
     with site.running(*targets) as snakemake, ThreadPoolExecutor() as pool:
-        begun = {fault.__name__: pool.submit(happen, fault) for fault in faults}
-        returned = {name: future.result() for name, future in begun.items()}
-        assert site.ended(snakemake) == 0, site.said.read_text()[-3000:]
-    return returned
+        futures = {fault.__name__: pool.submit(cause, fault) for fault in faults}
+        results = {name: future.result() for name, future in futures.items()}
+        assert site.wait(snakemake) == 0, site.log.read_text()[-3000:]
+    return results
 
 
 def kill_snakemake(site):
-    """Kill Snakemake while a training runs, and run it again."""
+    """Kill Snakemake during a training, and run it again."""
     training = site.training(KILLED[0])
     with site.running(training.target) as snakemake:
-        process = training.hold()
+        process = training.pause()
         snakemake.kill()
         snakemake.wait()
     assert site.run("--unlock") == 0
     with site.running(training.target) as snakemake:
         wait_for(lambda: len(training.processes()) == 2, "second job of the training")
         os.kill(process, signal.SIGCONT)
-        assert site.ended(snakemake) == 0, site.said.read_text()[-3000:]
+        assert site.wait(snakemake) == 0, site.log.read_text()[-3000:]
 
 
 @pytest.fixture(scope="module")
 def sites(cluster, tmp_path_factory):
-    """Sites on which everything has begun, and a place that waits for their ends."""
+    """Sites whose runs have started, each with the future of its run."""
     root = tmp_path_factory.mktemp("faults")
     with Cluster(root / "other", gpus=1) as other, ThreadPoolExecutor() as pool:
         on = dict.fromkeys(("day", "minute", "killed"), cluster) | {"node": other}
-        made = {name: Site(root / name, where) for name, where in on.items()}
-        made["day"].edit("runtime: 1440", "runtime: 12")
-        made["minute"].edit("runtime: 1440", "runtime: 1")
-        begun = {
-            name: (made[name], pool.submit(go_through, made[name], faults))
+        sites = {name: Site(root / name, where) for name, where in on.items()}
+        sites["day"].edit("runtime: 1440", "runtime: 12")
+        sites["minute"].edit("runtime: 1440", "runtime: 1")
+        runs = {
+            name: (sites[name], pool.submit(run_with_faults, sites[name], faults))
             for name, faults in RUNS.items()
         }
-        killed = made["killed"]
-        yield begun | {"killed": (killed, pool.submit(kill_snakemake, killed))}
+        killed = sites["killed"]
+        yield runs | {"killed": (killed, pool.submit(kill_snakemake, killed))}
 
 
 @pytest.fixture(scope="module")
 def faulty(sites):
-    """A function that waits for the end of a fault, and gives its training."""
-    homes = {fault.__name__: home for home, run in RUNS.items() for fault in run}
-    homes["snakemake_killed"] = "killed"
+    """Return a function that waits for the end of a fault and returns its training."""
+    site_of = {fault.__name__: site for site, run in RUNS.items() for fault in run}
+    site_of["snakemake_killed"] = "killed"
 
     def wait(fault):
-        site, run = sites[homes[fault]]
+        site, run = sites[site_of[fault]]
         run.result()
         return site.training(FAULTS[fault][0])
 
@@ -142,7 +142,7 @@ def faulty(sites):
 
 @pytest.fixture(scope="module")
 def local(sites, cluster, tmp_path_factory):
-    """The same trainings, by name, made without a cluster."""
+    """The same trainings without a cluster, by name."""
     site = Site(tmp_path_factory.mktemp("local") / "copy", cluster)
     trainings = {name: site.training(name) for name, _ in FAULTS.values()}
     targets = [training.target for training in trainings.values()]
@@ -152,12 +152,12 @@ def local(sites, cluster, tmp_path_factory):
 
 
 @each_fault
-def test_a_fault_changes_no_bit_of_the_result(fault, faulty, local):
-    assert faulty(fault).made() == local[FAULTS[fault][0]].made()
+def test_a_fault_leaves_results_bitwise_identical(fault, faulty, local):
+    assert faulty(fault).outputs() == local[FAULTS[fault][0]].outputs()
 
 
 @each_fault
-def test_nothing_that_was_saved_is_trained_again(fault, faulty):
+def test_every_attempt_resumes_from_the_last_checkpoint(fault, faulty):
     history = faulty(fault).history()
     assert len(history) == FAULTS[fault][1]
     begun = [attempt["begun_at"] for attempt in history]
@@ -167,17 +167,17 @@ def test_nothing_that_was_saved_is_trained_again(fault, faulty):
 
 
 @pytest.mark.parametrize(
-    ("fault", "home"), [("requeue", "day"), ("node_failure", "node")]
+    ("fault", "site"), [("requeue", "day"), ("node_failure", "node")]
 )
-def test_slurm_itself_starts_what_it_stopped(fault, home, sites):
-    site, run = sites[home]
-    shown = site.cluster.call("scontrol", "show", "job", run.result()[fault])
-    assert "JobState=COMPLETED" in shown
-    assert "Restarts=1" in shown
+def test_slurm_requeues_jobs(fault, site, sites):
+    site, run = sites[site]
+    output = site.cluster.call("scontrol", "show", "job", run.result()[fault])
+    assert "JobState=COMPLETED" in output
+    assert "Restarts=1" in output
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said"),
+    ("file", "old", "new", "message"),
     [
         (
             "config/config.yaml",
@@ -194,14 +194,12 @@ def test_slurm_itself_starts_what_it_stopped(fault, home, sites):
     ],
     ids=["memory", "partition"],
 )
-def test_what_slurm_refuses_is_said_in_its_words(
-    cluster, tmp_path, file, old, new, said
-):
+def test_errors_of_slurm_are_printed(cluster, tmp_path, file, old, new, message):
     site = Site(tmp_path / "copy", cluster)
     site.edit(old, new, file)
     run = site.training("uniform_coefficients/n2/base").target.replace(
         "scores.csv", "run.json"
     )
     assert site.run("--retries", "0", run) != 0
-    assert said in site.said.read_text()
-    assert "Traceback" not in site.said.read_text()
+    assert message in site.log.read_text()
+    assert "Traceback" not in site.log.read_text()

@@ -1,11 +1,12 @@
-# The second study: decoders that add and subtract (Quirke, Neo, Barez 2024).
+# Rules of the second study: decoders of addition and subtraction (Quirke, Neo, Barez
+# 2024).
 DECODERS = catalog.alternation(CATALOG.decoders)
 MAP = [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP_FILES]
 
 
 rule arith_train:
     input:
-        parent=lambda w: INPUTS.parent(w, "model.safetensors"),
+        parent=lambda w: INPUTS.parent_file(w, "model.safetensors"),
     output:
         model=f"{ARITH}/model.safetensors",
         curve=f"{ARITH}/curve.csv",
@@ -15,13 +16,13 @@ rule arith_train:
     wildcard_constraints:
         scale=TRAINED,
     priority: hours
-    threads: needs("train", "threads")
+    threads: compute("train", "threads")
     resources:
         **TRAIN,
     params:
-        spec=spec(training),
+        spec=spec(model_spec),
         parent=lambda w, input: f"--parent {input.parent}" if input.parent else "",
-        # Not an output: from here a training that was stopped goes on.
+        # Not an output, because an interrupted training resumes from it.
         state=f"{ARITH}/state",
     shell:
         "python -m mathprobe arith_train {params.spec:q} {params.parent}"
@@ -39,7 +40,7 @@ rule arith_accuracy:
     log:
         f"logs/{ARITH}/accuracy.log",
     priority: 5
-    threads: needs("predict", "threads")
+    threads: compute("predict", "threads")
     resources:
         **EVALUATE,
     params:
@@ -57,7 +58,7 @@ rule arith_map:
     log:
         f"logs/{ARITH}/map.log",
     priority: 5
-    threads: needs("predict", "threads")
+    threads: compute("predict", "threads")
     resources:
         **EVALUATE,
     params:
@@ -94,7 +95,7 @@ rule arith_draw:
 rule arith_reuse:
     input:
         child=f"{ARITH}/facts/nodes.csv",
-        parent=lambda w: INPUTS.parent(w, "facts/nodes.csv"),
+        parent=lambda w: INPUTS.parent_file(w, "facts/nodes.csv"),
     output:
         f"{ARITH}/reuse.csv",
     log:
@@ -108,7 +109,7 @@ rule arith_evidence:
     input:
         published=ARITH_PUBLISHED,
     output:
-        reported(f"{TABLES}/arith_evidence.csv"),
+        report_table(f"{TABLES}/arith_evidence.csv"),
     log:
         f"logs/{TABLES}/arith_evidence.log",
     shell:
@@ -118,17 +119,17 @@ rule arith_evidence:
 
 rule arith_table:
     input:
-        models=lambda w: stored(INPUTS.arith_table(w)),
+        models=lambda w: mark_local(INPUTS.arith_table_inputs(w)),
         facts=f"{TABLES}/facts.json",
         published=ARITH_PUBLISHED,
     output:
-        reported(f"{TABLES}/arith_{{kind}}.csv"),
+        report_table(f"{TABLES}/arith_{{kind}}.csv"),
     log:
         f"logs/{TABLES}/arith_{{kind}}.log",
     wildcard_constraints:
         kind=catalog.alternation(catalog.arith.TABLE_SOURCES),
     params:
-        folders=folders,
+        folders=model_folders,
     shell:
         "python -m mathprobe arith_table {wildcards.kind} {output}"
         " --facts {input.facts} --published {input.published}"

@@ -1,5 +1,5 @@
-# What the rules share: the catalog of experiments, the names that wildcards may have,
-# and functions from wildcards to specifications, inputs and resources.
+# Shared by all rules: the catalog of experiments, wildcard constraints, and functions
+# from wildcards to specifications, inputs and resources.
 import hashlib
 import json
 import re
@@ -18,7 +18,7 @@ from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
 from mathprobe.paper import latex, tables, tex  # noqa: E402
 
-# Rules run the interpreter that runs Snakemake, unless conda is asked for.
+# Jobs use the Python interpreter of Snakemake, unless conda environments are enabled.
 python = shlex.quote(str(Path(sys.executable).parent))
 with_conda = bool(workflow.deployment_settings.deployment_method)
 shell.prefix(
@@ -36,8 +36,8 @@ except InputError as error:
 
 ESTIMATES = {scale: estimates.Estimates(CATALOG, scale) for scale in CATALOG.scales}
 TESTSET, MODEL, ARITH, TABLES = paths.TESTSET, paths.MODEL, paths.ARITH, paths.TABLES
-TRAINED = catalog.alternation(CATALOG.scales)
-CONTENTS = tables.kinds_by_template()  # LaTeX files, and the kinds of tables that each shows
+TRAINED = catalog.alternation(CATALOG.scales)  # all scales but `record`
+TEMPLATES = list(tables.kinds_by_template())
 NOTEBOOKS = INPUTS.notebooks
 SECTIONS = sorted(path.name for path in (ROOT / "paper/sections").glob("*.tex"))
 PUBLISHED, ERRATA = local(INPUTS.published), local(inputs.ERRATA)
@@ -50,149 +50,153 @@ if ENGINE.kind == "none":
 
 
 wildcard_constraints:
-    **{name: paths.wildcard_regex(name, CATALOG.names) for name in ["n", *CATALOG.names]},
+    **{
+        name: paths.wildcard_regex(name, CATALOG.names)
+        for name in ["n", *CATALOG.names]
+    },
     kind=catalog.alternation(INPUTS.by_size),
-    content=catalog.alternation(CONTENTS),
+    template=catalog.alternation(TEMPLATES),
     notebook=catalog.alternation(NOTEBOOKS),
 
 
 def digest(value):
-    """Return a short name of plain values, by their content."""
+    """Return a short hash of a JSON value."""
     text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-# The configuration in effect, for the job that describes it.
+# The complete configuration, with overrides of the command line, for `paper_facts`.
 CONFIG = Path(f".cache/config/{digest(config)}.json")
 if not CONFIG.exists():
     files.write_json(CONFIG, config)
 
 
-def outcome(scale):
-    """Return what a plain run makes; without TeX that is all but the PDF."""
+def default_targets(scale):
+    """Return the results of a scale; without LaTeX, all but the PDF."""
     pdf = [f"results/{scale}/paper.pdf"] if ENGINE.kind != "none" else []
     pages = expand(f"results/{scale}/notebooks/{{notebook}}.html", notebook=NOTEBOOKS)
     return [*pdf, *pages, *INPUTS.circuit_pages(scale), *INPUTS.all_tables(scale)]
 
 
-def stored(found):
-    """Mark files of this project, which no storage of results holds, as local."""
-    if isinstance(found, dict):
-        return {name: stored(one) for name, one in found.items()}
-    if isinstance(found, str):
-        return found if found.startswith("results/") else local(found)
-    return [stored(one) for one in found]
+def mark_local(paths):
+    """Mark paths outside results/ as local, so no storage provider fetches them."""
+    if isinstance(paths, dict):
+        return {name: mark_local(path) for name, path in paths.items()}
+    if isinstance(paths, str):
+        return paths if paths.startswith("results/") else local(paths)
+    return [mark_local(path) for path in paths]
 
 
-def templates(w):
-    """Return the template of a LaTeX file, and those that it includes."""
-    found = latex.template_files(ROOT / f"paper/templates/{w.content}.tex.j2")
-    return local([f"paper/templates/{path.name}" for path in found])
+def template_files(w):
+    """Return a LaTeX template and the templates that it includes."""
+    paths = latex.template_files(ROOT / f"paper/templates/{w.template}.tex.j2")
+    return local([f"paper/templates/{path.name}" for path in paths])
 
 
-def training(w):
-    """Return the specification of a training of either study."""
+def model_spec(w):
+    """Return the specification of a model of either study."""
     if w.get("model"):
         return CATALOG.arith_model(w.scale, w.model)
     return CATALOG.model(**w)
 
 
-def spec(describe):
-    """Return a function from wildcards to a specification as JSON."""
-    return lambda w: describe(w).to_json()
+def spec(make):
+    """Return a function from wildcards to the JSON of a specification."""
+    return lambda w: make(w).to_json()
 
 
-def needs(job, what):
-    """Return a function from wildcards to what a kind of job needs at their scale."""
-    return lambda w: getattr(getattr(CATALOG.compute(w.scale), job), what)
+def compute(job, setting):
+    """Return a function from wildcards to a setting of `compute`, for a kind of job."""
+    return lambda w: getattr(getattr(CATALOG.compute(w.scale), job), setting)
 
 
-def tests(what):
-    """Return a function from wildcards to a setting of the tests of their scale."""
-    return lambda w: getattr(CATALOG.linalg(w.scale).settings.tests, what)
+def tests(setting):
+    """Return a function from wildcards to a setting of `linalg.tests`."""
+    return lambda w: getattr(CATALOG.linalg(w.scale).settings.tests, setting)
 
 
 def hours(w):
-    return ESTIMATES[w.scale].hours(training(w))
+    """Return the estimated hours of a training, as its priority: longest first."""
+    return ESTIMATES[w.scale].hours(model_spec(w))
 
 
-# What a training and an evaluation ask for.
+# Resources of trainings and of evaluations.
 TRAIN = {
-    "gpu": needs("train", "gpus"),
-    "mem_mb": needs("train", "mem_mb"),
-    "runtime": lambda w, attempt: ESTIMATES[w.scale].runtime(training(w), attempt),
-    "slurm_extra": lambda w: ESTIMATES[w.scale].slurm_nice(training(w)),
-    "save_every": needs("train", "save_every"),
+    "gpu": compute("train", "gpus"),
+    "mem_mb": compute("train", "mem_mb"),
+    "runtime": lambda w, attempt: ESTIMATES[w.scale].runtime(model_spec(w), attempt),
+    "slurm_extra": lambda w: ESTIMATES[w.scale].slurm_nice(model_spec(w)),
+    "save_every": compute("train", "save_every"),
 }
 EVALUATE = {
-    "gpu": needs("predict", "gpus"),
-    "mem_mb": needs("predict", "mem_mb"),
-    "runtime": needs("predict", "runtime"),
+    "gpu": compute("predict", "gpus"),
+    "mem_mb": compute("predict", "mem_mb"),
+    "runtime": compute("predict", "runtime"),
 }
 
 
-def folders(w, input):
-    """Return the folders of the models that a job reads, where its copies are."""
-    own = [Path(path).parent for path in input.models]
+def model_folders(w, input):
+    """Return the folders of input models, which a storage provider may have copied."""
+    parents = [Path(path).parent for path in input.models]
     return list(
-        dict.fromkeys(one.parent if one.name == "facts" else one for one in own)
+        dict.fromkeys(one.parent if one.name == "facts" else one for one in parents)
     )
 
 
 def notebook_parameters(w, input, output):
-    """Return a notebook's parameters as JSON: its inputs by name, and a folder."""
-    names = INPUTS.notebook(w).keys() - {"beside"}
+    """Return the parameters of a notebook as JSON: input paths and figure folder."""
+    names = INPUTS.notebook_inputs(w).keys() - {"map_files"}
     given = {name: input.get(name) for name in sorted(names)}
-    shown = {k: v if isinstance(v, str) else list(v or []) for k, v in given.items()}
-    return json.dumps({**shown, "figures": output.figures})
+    paths = {k: v if isinstance(v, str) else list(v or []) for k, v in given.items()}
+    return json.dumps({**paths, "figures": output.figures})
 
 
 def figure_folders(w):
-    """Return the folders into which notebooks draw; of `overview` the paper has none."""
+    """Return the figure folders of all notebooks but `overview`, for the paper."""
     folder = f"results/{w.scale}/figures/{{notebook}}"
     return expand(folder, notebook=[name for name in NOTEBOOKS if name != "overview"])
 
 
-def reported(table):
-    """Mark a table for the report."""
+def report_table(table):
+    """Include a table in the report."""
     name = Path(table).stem
     study = "Second study" if name.startswith("arith_") else "First study"
-    about = {"category": study, "subcategory": "Tables", "labels": {"table": name}}
-    return report(table, caption="../report/table.rst", **about)
+    place = {"category": study, "subcategory": "Tables", "labels": {"table": name}}
+    return report(table, caption="../report/table.rst", **place)
 
 
-def study(w):
-    """Return the report's category of a notebook."""
-    others = {"overview": "Paper", **dict.fromkeys(inputs.FIRST, "First study")}
-    return others.get(w.notebook, "Second study")
+def notebook_category(w):
+    """Return the category of a notebook in the report."""
+    linalg = dict.fromkeys(inputs.LINALG_NOTEBOOKS, "First study")
+    return {"overview": "Paper", **linalg}.get(w.notebook, "Second study")
 
 
-def page_labels(w):
-    """Return the name of a notebook in the report: its first heading."""
+def notebook_labels(w):
+    """Return the label of a notebook in the report: its first heading."""
     source = (ROOT / f"paper/notebooks/{w.notebook}.py").read_text("utf-8")
     return {"page": source.split("# # ", 1)[1].splitlines()[0]}
 
 
 def complete_rules():
-    """Give every rule what follows from its command.
+    """Add a conda environment and the parameter `code` to the rules.
 
-    That is the environment for `--sdm conda`, and as a parameter a digest of the source
-    files that the command depends on, so that the rule runs again when one of them
-    changes.  Trainings have none: a change of the code never deletes a model.
+    `code` is a digest of the source files on which the command of the rule depends, so
+    that the rule runs again when one of them changes.  Training rules do not have it,
+    because a change of the code must not delete a model.
     """
-    for made in workflow.rules:
-        if not made.shellcmd:
+    for one in workflow.rules:
+        if not one.shellcmd:
             continue
-        [command] = re.findall(r"-m mathprobe (\w+)", made.shellcmd)
+        [command] = re.findall(r"-m mathprobe (\w+)", one.shellcmd)
         name = "tex" if command == "typeset" else "python"
-        made.conda_env = str(ROOT / f"envs/{name}.yaml")
+        one.conda_env = str(ROOT / f"envs/{name}.yaml")
         if command == "notebook":
-            made.set_params(code=notebook_code)
+            one.set_params(code=notebook_code)
         elif command not in provenance.TRAINING_COMMANDS.values():
-            made.set_params(code=dependencies.digest(command))
+            one.set_params(code=dependencies.digest(command))
 
 
 def notebook_code(w):
-    """Return a digest of the source files that executing a notebook depends on."""
+    """Return a digest of the source files on which a notebook depends."""
     source = ROOT / f"paper/notebooks/{w.notebook}.py"
     return dependencies.digest("notebook", source)

@@ -1,4 +1,4 @@
-# The first study: test sets, models, predictions and scores (Charton 2022).
+# Rules of the first study: test sets, models, predictions and scores (Charton 2022).
 
 
 rule linalg_testset:
@@ -24,12 +24,12 @@ rule linalg_train:
     wildcard_constraints:
         scale=TRAINED,
     priority: hours
-    threads: needs("train", "threads")
+    threads: compute("train", "threads")
     resources:
         **TRAIN,
     params:
-        spec=spec(training),
-        # Not an output: from here a training that was stopped goes on.
+        spec=spec(model_spec),
+        # Not an output, because an interrupted training resumes from it.
         state=f"{MODEL}/state",
     shell:
         "python -m mathprobe train {params.spec:q} --model {output.model}"
@@ -47,7 +47,7 @@ rule linalg_predict:
     log:
         f"logs/{MODEL}/predict.log",
     priority: 5
-    threads: needs("predict", "threads")
+    threads: compute("predict", "threads")
     resources:
         **EVALUATE,
     shell:
@@ -76,9 +76,9 @@ rule linalg_failures:
     input:
         examples=f"{MODEL}/examples.npz",
         predictions=f"{MODEL}/predictions.npz",
-        tests=INPUTS.own_testsets,
+        tests=INPUTS.in_distribution_testsets,
     output:
-        home=f"{MODEL}/home.npz",
+        in_distribution=f"{MODEL}/home.npz",
         properties=f"{MODEL}/properties.csv",
         verifiers=f"{MODEL}/verifiers.csv",
         roc=f"{MODEL}/roc.csv",
@@ -89,7 +89,8 @@ rule linalg_failures:
     params:
         tolerances=tests("failure_tolerances"),
     shell:
-        "python -m mathprobe failures {input.examples} --in-distribution {output.home}"
+        "python -m mathprobe failures {input.examples}"
+        " --in-distribution {output.in_distribution}"
         " --predictions {input.predictions} --tests {input.tests}"
         " --tolerances {params.tolerances} --properties {output.properties}"
         " --verifiers {output.verifiers} --roc {output.roc} > {log} 2>&1"
@@ -99,7 +100,7 @@ rule linalg_condition_numbers:
     input:
         published=PUBLISHED,
     output:
-        reported(f"{TABLES}/condition_numbers.csv"),
+        report_table(f"{TABLES}/condition_numbers.csv"),
     log:
         f"logs/{TABLES}/condition_numbers.log",
     params:
@@ -111,7 +112,7 @@ rule linalg_condition_numbers:
 
 rule linalg_oracle:
     output:
-        reported(f"{TABLES}/ceilings.csv"),
+        report_table(f"{TABLES}/ceilings.csv"),
     log:
         f"logs/{TABLES}/ceilings.log",
     params:
@@ -124,7 +125,7 @@ rule linalg_evidence:
     input:
         published=PUBLISHED,
     output:
-        reported(f"{TABLES}/evidence.csv"),
+        report_table(f"{TABLES}/evidence.csv"),
     log:
         f"logs/{TABLES}/evidence.log",
     params:

@@ -1,4 +1,4 @@
-# What a person reads: tidy tables, LaTeX, notebooks with their figures, the PDF.
+# Rules of the paper: tidy tables, LaTeX, notebooks with their figures, and the PDF.
 
 
 rule paper_facts:
@@ -7,7 +7,7 @@ rule paper_facts:
     log:
         f"logs/{TABLES}/facts.log",
     resources:
-        config=str(CONFIG),  # no parameter: only changed facts make it run again
+        config=str(CONFIG),  # not a parameter: only changed facts trigger a rerun
     params:
         facts=lambda w: digest(CATALOG.facts(w.scale)),
     shell:
@@ -17,16 +17,16 @@ rule paper_facts:
 
 rule paper_table:
     input:
-        models=lambda w: stored(INPUTS.table(w)),
+        models=lambda w: mark_local(INPUTS.table_inputs(w)),
         published=PUBLISHED,
     output:
-        reported(paths.TABLE),
+        report_table(paths.TABLE),
     log:
         f"logs/{paths.TABLE}.log",
     params:
-        folders=folders,
+        folders=model_folders,
         missing=INPUTS.missing,
-        targets=INPUTS.targets,
+        targets=INPUTS.target_accuracies,
     shell:
         "python -m mathprobe table {wildcards.kind} {output}"
         " --published {input.published} --models {params.folders}"
@@ -35,14 +35,14 @@ rule paper_table:
 
 rule paper_runs:
     input:
-        models=lambda w: stored(INPUTS.table(w)),
+        models=lambda w: mark_local(INPUTS.table_inputs(w)),
         published=PUBLISHED,
     output:
-        reported(f"{TABLES}/runs.csv"),
+        report_table(f"{TABLES}/runs.csv"),
     log:
         f"logs/{TABLES}/runs.log",
     params:
-        folders=folders,
+        folders=model_folders,
     shell:
         "python -m mathprobe table runs {output} --published {input.published}"
         " --models {params.folders} > {log} 2>&1"
@@ -51,14 +51,14 @@ rule paper_runs:
 rule paper_latex:
     input:
         facts=f"{TABLES}/facts.json",
-        tables=INPUTS.content,
+        tables=INPUTS.template_tables,
         published=PUBLISHED,
         errata=ERRATA,
-        templates=templates,
+        templates=template_files,
     output:
-        f"{TABLES}/{{content}}.tex",
+        f"{TABLES}/{{template}}.tex",
     log:
-        f"logs/{TABLES}/{{content}}.tex.log",
+        f"logs/{TABLES}/{{template}}.tex.log",
     shell:
         "python -m mathprobe latex {input.templates[0]} {output}"
         " --facts {input.facts} --published {input.published}"
@@ -83,7 +83,7 @@ rule paper_macros:
 
 rule paper_notebook:
     input:
-        unpack(lambda w: stored(INPUTS.notebook(w))),
+        unpack(lambda w: mark_local(INPUTS.notebook_inputs(w))),
         notebook=local("paper/notebooks/{notebook}.py"),
         template=local("paper/templates/notebook.html.j2"),
     output:
@@ -91,21 +91,21 @@ rule paper_notebook:
         html=report(
             "results/{scale}/notebooks/{notebook}.html",
             caption="../report/page.rst",
-            category=study,
+            category=notebook_category,
             subcategory="Pages",
-            labels=page_labels,
+            labels=notebook_labels,
         ),
         figures=report(
             directory("results/{scale}/figures/{notebook}"),
             patterns=["{figure}.svg", "{figure}.csv"],
             caption="../report/figure.rst",
-            category=study,
+            category=notebook_category,
             subcategory="Figures",
             labels={"figure": "{figure}"},
         ),
     log:
         run="logs/results/{scale}/notebooks/{notebook}.log",
-        # Not for a storage: only a notebook that fails leaves it.
+        # Local, because only a notebook that fails writes it.
         notebook=local("logs/results/{scale}/notebooks/{notebook}.ipynb"),
     params:
         parameters=notebook_parameters,
@@ -119,7 +119,9 @@ rule paper_pdf:
     input:
         paper=local(["paper/main.tex", "paper/mathprobe.sty", "paper/references.bib"]),
         sections=local([f"paper/sections/{name}" for name in SECTIONS]),
-        tables=expand(f"{TABLES}/{{content}}.tex", content=CONTENTS, allow_missing=True),
+        tables=expand(
+            f"{TABLES}/{{template}}.tex", template=TEMPLATES, allow_missing=True
+        ),
         numbers=f"{TABLES}/numbers.tex",
         figures=figure_folders,
     output:

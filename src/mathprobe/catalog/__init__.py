@@ -1,7 +1,8 @@
-"""From configuration and wildcards to frozen specifications.
+"""Catalog of all experiments: specifications from a configuration and wildcards.
 
-The configuration is the paper's; a scale is laid over it, and a recipe over the recipe
-`base`.  This module imports no torch: the Snakefile reads it on every call.
+The configuration has the settings of the papers.  A scale overrides some of them, and a
+recipe overrides the recipe `base`.  This module must not import torch, because the
+Snakefile imports it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mathprobe.catalog.arith import ArithCatalog
-from mathprobe.catalog.linalg import BASE, LinalgCatalog, models, parse_size
+from mathprobe.catalog.linalg import BASE, LinalgCatalog, entry_models, parse_size
 from mathprobe.errors import InputError, check_choice
 from mathprobe.linalg.distributions import DISTRIBUTIONS, components, is_positive
 from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.settings import Compute, Config, DecoderRow, TableEntry, merge, read_yaml
+from mathprobe.settings import Compute, Config, DecoderRow, merge, read_yaml
 from mathprobe.spec import (
     ArithModel,
     EncodedTestSet,
@@ -30,10 +31,12 @@ from mathprobe.structs import flatten
 
 __all__ = ["BASE", "parse_size"]
 
-REFERENCE = "paper"  # the scale that is the paper itself
-RECORD = "record"  # shows what is kept of another scale's trainings, and trains nothing
+REFERENCE = "paper"  # scale with the settings of the papers
+RECORD = "record"  # scale that typesets stored results and trains nothing
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # of a scale or recipe
-AMBIGUOUS_SETTINGS = (  # settings in which text and code differ: neither is a smaller study
+# Settings in which the text of a paper and its code differ: a scale with either choice
+# has the full size of the paper.
+AMBIGUOUS_SETTINGS = (
     "linalg.distributions",
     "arith.enrichment.batches",
     "arith.grokfast.keep_average",
@@ -49,36 +52,39 @@ class _Scale(NamedTuple):
 
 
 class Catalog:
-    """Every experiment that the configuration describes, by name."""
+    """All experiments that a configuration describes."""
 
     def __init__(self, config: dict[str, Any], root: Path = Path()) -> None:
-        """Check a configuration; files that it names stand below `root`."""
+        """Validate a configuration; its paths are relative to `root`.
+
+        Raises InputError with the location of an invalid setting.
+        """
         settings = Config.from_dict(config, "config")
         _check_names(settings)
         self.config = config
         self.default_scale = settings.default_scale
-        self.scales = list(settings.scales)  # at which models are trained
+        self.scales = list(settings.scales)  # without `record`
         self.all_scales = [*self.scales, RECORD]
-        self.recipes = list(settings.linalg.recipes)  # every scale has the same
+        self.recipes = list(settings.linalg.recipes)  # the same at all scales
         self.recorded_scale = settings.record.scale
         self.record = Path(settings.record.folder)
-        LinalgCatalog(config["linalg"], "config.linalg")  # names faults of all scales
+        LinalgCatalog(config["linalg"], "config.linalg")  # locates errors of all scales
         self._scales: dict[str, _Scale] = {}
-        for scale, changes in settings.scales.items():
+        for scale, overrides in settings.scales.items():
             place = f"config.scales.{scale}"
-            values = merge(config["linalg"], changes.linalg)
+            values = merge(config["linalg"], overrides.linalg)
             linalg = LinalgCatalog(values, f"{place}.linalg")
             for name in linalg.settings.recipes:
                 here = f"{place}.linalg.recipes"
                 check_choice(name, self.recipes, here, "recipe of config.linalg")
-            values = merge(config["arith"], changes.arith)
+            values = merge(config["arith"], overrides.arith)
             arith = ArithCatalog(values, f"{place}.arith", root)
             self._scales[scale] = _Scale(linalg, arith, settings.compute[scale])
         self._scales[RECORD] = self._scales[self.recorded_scale]
 
     @classmethod
     def load(cls, path: Path | str) -> Catalog:
-        """Read a configuration file `config/NAME.yaml` of a project."""
+        """Read the configuration `PROJECT/config/NAME.yaml`."""
         return cls(read_yaml(path), Path(path).parents[1])
 
     def linalg(self, scale: str) -> LinalgCatalog:
@@ -90,31 +96,30 @@ class Catalog:
         return self._at(scale, self.all_scales).arith
 
     def compute(self, scale: str) -> Compute:
-        """Return what jobs need at a scale; it changes no result."""
+        """Return the resources of the jobs of a scale."""
         return self._at(scale, self.all_scales).compute
 
-    def models(self, entry: TableEntry) -> list[dict[str, Any]]:
-        """Return the names of an entry's models."""
-        return models(entry)
-
     def all_models(self, scale: str) -> list[dict[str, Any]]:
-        """Return the names of all models that a scale's paper shows, once."""
+        """Return the models of the first study in all tables of a scale, as wildcards.
+
+        There are no duplicates.
+        """
         return self.linalg(scale).all_models()
 
     def testset(
         self, scale: str, task: str, distribution: str, n: int | str
     ) -> TestSet:
-        """Describe a test set."""
+        """Return the specification of a test set."""
         return self._at(scale, self.scales).linalg.testset(task, distribution, n)
 
     def model(
         self, scale: str, task: str, distribution: str, n: int | str, recipe: str
     ) -> Model:
-        """Describe a network and its training."""
+        """Return the specification of a model of the first study."""
         return self._at(scale, self.scales).linalg.model(task, distribution, n, recipe)
 
     def arith_model(self, scale: str, name: str) -> ArithModel:
-        """Describe a decoder of the second study and its training."""
+        """Return the specification of a decoder of the second study."""
         return self._at(scale, self.scales).arith.model(name)
 
     def _at(self, scale: str, known: list[str]) -> _Scale:
@@ -123,18 +128,18 @@ class Catalog:
 
     @property
     def distributions(self) -> list[str]:
-        """Return the distributions, in the order of the tables."""
+        """Return the distributions of the tables of eigenvalues, in their order."""
         return distributions_for("eigenvalues")
 
     @property
     def decoders(self) -> dict[str, DecoderRow]:
-        """Return the models of the second study, of all scales."""
+        """Return the decoders of all scales, by name."""
         studies = map(self.arith, self.scales)
         return {name: row for study in studies for name, row in study.rows.items()}
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """Return the names that parts of a path may have, by the part."""
+        """Return the values that wildcards of paths may have, by wildcard."""
         return {
             "scale": self.all_scales,
             "task": list(TASKS),
@@ -144,15 +149,16 @@ class Catalog:
         }
 
     def test_distributions(self, task: str, distribution: str) -> list[str]:
-        """Return the distributions that a model is tested on: its task's and its own."""
-        return list(
-            dict.fromkeys(
-                [*distributions_for(TASKS.check(task)), *components(distribution)]
-            )
-        )
+        """Return the test distributions of a model: those of its task and its own."""
+        of_task = distributions_for(TASKS.check(task))
+        return list(dict.fromkeys([*of_task, *components(distribution)]))
 
     def facts(self, scale: str) -> dict[str, Any]:
-        """Return what a paper at a scale says about its settings, as plain values."""
+        """Return the settings of a scale that tables and text mention.
+
+        `full` is whether the scale has the size of the papers, and `positive` lists the
+        distributions of positive definite matrices.
+        """
         return {
             "scale": scale,
             "recorded": scale == RECORD,
@@ -160,23 +166,17 @@ class Catalog:
             "models": len(self.linalg(scale).all_models()),
             "full": self._is_full(scale),
             "distributions": self.distributions,
-            "positive": [
-                distribution
-                for distribution in self.distributions
-                if is_positive(distribution)
-            ],
+            "positive": [one for one in self.distributions if is_positive(one)],
             "study": self.linalg(scale).to_dict(),
             "reference": self.linalg(REFERENCE).to_dict(),
             "arith": self.arith(scale).facts(),
         }
 
     def _is_full(self, scale: str) -> bool:
-        """Return whether both studies differ from the papers' by readings alone."""
+        """Return whether a scale differs from the papers in ambiguous settings only."""
         ours, papers = (
-            flatten(
-                {"linalg": self.linalg(s).to_dict(), "arith": self.arith(s).to_dict()}
-            )
-            for s in (scale, REFERENCE)
+            flatten({"linalg": one.linalg.to_dict(), "arith": one.arith.to_dict()})
+            for one in (self._scales[scale], self._scales[REFERENCE])
         )
         return all(
             key.startswith(AMBIGUOUS_SETTINGS) or ours.get(key) == papers.get(key)
@@ -186,34 +186,32 @@ class Catalog:
     def _encoded(
         self, task: str, distribution: str, n: int | str, recipe: str
     ) -> EncodedTestSet:
-        """Describe a test of the paper as the encodings of a recipe show it."""
+        """Return a test set of the paper, with the encodings of a recipe."""
         test = self.testset(REFERENCE, task, distribution, n)
-        sides = self.linalg(REFERENCE).recipe(task, recipe)
-        return EncodedTestSet(test.data, test.examples, sides.input, sides.output)
+        encodings = self.linalg(REFERENCE).recipe(task, recipe)
+        return EncodedTestSet(
+            test.data, test.examples, encodings.input, encodings.output
+        )
 
     def oracle_tests(self) -> OracleTests:
-        """Describe every test that the paper's tables show, once, at its full size."""
+        """Return all tests of the tables of the paper, at full size."""
         study = self.linalg(REFERENCE)
-        asked = {}
+        tests = {}
         for table, entries in study.entries.items():
             for entry in entries:
-                # Only the comparison of distributions tests a model on others than its own.
-                own = [name["distribution"] for name in models(entry)]
-                for distribution in (
-                    own if table == "failures" else distributions_for(entry.task)
-                ):
-                    test = self._encoded(
-                        entry.task, distribution, entry.n, entry.recipe
-                    )
-                    asked[test.to_json()] = test
-        return OracleTests(list(asked.values()), study.settings.tests.tolerances)
+                names = distributions_for(entry.task)
+                if table == "failures":  # analysed in distribution only
+                    names = [one["distribution"] for one in entry_models(entry)]
+                for name in names:
+                    test = self._encoded(entry.task, name, entry.n, entry.recipe)
+                    tests[test.to_json()] = test
+        return OracleTests(list(tests.values()), study.settings.tests.tolerances)
 
     def evidence(self) -> Evidence:
-        """Describe the samples that the paper's statements are held against."""
+        """Return the samples that check statements of Charton 2022."""
         study = self.linalg(REFERENCE)
         epoch = study.recipe("eigenvalues", BASE).schedule.curve_every
-        section_3 = "inverse", "uniform_coefficients", 5
-        inverse = self._encoded(*section_3, BASE)
+        inverse = self._encoded("inverse", "uniform_coefficients", 5, BASE)  # section 3
         return Evidence(study.condition_numbers(), inverse, epoch)
 
 
@@ -228,15 +226,15 @@ def _check_names(settings: Config) -> None:
     for name in [*scales, *settings.linalg.recipes]:
         if not NAME.fullmatch(name) or name == RECORD:
             raise InputError(
-                f"config: {name!r} is no name of a scale or recipe: they have small "
-                f"letters, digits and _, but not {RECORD!r}"
+                f"config: {name!r} is not a valid name of a scale or recipe; use "
+                f"lower-case letters, digits and _, and not {RECORD!r}"
             )
     check_choice(REFERENCE, scales, "config.scales", "scale")
-    shown = [*scales, RECORD]
-    check_choice(settings.default_scale, shown, "config.default_scale", "scale")
+    known = [*scales, RECORD]
+    check_choice(settings.default_scale, known, "config.default_scale", "scale")
     check_choice(settings.record.scale, scales, "config.record.scale", "scale")
-    if odd := sorted(settings.compute.keys() ^ settings.scales.keys()):
+    if different := sorted(settings.compute.keys() ^ settings.scales.keys()):
         raise InputError(
-            f"config.compute: must have the scales of config.scales; {', '.join(odd)} "
-            "is in one of them only"
+            "config.compute: must have the same scales as config.scales; only in one of "
+            f"them: {', '.join(different)}"
         )

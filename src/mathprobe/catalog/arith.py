@@ -1,6 +1,6 @@
-"""The models of the second study: a row each, and settings that they share.
+"""Experiments of the second study at one scale: a table of models, and settings.
 
-A model's name is formatted from its row and never parsed: names are looked up.
+The name of a model is formatted from its row.  Names are looked up, never parsed.
 """
 
 from __future__ import annotations
@@ -26,89 +26,89 @@ from mathprobe.spec import (
 )
 from mathprobe.structs import convert
 
-MAP_FILES = (  # the files of a model's map
+MAP_FILES = (  # files of the circuit analysis of a model
     *("nodes.csv", "positions.csv", "controls.csv", "claims.csv"),
     *("panels.npz", "behaviors.json", "features.json"),
 )
-TABLE_SOURCES = {  # kinds of tidy tables, and the files of a model that each is made from
+TABLE_SOURCES = {  # files of a model from which each kind of table is made
     "accuracy": ("accuracy.csv", "curve.csv"),
     "curves": ("curve.csv",),
     "circuits": ("facts/nodes.csv", "facts/claims.csv"),
     "controls": ("facts/controls.csv",),
     "claims": ("facts/claims.csv",),
-    "reuse": ("reuse.csv",),  # of models with a parent
+    "reuse": ("reuse.csv",),  # models with a parent only
 }
 
 
 class ArithCatalog:
-    """The models of the second study at a scale, by name."""
+    """Experiments of the second study at one scale."""
 
     def __init__(self, values: dict[str, Any], place: str, root: Path) -> None:
-        """Check settings, and every row of the table that they name below `root`."""
+        """Validate settings and the table of models, whose path is relative to `root`.
+
+        Error messages about settings begin with `place`.
+        """
         self.settings = ArithSettings.from_dict(values, place)
         self.path = Path(self.settings.models)
         self.file = root / self.path
         self.rows: dict[str, DecoderRow] = {}
         for here, row in _read(self.file, self.path):
             if row.name in self.rows:
-                raise InputError(f"{here}: {row.name} is there already")
+                raise InputError(f"{here}: duplicate model {row.name}")
             self.rows[row.name] = row
         for role, name in structs.asdict(self.settings.example_models).items():
             check_choice(name, self.rows, f"{place}.example_models.{role}", "model")
         for name in self.rows:
-            self._check_family(name)
+            self._check_ancestors(name)
             model = self.model(name)
             try:
                 questions.check(model.questions)
             except InputError as error:
                 raise InputError(f"{place}: {name}: {error}") from error
 
-    def _check_family(self, name: str) -> None:
-        """Refuse a parent that is unknown, does not fit in, or is its own child."""
+    def _check_ancestors(self, name: str) -> None:
+        """Raise InputError if a parent is unknown, does not fit, or forms a cycle."""
         row, seen = self.rows[name], [name]
         while row.parent:
             here = f"{self.path}: {row.name}"
             check_choice(row.parent, self.rows, here, "parent")
             _check_fit(row, self.rows[row.parent], here)
             if row.parent in seen:
-                raise InputError(f"{here}: its own parent, by way of {seen[-1]}")
+                raise InputError(f"{here}: cycle of parents through {seen[-1]}")
             seen.append(row.parent)
             row = self.rows[row.parent]
 
     def row(self, name: str) -> DecoderRow:
-        """Give the row of a model."""
+        """Return the row of a model; raise InputError for an unknown name."""
         check_choice(name, self.rows, str(self.path), "model")
         return self.rows[name]
 
     def comparison_models(self, name: str) -> list[str]:
-        """Name a model, its parent, and those of its shape from random weights."""
+        """Return a model, its parent, and equal models with random initial weights."""
         row = self.row(name)
-        alike = ("operation", "digits", "layers", "heads", "steps")
-        shape = [getattr(row, key) for key in alike]
+        keys = ("operation", "digits", "layers", "heads", "steps")
+        shape = [getattr(row, key) for key in keys]
         scratch = [
             other.name
             for other in self.rows.values()
-            if other.parent is None and [getattr(other, key) for key in alike] == shape
+            if other.parent is None and [getattr(other, key) for key in keys] == shape
         ]
-        family = [name, *([row.parent] if row.parent else []), *scratch]
-        return list(dict.fromkeys(family))
+        return list(dict.fromkeys([name, *filter(None, [row.parent]), *scratch]))
 
     def model(self, name: str) -> ArithModel:
-        """Describe a model and its training."""
+        """Return the specification of a model."""
         row, shared = self.row(name), self.settings
         kind = f"inserted_{row.operation}" if row.parent else row.operation
         place = f"{self.path}: {name}"
         check_choice(kind, shared.operations, place, "operation")
-        grokfast = shared.grokfast
-        strengthened = GrokFast(
-            grokfast.decay, grokfast.strength, grokfast.keep_average
-        )
+        given = shared.grokfast
+        grokfast = GrokFast(given.decay, given.strength, given.keep_average)
         return ArithModel(
             name,
             Questions(
                 row.digits,
                 shared.operations[kind],
-                grokfast.mixing if row.grokfast else "batches",
+                given.mixing if row.grokfast else "batches",
                 shared.enrichment,
             ),
             DecoderConfig(
@@ -116,7 +116,7 @@ class ArithCatalog:
             ),
             DecoderSchedule(
                 updates=row.steps,
-                grokfast=strengthened if row.grokfast else None,
+                grokfast=grokfast if row.grokfast else None,
                 **structs.asdict(shared.schedule),
             ),
             shared.curve_questions,
@@ -131,7 +131,7 @@ class ArithCatalog:
         return Insertion(parent=self.model(row.parent), mode=row.insert, **settings)
 
     def facts(self) -> dict[str, Any]:
-        """Return what a paper says about the models and their test."""
+        """Return the models and settings that tables and text mention."""
         return {
             "models": [
                 {"name": name, **row.to_dict()} for name, row in self.rows.items()
@@ -143,52 +143,53 @@ class ArithCatalog:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings and the models as plain values."""
+        """Return the settings, with the rows of all models."""
         models = {name: row.to_dict() for name, row in self.rows.items()}
         return {**self.settings.to_dict(), "models": models}
 
     def circuits(self) -> CircuitSearch:
-        """Describe how thoroughly models are taken apart, the same for all."""
+        """Return the settings of circuit analysis, which all models share."""
         return self.settings.circuits
 
     def accuracy(self) -> AccuracyTest:
-        """Describe the test of accuracy, the same for all models."""
+        """Return the specification of the accuracy test, which all models share."""
         shared = self.settings
-        asked, batch = shared.accuracy.questions, shared.schedule.batch
-        return AccuracyTest(asked, batch, shared.enrichment)
+        count, batch = shared.accuracy.questions, shared.schedule.batch
+        return AccuracyTest(count, batch, shared.enrichment)
 
 
 def _read(path: Path, name: Path) -> list[tuple[str, DecoderRow]]:
-    """Read the rows of a table, each with the place that it stands at."""
+    """Read the rows of a table, each with its location `name:line`."""
     with path.open(newline="") as file:
-        lines = list(csv.DictReader(file, delimiter="\t", restkey="more cells"))
+        lines = list(csv.DictReader(file, delimiter="\t", restkey="extra cells"))
+    places = [f"{name}:{number}" for number in range(2, 2 + len(lines))]
     return [
-        (f"{name}:{at}", _row(line, f"{name}:{at}")) for at, line in enumerate(lines, 2)
+        (place, _row(line, place)) for place, line in zip(places, lines, strict=True)
     ]
 
 
 def _row(line: dict[str, str], place: str) -> DecoderRow:
-    """Read a row; an empty cell is nothing."""
+    """Convert a line; an empty cell is a missing value."""
     values: dict[str, Any] = {key: text for key, text in line.items() if text}
     if values.get("grokfast") in ("yes", "no"):
         values["grokfast"] = values["grokfast"] == "yes"
     row = convert(values, DecoderRow, place, strict=False)
     if (row.parent is None) != (row.insert is None):
-        raise InputError(f"{place}: parent and insert stand together or not at all")
+        raise InputError(f"{place}: set both parent and insert, or neither")
     return row
 
 
 def _check_fit(child: DecoderRow, parent: DecoderRow, place: str) -> None:
-    """Refuse a parent of other digits, or with more layers or heads."""
+    """Raise InputError for a parent of other digits, or with more layers or heads."""
     if parent.digits != child.digits:
         raise InputError(
-            f"{place}: {child.digits} digits, but its parent {parent.name} has "
-            f"{parent.digits}; they must be the same"
+            f"{place}: {child.digits} digits, but the parent {parent.name} has "
+            f"{parent.digits}; both must be equal"
         )
-    for what in ("layers", "heads"):
-        mine, its = getattr(child, what), getattr(parent, what)
-        if its > mine:
+    for key in ("layers", "heads"):
+        own, inherited = getattr(child, key), getattr(parent, key)
+        if inherited > own:
             raise InputError(
-                f"{place}: {mine} {what}, but its parent {parent.name} has {its}; "
-                "a parent has no more than its child"
+                f"{place}: {own} {key}, but the parent {parent.name} has {inherited}; "
+                "a parent must not have more than its child"
             )

@@ -1,4 +1,4 @@
-"""The first study at a scale: recipes laid over each other, tables, models."""
+"""Experiments of the first study at one scale: recipes, models and tables."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ BASE = "base"
 
 
 class LinalgCatalog:
-    """The experiments of the first study at a scale."""
+    """Experiments of the first study at one scale."""
 
     def __init__(self, values: dict[str, Any], place: str) -> None:
-        """Check settings; faults are named by their place."""
+        """Validate settings; error messages begin with `place`."""
         self.settings = LinalgSettings.from_dict(values, place)
         self.place = place
         self._recipes = self._all_recipes()
@@ -50,22 +50,25 @@ class LinalgCatalog:
             self._check_table(table, entries, f"{place}.tables.{table}")
 
     def _all_recipes(self) -> dict[tuple[str, str], Recipe]:
-        """Lay every recipe over `base` and what each task changes of that."""
+        """Return all recipes by task and name.
+
+        A recipe is `base` with the overrides of the task, then those of the recipe.
+        """
         known, tasks = self.settings.recipes, self.settings.tasks
         check_choice(BASE, known, f"{self.place}.recipes", "recipe")
         for task in tasks:
             check_choice(task, TASKS, f"{self.place}.tasks", "task")
-        base, changes = known[BASE], {**known, BASE: {}}
-        for name, over in known.items():
-            _recipe(merge(base, over), f"{self.place}.recipes.{name}")
-        for task, over in tasks.items():
-            _recipe(merge(base, over), f"{self.place}.tasks.{task}")
+        base, recipes = known[BASE], {**known, BASE: {}}
+        for name, overrides in known.items():
+            _parse_recipe(merge(base, overrides), f"{self.place}.recipes.{name}")
+        for task, overrides in tasks.items():
+            _parse_recipe(merge(base, overrides), f"{self.place}.tasks.{task}")
         return {
-            (task, name): _recipe(
-                merge(merge(base, tasks.get(task, {})), over),
+            (task, name): _parse_recipe(
+                merge(merge(base, tasks.get(task, {})), overrides),
                 f"{self.place}.recipes.{name} of {task}",
             )
-            for task, (name, over) in product(TASKS, changes.items())
+            for task, (name, overrides) in product(TASKS, recipes.items())
         }
 
     def _check_table(self, table: str, entries: list[TableEntry], place: str) -> None:
@@ -74,17 +77,17 @@ class LinalgCatalog:
             check_choice(entry.recipe, self.settings.recipes, place, "recipe")
             if table == "failures":
                 check_choice(entry.task, PROPERTIES, place, PROPERTIES.kind)
-            for key in models(entry):
+            for key in entry_models(entry):
                 check(key["task"], key["distribution"], *parse_size(key["n"]))
 
     def recipe(self, task: str, name: str) -> Recipe:
-        """Return a recipe for a task, which changes `base` under the recipe."""
+        """Return a recipe for a task; raise InputError if either is unknown."""
         place = f"{self.place}.recipes"
         check_choice(name, self.settings.recipes, place, "recipe")
         return self._recipes[TASKS.check(task), name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values; recipes are those of the first table's task."""
+        """Return settings, with complete recipes for the task of the first table."""
         task = self.settings.tables.out_of_distribution[0].task
         names = self.settings.recipes
         recipes = {name: self.recipe(task, name).to_dict() for name in names}
@@ -93,153 +96,140 @@ class LinalgCatalog:
     def _distribution_settings(
         self, distributions: Iterable[str]
     ) -> DistributionSettings:
-        """Return what the settings change of these distributions and mixtures."""
+        """Return the overrides of the parameters of distributions and mixtures."""
         known = self.settings.distributions
-        found = (
-            part for distribution in distributions for part in components(distribution)
-        )
-        return {part: known[part] for part in found if part in known}
+        names = (name for mixture in distributions for name in components(mixture))
+        return {name: known[name] for name in names if name in known}
 
     def _matrices(self, task: str, distribution: str, n: int | str) -> MatrixSpec:
         rows, columns = parse_size(n)
         check(TASKS.check(task), distribution, rows, columns)
-        return MatrixSpec(
-            task,
-            distribution,
-            rows,
-            columns,
-            self._distribution_settings([distribution]),
-        )
+        settings = self._distribution_settings([distribution])
+        return MatrixSpec(task, distribution, rows, columns, settings)
 
     def testset(self, task: str, distribution: str, n: int | str) -> TestSet:
-        """Describe a test set."""
-        return TestSet(
-            self._matrices(task, distribution, n), self.settings.tests.examples
-        )
+        """Return the specification of a test set."""
+        data = self._matrices(task, distribution, n)
+        return TestSet(data, self.settings.tests.examples)
 
     def model(self, task: str, distribution: str, n: int | str, recipe: str) -> Model:
-        """Describe a network and its training."""
-        data, settings = (
-            self._matrices(task, distribution, n),
-            self.recipe(task, recipe),
-        )
-        # Distributions that do not fit are left out; where none fits, it is the own one.
-        tests = [
-            test for test in settings.curve.tests if test in distributions_for(task)
-        ]
+        """Return the specification of a model.
+
+        Its learning curve has those test distributions of the recipe that fit the task.
+        The training distribution is added if none fits or training may stop early.
+        """
+        data = self._matrices(task, distribution, n)
+        settings = self.recipe(task, recipe)
+        known = distributions_for(task)
+        tests = [test for test in settings.curve.tests if test in known]
         if not tests or (settings.schedule.stop_accuracy and distribution not in tests):
             tests = [*tests, distribution]
-        shown = structs.replace(settings.curve, tests=tests)
         curve = Curve(
-            **structs.asdict(shown),
+            **structs.asdict(structs.replace(settings.curve, tests=tests)),
             distribution_settings=self._distribution_settings(tests),
         )
         return Model(**{**structs.asdict(settings), "data": data, "curve": curve})
 
     def condition_numbers(self) -> ConditionNumbers:
-        """Describe the sample behind the table of condition numbers."""
-        sample = self.settings.tables.condition_numbers
+        """Return the samples for the table of condition numbers."""
+        settings = self.settings.tables.condition_numbers
         return ConditionNumbers(
-            **structs.asdict(sample), distribution_settings=self.settings.distributions
+            **structs.asdict(settings),
+            distribution_settings=self.settings.distributions,
         )
 
     @property
     def entries(self) -> dict[str, list[TableEntry]]:
-        """Return what tables of a task and size are made for, by their names."""
+        """Return the entries of each table that has tasks and sizes."""
         tables = structs.asdict(self.settings.tables).items()
         return {name: entries for name, entries in tables if isinstance(entries, list)}
 
     def all_models(self) -> list[dict[str, Any]]:
-        """Return the names of all models that tables show, once."""
-        every = self.entries.values()
-        names = [name for table in every for e in table for name in models(e)]
-        return [name for place, name in enumerate(names) if name not in names[:place]]
+        """Return the models of all tables as wildcards, without duplicates."""
+        tables = self.entries.values()
+        names = [name for table in tables for e in table for name in entry_models(e)]
+        return [name for i, name in enumerate(names) if name not in names[:i]]
 
     def table_entries(self, table: str, task: str, n: int | str) -> list[TableEntry]:
-        """Return a table's entries for a task and size.
+        """Return the entries of a table for a task and size.
 
-        If the configuration names none, the recipe of the first is shown, on all distributions
-        of the task.
+        If the configuration has none, the result is its first entry with this task and
+        size and all distributions of the task.
         """
         entries = self.entries[table]
-        named = [e for e in entries if (e.task, str(e.n)) == (task, str(n))]
+        found = [e for e in entries if (e.task, str(e.n)) == (task, str(n))]
         other = {"task": task, "n": n, "distributions": distributions_for(task)}
-        return named or [structs.replace(entries[0], **other)]
+        return found or [structs.replace(entries[0], **other)]
 
     def target_accuracies(self, task: str, n: int | str) -> list[str]:
-        """Return MODEL=ACCURACY for every model of a table of learning speeds."""
+        """Return MODEL=ACCURACY for each model of a table of learning speeds."""
         entries: list[Any] = self.table_entries("learning_speed", task, n)
         found = [
             f"{LINALG_NAME.format(**name)}={entry.accuracy}"
             for entry in entries
-            for name in models(entry)
+            for name in entry_models(entry)
         ]
         return list(dict.fromkeys(found))
 
 
-def models(entry: TableEntry) -> list[dict[str, Any]]:
-    """Return the names of an entry's models: of its distributions, or all of its task."""
-    name = {"task": entry.task, "n": entry.n, "recipe": entry.recipe}
-    return [
-        {**name, "distribution": distribution}
-        for distribution in entry.distributions or distributions_for(entry.task)
-    ]
+def entry_models(entry: TableEntry) -> list[dict[str, Any]]:
+    """Return the models of a table entry as wildcards, one for each distribution."""
+    same = {"task": entry.task, "n": entry.n, "recipe": entry.recipe}
+    names = entry.distributions or distributions_for(entry.task)
+    return [{**same, "distribution": name} for name in names]
 
 
 def parse_size(text: int | str) -> tuple[int, int]:
-    """Read a size: `5` is square, `5x3` has five rows and three columns."""
+    """Return rows and columns of a size: `5` is square, `5x3` has five rows."""
     rows, _, columns = str(text).partition("x")
     return int(rows), int(columns or rows)
 
 
 def rounding_error(digits: int) -> float:
-    """Return the relative error of rounding to so many digits, as a rule.
+    """Return the typical relative error of rounding to this many digits.
 
-    A mantissa is off by a quarter of its last place at the median; on a logarithmic
-    scale it is sqrt(10) at the median.
+    The median error of a mantissa is a quarter of its last place.  The median mantissa
+    is sqrt(10), because mantissas are uniform on a logarithmic scale.
     """
     return 0.25 / (math.sqrt(10.0) * 10 ** (digits - 1))
 
 
-def _recipe(values: dict[str, Any], place: str) -> Recipe:
-    """Read a whole recipe, and check what its fields are to each other."""
+def _parse_recipe(values: dict[str, Any], place: str) -> Recipe:
+    """Return a recipe after checking names, and digits against the tolerance."""
     recipe = Recipe.from_dict(values, place)
     _check_encoding(recipe.input, f"{place}.input")
     _check_encoding(recipe.output, f"{place}.output")
-    for distribution in recipe.curve.tests:
-        check_choice(
-            distribution, DISTRIBUTIONS, f"{place}.curve.tests", "distribution"
-        )
+    for test in recipe.curve.tests:
+        check_choice(test, DISTRIBUTIONS, f"{place}.curve.tests", "distribution")
     error, tolerance = rounding_error(recipe.output.digits), recipe.curve.tolerance
     if error > tolerance:
         raise InputError(
-            f"{place}.output.digits: {recipe.output.digits} is too coarse: a number is "
-            f"rounded by {error:.1%}, as a rule, and answers are right within "
-            f"{tolerance:.1%}"
+            f"{place}.output.digits: {recipe.output.digits} is too small; the typical "
+            f"rounding error is {error:.1%} and the tolerance is {tolerance:.1%}"
         )
     return recipe
 
 
-def _check_encoding(side: EncodingSpec, place: str) -> None:
-    check_choice(side.encoding, ENCODINGS, f"{place}.encoding", "encoding")
-    most = ENCODINGS[side.encoding].max_digits
-    if side.digits > most:
+def _check_encoding(spec: EncodingSpec, place: str) -> None:
+    check_choice(spec.encoding, ENCODINGS, f"{place}.encoding", "encoding")
+    limit = ENCODINGS[spec.encoding].max_digits
+    if spec.digits > limit:
         raise InputError(
-            f"{place}.digits: {side.digits} is too many; "
-            f"{side.encoding} takes 1 to {most}"
+            f"{place}.digits: {spec.digits} is too large; "
+            f"{spec.encoding} allows 1 to {limit}"
         )
 
 
 def _check_distributions(distributions: DistributionSettings, place: str) -> None:
-    """Check settings against those that the base of each distribution has."""
-    for distribution, settings in distributions.items():
+    """Check the overridden parameters of each distribution."""
+    for distribution, parameters in distributions.items():
         check_choice(distribution, DISTRIBUTIONS, place, "distribution")
-        usual = asdict(default_parameters(distribution))
-        for name, value in settings.items():
+        known = asdict(default_parameters(distribution))
+        for name, value in parameters.items():
             here = f"{place}.{distribution}"
-            check_choice(name, usual, here, "setting")
+            check_choice(name, known, here, "parameter")
             if name == "coefficients":
-                names = COEFFICIENTS, f"{here}.{name}", COEFFICIENTS.kind
-                check_choice(str(value), *names)
+                kind = COEFFICIENTS.kind
+                check_choice(str(value), COEFFICIENTS, f"{here}.{name}", kind)
             elif isinstance(value, str):
                 raise InputError(f"{here}.{name}: {value!r} is not a number")

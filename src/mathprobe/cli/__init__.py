@@ -1,6 +1,6 @@
-"""The command line: each command reads its inputs, calls one function, writes outputs.
+"""Command line: each command reads inputs, calls one function and writes outputs.
 
-Heavy imports stand inside the commands, so that each costs only what it uses.
+Expensive imports are inside the commands, so that each command loads only what it uses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["STOPPED", "app", "arith", "linalg", "main", "paper", "results", "tra
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command; print what is wrong with its input in one line, and exit."""
+    """Run one command; exit with an error message, not a traceback, for bad input."""
     tokens = sys.argv[1:] if arguments is None else arguments
     name = next(iter(tokens), "")
     try:

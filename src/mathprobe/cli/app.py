@@ -1,4 +1,4 @@
-"""The application that every command belongs to."""
+"""The command-line application, and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cyclopts import App, Group, Parameter
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
-USER = Group("For people", sort_key=0)
-WORKFLOW = Group("For the rules of the workflow", sort_key=1)
+USER = Group("Commands for users", sort_key=0)
+WORKFLOW = Group("Commands run by the workflow", sort_key=1)
 
 app = App(
     name="mathprobe",
@@ -26,25 +26,24 @@ app = App(
 app["--help"].group = app["--version"].group = Group("Options", sort_key=2)
 
 
-# Arguments and options that several commands have.
 Config = Annotated[Path, Parameter(help="Configuration file.")]
 Errata = Annotated[list[Path], Parameter(help="YAML files of errata.")]
 Facts = Annotated[Path, Parameter(help="Settings of the scale, written by `facts`.")]
-Out = Annotated[Path, Parameter(help="Where the result is written.")]
+Out = Annotated[Path, Parameter(help="Output file.")]
 Published = Annotated[list[Path], Parameter(help="Files of published numbers.")]
-Results = Annotated[Path, Parameter(help="Folder of a scale: results/SCALE.")]
+Results = Annotated[Path, Parameter(help="Results of a scale: results/SCALE.")]
 Spec = Annotated[str, Parameter(help="Specification, as JSON.")]
-Tables = Annotated[list[Path], Parameter(help="Tidy tables that are shown.")]
-Template = Annotated[Path, Parameter(help="Template of the page.")]
-Tests = Annotated[list[Path], Parameter(help="Test sets.")]
+Tables = Annotated[list[Path], Parameter(help="Tidy tables (CSV).")]
+Template = Annotated[Path, Parameter(help="Jinja template.")]
+Tests = Annotated[list[Path], Parameter(help="Test sets (NPZ).")]
 Threads = Annotated[int, Parameter(help="Number of CPU threads.")]
-Weights = Annotated[Path, Parameter(help="Weights of the model.")]
+Weights = Annotated[Path, Parameter(help="Weights of the model (safetensors).")]
 
 CONFIG = Path("config/config.yaml")
 
 
 def command(group: Group) -> Callable[[Command], Command]:
-    """Return a decorator that registers a command under its function's name."""
+    """Return a decorator that registers a function as a command of the same name."""
 
     def register(function: Command) -> Command:
         app.command(function, group=group)

@@ -1,4 +1,4 @@
-"""The commands of the second study: accuracy, circuits, tables."""
+"""Commands of the second study: accuracy, circuits and tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mathprobe.cli.app import (
 def arith_accuracy(
     model: Weights, spec: Spec, out: Out, /, *, threads: Threads = 1
 ) -> None:
-    """Count the wrong answers of a decoder, by complexity class."""
+    """Count the wrong answers of a decoder, by operation and complexity class."""
     from mathprobe.cli.device import set_up_torch
 
     device = set_up_torch(threads)
@@ -31,16 +31,15 @@ def arith_accuracy(
     from mathprobe.studies.arith import accuracy
     from mathprobe.studies.arith.models import load
 
-    described, network = load(model)
-    rows = accuracy.accuracy(
-        described, network.to(device), AccuracyTest.from_json(spec)
-    )
+    trained, network = load(model)
+    test = AccuracyTest.from_json(spec)
+    rows = accuracy.accuracy(trained, network.to(device), test)
     files.write_csv(out, rows, accuracy.COLUMNS)
 
 
 @command(WORKFLOW)
 def arith_evidence(out: Out, /, *, published: Published) -> None:
-    """Check published numbers of the second paper for consistency and by simulation."""
+    """Check published numbers of Quirke et al. for consistency and by simulation."""
     from mathprobe.paper import arith_tables
     from mathprobe.studies import arith_evidence, evidence
 
@@ -52,20 +51,20 @@ def arith_evidence(out: Out, /, *, published: Published) -> None:
 def arith_table(
     kind: str, out: Out, /, *, facts: Facts, published: Published, models: list[Path]
 ) -> None:
-    """Write a table of what all decoders did, beside the published numbers.
+    """Write a tidy table of decoders, with published numbers.
 
     Parameters
     ----------
     kind
         Kind of table.
     models
-        Folders of the decoders that are trained.
+        Folders of the trained decoders.
     """
     from mathprobe.paper import arith_tables
 
     known = files.read_json(facts)["arith"]["models"]
-    printed = arith_tables.read_published(published)
-    table = arith_tables.build(kind, known, models, printed)
+    numbers = arith_tables.read_published(published)
+    table = arith_tables.build(kind, known, models, numbers)
     files.write_text(out, table.to_csv(index=False))
 
 
@@ -73,12 +72,12 @@ def arith_table(
 def arith_map(
     model: Weights, spec: Spec, out: Path, /, *, threads: Threads = 1
 ) -> None:
-    """Search for the sub-tasks of every node of a decoder, and check claims.
+    """Analyse the circuit of a decoder: sub-tasks of its nodes, and claims.
 
     Parameters
     ----------
     out
-        Folder of the results.
+        Output folder.
     """
     from mathprobe.cli.device import set_up_torch
 
@@ -88,19 +87,19 @@ def arith_map(
     from mathprobe.studies import arith_facts, circuits, controls, published_maps
     from mathprobe.studies.arith.models import build, load
 
-    described, network = load(model)
+    trained, network = load(model)
     settings = CircuitSearch.from_json(spec)
-    circuit = circuits.Circuit(described, network.to(device).eval(), settings)
+    circuit = circuits.Circuit(trained, network.to(device).eval(), settings)
     if not len(circuit.varied_questions[0].ids):
-        print(f"{described.name} answers no question right: its map is empty")
-    facts, layers = circuit.facts, described.network.layers
+        print(f"{trained.name} answers no question correctly: its map is empty")
+    facts, layers = circuit.facts, trained.network.layers
     found = arith_facts.subtask_positions(facts)
-    held = claims.evaluate(circuit.operations, layers, circuit.digits, found)
-    untrained = build(described).to(device).eval()
+    clauses = claims.evaluate(circuit.operations, layers, circuit.digits, found)
+    untrained = build(trained).to(device).eval()
     tables = {
         "positions": (circuit.positions, circuits.POSITION_COLUMNS),
         "controls": (controls.table(circuit, untrained), controls.COLUMNS),
-        "claims": (held, claims.COLUMNS),
+        "claims": (clauses, claims.COLUMNS),
     }
     for name, (rows, columns) in tables.items():
         files.write_csv(out / f"{name}.csv", rows, columns)
@@ -110,8 +109,8 @@ def arith_map(
         for key, panel in circuit.pca_results.items()
     }
     files.save_arrays(out / "panels.npz", {**arrays, "case": circuit.pca_cases})
-    seen = published_maps.behaviors(facts, circuit.layout)
-    files.write_json(out / "behaviors.json", seen)
+    behaviors = published_maps.behaviors(facts, circuit.layout)
+    files.write_json(out / "behaviors.json", behaviors)
     files.write_json(out / "features.json", published_maps.features(facts))
 
 
@@ -119,16 +118,16 @@ def arith_map(
 def arith_draw(
     folder: Path, out: Out, /, *, name: str, digits: int, template: Template
 ) -> None:
-    """Write the page of a decoder: its maps, and the facts of each node.
+    """Write the HTML page of a decoder: its maps, and the facts about each node.
 
     Parameters
     ----------
     folder
-        Folder that `arith_map` wrote.
+        Output folder of `arith_map`.
     name
         Name of the decoder.
     digits
-        Digits of its questions.
+        Number of digits per operand.
     """
     import pandas as pd
 
@@ -146,14 +145,14 @@ def arith_draw(
 
 @command(WORKFLOW)
 def arith_reuse(child: Path, parent: Path, out: Out, /) -> None:
-    """Count the nodes inserted from a parent that its child still uses.
+    """Count the inserted nodes of a parent that its child uses.
 
     Parameters
     ----------
     child
         `nodes.csv` of the child.
     parent
-        `nodes.csv` of its parent.
+        `nodes.csv` of the parent.
     """
     from mathprobe.interp.facts import Facts
     from mathprobe.studies import comparisons

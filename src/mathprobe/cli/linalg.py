@@ -1,4 +1,4 @@
-"""The commands of the first study: test sets, predictions, scores, checks."""
+"""Commands of the first study: test sets, predictions, scores and checks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def testset(spec: Spec, out: Out, /) -> None:
 
 @command(WORKFLOW)
 def predict(model: Weights, out: Out, /, *, tests: Tests, threads: Threads = 1) -> None:
-    """Predict the answers to test sets, by a trained model and by the oracle."""
+    """Predict the answers of test sets, with a trained model and with the oracle."""
     from mathprobe.cli.device import set_up_torch
 
     device = set_up_torch(threads)
@@ -45,15 +45,15 @@ def predict(model: Weights, out: Out, /, *, tests: Tests, threads: Threads = 1) 
     from mathprobe.studies.linalg import models
 
     spec = Model.from_dict(checkpoint.model_metadata(model)["spec"])
-    seeds = models.build_all(spec)
-    checkpoint.load_model(model, seeds)
-    seeds = {number: network.to(device) for number, network in seeds.items()}
-    arrays = models.predict_all(spec, seeds, _read_tests(tests, spec))
+    networks = models.build_all(spec)
+    checkpoint.load_model(model, networks)
+    networks = {seed: network.to(device) for seed, network in networks.items()}
+    arrays = models.predict_all(spec, networks, _read_tests(tests, spec))
     files.save_arrays(out, arrays, spec=spec.to_json())
 
 
 def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
-    """Read test sets of a model, by their distribution."""
+    """Read the test sets of a model, by distribution."""
     from msgspec import structs
 
     from mathprobe.spec import TestSet
@@ -61,16 +61,17 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
     tests = {}
     for path in paths:
         arrays = files.load_arrays(path)
-        asked, trained = TestSet.from_json(str(arrays.pop("spec"))).data, model.data
-        same = structs.replace(
-            asked,
+        test, trained = TestSet.from_json(str(arrays.pop("spec"))).data, model.data
+        # Only the distribution may differ from that of the training.
+        expected = structs.replace(
+            test,
             distribution=trained.distribution,
             distribution_settings=trained.distribution_settings,
         )
-        if same != trained:
-            wrong = "; ".join(trained.differences(same.to_dict()))
-            raise InputError(f"{path} is no test of this model: {wrong}")
-        tests[asked.distribution] = arrays
+        if expected != trained:
+            reasons = "; ".join(trained.differences(expected.to_dict()))
+            raise InputError(f"{path} is not a test set of this model: {reasons}")
+        tests[test.distribution] = arrays
     return tests
 
 
@@ -84,16 +85,16 @@ def score(
     tests: Tests,
     tolerances: list[float],
 ) -> None:
-    """Score predictions: a row per test distribution, seed and tolerance.
+    """Score predictions: one row for each test distribution, seed and tolerance.
 
     Parameters
     ----------
     predictions
-        Predictions of a model.
+        Predictions of a model, written by `predict`.
     examples
-        Where the errors and other quantities of each example are written.
+        Output file of the errors and other quantities of each example.
     tolerances
-        Bounds of the relative error below which an answer is right.
+        Relative errors below which an answer is correct.
     """
     from mathprobe.linalg import scores
     from mathprobe.spec import Model
@@ -119,24 +120,24 @@ def failures(
     verifiers: Path,
     roc: Path,
 ) -> None:
-    """Measure which properties wrong answers have, and predict which are wrong.
+    """Measure properties of correct and wrong answers, and evaluate verifiers.
 
     Parameters
     ----------
     examples
-        Errors and quantities of each example, written by `score`.
+        Errors and other quantities of each example, written by `score`.
     predictions
-        Predictions of the model.
+        Predictions of the model, written by `predict`.
     tolerances
-        Errors from which an answer counts as a failure.
+        Relative errors above which an answer is a failure; verifiers use the first.
     in_distribution
-        Where the examples that figures show are written.
+        Output file of the in-distribution examples, for notebooks.
     properties
-        Where the statistics of properties are written.
+        Output file of the statistics of properties.
     verifiers
-        Where the rates of verifiers are written.
+        Output file of the rates of verifiers.
     roc
-        Where the ROC curves of verifiers are written.
+        Output file of the ROC curves of verifiers.
     """
     from mathprobe.linalg.properties import PROPERTIES
     from mathprobe.spec import Model
@@ -147,13 +148,14 @@ def failures(
     if spec.data.task not in PROPERTIES:
         known = ", ".join(PROPERTIES)
         raise InputError(
-            f"{examples}: task {spec.data.task!r} has no properties; {known} have"
+            f"{examples}: task {spec.data.task!r} has no failure analysis; "
+            f"tasks with one are {known}"
         )
     answers = files.load_arrays(predictions)
-    shown = failures.in_distribution_arrays(
+    arrays = failures.in_distribution_arrays(
         spec, measured, _read_tests(tests, spec), answers
     )
-    files.save_arrays(in_distribution, shown, spec=spec.to_json())
+    files.save_arrays(in_distribution, arrays, spec=spec.to_json())
     paths = {"properties": properties, "verifiers": verifiers, "roc": roc}
     for kind, rows in failures.tables(spec, measured, tolerances).items():
         files.write_csv(paths[kind], rows, failures.COLUMNS[kind])
@@ -161,7 +163,7 @@ def failures(
 
 @command(WORKFLOW)
 def condition_numbers(spec: Spec, out: Out, /, *, published: Published) -> None:
-    """Sample matrices of every distribution and write quantiles of their condition numbers."""
+    """Write quantiles of the condition numbers of sampled matrices."""
     from mathprobe.paper import tables
     from mathprobe.paper.published import read_all
     from mathprobe.spec import ConditionNumbers
@@ -174,18 +176,17 @@ def condition_numbers(spec: Spec, out: Out, /, *, published: Published) -> None:
 
 @command(WORKFLOW)
 def oracle(spec: Spec, out: Out, /) -> None:
-    """Score the oracle through the encodings of the paper's models."""
+    """Measure the accuracy of the oracle with the encodings of the paper's models."""
     from mathprobe.spec import OracleTests
     from mathprobe.studies import oracle_accuracy
 
-    files.write_csv(
-        out, oracle_accuracy.table(OracleTests.from_json(spec)), oracle_accuracy.COLUMNS
-    )
+    rows = oracle_accuracy.table(OracleTests.from_json(spec))
+    files.write_csv(out, rows, oracle_accuracy.COLUMNS)
 
 
 @command(WORKFLOW)
 def evidence(spec: Spec, out: Out, /, *, published: Published) -> None:
-    """Check published numbers for consistency and against simulation."""
+    """Check published numbers of Charton for consistency and by simulation."""
     from mathprobe.paper.published import read_all
     from mathprobe.spec import Evidence
     from mathprobe.studies import evidence

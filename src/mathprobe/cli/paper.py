@@ -1,4 +1,4 @@
-"""The commands of the paper: tables, LaTeX, notebooks, the PDF."""
+"""Commands of the paper: tables, LaTeX, notebooks and the PDF."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def table(
     missing: list[str] | None = None,
     target_accuracies: list[str] | None = None,
 ) -> None:
-    """Write a tidy table of several models, beside the published numbers.
+    """Write a tidy table of models of the first study, with published numbers.
 
     Parameters
     ----------
@@ -43,15 +43,15 @@ def table(
     models
         Folders of the models.
     missing
-        Models without files, as task/distribution/nSIZE/recipe.
+        Models without results, as task/distribution/nSIZE/recipe.
     target_accuracies
-        MODEL=ACCURACY to which examples are counted, for `learning_speed`.
+        MODEL=ACCURACY pairs, for `learning_speed`: accuracies that models should reach.
     """
     from mathprobe.paper import tables
     from mathprobe.paper.published import read_all
 
     chosen: tables.TableKind = tables.KINDS[kind]
-    found = [
+    results = [
         tables.model_rows(
             folder.name,
             files.read_json(folder / "run.json"),
@@ -59,13 +59,13 @@ def table(
         )
         for folder in models
     ]
-    pairs = [_target(text) for text in target_accuracies or []]
-    made = tables.build(kind, found, read_all(published), missing or [], pairs)
-    tables.write(out, made, chosen.columns)
+    targets = [_parse_target(text) for text in target_accuracies or []]
+    rows = tables.build(kind, results, read_all(published), missing or [], targets)
+    tables.write(out, rows, chosen.columns)
 
 
-def _target(text: str) -> tuple[str, float]:
-    """Read MODEL=ACCURACY."""
+def _parse_target(text: str) -> tuple[str, float]:
+    """Return model and accuracy of MODEL=ACCURACY."""
     model, _, accuracy = text.partition("=")
     try:
         return model, float(accuracy)
@@ -77,14 +77,14 @@ def _target(text: str) -> tuple[str, float]:
 
 @command(WORKFLOW)
 def facts(scale: str, out: Out, /, *, config: Path) -> None:
-    """Write the settings of a scale that tables and prose name.
+    """Write the settings of a scale that tables and text mention.
 
     Parameters
     ----------
     scale
         Name of the scale.
     config
-        Configuration in effect, as JSON.
+        Complete configuration, as JSON.
     """
     from mathprobe.catalog import Catalog
 
@@ -102,11 +102,11 @@ def latex(
     errata: Errata,
     tables: Tables,
 ) -> None:
-    """Fill a LaTeX template with tidy tables."""
+    """Render a LaTeX template with tidy tables."""
     from mathprobe.paper import latex
 
-    shown, known = _read(tables, facts, published, errata)
-    files.write_text(out, latex.render(template, shown, known))
+    frames, known = _read(tables, facts, published, errata)
+    files.write_text(out, latex.render(template, frames, known))
 
 
 @command(WORKFLOW)
@@ -119,27 +119,30 @@ def macros(
     errata: Errata,
     tables: Tables,
 ) -> None:
-    """Write the numbers that the prose names, as LaTeX macros."""
+    """Write the numbers in the text of the paper, as LaTeX macros."""
     from mathprobe.paper import macros
 
-    shown, known = _read(tables, facts, published, errata)
-    files.write_text(out, macros.definitions(macros.all_macros(shown, known)))
+    frames, known = _read(tables, facts, published, errata)
+    files.write_text(out, macros.definitions(macros.all_macros(frames, known)))
 
 
 def _read(
-    paths: list[Path], facts: Path, printed: list[Path], errata: list[Path]
+    paths: list[Path], facts: Path, published: list[Path], errata: list[Path]
 ) -> tuple[dict[str, Frame], dict[str, Any]]:
-    """Read tables by their kind, and what is known beside them."""
-    from mathprobe.paper import published, tables
+    """Return tables by kind, and facts with published numbers, labels and errata."""
+    from mathprobe.paper import tables
+    from mathprobe.paper.published import labels, read_all
     from mathprobe.settings import read_yaml
 
-    numbers = published.read_all(printed)
-    points = {
-        part: points for path in errata for part, points in read_yaml(path).items()
+    numbers = read_all(published)
+    sections = [read_yaml(path).items() for path in errata]
+    known = {
+        **files.read_json(facts),
+        "errata": {name: points for items in sections for name, points in items},
+        "published": numbers,
+        "labels": labels(numbers),
     }
-    known = {"errata": points, "published": numbers}
-    known["labels"] = published.labels(numbers)
-    return tables.read_by_kind(paths), {**files.read_json(facts), **known}
+    return tables.read_by_kind(paths), known
 
 
 @command(WORKFLOW)
@@ -153,18 +156,18 @@ def notebook(
     failed_notebook: Path,
     parameters: str,
 ) -> None:
-    """Execute a notebook, which draws its own figures.
+    """Execute a notebook, which also saves figures, and convert it to HTML.
 
     Parameters
     ----------
     source
         Notebook in percent format.
     notebook
-        Where the executed notebook is written.
+        Output file of the executed notebook.
     html
-        Where its page is written.
+        Output file of its HTML page.
     failed_notebook
-        Where a notebook that fails is written, as far as it came.
+        Output file of the partly executed notebook if it fails.
     parameters
         Parameters of the notebook, as a JSON object.
     """
@@ -183,7 +186,7 @@ def notebook(
 
 @command(USER)
 def tex() -> None:
-    """Find a TeX, or unpack a private one, and print which."""
+    """Find a LaTeX installation, or download a private one, and print its path."""
     from mathprobe.paper import tex
 
     engine = tex.find_or_unpack()
@@ -210,11 +213,11 @@ def typeset(source: Path, out: Out, /, *, parts: list[Path]) -> None:
 
     engine = tex.find_or_unpack()
     if not engine.usable:
-        raise InputError(f"no TeX\n{tex.skipped_message(engine.note)}")
+        raise InputError(f"LaTeX is missing\n{tex.skipped_message(engine.note)}")
     with tempfile.TemporaryDirectory() as build:
         for part in parts:
-            copied = Path(build) / part.parent.name / part.name
-            copied.parent.mkdir(exist_ok=True)
+            target = Path(build) / part.parent.name / part.name
+            target.parent.mkdir(exist_ok=True)
             copy = shutil.copytree if part.is_dir() else shutil.copyfile
-            copy(part, copied)
+            copy(part, target)
         files.write_bytes(out, tex.typeset(source, Path(build), engine))

@@ -1,4 +1,4 @@
-"""The commands about results as a whole: state, cost, provenance, archives."""
+"""Commands about the results of a scale: status, cost, provenance and archives."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from mathprobe.cli.app import CONFIG, USER, Config, Results, command
 
 PUBLISHED = Path("paper/published")
 RECORD = Path("paper/record")
-SHARE_REACHED = 0.8  # of matrix products, by training at n = 5: benchmarks/README.md
+UTILIZATION = 0.8  # measured at n = 5: benchmarks/README.md
 
 
 @command(USER)
 def status(results: Results, /, *, config: Config = CONFIG) -> None:
-    """Show the state of every training of a scale; `watch` keeps it live."""
+    """Print the status of all trainings of a scale.
+
+    For a live view, run `watch mathprobe status results/SCALE`.
+    """
     from mathprobe import status
     from mathprobe.catalog import Catalog
 
@@ -30,21 +33,21 @@ def plan(
     config: Config = CONFIG,
     published: Path = PUBLISHED,
     flops_per_second: float | None = None,
-    utilization: float = SHARE_REACHED,
+    utilization: float = UTILIZATION,
 ) -> None:
-    """Print what a scale's paper costs: examples, FLOP, hours, memory, disk.
+    """Estimate the cost of a scale's paper: examples, FLOP, hours, memory and disk.
 
     Parameters
     ----------
     target
-        The paper: results/SCALE/paper.pdf.
+        Paper of the scale: results/SCALE/paper.pdf.
     published
         Folder of published numbers.
     flops_per_second
-        Rate of training on one device; left out, matrix products are measured here.
+        Training rate of one device.  By default, matrix products are timed here.
     utilization
-        Share of the measured rate that training reaches: 0.8 was measured on a
-        processor; a GPU with small batches reaches less.
+        Training rate divided by the rate of matrix products.
+        The default was measured on a CPU; a GPU with small batches reaches less.
     """
     from mathprobe import plan
     from mathprobe.catalog import Catalog
@@ -61,28 +64,30 @@ def plan(
 
 @command(USER)
 def stale(results: Path = Path("results"), /) -> None:
-    """List the models and test sets that other code made; nothing retrains by itself.
+    """List models and test sets that were made by another version of the code.
+
+    Nothing is retrained automatically.  To retrain a model, remove its folder.
 
     Parameters
     ----------
     results
-        Folder of results.
+        Results of one scale or of all.
     """
     from mathprobe import provenance
 
     runs = sorted(results.rglob("run.json"))
     tests = sorted(results.glob("**/testsets/**/*.npz"))
     models = [path.parent for path in runs if provenance.is_stale(path)]
-    sets = [path for path in tests if provenance.is_stale_testset(path)]
-    for path in (*models, *sets):
+    testsets = [path for path in tests if provenance.is_stale_testset(path)]
+    for path in (*models, *testsets):
         print(path)
-    counts = f"{len(models)} of {len(runs)} models, {len(sets)} of {len(tests)}"
-    print(f"{counts} test sets were made by other code", file=sys.stderr)
+    counts = f"{len(models)} of {len(runs)} models, {len(testsets)} of {len(tests)}"
+    print(f"{counts} test sets were made by another version", file=sys.stderr)
 
 
 @command(USER)
 def settings() -> None:
-    """List every setting of the configuration: its type, bounds and meaning."""
+    """Print all settings of the configuration with their types, bounds and meanings."""
     from mathprobe import settings
 
     print(settings.documentation(), end="")
@@ -92,14 +97,14 @@ def settings() -> None:
 def archive(
     results: Results, out: Path, /, *, weights: bool = False, config: Config = CONFIG
 ) -> None:
-    """Pack what rebuilds every table, figure and the PDF of a scale.
+    """Archive the metrics of a scale, to rebuild its tables, figures and PDF.
 
     Parameters
     ----------
     out
-        Where the archive is written: NAME.tar.zst.
+        Output file: NAME.tar.zst.
     weights
-        Pack the weights too.
+        Include the weights of the models.
     """
     from mathprobe import archive
     from mathprobe.catalog import Catalog
@@ -112,14 +117,14 @@ def archive(
 
 @command(USER)
 def unpack(archive: Path, folder: Path, /) -> None:
-    """Unpack an archive and check it against its manifest.
+    """Unpack an archive and verify it.
 
     Parameters
     ----------
     archive
         Archive: NAME.tar.zst.
     folder
-        Folder of the record; replaced if it is there.
+        Output folder.  An existing folder is replaced after verification.
     """
     from mathprobe import provenance
     from mathprobe.archive import unpack
@@ -127,7 +132,7 @@ def unpack(archive: Path, folder: Path, /) -> None:
     manifest = unpack(archive, folder)
     print(f"{folder}: {_contents(manifest)}, verified")
     if manifest["code"] != provenance.code_digests():
-        print("Its models were trained by other code than this.")
+        print("Its models were trained by another version of the code.")
 
 
 def _contents(manifest: dict[str, Any]) -> str:
@@ -139,7 +144,7 @@ def _contents(manifest: dict[str, Any]) -> str:
 def record(
     results: Results, /, *, record: Path = RECORD, config: Config = CONFIG
 ) -> None:
-    """Copy the metrics of all finished models of a scale, with their provenance.
+    """Copy the metrics of all finished models of a scale to a record.
 
     Parameters
     ----------
