@@ -42,17 +42,17 @@ def written(folder, task, answers):
         f"{distribution}.oracle": best,
     }
     measured = scoring.measure(spec, {distribution: test}, made)
-    told = failures.tables(spec, measured, [0.05, 0.01])
-    home = failures.in_distribution_arrays(spec, measured, {distribution: test}, made)
+    rows = failures.tables(spec, measured, [0.05, 0.01])
+    arrays = failures.in_distribution_arrays(spec, measured, {distribution: test}, made)
     parameters = {"predictions": folder / task / "base" / "home.npz"}
     files.save_arrays(
-        parameters["predictions"], {**home, "spec": np.array(spec.to_json())}
+        parameters["predictions"], {**arrays, "spec": np.array(spec.to_json())}
     )
     kinds = {"failures": "properties", "verifiers": "verifiers", "roc": "roc"}
     for kind, source in kinds.items():
         path = folder / f"{kind}_{task}_n2.csv"
         csv = folder / task / f"{source}.csv"
-        files.write_csv(csv, told[source], failures.COLUMNS[source])
+        files.write_csv(csv, rows[source], failures.COLUMNS[source])
         run = {"spec": spec.to_dict()}
         model = tables.model_rows("base", run, tables.read(csv))
         made = tables.build(kind, [model], PUBLISHED)

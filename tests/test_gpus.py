@@ -54,7 +54,7 @@ def driver(machine, monkeypatch):
 
 @pytest.fixture
 def torch_on(monkeypatch):
-    """Let torch use a GPU of this UUID, which torch gives without the prefix `GPU-`."""
+    """Return a function that sets torch's GPU; torch omits the prefix `GPU-`."""
 
     def use(uuid):
         properties = SimpleNamespace(get_device_properties=lambda _: facts)

@@ -98,7 +98,7 @@ class Wiring:
 
     @property
     def reads(self):
-        """What heads read: operand names, columns below k, factor, operand index."""
+        """Inputs of heads: operand names, columns below k, factor, operand index."""
         columns = [(0, 100.0), (1, 10.0), (2, 1.0)]
         if self.operation == "addition":
             return [(("D", "D'"), below, 2 * factor, 0) for below, factor in columns]

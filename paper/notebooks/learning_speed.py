@@ -58,7 +58,7 @@ for speed in speeds:
 # a curve rises, the faster the model learns. The dotted line is the target accuracy of the
 # tables below. With several seeds, a band spans the worst to the best. Dashed lines are
 # models of positive distributions. A curve that still rises at the right edge has not
-# converged: it says nothing about the final accuracy.
+# converged: it does not show the final accuracy.
 
 # %%
 targets = {speed.name: speed.largest("target") for speed in speeds}

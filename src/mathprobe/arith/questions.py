@@ -187,7 +187,7 @@ def batches_of_one(rng: Generator, batches: int, batch: int) -> Tensor:
 
 @MIXINGS.add("rows")
 def rows_of_each(rng: Generator, batches: int, batch: int) -> Tensor:
-    """Put rows of each operation in every batch, as for the GrokFast models: [B]."""
+    """Return the same spaced values [B] for every batch: each contains all operations."""
     return torch.arange(batch, device=rng.device) / batch
 
 
