@@ -1,8 +1,8 @@
 """Baseline for the benchmarks: a plain implementation of the published design.
 
-It generates examples one at a time in Python, with strings as tokens; it has one
-vocabulary for source and target, with a softmax over all of it; it uses
-`torch.nn.Transformer`, and decodes without a KV cache.
+Examples are generated one at a time in Python, with strings as tokens.  Source and
+target share one vocabulary, and the softmax is over all its tokens.  The network is
+`torch.nn.Transformer`; decoding has no KV cache.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def step(
 
 @torch.inference_mode()
 def decode(model: Model, source: Tensor, length: int) -> Tensor:
-    """Decode greedily, with a pass over the whole prefix for each token."""
+    """Decode greedily, with a forward pass over the whole prefix for each token."""
     model.eval()
     ids = source[:, :1]
     while ids.shape[1] < length:

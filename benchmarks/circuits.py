@@ -1,6 +1,6 @@
 """Time the circuit analysis of a decoder of the paper's shape.
 
-The decoder is untrained, and its answers are taken as correct.  All of its nodes are
+The decoder is untrained, and its answers are treated as correct.  All of its nodes are
 then useful, so the analysis takes longer than for a trained decoder.  The search for
 sub-tasks is limited to as many candidate nodes as a trained decoder has.
 """
@@ -23,12 +23,13 @@ from mathprobe.studies.arith import models
 from mathprobe.studies.circuits import Circuit, SubtaskSearch
 
 CONFIG = Path(__file__).parent.parent / "config/config.yaml"
-# Candidates in a trained decoder of two layers with three heads, at one position.
+# Number of candidate nodes and pairs at one position of a trained decoder (2 layers,
+# 3 heads).
 SINGLE, PAIRED = 8, 3
 
 
 class Untrained(Circuit):
-    """Analysis of a decoder whose answers are taken as correct."""
+    """Analysis of a decoder whose answers are treated as correct."""
 
     def searches(self) -> Iterator[SubtaskSearch]:
         """Yield the searches with fewer candidate nodes."""
@@ -37,7 +38,7 @@ class Untrained(Circuit):
             yield replace(search, nodes=nodes, pairs=pairs)
 
     def is_correct(self, run: Run, ids: Tensor) -> Tensor:
-        """Return that all answers are correct."""
+        """Return a mask [B] that is true for all answers."""
         return torch.ones(len(ids), dtype=torch.bool)
 
 

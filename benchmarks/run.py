@@ -42,7 +42,7 @@ TASK, DISTRIBUTION = "eigenvalues", "laplace"
 def rate(
     function: Callable[[], object], examples: int, repeats: int = REPEATS
 ) -> dict[str, float]:
-    """Time a function that processes this number of examples."""
+    """Return the examples per second of a function that processes `examples`."""
     function()  # the first call includes one-time costs
     rates = []
     for _ in range(repeats):
@@ -73,7 +73,7 @@ def generation(model: Model) -> dict[str, Any]:
 
 
 def trainings(model: Model) -> dict[str, Model]:
-    """Return the training variants to measure, by name; fewer of them on a CPU."""
+    """Return the training variants to measure, by name; fewer on a CPU."""
     one = replace(model, seeds=1)
     if DEVICE == "cpu":
         single = replace(one, precision="float32")
@@ -95,12 +95,12 @@ def build_baseline(model: Model) -> baseline.Model:
 
 
 def ours(model: Model) -> Callable[[], None]:
-    """Return a function that makes one update of a model, data included."""
+    """Return a function that makes one update of a model, with data generation."""
     return trainer(model, DEVICE).step
 
 
 def plain(model: Model) -> Callable[[], None]:
-    """Return a function that makes one update of the baseline, data included."""
+    """Return a function that makes one update of the baseline, with its data."""
     network = build_baseline(model)
     adam = torch.optim.Adam(network.parameters(), lr=1e-4)
     data = baseline.Data(model.data.n)
@@ -131,7 +131,7 @@ def training(model: Model, matmul_rate: float) -> dict[str, Any]:
 
 
 def repeated(step: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that makes UPDATES updates without waiting in between."""
+    """Return a function that makes UPDATES updates without synchronization."""
 
     def steps() -> None:
         for _ in range(UPDATES):
@@ -160,7 +160,7 @@ def _peak_memory(prepare: Callable[[Model], Callable[[], None]], model: Model) -
         step()
     if DEVICE == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    # Not getrusage: a process inherits its maximum from the parent process.
+    # Not getrusage: its maximum is inherited from the parent process.
     status = Path("/proc/self/status").read_text()
     return 1.024e-3 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 

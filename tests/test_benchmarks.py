@@ -73,7 +73,7 @@ def idle(model):
     return lambda: None
 
 
-def test_memory_excludes_that_of_the_parent_process(smoke_model):
+def test_memory_excludes_the_parent_process(smoke_model):
     large = torch.ones(375_000_000)  # 1500 MB
     assert 50.0 < run.peak_memory(idle, smoke_model) < large.nbytes / 1e6 - 400.0
 

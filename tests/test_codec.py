@@ -37,7 +37,7 @@ def test_round_trip_rounds_and_keeps_nan(name):
     assert rounded[1].isnan().all()
 
 
-def test_tokens_are_those_of_the_published_code():
+def test_tokens_agree_with_the_published_code():
     matrix = torch.tensor([[[3.14159, -6.02], [0.0, 100.5]]], dtype=torch.float64)
     encoded = {
         name: " ".join(tokens(c, c.encode(matrix)[0])) for name, c in CODECS.items()

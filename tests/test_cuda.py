@@ -31,7 +31,7 @@ def drawn(device):
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
-def test_tokens_and_values_equal_those_of_the_cpu(name):
+def test_tokens_and_values_agree_with_the_cpu(name):
     codec = MatrixCodec(ENCODINGS[name](digits=3))
     here, there = (
         codec.encode(drawn("cpu").double()),
@@ -43,7 +43,7 @@ def test_tokens_and_values_equal_those_of_the_cpu(name):
     assert torch.equal(values.cpu(), codec.decode(here, 4, 4)[0])
 
 
-def test_eigenvalues_that_distributions_chose_are_those_of_their_matrices():
+def test_drawn_eigenvalues_are_the_eigenvalues_of_the_matrices():
     rng = rng_for("cuda", "mixture", device="cuda")
     matrix, chosen = distributions.draw_matrices(
         "laplace+uniform", {}, rng, 500, (5, 5)
@@ -54,7 +54,7 @@ def test_eigenvalues_that_distributions_chose_are_those_of_their_matrices():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_scores_equal_those_of_the_cpu(task, catalog):
+def test_scores_agree_with_the_cpu(task, catalog):
     distribution = "laplace" if TASKS[task].symmetric else "uniform_coefficients"
     data = catalog.testset("smoke", task, distribution, 4).data
     matrix, answer, _ = draw(data, rng_for("cuda", task), 200)
@@ -66,7 +66,7 @@ def test_scores_equal_those_of_the_cpu(task, catalog):
 
 @pytest.mark.parametrize("operation", questions.OPERATIONS)
 @pytest.mark.parametrize("mixing", questions.MIXINGS)
-def test_questions_are_answered_and_classed_as_by_a_processor(operation, mixing):
+def test_answers_and_complexity_classes_agree_with_the_cpu(operation, mixing):
     settings = Questions(20, {operation: 1.0}, mixing, Enrichment(0.5, 0.4, 0.01))
     ids = questions.sample(settings, rng_for("cuda", operation, device="cuda"), 9, 64)
     assert ids.is_cuda
@@ -103,16 +103,19 @@ def check_updates(captured, plain, recwarn):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_captured_update_equals_a_plain_one(smoke_model, precision, recwarn):
+def test_an_update_in_a_cuda_graph_equals_a_plain_update(
+    smoke_model, precision, recwarn
+):
     captured = trainer(smoke_model, precision=precision).train_states[1]
     plain = trainer(smoke_model, precision=precision).train_states[1]
     check_updates(captured, plain, recwarn)
 
 
-@pytest.mark.parametrize(
-    "index", [0, -1]
-)  # without a parent, and with weights frozen to it
-def test_a_captured_update_of_a_decoder_equals_a_plain_one(catalog, index, recwarn):
+# A model without a parent, and one with frozen weights from its parent.
+@pytest.mark.parametrize("index", [0, -1])
+def test_an_update_of_a_decoder_in_a_cuda_graph_equals_a_plain_update(
+    catalog, index, recwarn
+):
     small = catalog.arith("smoke")
     spec = small.model(list(small.rows)[index])
     parent = spec.insertion and models.build(spec.insertion.parent)

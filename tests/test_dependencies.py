@@ -62,7 +62,7 @@ def clear_caches():
         getattr(dependencies, cached).cache_clear()
 
 
-def test_imports_in_a_command_count_only_for_it_and_those_of_helpers_for_all(fake):
+def test_imports_in_a_command_are_its_own_and_imports_of_helpers_are_shared(fake):
     assert dependencies.modules("first") == (
         *("fake.cli.verbs", "fake.high", "fake.low", "fake.other"),
     )
@@ -94,7 +94,7 @@ def test_a_script_depends_on_its_imports(fake, tmp_path):
     assert dependencies.digest("second", script) != before
 
 
-def test_an_unknown_command_lists_the_known_ones():
+def test_an_unknown_command_lists_the_known_names():
     with pytest.raises(UnknownName, match="unknown command 'trian'; known names are"):
         dependencies.modules("trian")
 
@@ -104,7 +104,7 @@ def test_every_command_of_the_command_line_is_found():
     assert set(dependencies.commands()) == registered
 
 
-def test_test_sets_and_scores_depend_on_no_network_and_no_training():
+def test_test_sets_and_scores_do_not_depend_on_networks_and_training():
     testset, score = map(dependencies.modules, ("testset", "score"))
     assert "mathprobe.linalg.distributions" in testset
     assert not [name for name in testset if ".nets" in name or "training" in name]
@@ -113,7 +113,7 @@ def test_test_sets_and_scores_depend_on_no_network_and_no_training():
 
 
 def test_modules_are_layered():
-    """The contracts of pyproject.toml hold."""
+    """The import contracts of pyproject.toml are satisfied."""
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         capture_output=True,

@@ -38,7 +38,7 @@ def spectra():
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize("n", [1, 2, 5, 8])
-def test_matrices_are_float64_and_symmetric_if_registered_so(distribution, n):
+def test_matrices_are_float64_and_symmetric_if_registered_as_symmetric(distribution, n):
     matrix = DISTRIBUTIONS[distribution](rng_for("test"), 50, n)
     assert matrix.shape == (50, n, n)
     assert matrix.dtype == torch.float64
@@ -249,7 +249,7 @@ def test_several_shapes_are_drawn_in_order_and_concatenated():
         ("laplace+semicircle", False),
     ],
 )
-def test_returned_eigenvalues_are_those_of_the_matrices(name, known):
+def test_returned_eigenvalues_belong_to_the_matrices(name, known):
     matrix, eigenvalues = distributions.draw_matrices(
         name, {}, rng_for("chosen"), 500, (N, N)
     )

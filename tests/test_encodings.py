@@ -212,7 +212,7 @@ def test_fp15_follows_the_published_formula(digits):
 @every_precision
 def test_every_encoding_round_trips(name, digits):
     rng = np.random.default_rng(digits)
-    limit = (-7, 8.9) if name == "fp15" else (-85, 99)  # within, precision is full
+    limit = (-7, 8.9) if name == "fp15" else (-85, 99)  # full precision within
     x = 10.0 ** rng.uniform(*limit, 3000) * rng.choice([-1, 1], 3000)
     encoding = make(name, digits)
     ids = encoding.encode(x)
@@ -231,7 +231,7 @@ def test_decoded_values_are_the_nearest_floats(name, digits):
     tokens = encoding.tokens(x)
     values, ok = encoding.decode(encoding.encode(x))
     assert ok.all()
-    if name == "p1000":  # its tokens after the first have three digits each
+    if name == "p1000":  # all mantissa tokens except the first have three digits
         tokens = [
             [t[0], t[1], *(f"{int(p):03}" for p in t[2:-1]), t[-1]] for t in tokens
         ]

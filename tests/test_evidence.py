@@ -36,7 +36,7 @@ def test_the_specification_round_trips_through_json(spec):
     assert Evidence.from_json(spec.to_json()) == spec
 
 
-def test_table_4_was_made_with_gaussian_coefficients(found):
+def test_table_4_agrees_with_gaussian_coefficients(found):
     rows = [row for row in of(found, "coefficients") if row["printed"] is None]
     inside = {row["quantity"].split(":")[0]: row["value"] for row in rows}
     assert inside["gaussian"] >= 8
@@ -71,14 +71,14 @@ def test_printed_rates_of_the_eigenvector_verifier_are_inconsistent(found):
     assert close["value"] == pytest.approx(close["printed"], abs=0.5)
 
 
-def test_the_printed_saving_is_that_of_another_distribution(found):
+def test_the_printed_saving_belongs_to_another_distribution(found):
     abs_laplace, laplace, gaussian = of(found, "saving")
     assert abs_laplace["value"] == pytest.approx(100 * (4.5 - 3.9) / 4.5)
     assert laplace["value"] == pytest.approx(25.0)
     assert gaussian["value"] == pytest.approx(abs_laplace["printed"], abs=0.5)
 
 
-def test_the_oracle_fails_like_the_published_model(found):
+def test_the_oracle_is_as_accurate_as_the_published_model(found):
     rows = {row["quantity"]: row for row in of(found, "inverse_oracle")}
     assert rows["training labels: correct"]["value"] == pytest.approx(91.9, abs=1.0)
     for solution in ("oracle", "training labels"):

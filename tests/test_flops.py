@@ -19,7 +19,7 @@ def torch_flops(encoder, decoder, query="input"):
         torch.zeros(BATCH, side.max_length, dtype=torch.long)
         for side in (SOURCE, TARGET)
     )
-    # The counter knows the math kernel, which consists of plain matrix products.
+    # The counter supports the math kernel, which consists of matrix products.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         network(source, target).sum().backward()
     return counter.get_total_flops() / BATCH

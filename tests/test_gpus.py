@@ -114,7 +114,7 @@ def test_a_single_gpu_is_not_locked(driver, monkeypatch):
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
-def test_energy_is_that_of_the_gpu_used_by_torch(driver, torch_on):
+def test_energy_is_measured_on_the_gpu_that_torch_uses(driver, torch_on):
     torch_on("b")
     assert gpus.total_energy("cuda") == 7.0
 

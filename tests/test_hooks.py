@@ -45,7 +45,7 @@ def test_only_named_hook_points_are_captured(model, tokens):
     assert list(cache) == [Z, MID]
 
 
-def test_captured_activations_are_those_of_the_last_forward_pass(model, tokens):
+def test_capture_returns_activations_of_the_last_forward_pass(model, tokens):
     with capture(model, Z) as cache:
         model(tokens)
         model(tokens[:1])
@@ -75,11 +75,11 @@ def test_a_patch_affects_only_its_head_its_position_and_later_ones(model, tokens
     assert not out[:, 5].any(-1).all()
     assert post[:, :5].all()
     assert torch.equal(before[:, :5], after[:, :5])
-    for place in range(5, 9):  # attention of the second block carries it on
+    for place in range(5, 9):  # through attention in the second block
         assert not torch.allclose(before[:, place], after[:, place])
 
 
-def test_patching_an_mlp_to_zero_equals_removing_it(model, tokens):
+def test_patching_an_mlp_to_zero_equals_its_removal(model, tokens):
     with patch(model, "blocks.1.hook_mlp_out", zero):
         patched = model(tokens)
     with torch.no_grad():
@@ -145,7 +145,7 @@ def test_all_hooks_are_removed_after_an_exception(model, tokens):
     assert torch.equal(model(tokens), before)
 
 
-def test_an_unknown_hook_point_is_an_error_that_lists_the_known_ones(model):
+def test_an_unknown_hook_point_raises_an_error_with_the_known_names(model):
     message = (
         r"unknown hook point 'blocks.0.attn'; known hook points are hook_embed, "
         r".*0.attn.hook_z"
@@ -157,7 +157,7 @@ def test_an_unknown_hook_point_is_an_error_that_lists_the_known_ones(model):
     assert hooked(model) == []
 
 
-def test_a_patch_that_changes_the_shape_is_an_error(model, tokens):
+def test_a_patch_that_changes_the_shape_raises_an_error(model, tokens):
     error = pytest.raises(
         ValueError, match=r"0.attn.hook_z: shape \[9, 4, 5\] instead of \[3, 9"
     )

@@ -11,7 +11,7 @@ from mathprobe.intervals import clopper_pearson, quantile_ranks, wilson
 @pytest.mark.parametrize(
     ("interval", "method"), [(wilson, "wilson"), (clopper_pearson, "exact")]
 )
-def test_intervals_equal_those_of_scipy_stats(interval, method, total, data):
+def test_intervals_agree_with_scipy_stats(interval, method, total, data):
     count = data.draw(st.integers(0, total))
     expected = binomtest(count, total).proportion_ci(0.95, method=method)
     assert interval(count, total) == pytest.approx(tuple(expected), abs=1e-12)
@@ -34,7 +34,7 @@ def test_ranks_enclose_a_quantile_with_the_stated_probability(quantile):
     assert 0.945 < inside.double().mean() < 0.975
 
 
-def test_the_upper_bound_for_no_event_in_a_million_is_the_published_one():
+def test_the_upper_bound_without_events_agrees_with_its_formula():
     low, high = clopper_pearson(0, 1_000_000)
     assert low == 0.0
     assert high == pytest.approx(-torch.tensor(0.025).log().item() / 1e6, rel=1e-5)

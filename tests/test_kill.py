@@ -1,4 +1,4 @@
-"""Interrupted trainings give bitwise the result of an uninterrupted one.
+"""Interrupted trainings have bitwise the same result as an uninterrupted one.
 
 Training processes are killed at random times, most of them while they write a
 checkpoint.

@@ -6,7 +6,7 @@ import torch
 from mathprobe import lazy
 
 
-def test_attributes_are_those_of_torch():
+def test_attributes_are_forwarded_to_torch():
     assert lazy.torch.float64 is torch.float64
     assert lazy.torch.linalg.eigh is torch.linalg.eigh
 

@@ -1,4 +1,4 @@
-"""Our decoders in TransformerLens: same logits, activations and names."""
+"""Decoders converted to TransformerLens: same logits, activations and names."""
 
 import builtins
 import warnings
@@ -48,7 +48,7 @@ def test_every_weight_is_converted(model):
     assert converted == sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_missing_transformer_lens_is_an_error_that_says_how_to_install_it(
+def test_missing_transformer_lens_raises_an_error_with_the_install_command(
     model, monkeypatch
 ):
     plain = builtins.__import__

@@ -11,7 +11,7 @@ ANSWER = 4
 
 
 class Confident(torch.nn.Module):
-    """A network whose logit of the next token is `lead` above those of 14 others."""
+    """Predict token + 1 (mod 15): its logit is `lead`, the 14 other logits are 0."""
 
     def __init__(self, lead):
         super().__init__()
@@ -24,7 +24,7 @@ class Confident(torch.nn.Module):
 def test_the_answer_loss_is_the_cross_entropy_of_each_token():
     model, tokens = decoder(), ids(15, 6, 9)
     losses = AnswerTokenLoss(ANSWER)(model, (tokens,))
-    logits = model(tokens)  # at each token, of the next one
+    logits = model(tokens)  # of the next token, at each position
     for index, loss in enumerate(losses.tolist()):
         token = 9 - ANSWER + index
         expected = functional.cross_entropy(logits[:, token - 1], tokens[:, token])

@@ -236,7 +236,7 @@ def test_proportions_are_computed_by_success():
         assert row["low"] <= row["value"] <= row["high"]
 
 
-def test_thresholds_are_those_of_the_paper():
+def test_thresholds_agree_with_the_paper():
     assert THRESHOLDS["angle"] == (0.1, 0.05, 0.03)
     listed = (0.005, 0.01, 0.02, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25)
     for name in ("error", "eigenvalue_error", "norm_deviation", "row_cosine"):

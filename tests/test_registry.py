@@ -17,7 +17,7 @@ def test_names_keep_the_order_of_registration(shapes):
     assert len(shapes) == 2
 
 
-def test_an_unknown_name_lists_the_known_ones(shapes):
+def test_an_unknown_name_lists_the_known_names(shapes):
     with pytest.raises(KeyError) as caught:
         shapes["oval"]
     assert str(caught.value) == "unknown shape 'oval'; known names are round, square"
@@ -25,7 +25,7 @@ def test_an_unknown_name_lists_the_known_ones(shapes):
     assert "oval" not in shapes
 
 
-def test_a_registered_name_is_refused(shapes):
+def test_a_registered_name_cannot_be_registered_again(shapes):
     with pytest.raises(ValueError, match="'round' is already registered"):
         shapes.add("round")
 

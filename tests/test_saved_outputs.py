@@ -15,7 +15,7 @@ OUTPUTS = ("model.safetensors", "curve.csv", "run.json")
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: no code catches it."""
+    """Simulates SIGKILL: no code catches it."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def left(folder):
 
 
 def killed_at(monkeypatch, place, name, call):
-    """Raise Killed at the call of this number to a function."""
+    """Raise Killed at the `call`-th call of a function."""
     function, calls = getattr(place, name), []
 
     def killing(*arguments):
@@ -144,7 +144,8 @@ def test_other_settings_are_trained_again(smoke_model, emptied, trained, capsys)
     assert len(trained) == 1
     assert json.loads((emptied / "run.json").read_text())["spec"]["seeds"] == 1
     assert (
-        "of other settings, code or machine; training again" in capsys.readouterr().out
+        "of another specification, code or machine; training again"
+        in capsys.readouterr().out
     )
     lose(emptied)
     run(*train_arguments(other, emptied))

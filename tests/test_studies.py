@@ -121,7 +121,7 @@ def test_building_preserves_the_global_random_state(demo):
 def test_malformed_predictions_are_counted(demo):
     network = models.build(demo, 1)
     with torch.no_grad():
-        network.output_bias[0] = 1e6  # predicts end tokens only
+        network.output_bias[0] = 1e6  # predicts only end tokens
     test = {"laplace": make_test("laplace", examples=20)}
     predictions = models.predict_all(demo, {1: network}, test)
     rows = list(scoring.accuracy_rows(scoring.measure(demo, test, predictions), [0.05]))
@@ -165,7 +165,7 @@ def test_a_new_task_distribution_and_encoding_are_trained_and_scored(
     predictions = models.predict_all(spec, seeds, test)
     rows = list(scoring.accuracy_rows(scoring.measure(spec, test, predictions), [0.05]))
     assert [row["oracle"] for row in rows] == [1.0, 1.0]
-    assert all(row["accuracy"] > 0.2 for row in rows)  # random signs give a quarter
+    assert all(row["accuracy"] > 0.2 for row in rows)  # random signs: a quarter
 
 
 @pytest.fixture(scope="module")

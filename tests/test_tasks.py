@@ -68,7 +68,7 @@ def test_tasks_that_require_square_or_symmetric_matrices():
         ("singular_vectors", [(3, 2)], (3, 2), (6, 2)),
     ],
 )
-def test_layouts_are_those_of_the_published_code(
+def test_layouts_agree_with_the_published_code(
     task, operands, input_shape, output_shape
 ):
     assert TASKS[task].operands(3, 2) == operands
@@ -116,7 +116,7 @@ def test_singular_matrices_are_not_accepted(task):
         [
             [[1.0, 2.0], [2.0, 4.0]],
             [[0.0, 0.0], [0.0, 0.0]],
-            [[1.1, 3.3], [3.3, 9.9]],  # singular but for rounding
+            [[1.1, 3.3], [3.3, 9.9]],  # singular, except for rounding
             [[2.0, 1.0], [1.0, 3.0]],
         ],
         dtype=torch.float64,

@@ -29,7 +29,7 @@ def test_a_seed_trained_with_others_equals_one_trained_alone(smoke_model):
     assert not torch.equal(mine["loss_sum"], other["loss_sum"])
 
 
-def test_an_update_equals_that_of_plain_torch(smoke_model):
+def test_an_update_equals_an_update_in_plain_torch(smoke_model):
     """Mean cross-entropy, clipping of the gradient norm, Adam, scheduled rate."""
     ours = train_state(smoke_model)
     network = build(smoke_model, 1)

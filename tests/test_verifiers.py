@@ -64,7 +64,7 @@ def vectors_between(angle):
     return tensor([[[1.0, 1.0], *vectors]])
 
 
-def test_thresholds_are_those_of_the_paper():
+def test_thresholds_agree_with_the_paper():
     thresholds = {name: verifier.threshold for name, verifier in VERIFIERS.items()}
     assert thresholds == {"vectors_condition": 1.045, "matrix_condition": 62.0}
 
@@ -153,7 +153,7 @@ def test_the_auc_depends_on_the_order_only(outcomes):
         assert verifiers.auc(quantity, ~correct)[0] == pytest.approx(1.0 - area)
 
 
-def test_the_interval_of_the_auc_is_delongs_on_the_logit_scale():
+def test_the_interval_of_the_auc_uses_delongs_variance_and_the_logit():
     """The placements are 1, 1, 1/2 for successes and 1, 2/3 for failures."""
     quantity, correct = arrays(
         [(1.0, True), (1.5, True), (2.5, True), (3.0, False), (2.0, False)]
@@ -239,7 +239,7 @@ def test_omitted_points_do_not_change_the_auc(inverses):
     assert area == pytest.approx(verifiers.auc(quantity, correct)[0], abs=1e-12)
 
 
-def test_rates_are_those_of_the_paper():
+def test_rates_follow_the_definitions_of_the_paper():
     accepted = torch.tensor([True, True, False, False, False, True])
     correct = torch.tensor([True, True, True, False, False, False])
     rates = verifiers.rates(accepted, correct)

@@ -1,8 +1,8 @@
 """Model weights and checkpoints on disk, as safetensors files, which contain no code.
 
 A checkpoint stores everything that a training needs to resume with a bitwise identical
-result.  The last two are stored.  A damaged checkpoint is renamed and the previous one
-is used.
+result.  The last two checkpoints are kept.  A damaged checkpoint is renamed and the
+previous one is used.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> 
     }
     text = json.dumps(metadata, sort_keys=True)
     header = {"facts": text, files.DIGEST: _digest(host, text)}
-    # A single entry: safetensors writes several in an order that varies between runs.
+    # A single entry: safetensors writes several entries in a random order.
     files.write_bytes(path, save(host, {HEADER: json.dumps(header, sort_keys=True)}))
 
 

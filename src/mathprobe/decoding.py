@@ -1,9 +1,9 @@
-"""Greedy decoding.  B: batch, S: source, T: target, or question and answer in one.
+"""Greedy decoding.  B: batch, S: source tokens, T: target tokens, or question + answer.
 
-The sequence-to-sequence model decodes token by token with a KV cache.  Answers of the
-decoder are short and mostly known, so it checks a guess of the whole answer in one
-pass and corrects it.  Both give the greedy answer: it is the only sequence in which
-every token is the most likely one after those before it.
+The sequence-to-sequence model decodes token by token with a KV cache.  For a decoder,
+the caller provides a guess of the answer; each forward pass checks and corrects it.
+Both return the greedy answer: the only sequence in which each token is the most likely
+one after the tokens before it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def greedy_decode(
 ) -> Tensor:
     """Return target ids [B, length] for source ids [B, S]; the first is `start`.
 
-    Sequences are not cut at the end token: the caller ignores what follows it.  `chunk`
-    rows are decoded at a time.
+    Sequences are not cut at the end token; ignore the ids after it.  `chunk` is the
+    number of rows that are decoded together.
     """
     parts = [_decode_chunk(model, part, start, length) for part in source.split(chunk)]
     return torch.cat(parts)
@@ -54,7 +54,7 @@ def _empty_cache(attention: Attention, memory: Tensor, length: int) -> KeyValues
 
 
 def _append(cache: KeyValues, new: KeyValues, position: int) -> KeyValues:
-    """Write a position into the cache and return the cache up to it."""
+    """Write keys and values of a position; return the cache up to this position."""
     cache.keys[:, position], cache.values[:, position] = (
         new.keys[:, 0],
         new.values[:, 0],
@@ -69,7 +69,8 @@ def greedy_answers(
     """Return the greedy answers [B, length] to the questions in ids [B, T].
 
     The last `length` tokens of `ids` are an initial guess; a wrong guess costs time,
-    not correctness.  Each pass fixes at least one more token.
+    not correctness.  Each pass fixes at least one more token.  `chunk` is the number of
+    rows that are decoded together.
     """
     parts = [_answer_chunk(model, part, length) for part in ids.split(chunk)]
     return torch.cat(parts)
@@ -81,5 +82,5 @@ def _answer_chunk(model: Decoder, ids: Tensor, length: int) -> Tensor:
         answer = model(ids[rows, :-1])[:, -length:].argmax(-1)
         changed = answer != ids[rows, -length:]
         ids[rows, -length:] = answer
-        rows = rows[changed[:, :-1].any(1)]  # the last token is no input
+        rows = rows[changed[:, :-1].any(1)]  # the last token is not an input
     return ids[:, -length:]

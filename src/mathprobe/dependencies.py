@@ -25,7 +25,7 @@ CLI = f"{PACKAGE.name}.cli"
 
 @cache
 def import_graph() -> ImportGraph:
-    """Return the imports of this package, except those for type checking only."""
+    """Return the imports of this package, except imports for type checking only."""
     import grimp
 
     return grimp.build_graph(

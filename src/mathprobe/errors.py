@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 class InputError(Exception):
-    """Invalid input; the message gives the value, its place and what is allowed."""
+    """Invalid input; the message states the value, its place and what is allowed."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -13,17 +13,17 @@ from mathprobe.linalg.encodings import ENCODINGS, Encoding
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import ArithModel, EncodingSpec, Model
 
-START_MINUTES = 10  # for the start and the end of a job, around the training
+START_MINUTES = 10  # for the start and the end of a job, in addition to the training
 
 
 @cache
-def _encoding(side: EncodingSpec) -> Encoding:
-    return ENCODINGS[side.encoding](digits=side.digits)
+def _encoding(spec: EncodingSpec) -> Encoding:
+    return ENCODINGS[spec.encoding](digits=spec.digits)
 
 
 @cache
-def _vocab_size(side: EncodingSpec) -> int:
-    return len(codec.vocabulary(_encoding(side)))
+def _vocab_size(spec: EncodingSpec) -> int:
+    return len(codec.vocabulary(_encoding(spec)))
 
 
 def _max_lengths(model: Model) -> tuple[int, int]:
@@ -37,7 +37,7 @@ def _max_lengths(model: Model) -> tuple[int, int]:
 
 def flops_per_example(model: Model | ArithModel) -> int:
     """Return the FLOPs of training one seed on one example."""
-    # The last token is only predicted, not an input.
+    # The last token is predicted, but is not an input.
     if isinstance(model, ArithModel):
         length = Layout(model.questions.digits).length - 1
         forward = flops.decoder_forward(model.network, length, len(VOCABULARY))
@@ -60,8 +60,12 @@ def parameter_count(model: Model | ArithModel) -> int:
         length = Layout(model.questions.digits).length
         return flops.decoder_parameters(model.network, length, len(VOCABULARY))
     source, target = _max_lengths(model)
-    sides = (_vocab_size(model.input), source), (_vocab_size(model.output), target)
-    return model.seeds * flops.seq2seq_parameters(model.encoder, model.decoder, *sides)
+    return model.seeds * flops.seq2seq_parameters(
+        model.encoder,
+        model.decoder,
+        (_vocab_size(model.input), source),
+        (_vocab_size(model.output), target),
+    )
 
 
 class Estimates:

@@ -32,11 +32,11 @@ DIGEST = "digest"  # stored array with the checksum of the other arrays
 
 
 class DamagedFile(InputError):
-    """The content of a file differs from what was written."""
+    """A file cannot be read, or its checksum does not match."""
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
-    """Write a file atomically: after a crash, the old content is still there."""
+    """Write a file atomically: after a crash, it has its old or its new content."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -66,13 +66,12 @@ def link_or_copy(source: Path, path: Path) -> None:
         write_bytes(path, source.read_bytes())
     else:
         os.replace(temporary, path)
-        temporary.unlink(
-            missing_ok=True
-        )  # replace() does nothing for two links to one file
+        # `replace` does nothing if both paths are links to the same file.
+        temporary.unlink(missing_ok=True)
 
 
 def remove_temporary_files(folder: Path) -> None:
-    """Remove the temporary files of a killed process from a folder with one writer."""
+    """Remove temporary files of a killed process; no other process may be writing."""
     for path in folder.glob(".*.*.tmp"):
         path.unlink()
 

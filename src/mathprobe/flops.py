@@ -1,9 +1,9 @@
 """Floating-point operations (FLOPs) and parameters of networks, from their shapes.
 
 S: source tokens, T: target tokens, D: width, V: vocabulary size.  A matrix product
-[a, b] x [b, c] counts 2 a b c.  The backward pass counts twice the forward pass, since
-it computes two products for each.  Norms, softmax, data and the optimizer are left out:
-they have few operations, though they take time.
+[a, b] x [b, c] has 2 a b c FLOPs.  The backward pass has twice the FLOPs of the forward
+pass: two products for each.  Norms, softmax, data generation and the optimizer are not
+counted; they take time, but have few operations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REPEATS = 5
 
 
 def attention(queries: int, keys: int, width: int, memory_width: int) -> int:
-    """Return the FLOPs of attention: projections and scores."""
+    """Return the FLOPs of attention: projections, scores and weighted values."""
     projections = 2 * queries * width * width + 2 * keys * memory_width * width
     return 2 * (projections + 2 * queries * keys * width)
 
@@ -38,7 +38,10 @@ def seq2seq_forward(
     target: int,
     vocab_size: int,
 ) -> int:
-    """Return the FLOPs of a forward pass on one example, with S and T tokens."""
+    """Return the FLOPs of a forward pass on one example.
+
+    `source` and `target` are the numbers of tokens S and T.
+    """
     memory, width = encoder.width, decoder.width
     encoder_layer = attention(source, source, memory, memory)
     encoder_layer += feed_forward(source, memory)
@@ -93,7 +96,7 @@ def seq2seq_parameters(
 ) -> int:
     """Return the number of parameters of a sequence-to-sequence network.
 
-    `source` and `target` are vocabulary size and maximum length.
+    `source` and `target` are pairs of vocabulary size and maximum length.
     """
     memory, width = encoder.width, decoder.width
     encoder_layer = _attention(memory, memory) + _feed_forward(memory)

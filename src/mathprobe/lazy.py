@@ -1,4 +1,4 @@
-"""The module torch, imported at its first use.
+"""The module torch, imported at first use.
 
 The Snakefile reads the registries of distributions, encodings and tasks on every call
 but computes nothing, so importing them must not load torch, which takes seconds.

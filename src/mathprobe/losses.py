@@ -25,7 +25,7 @@ class LossFunction(Protocol):
         ...
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return the loss of a batch, of this shape."""
+        """Return the loss of a batch, with the shape `self.shape`."""
         ...
 
 
@@ -34,7 +34,7 @@ class Seq2SeqLoss:
     """Cross-entropy of target tokens [B, T], given a source [B, S]: Charton 2022."""
 
     padding_id: int
-    precision: str  # of the network's matrix products, a key of PRECISIONS
+    precision: str  # of the matrix products, a key of PRECISIONS
     shape: ClassVar[tuple[int, ...]] = ()
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -57,15 +57,15 @@ class Seq2SeqLoss:
 class AnswerTokenLoss:
     """Cross-entropy of each answer token; the tokens of the question do not count.
 
-    Source: Quirke, Neo, Barez 2024, and the published code.  Computed in float64:
-    losses end near 1e-9, below the resolution of log-probabilities in float32.
+    Source: Quirke, Neo, Barez 2024, and the published code.  Losses are computed in
+    float64: final losses of 1e-9 are below the resolution of float32 log-probabilities.
     """
 
-    length: int  # of the answer, the last tokens of each sequence
+    length: int  # number of answer tokens, the last ones of a sequence
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Return the shape: one value for each answer token."""
+        """Return the shape of the loss: one value for each answer token."""
         return (self.length,)
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:

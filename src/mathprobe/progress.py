@@ -50,7 +50,7 @@ class ProgressReporter:
             self.write(failed=str(error))
 
     def __call__(self, progress: Progress) -> None:
-        """Update the progress bar, or print a line a minute; write the file."""
+        """Update the progress bar, or print a line every minute; write the file."""
         now = time.monotonic()
         if not self.bar.disable:
             self.bar.set_postfix(loss=progress.loss, accuracy=progress.accuracy)
@@ -69,7 +69,7 @@ class ProgressReporter:
         return examples / max(time.monotonic() - self.started, 1e-9)
 
     def format_line(self, progress: Progress) -> str:
-        """Return the line for a log."""
+        """Return a line for a log."""
         left = (self.total - progress.examples) / max(self.speed, 1e-9)
         return (
             f"{self.label}: {progress.examples:,} of {self.total:,} examples, "
@@ -78,7 +78,7 @@ class ProgressReporter:
         )
 
     def write(self, **values: Any) -> None:
-        """Write the progress with further values, and the curve if it has grown."""
+        """Write the progress and further values; write the curve if it has new rows."""
         progress = {
             "examples": self.trainer.examples,
             "total": self.total,

@@ -78,7 +78,7 @@ def _version(name: str) -> str:
 
 
 def collect(study: str) -> dict[str, Any]:
-    """Return the code, the versions, the machine and the start time of a job."""
+    """Return the code digest, versions, machine and current time, for a job."""
     return {
         "study": study,
         "code": dependencies.digest(TRAINING_COMMANDS[study]),
@@ -92,5 +92,5 @@ def collect(study: str) -> dict[str, Any]:
 
 
 def utc_now() -> str:
-    """Return the time in UTC, in ISO format, to the second."""
+    """Return the current time in UTC, in ISO format, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,8 +1,8 @@
-"""Random number generators with names: the same name gives the same numbers.
+"""Named random number generators: equal names produce equal numbers.
 
-This holds on each type of device.  No generator is shared: the k-th block of training
-data has a generator of its own, named `(..., k)`.  A resumed training therefore needs
-only the number of updates made, not the state of a generator.
+The numbers differ between CPU and GPU.  Each block of training data has a separate
+generator; its name ends with the number of the block.  A resumed training therefore
+needs only the number of updates made, not the state of a generator.
 """
 
 from __future__ import annotations

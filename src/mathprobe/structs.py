@@ -1,7 +1,7 @@
 """Base class of settings and specifications: frozen msgspec structs, strictly checked.
 
 A value that is missing, unknown, of the wrong type or out of bounds raises InputError.
-The message gives the place, the value and what is allowed.
+The message states the path of the value, the value and what is allowed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InputError(f"{cls.__name__}: not JSON ({error})") from error
 
     def to_json(self) -> str:
-        """Return JSON text with sorted keys; equal specifications give equal text."""
+        """Return JSON text with sorted keys; it is equal for equal specifications."""
         return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def convert(values: Any, kind: Any, place: str, strict: bool = True) -> Any:
-    """Convert plain values to a type; without `strict`, also text to numbers.
+    """Convert plain values to a type; unless `strict`, also convert text to numbers.
 
     Raises InputError; the message begins with the path of the innermost invalid value,
     which begins with `place`.
@@ -104,7 +104,7 @@ def _bare(kind: Any) -> Any:
 
 
 def _children(values: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the keys of a dictionary or list, with the types of their values."""
+    """Yield the keys (or indices) of a container, with the types of their values."""
     kind = _bare(kind)
     if isinstance(values, dict) and hasattr(kind, "__struct_fields__"):
         types = {field.name: field.type for field in structs.fields(kind)}
@@ -116,7 +116,7 @@ def _children(values: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _describe_error(message: str, value: Any, kind: Any) -> str:
-    """Rephrase a message of msgspec: the invalid value, and what is allowed."""
+    """Rephrase a message of msgspec: state the invalid value and what is allowed."""
     if found := FIELD.fullmatch(message):
         names = kind.__struct_fields__
         if found[1] == "contains unknown":

@@ -32,7 +32,7 @@ BatchSource = Callable[[int], Batch]
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Settings of AdamW and of the gradients.  The defaults are those of plain Adam."""
+    """Settings of AdamW and of the gradients.  The defaults define plain Adam."""
 
     clip_norm: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
@@ -43,7 +43,7 @@ class OptimizerConfig:
 class TrainState(Generic[Network]):
     """A network in training, with its optimizer, loss and data.
 
-    The weights are float32, whatever the precision of the matrix products.
+    The weights are float32 at every precision of the matrix products.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class TrainState(Generic[Network]):
     ) -> None:
         """Initialise the optimizer and, on CUDA, the streams.
 
-        `pre_update_hook` is called with the number of each update before it is made,
-        and may change weights.
+        `pre_update_hook` is called before each update with its number, and may change
+        weights.
         """
         self.network, self.batch_source = network, batch_source
         self.schedule, self.loss_function = schedule, loss_function
@@ -78,10 +78,10 @@ class TrainState(Generic[Network]):
         self._stream = torch.cuda.Stream() if self._uses_graph else None
         self._data_stream = torch.cuda.Stream() if self._uses_graph else None
         if self._uses_graph:
-            torch.cuda.synchronize()  # new streams do not wait for the work above
+            torch.cuda.synchronize()  # new streams do not wait for earlier work
 
     def step(self, update: int) -> None:
-        """Make one update, numbered from 0; on CUDA it may finish after the return."""
+        """Make an update, numbered from 0; on CUDA, return before it has finished."""
         block_number, position = divmod(update, BATCHES_PER_BLOCK)
         block = self._load_block(block_number)
         size = self.schedule.batch
@@ -92,10 +92,10 @@ class TrainState(Generic[Network]):
             self._run_update(tuple(ids[rows] for ids in block))
         following = (update + 1) // BATCHES_PER_BLOCK
         if following > block_number and update + 1 < self.schedule.updates:
-            self._load_block(following)  # while the device is still busy
+            self._load_block(following)  # while the device computes this update
 
     def _load_block(self, number: int) -> Batch:
-        """Return a block of data; on CUDA, draw it on a stream of its own."""
+        """Return a block of data; on CUDA, draw it on a separate stream."""
         if self._block[0] != number:
             with torch.cuda.stream(self._data_stream):
                 block = self.batch_source(number)
@@ -143,9 +143,10 @@ class TrainState(Generic[Network]):
         self.loss_sum += losses.detach()
 
     def _amplify_gradients(self, grokfast: GrokFast) -> None:
-        """Add the moving average of the gradients, which starts at the first one.
+        """Add `strength` times their moving average to the gradients (GrokFast).
 
-        Without `keep_average`, the average is the current gradient.
+        The average starts with the first gradient.  Without `keep_average`, it is the
+        current gradient.
         """
         for parameter in self.network.parameters():
             if (gradient := parameter.grad) is None:
@@ -170,7 +171,7 @@ class TrainState(Generic[Network]):
         return {**tensors, "loss_sum": self.loss_sum}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
-        """Copy tensors of these names into the state, in place."""
+        """Copy tensors, named as by `state_dict`, into the state in place."""
         with torch.no_grad(), torch.cuda.stream(self._stream):
             for name, target in self.state_dict().items():
                 target.copy_(tensors[name])
@@ -178,7 +179,7 @@ class TrainState(Generic[Network]):
     def pop_loss(self) -> Tensor:
         """Return the sum of the losses since the last call, on the CPU, and reset it.
 
-        The shape is that of the loss function.
+        It has the shape `loss_function.shape`.
         """
         self.synchronize()
         total = self.loss_sum.cpu().clone()
@@ -196,7 +197,7 @@ class TrainState(Generic[Network]):
 def _adamw(
     network: nn.Module, learning_rate: Tensor, config: OptimizerConfig, capturable: bool
 ) -> torch.optim.AdamW:
-    """Build AdamW with its state allocated: a graph needs fixed addresses."""
+    """Build AdamW and allocate its state: a CUDA graph needs fixed addresses."""
     optimizer = torch.optim.AdamW(  # equals Adam without weight decay
         network.parameters(),
         lr=learning_rate,

@@ -3,7 +3,7 @@
 Source: Charton 2022, appendix: linear warm-up, cosine schedule.  The result depends
 only on the specification: the position in the data is the number of updates made, so a
 resumed training ends bitwise identical to an uninterrupted one.  The seeds of a model
-are trained side by side and independently: each ends as if it were trained alone.
+are trained together but independently: each has the same result as if trained alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Progress:
     """Progress of a training, averaged over its seeds."""
 
     examples: int  # of each seed
-    loss: float  # mean since the last evaluation; NaN directly after one
+    loss: float  # mean since the last evaluation; NaN directly after it
     accuracy: float  # mean over the tests of the last evaluation; NaN before the first
 
 
@@ -55,9 +55,9 @@ class Trainer(Generic[Network]):
     ) -> None:
         """Prepare a training.
 
-        `train_states` are keyed by seed.  `compute_metrics` returns the rows of an
-        evaluation, one for each test.  `read_energy` returns joules.  `loss_names`
-        names the values of a loss that has several: each is a column of the curve.
+        `train_states` maps seeds to states.  `compute_metrics` returns the rows of an
+        evaluation, one for each test.  `read_energy` returns joules.  `loss_names` are
+        the names of the values of a vector loss; each value is a column of the curve.
         """
         self.train_states, self.spec = train_states, spec
         self.schedule, self.compute_metrics = spec.schedule, compute_metrics
@@ -91,7 +91,7 @@ class Trainer(Generic[Network]):
             ]
 
     def _record_attempt(self) -> None:
-        """Record the examples and the energy of this attempt; joules may be unknown."""
+        """Record the examples and the joules of this attempt; None if unknown."""
         self.history[-1]["saved_at"] = self.examples
         now, start = self._read_energy(), self._joules_at_start
         joules = None if now is None or start is None else now - start
@@ -137,7 +137,7 @@ class Trainer(Generic[Network]):
 
     @property
     def seconds(self) -> float:
-        """Return the time spent so far, over all attempts that saved a checkpoint."""
+        """Return the time spent, including earlier attempts up to their checkpoint."""
         return self._earlier_seconds + time.monotonic() - self._started
 
     @property
@@ -148,8 +148,8 @@ class Trainer(Generic[Network]):
     def summary(self) -> dict[str, Any]:
         """Return the specification and the cost of the training, for run.json.
 
-        `parameters` and `examples` are those of one seed; `examples_per_second` is the
-        rate of all seeds together.
+        `parameters` and `examples` count one seed; `examples_per_second` is the rate of
+        all seeds together.
         """
         self._record_attempt()
         joules = [attempt["joules"] for attempt in self.history]

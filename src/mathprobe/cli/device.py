@@ -13,7 +13,7 @@ def set_up_torch(threads: int) -> str:
     from mathprobe import gpus
 
     gpus.reserve()
-    # Needed for deterministic cuBLAS, which reads it at its first use.
+    # Makes cuBLAS deterministic; cuBLAS reads the variable at its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
@@ -21,7 +21,7 @@ def set_up_torch(threads: int) -> str:
     # Like `use_deterministic_algorithms`, but does not load the compiler.
     torch.set_deterministic_debug_mode("error")
     # No code here reads uninitialised memory; filling it costs time.  The module
-    # replaces itself by a class, which mypy does not see.
+    # replaces itself by a class, which is unknown to mypy.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return "cuda" if torch.cuda.is_available() else "cpu"
 

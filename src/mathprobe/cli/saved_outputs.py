@@ -1,8 +1,8 @@
 """Saved outputs of a finished training: hard links in its folder of checkpoints.
 
 Snakemake deletes the outputs of a job before it runs the job, even if another job has
-just written them.  The hard links need no disk space.  If a training would give bitwise
-identical outputs, they are restored from the links instead of trained again.
+just written them.  The hard links need no disk space.  If a new training would produce
+bitwise identical outputs, the outputs are restored from the links instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mathprobe.spec import ArithModel, Model
 OUTPUTS = ("model", "curve", "run")  # written in this order: `run` marks completion
 DONE, NEW = "done", "new"  # folders inside the folder of checkpoints
 CHECKSUMS = "sums.json"
-# Parts of an attempt's provenance that affect its result bitwise.
+# Keys of an attempt's provenance; other values may change the result.
 REPRODUCIBILITY_KEYS = ("code", "device", "threads")
 
 
@@ -57,7 +57,7 @@ class TrainingJob:
 
 @contextmanager
 def stage_outputs(state: Path) -> Iterator[Path]:
-    """Yield a folder for the outputs; it becomes valid when all are written."""
+    """Yield a folder for the outputs, and rename it to DONE when all are written."""
     new = state / NEW
     shutil.rmtree(new, ignore_errors=True)
     yield new
@@ -91,7 +91,7 @@ def clear_state_folder(state: Path, *keep: str) -> None:
 def restore_outputs(
     job: TrainingJob, spec: Model | ArithModel, origin: dict[str, Any]
 ) -> bool:
-    """Restore missing outputs if this training would give the same ones.
+    """Restore missing outputs if this training would produce identical outputs.
 
     Otherwise remove the saved outputs.  Returns whether outputs were restored.
     """
@@ -109,7 +109,8 @@ def restore_outputs(
         )
     elif missing:
         print(
-            f"{saved}: damaged, or of other settings, code or machine; training again",
+            f"{saved}: damaged, or of another specification, code or machine; "
+            "training again",
             flush=True,
         )
     clear_state_folder(job.state, *([DONE] if restored else []))
@@ -117,7 +118,7 @@ def restore_outputs(
 
 
 def _is_same(saved: Path, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
-    """Return whether outputs are undamaged and bitwise those of this training."""
+    """Return whether saved outputs are undamaged and from an identical training."""
     try:
         if files.read_json(saved / CHECKSUMS) != _checksums(saved):
             return False

@@ -27,21 +27,21 @@ INVALID_TOKEN = -2  # replaces the id of a token that no number contains
 
 
 def vocabulary(encoding: Encoding) -> tuple[str, ...]:
-    """Return the vocabulary of matrices whose numbers have an encoding."""
+    """Return the tokens of matrices in an encoding, in the order of their ids."""
     tokens = (encoding.vocabulary[i] for i in encoding.used_ids)
     return (*SPECIAL_TOKENS, *tokens, *DIMENSION_TOKENS)
 
 
 def max_length(encoding: Encoding, rows: int, columns: int) -> int:
-    """Return the maximum length of the sequence of a matrix, with both end tokens."""
+    """Return the maximum sequence length of a matrix, including both end tokens."""
     return 4 + encoding.max_tokens * rows * columns
 
 
 class MatrixCodec:
-    """Encode matrices as token ids, and decode any ids to matrices.
+    """Encode matrices as token ids, and decode ids to matrices.
 
     The vocabulary contains only the tokens that the encoding uses, so a network does
-    not have to learn that the others never occur.
+    not have to learn that other tokens never occur.
     """
 
     def __init__(self, encoding: Encoding) -> None:
@@ -50,15 +50,15 @@ class MatrixCodec:
         # Whether sequences of matrices of one shape may differ in length.
         self.variable_length = bool((encoding.encode(0.0) == NO_TOKEN).any())
         self._first_dimension = len(self.vocabulary) - len(DIMENSION_TOKENS)
-        # Ids of the encoding by id of the codec, and the inverse.  The last entry of
-        # the inverse is indexed by NO_TOKEN, -1.
+        # Two maps: from ids of the codec to ids of the encoding, and back.  NO_TOKEN,
+        # -1, indexes the last entry of the second map, which is NO_TOKEN.
         self._encoding_ids = torch.from_numpy(encoding.used_ids)
         self._ids = torch.full((len(encoding.vocabulary) + 1,), NO_TOKEN)
         used = torch.arange(len(self._encoding_ids)) + len(SPECIAL_TOKENS)
         self._ids[self._encoding_ids] = used
 
     def max_length(self, rows: int, columns: int) -> int:
-        """Return the maximum length of the sequence of a matrix."""
+        """Return the maximum sequence length of a matrix."""
         return max_length(self.encoding, rows, columns)
 
     def _header(self, rows: int, columns: int) -> list[int]:
@@ -68,8 +68,8 @@ class MatrixCodec:
     def encode(self, matrix: Tensor) -> Tensor:
         """Return the ids [B, T] of matrices [B, r, c].
 
-        Raises ValueError for a dimension above MAX_DIMENSION and for numbers that have
-        no encoding.
+        Raises ValueError for a dimension above MAX_DIMENSION and for numbers that
+        cannot be encoded.
         """
         batch, rows, columns = matrix.shape
         if max(rows, columns) > MAX_DIMENSION:
@@ -85,10 +85,10 @@ class MatrixCodec:
         return _close_gaps(ids) if self.variable_length else ids
 
     def decode(self, ids: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
-        """Return the matrices [B, r, c] of ids [B, T], and which are well formed [B].
+        """Return the matrices [B, r, c] of ids [B, T], and a mask [B].
 
-        A malformed matrix is NaN.  Accepts any ids; ids after the last number are
-        ignored.
+        The mask is true for well-formed matrices; a malformed matrix is all NaN.  Any
+        ids are accepted; ids after the last number are ignored.
         """
         header = torch.tensor(self._header(rows, columns), device=ids.device)
         header_ok = (ids[:, :3] == header).all(1)
@@ -99,7 +99,7 @@ class MatrixCodec:
         return values.unflatten(1, (rows, columns)), ok
 
     def round_trip(self, matrix: Tensor) -> Tensor:
-        """Encode and decode matrices [B, r, c], which rounds their coefficients.
+        """Round matrices [B, r, c] by encoding and decoding their coefficients.
 
         A matrix with a NaN becomes all NaN.
         """
@@ -111,8 +111,8 @@ class MatrixCodec:
     def _split_numbers(self, body: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Split bodies [B, T] into the tokens of `count` numbers [B, count, W].
 
-        Also return in which bodies [B] no token precedes the first number and no
-        number, except the last, has more than W tokens.
+        Also return a mask [B] of the bodies in which no token precedes the first number
+        and no number, except the last, has more than W tokens.
         """
         width, batch = self.encoding.max_tokens, len(body)
         tokens = self._to_encoding_ids(body)

@@ -1,7 +1,9 @@
 """Distributions of random matrices, and mixtures of distributions.
 
-A symmetric distribution is defined by its eigenvalues, any other by its coefficients.
-Coefficients are Gaussian, or uniform with the same variance (as in the published code).
+A distribution is named after its eigenvalues (most symmetric distributions) or after
+its coefficients.  By default, the coefficients of Wigner matrices are Gaussian, as in
+the paper; the published code draws uniform ones of the same variance.
+
 All symmetric distributions except Marchenko-Pastur have the second moment of the Wigner
 matrix: the root mean square eigenvalue is sqrt(n) * BOUND / sqrt(3).
 
@@ -30,8 +32,9 @@ from mathprobe.registry import Registry, UnknownName
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+# From a generator, a shape and a standard deviation to coefficients.
 Coefficients = Callable[["Generator", tuple[int, ...], float], "Tensor"]
-Settings = Mapping[str, float | str]  # overrides of default parameters, by their names
+Settings = Mapping[str, float | str]  # parameters that replace the defaults
 Shape = tuple[int, int, int]  # B, r, c
 Parameters = TypeVar("Parameters")  # a frozen dataclass: Wigner, Factor or Iid
 
@@ -157,7 +160,8 @@ def _uniform(rng: Generator, shape: tuple[int, ...], std: float) -> Tensor:
 
 
 def _laplace(rng: Generator, shape: tuple[int, ...], std: float) -> Tensor:
-    # The log ratio of two uniform variables on (0, 1] is Laplace, and always finite.
+    # The log ratio of two uniform variables on (0, 1] has a Laplace distribution and is
+    # always finite.
     pair = torch.rand(
         (2, *shape), generator=rng, device=rng.device, dtype=torch.float64
     )
@@ -221,7 +225,7 @@ class Factor:
 class Iid:
     """Parameters of iid coefficients.
 
-    They have the variance of the uniform distribution on [-bound, bound].
+    The coefficients have the variance of the uniform distribution on [-bound, bound].
     """
 
     bound: float = BOUND
@@ -236,12 +240,12 @@ WIGNER, FACTOR, IID = Wigner(), Factor(), Iid()
 
 
 def default_parameters(name: str) -> Wigner | Factor | Iid:
-    """Return the default parameters of a distribution, which are the paper's."""
+    """Return the default parameters of a distribution, from the paper."""
     return DISTRIBUTIONS[name].parameters
 
 
 def check_shape(name: str, rows: int, columns: int) -> None:
-    """Raise InputError if matrices of a distribution or mixture cannot have a shape."""
+    """Raise InputError if a distribution or mixture has no matrices of a shape."""
     place = f"distribution {name!r}: {rows} x {columns}"
     if rows < 1 or columns < 1:
         raise InputError(f"{place}: rows and columns must be at least 1")
@@ -261,10 +265,10 @@ def draw_matrices(
     batch: int,
     *shapes: tuple[int, int],
 ) -> Sample:
-    """Draw one matrix per shape and concatenate them: [B, r, c + c' + ...].
+    """Draw matrices of each shape and concatenate their columns: [B, r, c + c' + ...].
 
-    `name` is a distribution or a mixture.  `settings` override default parameters, by
-    the name of the distribution.
+    `name` is a distribution or a mixture.  `settings` maps distributions to parameters
+    that replace their defaults.
     """
     names = components(name)
     if len(names) == 1:
@@ -302,8 +306,8 @@ def _draw_component(
 def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
     """Return H diag(values) H^T [B, n, n], exactly symmetric.
 
-    The columns of `vectors` [B, n, n] are those of H; `values` are [B, n].  This is the
-    product that the paper states; the published code computes H^T diag(values) H.
+    H is `vectors` [B, n, n]; `values` are [B, n].  The paper states this product; the
+    published code computes H^T diag(values) H.
     """
     return _symmetrize((vectors * values[:, None, :]) @ vectors.mT)
 

@@ -1,19 +1,19 @@
 """Encodings of real numbers as short sequences of tokens: P10, P1000, B1999, FP15.
 
 Source: Charton 2022, "Linear algebra with transformers" (arXiv 2112.01898), and the
-published code.  The paper keeps three significant digits; these classes take any
-number d of them.
+published code.  The paper uses three significant digits; here their number d is an
+argument.
 
     d  number of significant digits
-    m  mantissa, an integer; 10^(d-1) <= m < 10^d except for zero and for FP15's e = 0
-    k  decimal exponent of m; -100 <= k <= 100
+    m  mantissa, an integer; 10^(d-1) <= m < 10^d except for zero and in FP15 for e = 0
+    k  decimal exponent, an integer; -100 <= k <= 100
     W  `max_tokens`, the largest number of tokens of one number
 
     encoding  x = 3.14      tokens of x = ± m 10^k
     P10       + 3 1 4 E-2   sign, digits of m in base 10, exponent; zero is + 0 E0
     P1000     + 314 E-2     the same with m in base 1000
     B1999     N314 E-2      signed mantissa, exponent
-    FP15      N314e7        one token N±m e{e} for m 10^(e-6-d); beyond 1e9 NaN or -NaN
+    FP15      N314e7        one token N±m e{e} for ±m 10^(e-6-d); beyond 1e9 NaN or -NaN
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ UNKNOWN, SIGN, MANTISSA, EXPONENT = range(4)  # kinds of tokens
 MAX_EXPONENT = 100
 EXPONENTS = {f"E{k}": (EXPONENT, k) for k in range(-MAX_EXPONENT, MAX_EXPONENT + 1)}
 MIN_POWER, MAX_POWER = -101, 116  # powers of ten that rounding to 15 digits needs
-# Relative distance from a half-integer that counts as a tie.  Three floats leave an
-# error of 1e-46.  Numbers of up to 15 digits that are not ties have a distance of at
-# least 2e-35 (from continued fractions).
+# A number within this relative distance of a half-integer is a tie.  The sum of three
+# floats represents a power of ten with an error of 1e-46.  Numbers of up to 15 digits
+# that are not ties have a distance of at least 2e-35 (from continued fractions).
 TIE_TOLERANCE = 1e-41
 
 
 @cache
 def _powers(device: torch.device) -> torch.Tensor:
-    """Return powers of ten [3, K]; the sum of a column is one power."""
+    """Return powers of ten [3, K], each as the sum of three floats in a column."""
     columns = []
     for j in range(MIN_POWER, MAX_POWER + 1):
         power = Fraction(10) ** j
@@ -56,7 +56,7 @@ def _powers(device: torch.device) -> torch.Tensor:
 
 
 def _split(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Split floats into two halves of 26 bits, whose products are exact (Veltkamp)."""
+    """Split each float into two floats of 26 bits with exact products (Veltkamp)."""
     scaled = a * (2.0**27 + 1)
     high = scaled - (scaled - a)
     return high, a - high
@@ -79,7 +79,10 @@ def _two_sum(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
 
 
 def _nearest(x: torch.Tensor, power: torch.Tensor) -> torch.Tensor:
-    """Return the integer nearest to x·power; ties go to the even integer, as in C."""
+    """Return the integer nearest to x·power; ties go to the even integer, as in C.
+
+    `power` [3, ...] contains three floats whose sum is the power.
+    """
     high, middle, low = power
     product, error = _two_product(x, high)
     rest, rest_error = _two_product(x, middle)
@@ -92,7 +95,7 @@ def _nearest(x: torch.Tensor, power: torch.Tensor) -> torch.Tensor:
 
 
 def _times_power(mantissa: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
-    """Return the float nearest to m·10^k, like `float` of the decimal number."""
+    """Return the float nearest to m·10^k, as Python parses the decimal number."""
     high, middle, low = _powers(mantissa.device)[:, exponent - MIN_POWER]
     product, error = _two_product(mantissa, high)
     rest, rest_error = _two_product(mantissa, middle)
@@ -145,7 +148,7 @@ def _as_ids(ids: Any) -> torch.Tensor:
 class Encoding(ABC):
     """Base class: encodes numbers as token ids and decodes them.
 
-    A subclass defines the vocabulary, the pattern of a number and both directions.
+    A subclass defines the vocabulary, the pattern of a number, `_encode` and `_decode`.
     """
 
     max_digits: int
@@ -202,14 +205,15 @@ class Encoding(ABC):
     def encode(self, x: Any) -> torch.Tensor:
         """Return the ids of numbers, of shape x.shape + (W,), padded with NO_TOKEN.
 
-        Raises ValueError for numbers that have no encoding.
+        Raises ValueError for numbers that cannot be encoded.
         """
         return self._encode(_as_tensor(x, np.float64).to(torch.float64).contiguous())
 
     def decode(self, ids: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the numbers [...] of ids [..., W], and which are well formed [...].
+        """Return the numbers [...] of ids [..., W], and a mask [...].
 
-        A malformed number is NaN.  Raises ValueError for ids of another shape or type.
+        The mask is true for well-formed numbers; a malformed number is NaN.  Raises
+        ValueError for ids of another shape or type.
         """
         ids = _as_ids(ids)
         if ids.ndim == 0 or ids.shape[-1] != self.max_tokens:
@@ -225,13 +229,13 @@ class Encoding(ABC):
         return numbers.masked_fill(~ok, torch.nan), ok
 
     def starts_number(self, ids: Any) -> torch.Tensor:
-        """Return which ids, of any shape, are first tokens of a number."""
+        """Return a mask, of the shape of `ids`, of the first tokens of numbers."""
         ids = _as_ids(ids)
         tables = self._tables(ids.device)
         return tables.kind[self._rows(ids)] == tables.pattern[0]
 
     def tokens(self, x: Any) -> list[Any]:
-        """Return the tokens of the numbers as strings, nested like x."""
+        """Return the tokens of numbers as strings, in lists nested like x."""
 
         def strings(ids: list[Any]) -> list[Any]:
             if ids and isinstance(ids[0], list):
@@ -241,7 +245,7 @@ class Encoding(ABC):
         return strings(self.encode(x).tolist())
 
     def _rows(self, ids: torch.Tensor) -> torch.Tensor:
-        """Return the rows of ids in the tables, the last row for unknown ids."""
+        """Return the rows of ids in the tables; unknown ids have the last row."""
         size = len(self.vocabulary)
         return ids.masked_fill((ids < 0) | (ids >= size), size)
 
@@ -313,7 +317,7 @@ class B1999(Encoding):
     zero = ("N0", "E0")
 
     def _token_values(self) -> Mapping[str, tuple[int, float]]:
-        top = 10**self.digits  # never used, but in the published vocabulary
+        top = 10**self.digits  # in the published vocabulary, but never used
         numbers = {f"N{m}": (MANTISSA, m) for m in range(-top, top + 1)}
         return dict(sorted((numbers | EXPONENTS).items()))
 
@@ -349,7 +353,7 @@ class FP15(Encoding):
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
         if x.isnan().any():
             raise ValueError("cannot encode nan: numbers must not be nan")
-        # 1e16 and above have the largest value, which is that of the token NaN.
+        # Values of 1e16 and above become the largest value, the token NaN.
         scaled = (x.abs() * 1e7).clamp(max=1e16)
         # A rounding error of the logarithm at a power of ten has no effect: the
         # mantissa 10^d at exponent e has the rank of 10^(d-1) at e + 1.

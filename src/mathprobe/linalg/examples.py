@@ -30,8 +30,8 @@ class Examples(NamedTuple):
 def distributions_for(task: str) -> list[str]:
     """Return the distributions that a task's tables compare, in order of registration.
 
-    They are symmetric if the task requires symmetric matrices, and not symmetric
-    otherwise.
+    They are the symmetric distributions of the paper if the task requires symmetric
+    matrices, and all nonsymmetric distributions otherwise.
     """
     if TASKS[task].symmetric:
         return [name for name in DISTRIBUTIONS if distributions.is_tabulated(name)]
@@ -69,9 +69,9 @@ def draw(
 ) -> Examples:
     """Draw `count` examples of a task.
 
-    Matrices that the task rejects are drawn again.  `settings` override default
-    parameters, by the name of the distribution.  Raises InputError if the task is
-    undefined for the distribution or shape, or after MAX_REDRAWS rejections.
+    Matrices that the task rejects are drawn again.  `settings` maps distributions to
+    parameters that replace their defaults.  Raises InputError if the task is undefined
+    for the distribution or shape, or if a matrix is rejected MAX_REDRAWS times.
     """
     check(task, distribution, rows, columns)
     problem = TASKS[task]

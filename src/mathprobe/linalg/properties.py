@@ -1,4 +1,4 @@
-"""Mathematical properties of predictions, also of incorrect ones.
+"""Mathematical properties of correct and incorrect predictions.
 
 B: examples, n: size of a matrix, k: number of vectors.
 
@@ -36,7 +36,7 @@ THRESHOLDS = {  # printed in section 2, its published notebook and section 3 (in
     "angle": ANGLES,
     "inverse_error": (0.05, 0.25),
 }
-QUANTILES = (0.02, 0.5, 0.98)  # those of the published notebook, and the median
+QUANTILES = (0.02, 0.5, 0.98)  # 0.02 and 0.98 as in the published notebook
 MOMENTS: dict[str, Callable[[Tensor], Tensor]] = {
     "mean": lambda values: values.mean(),
     "deviation": lambda values: values.std(correction=0),
@@ -67,7 +67,7 @@ def norm_deviation(vectors: Tensor) -> Tensor:
 def max_cosine(rows: Tensor) -> Tensor:
     """Return the largest |cosine| [B] between successive rows of [B, k, n], k >= 2.
 
-    The last row and the first one count as successive (section 2).
+    The last and the first row are successive, too (section 2).
     """
     unit = rows / torch.linalg.vector_norm(rows, dim=2, keepdim=True)
     cosine = (unit * unit.roll(1, dims=1)).sum(2)
@@ -75,14 +75,14 @@ def max_cosine(rows: Tensor) -> Tensor:
 
 
 def max_angle_deviation(rows: Tensor) -> Tensor:
-    """Return the largest deviation from pi/2 [B] of the same angles, in radians."""
+    """Return the largest |angle - pi/2| [B] between successive rows, in radians."""
     return max_cosine(rows).asin()
 
 
 def singular_values(matrix: Tensor) -> Tensor:
     """Return the singular values [B, n] of matrices [B, n, n] in descending order.
 
-    They are NaN for a matrix that is not finite.
+    They are NaN for a matrix with a coefficient that is not finite.
     """
     malformed = ~matrix.isfinite().flatten(1).all(1)
     # svdvals raises an error for the whole batch if one matrix is not finite.
@@ -93,7 +93,7 @@ def singular_values(matrix: Tensor) -> Tensor:
 def condition_number(matrix: Tensor) -> Tensor:
     """Return the 2-norm condition numbers [B] of matrices [B, n, n] (section 3).
 
-    They are infinite for a singular matrix.
+    The condition number of a singular matrix is infinite.
     """
     values = singular_values(matrix)
     condition = values[:, 0] / values[:, -1]
@@ -106,8 +106,8 @@ def eigenvector_properties(
 ) -> dict[str, Tensor]:
     """Return properties [B] of eigenvalues and eigenvectors [B, 1 + n, n].
 
-    The first row contains the eigenvalues, the columns below it the eigenvectors.  The
-    paper states angles of rows and columns.  Its notebook measures rows only, and
+    The first row contains the eigenvalues; the columns below it are the eigenvectors.
+    The paper states angles of rows and columns.  Its notebook measures only rows, and
     compares cosines with thresholds that the paper states in radians.
     """
     values, vectors = prediction[:, :1], prediction[:, 1:]
@@ -144,7 +144,7 @@ def statistic(
     high: float | None = None,
     count: int | None = None,
 ) -> Row:
-    """Return the columns of a statistic that was computed from `examples` examples."""
+    """Return the columns of a row for a statistic of `examples` examples."""
     return {
         "examples": examples,
         "count": count,
@@ -155,7 +155,7 @@ def statistic(
 
 
 def proportion(count: int, total: int) -> Row:
-    """Return the columns of count / total, with its Wilson interval.
+    """Return the columns of a row for count / total, with its Wilson interval.
 
     Value and interval are None if `total` is 0.
     """
@@ -171,11 +171,11 @@ def summary(
 
     `correct` states which examples [B] are correct at each tolerance.
 
-    A quantity with thresholds gets the proportions below them.  (If the paper states
-    how many failures are above a threshold, that is one minus such a proportion.)  Any
-    other quantity gets the mean, standard deviation, minimum, maximum and quantiles of
-    its finite values, and the proportion of infinite ones.  Its distribution among
-    failures is heavy tailed: compare quantiles, not means.
+    For a quantity with thresholds, the statistics are the proportions below them.  (The
+    paper states some proportions above a threshold: one minus these.)  For any other
+    quantity, they are the mean, standard deviation, minimum, maximum and quantiles of
+    its finite values, and the proportion of infinite values.  Such a quantity is
+    heavy-tailed among failures: compare quantiles, not means.
     """
     groups = _groups(correct)
     for (name, values), (group, tolerance) in product(quantities.items(), groups):

@@ -16,7 +16,7 @@ from mathprobe.linalg.tasks import TASKS
 if TYPE_CHECKING:
     from torch import Tensor
 
-ORACLE = "oracle"  # the exact solver, which reads and writes through the same tokens
+ORACLE = "oracle"  # the exact solver that reads and writes the same tokens as a model
 COLUMNS = (
     *("seed", "test", "tolerance", "examples", "correct"),
     *("malformed", "accuracy", "low", "high", "oracle"),
@@ -26,11 +26,11 @@ COLUMNS = (
 def relative_error(
     task: str, matrix: Tensor, target: Tensor, prediction: Tensor
 ) -> Tensor:
-    """Return the relative L1 error [B] of predictions [B, r, c]; NaN for NaN.
+    """Return the relative L1 errors [B] of predictions [B, r, c]; NaN for malformed.
 
-    If difference and scale are both zero, the error is 0 for a prediction that equals
-    the target and infinite for any other.  Otherwise a prediction of zeros would be
-    correct for tasks whose scale is predicted.
+    If difference and scale of the residual are both zero, the error is 0 for a
+    prediction that equals the target and infinite for any other.  Without this rule, a
+    prediction of zeros would be correct for tasks whose scale is predicted.
     """
     difference, scale = TASKS[task].residual(matrix, target, prediction)
     error = difference.abs().flatten(1).sum(1)
@@ -48,7 +48,7 @@ def table(
 ) -> Iterator[dict[str, Any]]:
     """Yield the accuracy on a test set, one row per tolerance.
 
-    `name` contains the columns that identify the row.  `error` and `oracle_error` are
+    `name` contains the columns that identify the rows.  `error` and `oracle_error` are
     relative errors [B] of a model and of the oracle.  Accuracies are between 0 and 1.
     """
     total = len(error)

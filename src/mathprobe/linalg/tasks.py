@@ -3,8 +3,8 @@
 B: batch, r, c: rows and columns of a matrix, n: size of a square matrix.
 
 Source: Charton 2022 (arXiv 2211.00170), section 2, and "Linear algebra with
-transformers" (arXiv 2112.01898).  Layouts and metrics follow the published code where
-it works.
+transformers" (arXiv 2112.01898).  The layouts of inputs and outputs and the metrics
+follow the published code wherever it works.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Shape = tuple[int, int]  # rows and columns
 
 
 class Residual(NamedTuple):
-    """Numerator and denominator of a relative error, before norms: both [B, ...]."""
+    """Numerator and denominator [B, ...] of a relative error, before their L1 norms."""
 
     difference: Tensor
     scale: Tensor
@@ -44,7 +44,7 @@ def _from_target(matrix: Tensor, target: Tensor, prediction: Tensor) -> Residual
 
 
 def _accept_all(matrix: Tensor, answer: Tensor) -> Tensor:
-    # On the CPU, so that the caller need not synchronize with the GPU.
+    # On the CPU, so that the caller does not have to synchronize with the GPU.
     return torch.ones(len(matrix), dtype=torch.bool)
 
 
@@ -58,9 +58,9 @@ class Task:
     symmetric: bool = False  # whether matrices must be symmetric
     # Shapes of the matrices that are concatenated to form the input.
     operands: Callable[[int, int], list[Shape]] = _one_operand
-    # Computed from matrix, target and prediction.
+    # From matrices, targets and predictions [B, ...].
     residual: Callable[[Tensor, Tensor, Tensor], Residual] = _from_target
-    # From matrices and answers: which examples [B] are valid; the others are redrawn.
+    # From matrices and answers to a mask [B] of valid examples; others are redrawn.
     accepts: Callable[[Tensor, Tensor], Tensor] = _accept_all
     # Solution from known eigenvalues [B, n], if these determine it.
     from_eigenvalues: Callable[[Tensor], Tensor] | None = None
@@ -70,9 +70,9 @@ class Task:
         return rows, sum(width for _, width in self.operands(rows, columns))
 
     def answer(self, matrix: Tensor, eigenvalues: Tensor | None) -> Tensor:
-        """Return the exact solution, from the eigenvalues [B, n] if that is possible.
+        """Return the exact solution, from the eigenvalues [B, n] if possible.
 
-        `eigenvalues` are None if the distribution does not draw them.
+        `eigenvalues` is None if the distribution does not draw them.
         """
         if eigenvalues is None or self.from_eigenvalues is None:
             return self.solve(matrix)
@@ -91,10 +91,10 @@ TASKS.add("eigenvalues")(
 
 
 def _eigenvectors(matrix: Tensor) -> Tensor:
-    """Return [B, 1 + n, n]: eigenvalues, largest first, above the eigenvectors.
+    """Return [B, 1 + n, n]: a row of eigenvalues, largest first, then eigenvectors.
 
-    Eigenvectors are columns.  Their signs are those of the eigensolver, so they differ
-    between devices and builds of LAPACK; the residual does not depend on them.
+    Eigenvectors are columns.  The eigensolver chooses their signs, which differ between
+    devices and builds of LAPACK; the residual does not depend on them.
     """
     values, vectors = torch.linalg.eigh(matrix)
     return torch.cat([values[:, None], vectors], dim=1).flip(-1)
@@ -110,7 +110,7 @@ def _off_diagonal(
 def _eigenvector_residual(
     matrix: Tensor, target: Tensor, prediction: Tensor
 ) -> Residual:
-    """Return H^T M H - diag(values), relative to the values; H and values predicted."""
+    """Return H^T M H - diag(values) relative to values; H and values are predicted."""
     vectors = prediction[:, 1:]
     return _off_diagonal(vectors, matrix, vectors, prediction[:, 0])
 
@@ -138,9 +138,9 @@ def _inverse_residual(matrix: Tensor, target: Tensor, prediction: Tensor) -> Res
 
 
 def _is_invertible(matrix: Tensor, answer: Tensor) -> Tensor:
-    """Return which matrices [B] are numerically invertible.
+    """Return a mask [B] of the numerically invertible matrices.
 
-    A matrix whose answer is NaN is not, since NaN compares false.
+    A matrix whose answer is NaN is not, since comparisons with NaN are false.
     """
     difference = _inverse_residual(matrix, answer, answer).difference
     return difference.abs().amax((1, 2)) <= INVERSE_TOLERANCE
@@ -205,7 +205,7 @@ TASKS.add("singular_values")(
 
 
 def _singular_vectors(matrix: Tensor) -> Tensor:
-    """Return [B, 1 + r + c, min(r, c)]: singular values above U above V.
+    """Return [B, 1 + r + c, min(r, c)]: a row of singular values, then U, then V.
 
     Singular values are in descending order.  The vectors are the columns of U and V,
     with the signs that the solver returns.
@@ -217,7 +217,7 @@ def _singular_vectors(matrix: Tensor) -> Tensor:
 def _singular_vector_residual(
     matrix: Tensor, target: Tensor, prediction: Tensor
 ) -> Residual:
-    """Return U^T X V - diag(values), relative to the values; all three predicted."""
+    """Return U^T X V - diag(values) relative to values; U, V and values predicted."""
     left, right = prediction[:, 1:].split(matrix.shape[1:], dim=1)
     return _off_diagonal(left, matrix, right, prediction[:, 0])
 

@@ -39,7 +39,7 @@ class Verifier:
     """A rule that accepts predictions whose quantity is below a threshold."""
 
     measure: Measure  # from matrices and predictions to quantities [B]
-    threshold: float  # of the paper
+    threshold: float  # from the paper
 
     def quantity(self, matrix: Tensor, prediction: Tensor) -> Tensor:
         """Return the quantities [B] of matrices [B, n, n] and predictions [B, r, c].
@@ -50,11 +50,11 @@ class Verifier:
         return self.measure(matrix, prediction).masked_fill(malformed, torch.nan)
 
     def predict(self, matrix: Tensor, prediction: Tensor) -> Tensor:
-        """Return which predictions [B] are accepted as correct."""
+        """Return a mask [B] of the predictions that are accepted as correct."""
         return self.quantity(matrix, prediction) < self.threshold
 
 
-# The first uses the predicted eigenvectors, which are below the row of eigenvalues.
+# The predicted eigenvectors are below the row of eigenvalues.
 VERIFIERS.add("vectors_condition")(
     Verifier(lambda matrix, prediction: condition_number(prediction[:, 1:]), 1.045)
 )
@@ -69,7 +69,7 @@ def _nan_to_infinity(quantity: Tensor) -> Tensor:
 
 
 def _count_accepted(quantity: Tensor, correct: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the distinct thresholds [K], and the successes and failures below each."""
+    """Return distinct thresholds [K], and how many successes and failures are below."""
     values = _nan_to_infinity(quantity)
     thresholds = torch.cat([values, values.new_tensor([torch.inf])]).unique()
     successes, failures = (
@@ -82,8 +82,8 @@ def _count_accepted(quantity: Tensor, correct: Tensor) -> tuple[Tensor, Tensor, 
 def calibrate(quantity: Tensor, correct: Tensor) -> float:
     """Return the threshold that classifies most examples [B] correctly.
 
-    It is the lowest of equally good thresholds.  It equals the smallest quantity that
-    is not accepted, and is infinite if all are accepted.
+    Of equally good thresholds, the lowest is returned.  It equals the smallest quantity
+    that is not accepted, or infinity if all are accepted.
     """
     thresholds, successes, failures = _count_accepted(quantity, correct)
     return float(thresholds[(successes - failures).argmax()])
@@ -95,13 +95,13 @@ def auc(
     """Return the area under the ROC curve of examples [B], with its 95 % interval.
 
     The area is the probability that a success has a lower quantity than a failure.
-    Ties count half; infinite and malformed examples are tied at the top.
+    Ties count half; infinite and malformed examples are ties above all others.
 
-    The variance is that of DeLong (1988).  The interval is computed on the logit scale,
-    which keeps its bounds between 0 and 1.  The variance of Hanley and McNeil assumes
-    distributions that condition numbers do not have.
+    The variance is computed by DeLong's method (1988).  The interval is computed on the
+    logit scale, which keeps its bounds between 0 and 1.  The method of Hanley and
+    McNeil assumes distributions that condition numbers do not have.
 
-    The area is None unless there are successes and failures, the interval is None if
+    The area is None unless there are successes and failures; the interval is None if
     the variance is zero or unknown.
     """
     values = _nan_to_infinity(quantity)
@@ -141,7 +141,7 @@ def _logit_interval(area: float, variance: float) -> tuple[float, float]:
 
 
 def rates(accepted: Tensor, correct: Tensor) -> dict[str, Row]:
-    """Return the rates that the paper prints (section 3), by their names.
+    """Return the rates that the paper prints (section 3), by name.
 
     With c the quantity and t the threshold, they are P(c < t | success),
     P(not c < t | failure) and the probability that the verifier is right.  `accepted`
@@ -158,10 +158,10 @@ def rates(accepted: Tensor, correct: Tensor) -> dict[str, Row]:
 def table(quantities: Mapping[str, Tensor], correct: Tensor) -> Iterator[Row]:
     """Yield the rates and the AUC of verifiers.
 
-    `quantities` [B] are given by the name of the verifier, `correct` [B] states which
-    predictions are correct.  A threshold is calibrated on examples 0, 2, 4, ... and
-    evaluated on the others; interleaved halves are alike even if the test set changes
-    along its length.  The paper's threshold and the AUC are evaluated on all examples.
+    `quantities` maps verifiers to their quantities [B]; `correct` [B] is true for
+    correct predictions.  A threshold is calibrated on examples 0, 2, 4, ... and
+    evaluated on the others; these halves are similar even if the examples are ordered.
+    The paper's threshold and the AUC are evaluated on all examples.
     """
     for name, quantity in quantities.items():
         published = VERIFIERS[name].threshold
@@ -185,10 +185,10 @@ def _evaluate(
 def roc(quantities: Mapping[str, Tensor], correct: Tensor) -> Iterator[Row]:
     """Yield the points of the ROC curves of verifiers.
 
-    `quantities` [B] are given by the name of the verifier.  An accepted failure is a
-    false positive.  Points between two equal steps are omitted.  A curve ends where all
-    finite quantities are accepted; the AUC continues it by a straight line to (1, 1).
-    Without both successes and failures there are no points.
+    `quantities` maps verifiers to their quantities [B].  An accepted failure is a false
+    positive.  A point is omitted if the steps before and after it are equal.  A curve
+    ends where all finite quantities are accepted; a straight line to (1, 1) continues
+    it for the AUC.  Without successes or without failures, there are no points.
     """
     totals = torch.stack([(~correct).sum(), correct.sum()]).double()
     for name, quantity in quantities.items() if totals.all() else ():
@@ -200,7 +200,7 @@ def roc(quantities: Mapping[str, Tensor], correct: Tensor) -> Iterator[Row]:
 
 
 def _turning_points(counts: Tensor) -> Tensor:
-    """Return at which points [K] a curve [K, 2] begins, changes its step or ends."""
+    """Return a mask [K] of the ends of a curve [K, 2] and where its step changes."""
     turns = torch.ones(len(counts), dtype=torch.bool, device=counts.device)
     turns[1:-1] = (counts.diff(n=2, dim=0) != 0).any(1)
     return turns

@@ -1,6 +1,6 @@
 """The decoder of Quirke, Neo, Barez 2024.  B: batch, T: tokens, H: heads, D: width.
 
-Source: the published code, which is built on TransformerLens; the hook points have its
+Source: the published code, which uses TransformerLens; the hook points have the same
 names.  Pre-norm layers, ReLU, learned positions, biases everywhere; the output layer
 shares no weights with the token embedding.  The total width of the heads may differ
 from D: the networks of width 510 may have 4 heads of width 170.
@@ -24,7 +24,7 @@ INITIAL_SCALE = 0.8  # standard deviation of initial weights, in units of D^-1/2
 
 
 class CausalAttention(nn.Module):
-    """Causal multi-head attention; the width of the heads is set independently of D."""
+    """Causal multi-head attention; the width D_h of a head is independent of D."""
 
     def __init__(self, width: int, heads: int, head_width: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class CausalAttention(nn.Module):
         self.hook_q = HookPoint()  # [B, T, H, D_h]
         self.hook_k = HookPoint()  # [B, T, H, D_h]
         self.hook_v = HookPoint()  # [B, T, H, D_h]
-        self.hook_pattern = HookPoint()  # [B, H, T, T], queries before keys
+        self.hook_pattern = HookPoint()  # [B, H, T, S + T]: query, key
         self.hook_z = HookPoint()  # [B, T, H, D_h]
         self.out = nn.Linear(heads * head_width, width)
 
@@ -43,7 +43,7 @@ class CausalAttention(nn.Module):
     ) -> Tensor:
         """Return the attention output [B, T, D] for x [B, T, D].
 
-        `kv_cache` has the keys and values [B, S, H, D_h] of the S tokens before x.
+        `kv_cache` contains keys and values [B, S, H, D_h] of the S tokens before x.
         `masked` [T, S + T] is true for the tokens that must not be attended to.
         """
         projected = self.query_key_value(x).unflatten(-1, (3, self.heads, -1))
@@ -122,8 +122,8 @@ class Decoder(nn.Module):
     def forward(self, ids: Tensor, kv_cache: Sequence[KeyValues] = ()) -> Tensor:
         """Return the logits [B, T, V] of the next token after each prefix of `ids`.
 
-        `ids` has the shape [B, T].  `kv_cache` has the keys and values of the tokens
-        before `ids`, layer by layer.
+        `ids` has the shape [B, T].  `kv_cache` contains the keys and values of the
+        tokens before `ids`, one entry per layer.
         """
         start = kv_cache[0].keys.shape[1] if kv_cache else 0
         end = start + ids.shape[1]
@@ -136,8 +136,8 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Return the logits [B, T, V] for the input [B, T, D] of block `first`.
 
-        `kv_cache` has the keys and values of the tokens before x, for this block and
-        all later ones.
+        `kv_cache` contains the keys and values of the tokens before x, one entry for
+        this block and one for each later block.
         """
         start = kv_cache[0].keys.shape[1] if kv_cache else 0
         end = start + x.shape[1]
@@ -148,7 +148,7 @@ class Decoder(nn.Module):
 
 
 def _initialise(std: float) -> Callable[[nn.Module], None]:
-    """Return a function that draws normal weights and sets biases to 0."""
+    """Return a function that initialises a layer: normal weights, zero biases."""
 
     def initialise(module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding):

@@ -1,7 +1,7 @@
 """Hook points: named places in a network where activations are captured or patched.
 
 A hook point is a `HookPoint` module, as in TransformerLens, and its name is the path of
-that module.  In nested `with` blocks, the hook opened first runs first.
+that module.  In nested `with` blocks, the hook of the outer block runs first.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ def hook_names(model: nn.Module) -> list[str]:
 
 @contextmanager
 def capture(model: nn.Module, *names: str) -> Iterator[dict[str, Tensor]]:
-    """Capture the activations at hook points, by name.
+    """Capture the activations at hook points in a dictionary, by name.
 
-    After several forward passes, those of the last one remain.  Raises InputError for
-    an unknown hook point.
+    Each forward pass replaces them.  Raises InputError for an unknown hook point.
     """
     activations: dict[str, Tensor] = {}
     with ExitStack() as stack:

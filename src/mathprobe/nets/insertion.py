@@ -1,8 +1,8 @@
 """Initialising a decoder with the weights of a smaller trained one.
 
 Source: Quirke, Neo, Barez 2024, who initialise models that add and subtract with the
-weights of an addition model.  The parent's weights go to the first layers of the child
-and to the first heads of each; all other weights stay random.
+weights of an addition model.  The parent's weights are copied to the first layers of
+the child and to the first heads of each layer; all other weights stay random.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from mathprobe.nets.decoder import Block, Decoder
 def insert(parent: Decoder, child: Decoder, complete: bool) -> None:
     """Copy the weights of a parent into a child.
 
-    With `complete=False`, as in the published code, some are left out: the output
-    projection of the heads (W_O, b_O), the second norm of each layer, and the biases of
-    the final norm and the output layer.  The catalog refuses a parent that is larger
-    than the child.
+    With `complete=False`, as in the published code, some weights are not copied: the
+    output projection of the heads (W_O, b_O), the second norm of each layer, and the
+    biases of the final norm and the output layer.  The parent must not be larger than
+    the child; the catalog checks this.
     """
     for source, target in zip(parent.blocks, child.blocks, strict=False):
         _copy_heads(source, target, complete)

@@ -1,6 +1,6 @@
 """Layers: attention, feed-forward, embedding.  B: batch, S: keys, T: queries, D: width.
 
-Source: Charton 2022, section 2, and the published code for what the text leaves open:
+Source: Charton 2022, section 2, and the published code for details that the text omits:
 post-norm layers, ReLU, biases everywhere, learned positions, unscaled embeddings.
 """
 
@@ -25,7 +25,7 @@ class KeyValues(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Multi-head attention to a memory, which may have another width."""
+    """Multi-head attention to a memory, which may differ in width from the queries."""
 
     def __init__(self, width: int, heads: int, memory_width: int | None = None) -> None:
         super().__init__()

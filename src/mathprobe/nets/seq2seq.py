@@ -32,11 +32,11 @@ class SequenceConfig:
     vocab_size: int
     max_length: int
     padding_id: int
-    variable_length: bool = False  # sequences may be padded
+    variable_length: bool = False  # whether sequences may be padded
 
 
 class LayerCache(NamedTuple):
-    """KV cache of a decoder layer: of the target prefix, and of the source."""
+    """Keys and values in a decoder layer: of the target prefix and of the source."""
 
     prefix: KeyValues
     source: KeyValues
@@ -110,7 +110,7 @@ class Seq2Seq(nn.Module):
         nn.init.uniform_(self.output_bias, -bound, bound)
 
     def source_mask(self, ids: Tensor) -> Tensor | None:
-        """Return a mask [B, 1, 1, S] that is false for padding, or None without any."""
+        """Return a mask [B, 1, 1, S], false for padding; None if lengths are fixed."""
         if not self.source.variable_length:
             return None
         return (ids != self.source.padding_id)[:, None, None, :]

@@ -1,8 +1,9 @@
 """Evidence for the errata of Charton 2022: paper, code and notebook disagree.
 
-Each function compares printed numbers with each other, or with samples that need no
-network.  `published` contains the tables of printed numbers, by name.  Percentages are
-between 0 and 100, as printed.  B: examples, n: size of a matrix.
+Each function compares printed numbers with each other, or with numbers computed from
+random matrices; none needs a network.  `published` contains the tables of printed
+numbers, by name.  Percentages are between 0 and 100, as printed.
+B: examples, n: size of a matrix.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ from mathprobe.studies.linalg.conditions import sample_condition_numbers
 
 Row = dict[str, Any]
 Published = dict[str, pd.DataFrame]
-Source = Callable[[Published, Evidence], Iterator[Row]]
+EvidenceFunction = Callable[[Published, Evidence], Iterator[Row]]
 
-EVIDENCE: Registry[Source] = Registry("evidence")
+EVIDENCE: Registry[EvidenceFunction] = Registry("evidence")
 COLUMNS = ("evidence", "quantity", "unit", "printed", "value", "low", "high")
 TOLERANCE = 0.05  # in the tables of the paper
 PERCENT, MILLIONS = "%", "million"
@@ -53,7 +54,7 @@ def row(
     low: float | None = None,
     high: float | None = None,
 ) -> Row:
-    """Return the columns of a computed number and of the printed one, if any."""
+    """Return a row with a computed number and the printed number, if any."""
     return {
         **{"quantity": quantity, "unit": unit, "printed": printed},
         **{"value": value, "low": low, "high": high},
@@ -61,7 +62,7 @@ def row(
 
 
 def percentage(quantity: str, hits: Tensor, printed: float | None = None) -> Row:
-    """Return the columns of the percentage of `hits` [B], with its 95 % interval."""
+    """Return a row with the percentage of true `hits` [B] and its 95 % interval."""
     count, total = int(hits.sum()), len(hits)
     low, high = (100 * end for end in wilson(count, total))
     return row(quantity, 100 * count / total, printed, PERCENT, low, high)
@@ -85,7 +86,7 @@ def select(printed: pd.DataFrame, **where: Any) -> pd.DataFrame:
 
 
 def lookup(column: str, printed: pd.DataFrame, **where: Any) -> float:
-    """Return a column of the only row whose other columns have the given values."""
+    """Return the value of a column in the only row with the given values."""
     return float(select(printed, **where)[column].dropna().item())
 
 
@@ -107,33 +108,33 @@ def _labels(published: Published) -> dict[str, str]:
 # Section 4: distributions.
 
 
-# Distributions whose eigenvalues follow from coefficients, instead of being drawn.
+# Distributions that draw coefficients instead of eigenvalues.
 FROM_COEFFICIENTS = ("semicircle", "abs_semicircle", "marchenko_pastur")
-SAMPLE_RATIO = 10  # simulated matrices per matrix of the printed quantiles
+SAMPLE_RATIO = 10  # simulated matrices, per matrix in the paper's sample
 
 
 @EVIDENCE.add("coefficients")
 def coefficients(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Compare Table 4 with condition numbers for both distributions of coefficients.
+    """Compare Table 4 with simulations for both distributions of coefficients.
 
     The intervals are 95 % sampling intervals at the sample size of the paper.
     """
     n, count = _matrix_size(published), SAMPLE_RATIO * spec.condition_numbers.matrices
-    for reading in COEFFICIENTS:
+    for variant in COEFFICIENTS:
         rows: list[Row] = []
         first: list[Row] = []
         for distribution in FROM_COEFFICIENTS:
-            settings: DistributionSettings = {distribution: {"coefficients": reading}}
+            settings: DistributionSettings = {distribution: {"coefficients": variant}}
             simulated = ConditionNumbers(n, count, settings)
             sample, _ = sample_condition_numbers(simulated, distribution)
             quantiles = list(_quantiles(published, spec, distribution, sample))
             rows += quantiles
             first.append(quantiles[0])
         inside = [one["low"] <= one["printed"] <= one["high"] for one in rows]
-        text = f"{reading}: quantiles of Table 4 in their intervals, of {len(inside)}"
+        text = f"{variant}: quantiles of Table 4 in their intervals, of {len(inside)}"
         yield row(text, sum(inside))
         for one in first:
-            yield {**one, "quantity": f"{reading}: {one['quantity']}"}
+            yield {**one, "quantity": f"{variant}: {one['quantity']}"}
 
 
 def _matrix_size(published: Published) -> int:
@@ -144,7 +145,7 @@ def _matrix_size(published: Published) -> int:
 def _quantiles(
     published: Published, spec: Evidence, distribution: str, sample: Tensor
 ) -> Iterator[Row]:
-    """Yield the printed quantiles of a distribution, beside those of a sample."""
+    """Compare the printed quantiles of a distribution with quantiles of a sample."""
     count, name = spec.condition_numbers.matrices, _labels(published)[distribution]
     for printed in iter_rows(select(published["condition_numbers"], law=distribution)):
         ends = (rank / count for rank in quantile_ranks(printed.quantile, count))
@@ -156,14 +157,14 @@ def _quantiles(
 
 @EVIDENCE.add("marchenko_factor")
 def marchenko_factor(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Compare the standard deviations of the factor N of N^T N in text and code."""
+    """Compare text and code: standard deviations of the factor N of N^T N."""
     n = _matrix_size(published)
-    readings = {"text": FACTOR.deviation, "code": math.sqrt(BOUND) / math.sqrt(3.0)}
-    for reading, deviation in readings.items():
-        yield row(f"standard deviation of N, {reading}", deviation)
+    variants = {"text": FACTOR.deviation, "code": math.sqrt(BOUND) / math.sqrt(3.0)}
+    for variant, deviation in variants.items():
+        yield row(f"standard deviation of N, {variant}", deviation)
         mean = n * deviation**2
-        yield row(f"mean eigenvalue at n = {n}, {reading}", mean)
-    ratio = (readings["text"] / readings["code"]) ** 2
+        yield row(f"mean eigenvalue at n = {n}, {variant}", mean)
+    ratio = (variants["text"] / variants["code"]) ** 2
     yield row("ratio of the eigenvalues, text / code", ratio)
     text = "root mean square eigenvalue of the other distributions"
     yield row(text, WIGNER.rms_eigenvalue(n))
@@ -176,38 +177,38 @@ def orientation(published: Published, spec: Evidence) -> Iterator[Row]:
     rng = _rng("orientation")
     vectors = torch.linalg.eigh(WIGNER.draw(rng, count, n))[1]
     values = torch.linalg.eigvalsh(DISTRIBUTIONS["laplace"](rng, count, n))
-    # In random order, since eigvalsh sorts them.
+    # Shuffle the eigenvalues, since eigvalsh sorts them.
     values = values.gather(1, torch.rand(values.shape, generator=rng).argsort(1))
-    for reading, columns in {"text": vectors, "code": vectors.mT}.items():
+    for variant, columns in {"text": vectors, "code": vectors.mT}.items():
         matrix = distributions.with_spectrum(columns, values)
         on = matrix.diagonal(dim1=1, dim2=2)
         off = matrix[:, *torch.tril_indices(n, n, -1)]
         for where, part in {"diagonal": on, "off-diagonal": off}.items():
-            text = f"standard deviation of {where} coefficients (Laplace), {reading}"
+            text = f"standard deviation of {where} coefficients (Laplace), {variant}"
             yield row(text, float(part.std()))
 
 
 @EVIDENCE.add("directions")
 def directions(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Compare the fourth moment of eigenvectors of W and of uniform directions."""
+    """Compare fourth moments: eigenvectors of Wigner matrices, uniform directions."""
     n, count = _matrix_size(published), spec.condition_numbers.matrices
     yield row("mean fourth power of a component, uniform directions", 3 / (n * (n + 2)))
-    for reading in COEFFICIENTS:
-        wigner = distributions.Wigner(coefficients=reading)
+    for variant in COEFFICIENTS:
+        wigner = distributions.Wigner(coefficients=variant)
         matrix = wigner.draw(_rng("directions"), count, n)
         fourth = torch.linalg.eigh(matrix)[1].pow(4).mean((1, 2))  # [B]
         half = 1.96 * float(fourth.std()) / math.sqrt(count)
         mean = float(fourth.mean())
-        text = f"mean fourth power, eigenvectors of W, {reading} coefficients"
+        text = f"mean fourth power, eigenvectors of W, {variant} coefficients"
         yield row(text, mean, low=mean - half, high=mean + half)
 
 
 @EVIDENCE.add("positive_spectra")
 def positive_spectra(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Estimate the accuracy that is possible for models which predict |λ| instead of λ.
+    """Estimate the accuracy of predicting |λ| instead of λ.
 
-    This is the accuracy of models that are trained on positive eigenvalues and tested
-    on distributions with eigenvalues of both signs.
+    It is compared with the accuracy of models that are trained on positive eigenvalues
+    and tested on distributions with eigenvalues of both signs.
     """
     accuracies = _statements(published, "positive")
     probabilities = _statements(published, "all_positive")[["n", "percent"]]
@@ -263,9 +264,9 @@ def positive_model(published: Published, spec: Evidence) -> Iterator[Row]:
 
 @EVIDENCE.add("saving")
 def saving(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Compute how many examples other training distributions save in Table 6.
+    """Compute how many examples a training distribution saves in Table 6.
 
-    They are compared with training on the test distribution.
+    The baseline is training on the test distribution.
     """
     statements, labels = _statements(published, "saving"), _labels(published)
     table6 = select(published["learning_speed"], task="eigenvalues", n=5)
@@ -281,7 +282,7 @@ def saving(published: Published, spec: Evidence) -> Iterator[Row]:
 
 @EVIDENCE.add("target_accuracy")
 def target_accuracy(published: Published, spec: Evidence) -> Iterator[Row]:
-    """List the different target accuracies that the paper states for Table 7."""
+    """List the target accuracies that the paper states for Table 7; they differ."""
     (used,) = select(published["learning_speed"], table=7)["percent"].unique()
     for one in iter_rows(_statements(published, "target")):
         text = f"target accuracy, used here and printed in the {one.note}"
@@ -317,7 +318,9 @@ def counts_in_text(published: Published, spec: Evidence) -> Iterator[Row]:
         test = {"positive": "abs_semicircle"}.get(one.test, one.test)
         name = {"task": one.task, "n": one.n, "train": one.train, "test": test}
         cell = select(published["learning_speed"], **name)["millions"].dropna()
-        value = float(cell.item()) if len(cell) else None  # the model is in no table
+        value = (
+            float(cell.item()) if len(cell) else None
+        )  # None: the model is in no table
         distribution = labels.get(one.train, one.train)
         text = f"{one.task}, n = {one.n}: {distribution} on {labels[test]}"
         yield row(text, value, one.millions, MILLIONS)
@@ -337,7 +340,7 @@ def steps(published: Published, spec: Evidence) -> Iterator[Row]:
 
 
 def _base(published: Published, kind: str, task: str) -> pd.DataFrame:
-    """Return what sections 2 and 3 print about the main model of a task."""
+    """Return the numbers of sections 2 and 3 for the main model of a task."""
     return select(published[kind], task=task, n=5, recipe="base")
 
 
@@ -349,7 +352,7 @@ def _below(column: str, printed: pd.DataFrame, quantity: str, at: float) -> floa
 
 @EVIDENCE.add("rule_arithmetic")
 def rule_arithmetic(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Compute the rate at which a verifier is right from its rates by outcome.
+    """Compute how often a verifier is right, from its rates by outcome.
 
     For inverses, also compute the proportion of failures that are close to the inverse.
     """
@@ -373,7 +376,7 @@ def mantissa(published: Published, spec: Evidence) -> Iterator[Row]:
     """Explain the printed mean condition number of failures by a single huge value.
 
     If one of m values is x and the others are negligible, the mean is x / m and the
-    standard deviation is x sqrt(m - 1) / m.  Both together determine m and x.
+    standard deviation is x sqrt(m - 1) / m.  Together, they determine m and x.
     """
     vectors = _base(published, "failures", "eigenvectors")
     failures = select(vectors, quantity="vectors_condition", group="failure")
@@ -398,7 +401,7 @@ def mantissa(published: Published, spec: Evidence) -> Iterator[Row]:
 
 @EVIDENCE.add("angles")
 def angles(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Compare printed angles with the notebook's cosines, which are of rows only."""
+    """Compare printed angles with the cosines of the notebook, which uses only rows."""
     vectors = _base(published, "failures", "eigenvectors")
     for bound in (0.1, 0.05):
         printed = _below("text", vectors, "row_angle", bound)
@@ -418,21 +421,21 @@ def _inversions(spec: Evidence) -> tuple[Tensor, Tensor, Tensor]:
 def product_order(published: Published, spec: Evidence) -> Iterator[Row]:
     """Score training labels by M P − I and by P M − I.
 
-    The entries of P M − I are those of its transpose, M^T P^T − I.
+    P M − I is computed as its transpose, M^T P^T − I, which has the same entries.
     """
     matrix, label, _ = _inversions(spec)
-    readings = {
+    variants = {
         "code, M P − I": (matrix, label),
         "text, P M − I": (matrix.mT, label.mT),
     }
-    for reading, (factor, inverse) in readings.items():
+    for variant, (factor, inverse) in variants.items():
         error = relative_error("inverse", factor, inverse, inverse)
-        yield percentage(f"training labels: correct by {reading}", error < TOLERANCE)
+        yield percentage(f"training labels: correct by {variant}", error < TOLERANCE)
 
 
 @EVIDENCE.add("exact_tokens")
 def exact_tokens(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Count predictions that equal their label as correct, whatever their error."""
+    """Compute the accuracy if predictions that equal their label are correct."""
     matrix, label, oracle = _inversions(spec)
     equal = (oracle == label).flatten(1).all(1)
     correct = relative_error("inverse", matrix, label, oracle) < TOLERANCE

@@ -19,7 +19,7 @@ from mathprobe.spec import Model
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.scoring import by_distribution
 
-STORED_EXAMPLES = 500  # enough for a notebook to apply a verifier to
+STORED_EXAMPLES = 500  # enough to apply a verifier in a notebook
 
 COLUMNS = {
     kind: ("seed", "test", *columns)
@@ -36,9 +36,9 @@ def tables(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of the tables `properties`, `verifiers` and `roc`.
 
-    `measurements` are those of `scoring.measure`.  Verifiers are evaluated at the first
-    tolerance.  ROC curves are long, so there are only those of the training
-    distributions.  The oracle's rows have its name in place of a seed.
+    `measurements` is returned by `scoring.measure`.  Verifiers are evaluated at the
+    first tolerance.  ROC curves are long, so they are only computed for the training
+    distributions.  In the oracle's rows, the seed is "oracle".
     """
     rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in COLUMNS}
     for distribution, quantities in by_distribution(measurements).items():
@@ -60,7 +60,7 @@ def tables(
 
 
 def _by_seed(quantities: dict[str, Tensor]) -> dict[int | str, dict[str, Tensor]]:
-    """Group the quantities of a test set by seed, and by ORACLE: [B] each."""
+    """Group the quantities [B] of a test set by seed; the oracle has the key ORACLE."""
     prefix = f"{ORACLE}_"
     oracle = {k: v for k, v in quantities.items() if k.startswith(prefix)}
     of_seeds = {name: v for name, v in quantities.items() if name not in oracle}
@@ -80,8 +80,9 @@ def in_distribution_arrays(
 ) -> dict[str, np.ndarray]:
     """Return the arrays that figures and notebooks need, for training distributions.
 
-    They are all measurements [S, B] and [B], and for the first STORED_EXAMPLES examples
-    the rounded matrix, the rounded answer and the prediction of the first seed.
+    The arrays are all measurements [S, B] and [B].  For the first STORED_EXAMPLES
+    examples of the first distribution, they are also the rounded matrices, the rounded
+    answers and the predictions of the first seed.
     """
     own = components(spec.data.distribution)
     stored = {k: v for k, v in measurements.items() if k.rsplit(".", 1)[0] in own}

@@ -1,8 +1,8 @@
 """Accuracy of exact solutions that are rounded by the encodings, without a network.
 
-Two solutions are scored like the predictions of a model.  The `oracle` solves the
-rounded input and rounds the solution like the output.  The `label` is the training
-target of a model: the solution of the input before rounding, rounded like the output.
+Two solutions are scored like the predictions of a model.  The `oracle` is the solution
+of the rounded input.  The `label`, a model's training target, is the solution of the
+input before rounding.  The encoding of the output rounds both solutions.
 B: examples, [r, c]: matrix.
 """
 
@@ -35,11 +35,11 @@ def draw_test(spec: EncodedTestSet) -> tuple[Tensor, Tensor]:
 
 
 def relative_errors(spec: EncodedTestSet) -> dict[str, Tensor]:
-    """Return the relative errors [B] of oracle and label on a test set."""
+    """Return the relative errors [B] of `oracle` and `label` on a test set."""
     codecs, task = Codecs(spec), spec.data.task
     matrix, answer = draw_test(spec)
     rounded, label = codecs.round_trip(matrix, answer)
-    # Same as `Codecs.oracle`, but rounds the input only once, in half the time.
+    # Equal to `Codecs.oracle`, but takes half the time: the input is rounded once.
     solutions = {
         "oracle": codecs.target.round_trip(TASKS[task].solve(rounded)),
         "label": label,

@@ -8,4 +8,4 @@ scoring     errors and accuracy of stored predictions
 conditions  condition numbers of every distribution
 """
 
-STUDY = "linalg"  # first name of the study's random streams
+STUDY = "linalg"  # first part of the names of the study's random generators

@@ -42,13 +42,14 @@ class Codecs:
         return TASKS[data.task].input_shape(data.n, data.columns)
 
     def round_trip(self, matrix: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode and decode inputs and answers [B, r, c], which rounds them."""
+        """Round inputs and answers [B, r, c] by encoding and decoding them."""
         return self.source.round_trip(matrix), self.target.round_trip(answer)
 
     def oracle(self, matrix: Tensor) -> Tensor:
         """Return the oracle's predictions [B, r, c] for inputs [B, r, c].
 
-        It solves the rounded input exactly and rounds the solution like the output.
+        The oracle solves the rounded input exactly.  The encoding of the output rounds
+        the solution.
         """
         solution = TASKS[self.spec.data.task].solve(self.source.round_trip(matrix))
         return self.target.round_trip(solution)

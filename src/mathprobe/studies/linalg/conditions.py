@@ -1,4 +1,4 @@
-"""Condition numbers of the matrices of every distribution (Charton 2022, table 4)."""
+"""Condition numbers of random matrices, by distribution (Charton 2022, table 4)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ QUANTILES = (0.5, 0.75, 0.9)
 def condition_numbers(spec: ConditionNumbers) -> list[dict[str, Any]]:
     """Return quantiles of condition numbers, one row per distribution and quantile.
 
-    They have 95 % confidence intervals.  Distributions are those of the task
-    `symmetric_inverse`.
+    Each quantile has a 95 % confidence interval.  The distributions are the tabulated
+    ones of the task `symmetric_inverse`.
     """
     rows = []
     for distribution in examples.distributions_for("symmetric_inverse"):
@@ -42,7 +42,7 @@ def condition_numbers(spec: ConditionNumbers) -> list[dict[str, Any]]:
 def sample_condition_numbers(
     spec: ConditionNumbers, distribution: str
 ) -> tuple[Tensor, int]:
-    """Return sorted condition numbers [matrices], and the number of rejected matrices.
+    """Return sorted condition numbers [spec.matrices], and the number of rejections.
 
     Matrices are drawn and rejected as for the task `symmetric_inverse`.
     """

@@ -1,6 +1,6 @@
 """Examples and test sets of the study `linalg`.  B: batch, n: size, [r, c]: answer.
 
-They depend on the matrices only, not on a model or an encoding.
+They do not depend on a model or an encoding.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def draw(data: MatrixSpec, rng: Generator, count: int) -> examples.Examples:
 def matrix_rng(
     use: str, data: MatrixSpec, *names: int, device: str = "cpu"
 ) -> Generator:
-    """Return the random generator of matrices for one use, such as "train"."""
-    # A square matrix has one size in the name.  A second one would change its stream,
-    # and with it all existing results.
+    """Return the random generator of matrices for a use, such as "train" or "test"."""
+    # For square matrices, the name contains the size once.  Another name would change
+    # the random numbers and all existing results.
     size = dict.fromkeys((data.n, data.columns))
     return rng_for(
         STUDY, use, data.task, data.distribution, *size, *names, device=device

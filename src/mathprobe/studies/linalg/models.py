@@ -16,7 +16,7 @@ from mathprobe.studies.linalg.codecs import Codecs
 
 
 def build(spec: Model, seed: int) -> Seq2Seq:
-    """Return the network of a seed, counted from 1, with its initial weights."""
+    """Return the network of a seed (1, 2, ...) with its initial weights."""
     codecs = Codecs(spec)
     with torch.random.fork_rng():
         torch.manual_seed(seed_for(STUDY, "weights", seed))
@@ -36,14 +36,14 @@ def _sequence_config(codec: MatrixCodec, shape: tuple[int, int]) -> SequenceConf
 
 
 def build_all(spec: Model) -> dict[int, Seq2Seq]:
-    """Return the networks of all seeds, by their seeds."""
+    """Return the networks of all seeds, by seed."""
     return {seed: build(spec, seed) for seed in range(1, spec.seeds + 1)}
 
 
 def predict(codecs: Codecs, network: Seq2Seq, matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return predicted answers [B, r, c], and which are well formed [B].
+    """Return predicted answers [B, r, c], and a mask [B] of the well-formed ones.
 
-    `matrix` is on any device; the results are on the CPU.
+    `matrix` can be on any device; the results are on the CPU.
     """
     device = next(network.parameters()).device
     source = codecs.source.encode(matrix.to(device))
@@ -61,8 +61,9 @@ def predict_all(
 ) -> dict[str, np.ndarray]:
     """Return the predictions of all seeds and of the oracle on all test sets.
 
-    `networks` are given by seed, test sets by distribution.  The arrays are
-    `{distribution}.prediction` [seeds, B, r, c] and `{distribution}.oracle` [B, r, c].
+    `networks` maps seeds to networks, `tests` maps distributions to test sets.  The
+    arrays are `{distribution}.prediction` [seeds, B, r, c] and `{distribution}.oracle`
+    [B, r, c].
     """
     codecs = Codecs(spec)
     arrays = {}

@@ -1,6 +1,6 @@
 """Errors, properties and accuracy of stored predictions.  B: batch, [r, c]: answer.
 
-Everything is computed after rounding by the encodings.
+Inputs and answers are first rounded by the encodings.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def measure(
 ) -> dict[str, np.ndarray]:
     """Return the errors and properties of stored predictions, for each example.
 
-    Test sets are given by distribution; `predictions` are those of `predict_all`.  The
-    arrays are `{distribution}.{quantity}` [seeds, B] for the seeds and
-    `{distribution}.oracle_{quantity}` [B] for the oracle.  All tasks have the quantity
-    `error`, some have properties.
+    `tests` maps distributions to test sets; `predictions` is returned by `predict_all`.
+    The arrays are `{distribution}.{quantity}` [seeds, B] for the seeds and
+    `{distribution}.oracle_{quantity}` [B] for the oracle.  Quantities are the `error`
+    and, for some tasks, properties.
     """
     codecs = Codecs(spec)
     arrays = {}

@@ -27,7 +27,7 @@ from mathprobe.training import Trainer
 def trainer(spec: Model, device: str) -> Trainer[Seq2Seq]:
     """Return a trainer of all seeds of a model.
 
-    Its data and initial weights depend on the specification only.
+    The data and the initial weights depend only on the specification.
     """
     validation = validation_sets(spec)
 
@@ -51,10 +51,10 @@ def trainer(spec: Model, device: str) -> Trainer[Seq2Seq]:
 
 
 def validation_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return matrices and answers [N, r, c] for the learning curve, by distribution.
+    """Return inputs and answers [N, r, c] for the learning curve, by distribution.
 
     All models of a task and size share them.  They differ from the test sets, so that
-    learning curves can guide decisions without use of the test sets.
+    learning curves can guide decisions without using the test sets.
     """
     validation = {}
     for distribution in spec.curve.tests:
@@ -68,7 +68,7 @@ def validation_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def _block(spec: Model, device: str, seed: int, block: int) -> tuple[Tensor, Tensor]:
-    """Draw a block of training data of a seed: ids [N, S] and [N, T]."""
+    """Draw a block of training data for a seed: input ids [N, S], output ids [N, T]."""
     rng = matrix_rng("train", spec.data, seed, block, device=device)
     matrix, answer, _ = draw(spec.data, rng, BATCHES_PER_BLOCK * spec.schedule.batch)
     codecs = Codecs(spec)
@@ -78,7 +78,7 @@ def _block(spec: Model, device: str, seed: int, block: int) -> tuple[Tensor, Ten
 def _evaluate(
     spec: Model, network: Seq2Seq, matrix: Tensor, answer: Tensor
 ) -> dict[str, Any]:
-    """Return a network's accuracy and proportion of malformed predictions."""
+    """Return the accuracy of a network and its proportion of malformed predictions."""
     codecs = Codecs(spec)
     prediction, ok = predict(codecs, network, matrix)
     rounded = codecs.round_trip(matrix, answer)
