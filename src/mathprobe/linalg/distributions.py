@@ -74,7 +74,7 @@ def from_eigenvalues(
 ) -> Distribution[Wigner]:
     """Make a distribution from a function that draws eigenvalues [B, n].
 
-    Its eigenvectors are those of Wigner matrices.
+    Its eigenvectors are eigenvectors of Wigner matrices.
     """
 
     def draw(rng: Generator, shape: Shape, parameters: Wigner) -> Sample:
@@ -207,7 +207,7 @@ class Wigner:
     def with_eigenvalues(self, rng: Generator, values: Tensor) -> Tensor:
         """Draw matrices [B, n, n] with given eigenvalues [B, n].
 
-        Their eigenvectors are those of Wigner matrices.
+        Their eigenvectors are eigenvectors of Wigner matrices.
         """
         vectors = torch.linalg.eigh(self.draw(rng, *values.shape))[1]
         return with_spectrum(vectors, values)
