@@ -228,6 +228,7 @@ def runs(models: list[dict]) -> list[dict]:
         {
             "model": "{task}/{distribution}/n{n}/{recipe}".format_map(name),
             **name,
+            "law": name["distribution"],
             **made,
         }
         for name in models

@@ -253,9 +253,7 @@ def ceilings(tables: Tables, facts: Facts) -> list[Pivot]:
     """Return what exact answers reach, by question; compared distributions stay together."""
     rows = tables.get("ceilings", Frame(columns=["test"]))
     distribution = rows["test"].mask(rows["test"].isin(facts["distributions"]), "")
-    return make_pivots(
-        "ceilings", rows.assign(distribution=distribution), facts["published"]
-    )
+    return make_pivots("ceilings", rows.assign(law=distribution), facts["published"])
 
 
 def oracle_comparisons(tables: Tables, facts: Facts) -> list[Row]:

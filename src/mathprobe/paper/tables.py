@@ -495,7 +495,7 @@ def runs(made: Frame) -> Frame:
     path = "{task}/{train}/n{n}/{recipe}"
     return made.assign(
         model=[path.format(**row) for row in records(made)],
-        distribution=made["train"],
+        law=made["train"],
         torch=made["versions.torch"],
         seeds=made["spec.seeds"],
         precision=made["spec.precision"],
