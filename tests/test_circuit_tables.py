@@ -7,7 +7,7 @@ import pytest
 from mathprobe import files
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper import arith_pivots, arith_tables, circuits
+from mathprobe.paper import arith_tables, circuits, pivots
 from mathprobe.studies import comparisons
 
 POSITIONS = ("position", "token", "questions", "fails", "value", "low", "high")
@@ -73,7 +73,7 @@ def model(tmp_path):
         for place, token in enumerate(TOKENS)
     ]
     files.write_csv(facts / "positions.csv", rows, POSITIONS)
-    columns = arith_tables.MEASURED
+    columns = arith_tables.MEASURED_COLUMNS
     files.write_csv(facts / "controls.csv", CONTROLS, columns["controls"])
     files.write_csv(
         facts / "claims.csv", [{"positions": ""} | c for c in CLAIMS], columns["claims"]
@@ -125,7 +125,7 @@ def test_a_page_without_models_has_empty_figures(tmp_path):
 
 def test_random_sets_count_together(model):
     told = circuits.Circuit.read(model / "facts/nodes.csv")
-    table = arith_pivots.sufficiency(told.controls)
+    table = pivots.sufficiency(told.controls)
     assert table.loc["random", "mean"] == pytest.approx(0.2)
     assert table.loc["useful", "resample"] == 0.5
     assert pd.isna(table.loc["random", "resample"])
@@ -134,8 +134,8 @@ def test_random_sets_count_together(model):
 
 def test_what_is_found_stands_beside_what_chance_finds(model):
     told = circuits.Circuit.read(model / "facts/nodes.csv")
-    table = arith_pivots.chance(told.controls)
-    assert list(table.columns) == [*arith_pivots.CHANCE.values(), "found"]
+    table = pivots.chance(told.controls)
+    assert list(table.columns) == [*pivots.CHANCE.values(), "found"]
     assert table.loc["SA"].tolist() == [0.75, 0.0, 0.0, 3]
     assert table.loc["ST", "found"] == 1
 
@@ -156,7 +156,7 @@ def test_printed_counts_stand_beside_ours(tables):
 
 
 def test_maps_have_every_model_also_those_without_a_map(tables):
-    maps = arith_pivots.maps(tables, {"arith": {"models": MODELS}})
+    maps = pivots.maps(tables, {"arith": {"models": MODELS}})
     assert list(maps.index) == ["parent", "child"]
     assert maps.loc["parent"].isna().all()
     child = maps.loc["child"].to_dict()
@@ -167,5 +167,5 @@ def test_maps_have_every_model_also_those_without_a_map(tables):
         **{"chance/found": 0.5, "chance/random": 0.0, "chance/untrained": 0.0},
         **{"classes/1": 0.5, "classes/2": 0.0, "classes/3": 0.0},
     }
-    shares = arith_pivots.shares(tables["arith_circuits"])
+    shares = pivots.shares(tables["arith_circuits"])
     assert shares.loc["child", "nodes for S"] == 0.5

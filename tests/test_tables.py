@@ -168,9 +168,7 @@ def test_runs_name_the_model_by_its_path():
 
 def test_cells_are_typed_and_an_empty_one_is_none(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text(
-        "distribution,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n"
-    )
+    path.write_text("law,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n")
     assert records(tables.read(path)) == [
         {"law": "NA", "n": 5, "share": None, "clean": True, "revision": "7e10"}
         | {"seeds": None, "seed": "oracle"}

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from mathprobe import files
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD
-from mathprobe.paper import arith_pivots, figures, quanta, tables
+from mathprobe.paper import figures, pivots, quanta, tables
 
 DIGIT = re.compile(r"D\d+")  # token of the first number
 
@@ -56,7 +56,7 @@ class Circuit(NamedTuple):
 
     def show_chance(self) -> None:
         """Show how often sub-tasks were found, and where they should not be."""
-        table = arith_pivots.chance(self.controls)
+        table = pivots.chance(self.controls)
         shares = table.columns.drop("found")
         styled = table.style.format("{:.0%}", subset=shares, na_rep="–")
         counts = table.columns.difference(shares)
@@ -64,7 +64,7 @@ class Circuit(NamedTuple):
 
     def show_sufficiency(self) -> None:
         """Show which share of questions some nodes answer alone."""
-        table = arith_pivots.sufficiency(self.controls)
+        table = pivots.sufficiency(self.controls)
         shares = table.columns.drop("nodes")
         self.show(table.style.format("{:.1%}", subset=shares))
 
