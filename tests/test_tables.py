@@ -52,7 +52,8 @@ def learned(distribution, accuracies=(0.5,)):
 
 def made(kind, *models, missing=(), target=None):
     """The rows of a table that were measured or are missing, with all its columns."""
-    paths = [*(model.path for model in models), *missing]
+    paths = ["{0}/{2}/n{1}/{3}".format(*model.name) for model in models]
+    paths += missing
     targets = [] if target is None else [(path, target) for path in paths]
     table = tables.build(kind, models, PUBLISHED, missing, targets)
     assert tuple(table) == KINDS[kind].columns

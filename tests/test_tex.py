@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mathprobe.errors import InputError
 from mathprobe.paper import tex
 
 PROJECT = Path(__file__).parent.parent
@@ -212,7 +213,7 @@ def fake(folder: Path, log: str, code: int = 0) -> tex.Engine:
 def test_an_error_is_told_with_its_place_and_three_lines(programs, tmp_path):
     log = "noise\n./main.tex:3: Undefined control sequence.\nl.3 \\foo\n1\n2\n3\nnoise"
     source = write(tmp_path / "paper")
-    with pytest.raises(tex.TypesetError) as caught:
+    with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", fake(programs, log, 1))
     told = str(caught.value)
     assert told.endswith("./main.tex:3: Undefined control sequence.\nl.3 \\foo\n1\n2")
@@ -229,7 +230,7 @@ def test_an_error_is_told_with_its_place_and_three_lines(programs, tmp_path):
 )
 def test_what_is_undefined_is_an_error(programs, tmp_path, line):
     source = write(tmp_path / "paper")
-    with pytest.raises(tex.TypesetError) as caught:
+    with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", fake(programs, f"x\n{line}\n{line}\ny"))
     assert str(caught.value) == line
 
@@ -283,7 +284,7 @@ def test_equal_sources_give_equal_bytes(engine, tmp_path):
 
 def test_a_real_error_names_file_line_and_command(engine, tmp_path):
     source = write(tmp_path / "paper", r"\nosuchcommand")
-    with pytest.raises(tex.TypesetError) as caught:
+    with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", engine)
     assert r"\nosuchcommand" in str(caught.value)
     assert "main.tex:6: " in str(caught.value)
@@ -292,7 +293,7 @@ def test_a_real_error_names_file_line_and_command(engine, tmp_path):
 
 def test_real_undefined_names_are_all_told(engine, tmp_path):
     source = write(tmp_path / "paper", r"\ref{nowhere} \citep{nobody}")
-    with pytest.raises(tex.TypesetError) as caught:
+    with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", engine)
     assert "Reference `nowhere'" in str(caught.value)
     assert "Citation `nobody'" in str(caught.value)

@@ -1,7 +1,5 @@
 """Figures of the second study: training losses and error rates of decoders."""
 
-from __future__ import annotations
-
 from itertools import cycle
 
 import pandas as pd

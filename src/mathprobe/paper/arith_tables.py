@@ -4,8 +4,6 @@ Source of published numbers: Quirke, Neo, Barez 2024, from a million questions o
 operation.  Their intervals are computed here, exactly and for each operation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from mathprobe.catalog.arith import TABLE_SOURCES
 from mathprobe.errors import InputError
 from mathprobe.interp.facts import Facts
 from mathprobe.intervals import clopper_pearson
-from mathprobe.paper.tables import COUNT, Frame, Row, read
+from mathprobe.paper.tables import COUNT, Frame, Row, names, read
 from mathprobe.studies import comparisons
 
 ALL_CLASSES = "all"  # complexity classes together
@@ -30,21 +28,17 @@ FAMILIES = {  # by operation, and whether the model has a parent
 }
 MODEL_COLUMNS = ("model", "family", "digits")
 MEASURED_COLUMNS = {
-    "accuracy": (
-        *("operation", "class", "questions", "fails", "malformed"),
-        *("per_million", "low", "high", "nines"),
+    "accuracy": names(
+        "operation class questions fails malformed per_million low high nines"
     ),
-    "curves": ("seed", "examples", "test", "accuracy", "malformed", "loss"),
+    "curves": names("seed examples test accuracy malformed loss"),
     "circuits": comparisons.COLUMNS,
-    "controls": ("control", "of", "nodes", "count", "total", "value", "low", "high"),
+    "controls": names("control of nodes count total value low high"),
     "claims": claims.COLUMNS,
     "reuse": comparisons.COLUMNS,
 }
 ADDED_COLUMNS = {
-    "accuracy": (
-        *("loss", "published", "published_low", "published_high"),
-        "published_loss",
-    ),
+    "accuracy": names("loss published published_low published_high published_loss"),
     "circuits": ("published",),
     "reuse": ("published",),
 }

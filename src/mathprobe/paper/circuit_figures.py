@@ -3,8 +3,6 @@
 Source: Quirke, Neo, Barez 2024.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from itertools import cycle

@@ -4,8 +4,6 @@ S: seeds, B: test examples.  A panel shows one model.  As in `figures`, equal ta
 give bitwise identical files.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -227,9 +225,7 @@ def _draw_panels(
 ) -> Figure:
     """Draw a panel per item, row by row, with a legend below."""
     height = 0.4, WIDTH * 0.92 / columns
-    figure, grid = figures.draw_panels(items, columns, height, draw)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(ylabel)
+    figure, _ = figures.draw_panels(items, columns, height, draw, ylabel)
     if not items:
         figure.text(0.5, 0.6, "no model to show", ha="center", style="italic")
     lines = [Line2D([], [], **props) for props in handles]

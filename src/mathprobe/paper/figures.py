@@ -4,8 +4,6 @@ A figure depends on its table alone: equal tables give bitwise identical files. 
 have shares between 0 and 1; figures show percent.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise, zip_longest
@@ -205,15 +203,11 @@ def _cells(axes: Axes, xs: np.ndarray, y: float, row: pd.Series, panel: Panel) -
             continue
         text = panel.number.format(round(100 * share)).replace("-", "−")
         text = text.replace("+0", "0")
-        ink = "black" if _luminance(colour) > EQUAL_CONTRAST else "white"
+        rgb = np.asarray(colour[:3])
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        luminance = float(linear @ (0.2126, 0.7152, 0.0722))  # of sRGB, as in WCAG
+        ink = "black" if luminance > EQUAL_CONTRAST else "white"
         axes.text(x, y, text, size=6, color=ink, ha="center", va="center_baseline")
-
-
-def _luminance(colour: tuple[float, ...]) -> float:
-    """Return the relative luminance of an sRGB colour, as WCAG defines it."""
-    s = np.asarray(colour[:3])
-    linear = np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)
-    return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
 @rc_context(STYLE)
@@ -226,10 +220,23 @@ def learning_curves(
     def draw(axes: Axes, test: str) -> None:
         axes.set_title(f"tested on {labels[test]}")
         _curves(axes, points[points["test"] == test], curves.models, labels)
-        _target(axes, target)
+        if target is None:
+            return
+        axes.axhline(100 * target, color="0.35", linewidth=0.7, linestyle=":", zorder=2)
+        below = target > 0.9
+        axes.annotate(
+            f"target: {100 * target:g} %",
+            (0, 100 * target),
+            xycoords=("axes fraction", "data"),
+            xytext=(3, -2 if below else 2),
+            textcoords="offset points",
+            va="top" if below else "bottom",
+            size=6,
+            color="0.35",
+        )
 
-    height = 0.55, 1.9
-    figure, grid = draw_panels(tests, min(len(tests), 3), height, draw, sharex=True)
+    layout = min(len(tests), 3), (0.55, 1.9)
+    figure, grid = draw_panels(tests, *layout, draw, "accuracy (%)", sharex=True)
     _examples_axis(grid, points["examples"])
     lines = dict(zip(curves.models, grid.flat[0].get_lines(), strict=False))
     rows = [[lines[m] for m in lines if group(m.distribution) == g] for g in GROUPS]
@@ -248,11 +255,28 @@ def learning_curves(
     return figure
 
 
+def _examples_axis(grid: np.ndarray, examples: pd.Series) -> None:
+    units = {"training examples (millions)": 1e6, "training examples (thousands)": 1e3}
+    fitting = [name for name, unit in units.items() if examples.max() >= 10 * unit]
+    name = next(iter(fitting), "training examples")
+    unit = units.get(name, 1)
+    first, last = (1, 10) if examples.empty else (examples.min(), examples.max())
+    axes = grid.flat[0]
+    axes.set(xscale="log", xlim=(first, last if first < last else 2 * last))
+    axes.set(ylim=(0, 100), yticks=range(0, 101, 25))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / unit:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    for below in grid[-1]:
+        below.set_xlabel(name)
+
+
 def draw_panels(
     items: Sequence[Any],
     columns: int,
     height: tuple[float, float],
     draw: Callable[[Axes, Any], None],
+    ylabel: str,
     sharex: bool = False,
 ) -> tuple[Figure, np.ndarray]:
     """Draw a panel per item, row by row; return the figure and its axes.
@@ -267,6 +291,8 @@ def draw_panels(
             axes.remove()
         else:
             draw(axes, item)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(ylabel)
     return figure, grid
 
 
@@ -307,38 +333,3 @@ def _curves(
         )
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-
-
-def _target(axes: Axes, target: float | None) -> None:
-    if target is None:
-        return
-    axes.axhline(100 * target, color="0.35", linewidth=0.7, linestyle=":", zorder=2)
-    below = target > 0.9
-    axes.annotate(
-        f"target: {100 * target:g} %",
-        (0, 100 * target),
-        xycoords=("axes fraction", "data"),
-        xytext=(3, -2 if below else 2),
-        textcoords="offset points",
-        va="top" if below else "bottom",
-        size=6,
-        color="0.35",
-    )
-
-
-def _examples_axis(grid: np.ndarray, examples: pd.Series) -> None:
-    units = {"training examples (millions)": 1e6, "training examples (thousands)": 1e3}
-    fitting = [name for name, unit in units.items() if examples.max() >= 10 * unit]
-    name = next(iter(fitting), "training examples")
-    unit = units.get(name, 1)
-    first, last = (1, 10) if examples.empty else (examples.min(), examples.max())
-    axes = grid.flat[0]
-    axes.set(xscale="log", xlim=(first, last if first < last else 2 * last))
-    axes.set(ylim=(0, 100), yticks=range(0, 101, 25))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / unit:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    for below in grid[-1]:
-        below.set_xlabel(name)
-    for left in grid[:, 0]:
-        left.set_ylabel("accuracy (%)")

@@ -1,7 +1,5 @@
 """Numbers and texts formatted as LaTeX; a missing value becomes a dash."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from functools import wraps

@@ -3,8 +3,6 @@
 Every number passes a filter that formats it: templates refuse unformatted floats.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any

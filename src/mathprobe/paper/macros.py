@@ -1,7 +1,5 @@
 r"""LaTeX macros of both studies: the numbers that the prose prints with \result."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable
@@ -393,7 +391,7 @@ def decoders(tables: Tables, context: Row) -> Macros:
 
 
 def _lineage(models: Frame) -> dict[str, str | None]:
-    """Return the first tested child, its parent, and a model of its shape without one."""
+    """Return a tested child, its parent, and a model of its shape without a parent."""
     tested = models[models["per_million"].notna()]
     children = tested[tested["parent"].notna()]
     if children.empty:

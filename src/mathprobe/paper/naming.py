@@ -1,7 +1,5 @@
 """Names of distributions, models and tasks, and their order in tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 

@@ -3,8 +3,6 @@
 Shares are between 0 and 1; an unknown value is None or NaN.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,7 +18,16 @@ from mathprobe.linalg.distributions import components
 from mathprobe.paper.arith_tables import ALL_CLASSES, COLUMNS, models_frame
 from mathprobe.paper.naming import Model, group, sort_distributions, task_title
 from mathprobe.paper.published import nearest_size, table_number
-from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, mean, records
+from mathprobe.paper.tables import (
+    KINDS,
+    TOLERANCE,
+    Frame,
+    Row,
+    Tables,
+    mean,
+    names,
+    records,
+)
 from mathprobe.studies.comparisons import count_clauses
 
 Key = tuple[Any, ...]  # values of the columns that identify a row
@@ -30,9 +37,8 @@ ORDER: dict[str, Callable[[Iterable[Any]], list[Any]]] = {
     "test": sort_distributions,
     "tolerance": partial(sorted, reverse=True),
 }
-EMPTY: Row = dict.fromkeys(
-    ("accuracy", "value", "low", "high", "spread", "oracle", "threshold", "examples")
-)
+NUMBERS = names("accuracy value low high spread oracle threshold examples")
+EMPTY: Row = dict.fromkeys(NUMBERS)
 
 
 def column_by_keys(rows: Frame, keys: Iterable[str], column: str) -> dict[Key, Any]:
@@ -177,13 +183,9 @@ def blocks(cells: Accuracies) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in BLOCKS}
     for (train, test), share in cells.items():
         on = "marchenko" if test == MARCHENKO else group(test)
-        inside = test in components(train)
-        for name in (
-            f"{group(train)}_on_{on}",
-            "in_distribution" if inside else f"{train}_ood",
-        ):
-            if name in found:
-                found[name].append(100 * share)
+        own = "in_distribution" if test in components(train) else f"{train}_ood"
+        for name in {f"{group(train)}_on_{on}", own} & found.keys():
+            found[name].append(100 * share)
     return found
 
 
@@ -250,10 +252,7 @@ def oracle_comparisons(tables: Tables, context: Row) -> list[Row]:
     ]
 
 
-ENVIRONMENT = (
-    *("cpu", "device", "threads", "precision"),
-    *("python", "torch", "revision", "clean"),
-)
+ENVIRONMENT = names("cpu device threads precision python torch revision clean")
 
 
 def device(row: Row) -> str:
@@ -269,11 +268,11 @@ def runs(tables: Tables, context: Row) -> list[Row]:
     def environment(row: Row) -> list[str]:
         return [str(row[key]) for key in ENVIRONMENT]
 
-    def name(row: Row) -> Key:
+    def key(row: Row) -> Key:
         n, place = parse_size(row["n"]), order.index(row["law"])
-        return row["task"], n, row["recipe"], place
+        return environment(row), row["task"], n, row["recipe"], place
 
-    rows.sort(key=lambda row: (environment(row), name(row)))
+    rows.sort(key=key)
     groups = [list(own) for _, own in groupby(rows, environment)]
     return [{**own[0], "rows": own, "on": device(own[0])} for own in groups]
 
@@ -379,9 +378,9 @@ def sufficiency(controls: Frame) -> Frame:
     ablations of the other nodes, and the number of nodes kept.
     """
     rows = controls[controls["control"].str.startswith(KEEP_ONLY)]
-    rows = rows.assign(ablation=rows["control"].str.removeprefix(KEEP_ONLY))
+    rows = rows.assign(replaced=rows["control"].str.removeprefix(KEEP_ONLY))
     nodes = rows.groupby("of")["nodes"].first()
-    return _share(rows, "of", "ablation").assign(nodes=nodes)
+    return _share(rows, "of", "replaced").assign(nodes=nodes)
 
 
 def chance(controls: Frame) -> Frame:

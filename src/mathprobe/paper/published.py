@@ -5,8 +5,6 @@ millions.  Added columns have the units of our tables, shares and counts: `publi
 and `notebook` for the stored output of the published notebook.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -5,8 +5,6 @@ Source: Quirke, Neo, Barez 2024.  A map is drawn from stored facts alone.  Verti
 neighbours with the same text are merged into one cell.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,15 +24,8 @@ from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.paper.figures import STYLE, WIDTH, ArtistProps
 from mathprobe.registry import Registry
-from mathprobe.studies.arith_facts import (
-    FAILS,
-    IMPACT,
-    TRI_STATE,
-    attention_by_token,
-    failures_by_class,
-    is_found,
-    truncated_percent,
-)
+from mathprobe.studies import arith_facts
+from mathprobe.studies.arith_facts import failures_by_class, is_found
 
 LETTERS = {"S": "addition", "M": "positive difference", "N": "negative difference"}
 LISTED, CLOSE, STRONG = 0.1, 0.05, 0.4  # shares of attention
@@ -82,9 +73,9 @@ def _map(
 def fails(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Return the percentage of questions that fail without the node."""
     for fact in facts:
-        if fact.name == FAILS:
+        if fact.name == arith_facts.FAILS:
             share = fact.value or 0.0
-            return Cell(truncated_percent(share), share, share >= MANY)
+            return Cell(arith_facts.truncated_percent(share), share, share >= MANY)
     return Cell()
 
 
@@ -97,7 +88,7 @@ def impact(facts: Sequence[Fact], layout: Layout) -> Cell:
 
 def wrong_digits(facts: Iterable[Fact]) -> list[int]:
     """Return the answer digits that become wrong without a node."""
-    impacts = (fact.digit for fact in facts if fact.name == IMPACT)
+    impacts = (fact.digit for fact in facts if fact.name == arith_facts.IMPACT)
     return [digit for digit in impacts if digit is not None]
 
 
@@ -120,7 +111,7 @@ def attention(facts: Sequence[Fact], layout: Layout) -> Cell:
 
     The first two are sorted by name if their shares are close, or both large.
     """
-    known = attention_by_token(facts)
+    known = arith_facts.attention_by_token(facts)
     shares = {token: known[token].value or 0.0 for token in sorted(known)}
     ordered = sorted(shares, key=shares.__getitem__, reverse=True)
     names = [name for name in ordered if shares[name] > LISTED]
@@ -214,20 +205,17 @@ def _column(axes: Axes, x: int, cells: Sequence[Cell | None], kind: MapKind) -> 
     for _, group in groupby(range(len(cells)), keys.__getitem__):
         y, *others = group
         cell, height = cells[y], 1 + len(others)
-        style: ArtistProps = {"facecolor": _colour(cell, kind), "edgecolor": "white"}
+        colour: Any = UNKNOWN if cell else UNUSED
+        if cell and cell.text:  # mixed with white, so that the text is legible
+            shade = colormaps[kind.colours](cell.shade)[:3]
+            colour = tuple(0.5 + 0.5 * channel for channel in shade)
+        style: ArtistProps = {"facecolor": colour, "edgecolor": "white"}
         axes.add_patch(Rectangle((x, y), 1, height, linewidth=1.0, **style))
         if cell and cell.text:
             centre = x + 0.5, y + height / 2
             axes.text(*centre, cell.text.replace(" ", "\n"), ha="center", va="center")
             if cell.marked:
                 axes.plot(*centre, "o", mfc="none", mec="white", ms=11, zorder=1.5)
-
-
-def _colour(cell: Cell | None, kind: MapKind) -> str | tuple[float, ...]:
-    """Return the colour of a cell, mixed with white so that its text is legible."""
-    if not cell or not cell.text:
-        return UNKNOWN if cell else UNUSED
-    return tuple(0.5 + 0.5 * c for c in colormaps[kind.colours](cell.shade)[:3])
 
 
 def _percent(share: Any) -> str:
@@ -275,14 +263,21 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
     subtasks = [_line(subtask_label(fact), fact) for fact in facts if is_found(fact)]
     if subtasks:
         yield "does", list(dict.fromkeys(subtasks))
-    yield "without it", [_line("fail", fact) for fact in facts if fact.name == FAILS]
+    yield (
+        "without it",
+        [_line("fail", fact) for fact in facts if fact.name == arith_facts.FAILS],
+    )
     yield "wrong digits", [format_digits(wrong_digits(facts))]
     yield "classes", [_line(*pair) for pair in failures_by_class(facts).items()]
-    tokens = attention_by_token(facts).items()
+    tokens = arith_facts.attention_by_token(facts).items()
     if tokens:
         ordered = sorted(tokens, key=lambda pair: -(pair[1].value or 0.0))
         yield "attends to", [_line(*pair) for pair in ordered]
-    states = [fact for fact in facts if fact.name.startswith(f"{TRI_STATE} agreement")]
+    states = [
+        fact
+        for fact in facts
+        if fact.name.startswith(f"{arith_facts.TRI_STATE} agreement")
+    ]
     if states:
         yield "tells apart", [f"three states of column {fact.digit}" for fact in states]
 

@@ -5,8 +5,6 @@ reached.  Each kind of table is registered with the function that builds it from
 file of every model.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from mathprobe.intervals import wilson
 from mathprobe.linalg.distributions import components
 from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.scores import ORACLE
-from mathprobe.paths import LINALG_NAME, RESULTS, parse
+from mathprobe.paths import RESULTS, parse
 from mathprobe.registry import Registry
 
 Frame = pd.DataFrame
@@ -31,15 +29,20 @@ Tables = dict[str, Frame]  # tidy tables by kind
 Build = Callable[..., Frame]
 
 TOLERANCE = 0.05  # relative error below which the paper's tables count an answer right
-STRINGS = (  # a revision such as 7e10 is no number, and a seed may be "oracle"
-    *("model", "task", "law", "train", "test", "recipe", "seed", "machine", "cpu"),
-    *("device", "python", "torch", "revision", "finished", "precision"),
-    *("quantity", "group", "statistic", "verifier", "chosen_by"),
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the words of a text, for instance names of columns."""
+    return tuple(text.split())
+
+
+STRINGS = names(  # a revision such as 7e10 is no number, and a seed may be "oracle"
+    "model task law train test recipe seed machine cpu device python torch revision "
+    "finished precision quantity group statistic verifier chosen_by"
 )
-COUNTS = (  # integers, which may be missing
-    *("seeds", "reached", "examples", "resolution", "budget", "parameters", "attempts"),
-    *("threads", "matrices", "rejected", "count", "total", "fails", "questions"),
-    *("nines", "nodes", "table"),
+COUNTS = names(  # integers, which may be missing
+    "seeds reached examples resolution budget parameters attempts threads matrices "
+    "rejected count total fails questions nines nodes table"
 )
 COUNT = "Int64"
 DTYPES: dict[str, Any] = {
@@ -118,11 +121,11 @@ class TableKind:
 KINDS: Registry[TableKind] = Registry("kind of table")
 
 
-def table_kind(name: str, **fields: Any) -> Callable[[Build], Build]:
-    """Register the decorated function as the builder of a kind of table."""
+def table_kind(name: str, columns: str, **fields: Any) -> Callable[[Build], Build]:
+    """Register the decorated function as the builder of a table with these columns."""
 
     def register(build: Build) -> Build:
-        KINDS.add(name)(TableKind(build=build, **fields))
+        KINDS.add(name)(TableKind(names(columns), build, **fields))
         return build
 
     return register
@@ -142,12 +145,6 @@ class ModelRows(NamedTuple):
 
     name: tuple[Any, ...]  # values of MODEL_KEYS
     rows: Frame
-
-    @property
-    def path(self) -> str:
-        """Return the path of the model below its study."""
-        keys = ("task", "n", "distribution", "recipe")
-        return LINALG_NAME.format(**dict(zip(keys, self.name, strict=True)))
 
 
 def model_rows(recipe: str, run: Row, rows: Frame | None = None) -> ModelRows:
@@ -174,19 +171,27 @@ def build(
     missing: Iterable[str] = (),
     targets: Sequence[tuple[str, float]] = (),
 ) -> Frame:
-    """Build a table of a kind.
+    """Build a table; one outer merge adds published numbers and rows of missing models.
 
     `missing` are the paths of models without files.  `targets` are pairs of a model's
     path and a target accuracy; learning speed counts the examples until this accuracy.
     """
+    gone = [*map(_model_name, missing)]
     if not targets:
-        return _build(kind, models, published, missing)
-    parts = []
-    for target in dict.fromkeys(accuracy for _, accuracy in targets):
-        paths = {path for path, accuracy in targets if accuracy == target}
-        there = [model for model in models if model.path in paths]
-        gone = [path for path in missing if path in paths]
-        parts.append(_build(kind, there, published, gone, target=target))
+        return _build(kind, models, published, gone)
+    names: dict[float, list[tuple[Any, ...]]] = {}
+    for path, target in targets:
+        names.setdefault(target, []).append(_model_name(path))
+    parts = [
+        _build(
+            kind,
+            [model for model in models if model.name in own],
+            published,
+            [name for name in gone if name in own],
+            target=target,
+        )
+        for target, own in names.items()
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -194,18 +199,14 @@ def _build(
     name: str,
     models: Sequence[ModelRows],
     published: Tables,
-    missing: Iterable[str],
+    missing: list[tuple[Any, ...]],
     **options: Any,
 ) -> Frame:
-    """Build a table of a kind with options of its builder.
-
-    One outer merge adds the published numbers, and rows for what was not measured.
-    """
     kind: TableKind = KINDS[name]
     if kind.build is None:
         raise InputError(f"{name!r}: tables of this kind are not built from models")
     measured = expected = Frame(columns=[*kind.columns])
-    names = [*(model.name for model in models), *map(_model_name, missing)]
+    names = [*(model.name for model in models), *missing]
     if models:
         rows = pd.concat([model.rows for model in models], ignore_index=True)
         measured = kind.build(rows, **options)
@@ -234,17 +235,17 @@ def _merge_published(measured: Frame, expected: Frame, keys: list[str]) -> Frame
     return both.sort_values("_order", ignore_index=True)
 
 
-def _with_tests(models: Frame, tests: Callable[[str, str], Iterable[str]]) -> Frame:
+def _with_tests(models: Frame, tests: Iterable[Iterable[str]]) -> Frame:
     """Return a row for every test of every model."""
-    names = zip(models["task"], models["train"], strict=True)
-    lists = pd.Series([[*tests(*name)] for name in names], models.index, object)
+    lists = pd.Series([[*names] for names in tests], models.index, object)
     return models.assign(test=lists).explode("test", ignore_index=True)
 
 
 def _on_all_tests(models: Frame, printed: Frame) -> Frame:
-    def tests(task: str, train: str) -> Iterable[str]:
-        return dict.fromkeys([*distributions_for(task), *components(train)])
-
+    tests = [
+        dict.fromkeys([*distributions_for(task), *components(train)])
+        for task, train in zip(models["task"], models["train"], strict=True)
+    ]
     return _with_tests(models, tests).merge(printed, "left", ACCURACY_KEYS)
 
 
@@ -254,7 +255,7 @@ def _on_published_tests(models: Frame, printed: Frame) -> Frame:
 
 
 def _in_distribution(models: Frame, printed: Frame) -> Frame:
-    tested = _with_tests(models, lambda _, train: components(train))
+    tested = _with_tests(models, map(components, models["train"]))
     return tested.merge(printed, on=[*MODEL_KEYS])
 
 
@@ -272,11 +273,7 @@ def _spread(values: pd.Series) -> float:
 
 
 def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
-    """Average the seeds of every model on every test.
-
-    The seeds share their examples: the interval treats the mean accuracy as measured
-    once on them.
-    """
+    """Average the seeds of every model; the interval is for one seed's examples."""
     made = scores.groupby([*keys], sort=False).agg(
         seeds=("accuracy", "size"),
         examples=("examples", "first"),
@@ -294,14 +291,11 @@ def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
 
 @table_kind(
     "ood",
+    "task train test n recipe seeds examples accuracy low high oracle published spread",
     model_file="scores.csv",
     config_table="out_of_distribution",
     published="accuracy",
     expected=_on_all_tests,
-    columns=(
-        *("task", "train", "test", "n", "recipe", "seeds", "examples"),
-        *("accuracy", "low", "high", "oracle", "published", "spread"),
-    ),
     templates=("out_of_distribution", "squares"),
 )
 def ood(scores: Frame) -> Frame:
@@ -311,14 +305,12 @@ def ood(scores: Frame) -> Frame:
 
 @table_kind(
     "tolerances",
+    "task n train recipe tolerance seeds examples accuracy low high spread oracle "
+    "malformed",
     model_file="scores.csv",
     config_table="out_of_distribution",
     expected=lambda models, _: models.assign(tolerance=TOLERANCE),
     keys=(*MODEL_KEYS, "tolerance"),
-    columns=(
-        *("task", "n", "train", "recipe", "tolerance", "seeds", "examples"),
-        *("accuracy", "low", "high", "spread", "oracle", "malformed"),
-    ),
     templates=("tolerances",),
 )
 def tolerances(scores: Frame) -> Frame:
@@ -329,21 +321,16 @@ def tolerances(scores: Frame) -> Frame:
 
 @table_kind(
     "learning_speed",
+    "task train test n recipe target seeds reached examples spread resolution budget "
+    "best published",
     model_file="curve.csv",
     config_table="learning_speed",
     published="learning_speed",
     expected=_on_published_tests,
-    columns=(
-        *("task", "train", "test", "n", "recipe", "target", "seeds", "reached"),
-        *("examples", "spread", "resolution", "budget", "best", "published"),
-    ),
     templates=("learning_speed",),
 )
 def learning_speed(curve: Frame, target: float) -> Frame:
-    """Count the training examples until a target accuracy (Tables 6 and 7).
-
-    A model whose seeds did not all reach the target has no count.
-    """
+    """Count training examples until all seeds reach an accuracy (Tables 6 and 7)."""
     keys = [*MODEL_KEYS, "test", "resolution", "budget"]
     seeds = curve.groupby([*keys, "seed"], sort=False)
     per_seed = seeds.agg(best=("accuracy", "max"))
@@ -377,17 +364,14 @@ def examples_to_reach(curve: Frame, target: float) -> float | None:
 
 @table_kind(
     "failures",
+    "task train test n recipe quantity group tolerance statistic at seeds examples "
+    "value low high spread oracle published notebook",
     model_file="properties.csv",
     config_table="failures",
     published="failures",
     expected=_in_distribution,
     keys=(*MODEL_KEYS, "test", *STATISTIC_KEYS),
     pivot_keys=(*MODEL_KEYS, "test"),
-    columns=(
-        *("task", "train", "test", "n", "recipe", *STATISTIC_KEYS),
-        *("seeds", "examples", "value", "low", "high", "spread"),
-        *("oracle", "published", "notebook"),
-    ),
     templates=("failures", "verifiers"),
 )
 def failures(properties: Frame) -> Frame:
@@ -397,32 +381,25 @@ def failures(properties: Frame) -> Frame:
 
 @table_kind(
     "verifiers",
+    "task train test n recipe verifier chosen_by threshold statistic seeds examples "
+    "value low high spread oracle published",
     model_file="verifiers.csv",
     config_table="failures",
     published="verifiers",
     expected=_in_distribution,
     keys=(*MODEL_KEYS, "test", *RATE_KEYS),
     pivot_keys=(*MODEL_KEYS, "test"),
-    columns=(
-        *("task", "train", "test", "n", "recipe", "verifier", "chosen_by"),
-        *("threshold", "statistic", "seeds", "examples", "value", "low", "high"),
-        *("spread", "oracle", "published"),
-    ),
     templates=("verifiers",),
 )
 def verifiers(rates: Frame) -> Frame:
-    """Average the rates of verifiers in distribution (section 3).
-
-    A calibrated threshold is the mean of the thresholds of the seeds.
-    """
+    """Average rates and thresholds of verifiers in distribution (section 3)."""
     return _mean_in_distribution(rates, RATE_KEYS, "value", "low", "high", "threshold")
 
 
 def _mean_in_distribution(rows: Frame, keys: Sequence[str], *averaged: str) -> Frame:
-    """Average every statistic of a model over its seeds, on its training distribution.
+    """Average every statistic in distribution over the seeds that have a value.
 
-    Means are over the seeds that have a value.  The bounds are averaged as well: they
-    are the interval of one seed, due to the choice of its examples.
+    The bounds are averaged as well: they are the interval for one seed's examples.
     """
     keys = [*MODEL_KEYS, "test", *keys]
     tests = zip(rows["test"], rows["train"], strict=True)
@@ -443,12 +420,9 @@ def _mean_in_distribution(rows: Frame, keys: Sequence[str], *averaged: str) -> F
 
 @table_kind(
     "runs",
-    columns=(
-        *("model", "task", "law", "n", "recipe", "machine", "cpu", "device", "threads"),
-        *("precision", "seeds", "parameters", "examples", "seconds"),
-        *("examples_per_second", "attempts"),
-        *("finished", "python", "torch", "revision", "clean", "joules"),
-    ),
+    "model task law n recipe machine cpu device threads precision seeds parameters "
+    "examples seconds examples_per_second attempts finished python torch revision "
+    "clean joules",
     templates=("runs",),
 )
 def runs(made: Frame) -> Frame:
@@ -471,32 +445,25 @@ def condition_numbers(rows: Iterable[Row], published: Tables) -> Frame:
     return sample.merge(printed.astype({"n": object}), "left", keys)
 
 
-for _name, _kind in {  # rows as they are, and tables that are not built from models
-    "curves": TableKind(
-        build=lambda rows: rows,
-        model_file="curve.csv",
-        config_table="learning_speed",
-        published="learning_speed",
-        expected=_on_published_tests,
-        columns=(
-            *("task", "train", "n", "recipe", "seed", "examples", "test"),
-            *("accuracy", "malformed", "loss"),
-        ),
-    ),
-    "roc": TableKind(
-        build=lambda rows: rows,
-        model_file="roc.csv",
-        config_table="failures",
-        columns=(
-            *("task", "train", "n", "recipe", "seed", "test", "verifier", "threshold"),
-            *("false_positive_rate", "true_positive_rate"),
-        ),
-    ),
+table_kind(
+    "curves",
+    "task train n recipe seed examples test accuracy malformed loss",
+    model_file="curve.csv",
+    config_table="learning_speed",
+    published="learning_speed",
+    expected=_on_published_tests,
+)(lambda rows: rows)
+table_kind(
+    "roc",
+    "task train n recipe seed test verifier threshold false_positive_rate "
+    "true_positive_rate",
+    model_file="roc.csv",
+    config_table="failures",
+)(lambda rows: rows)
+
+for _name, _kind in {  # tables that are not built from files of models
     "condition_numbers": TableKind(
-        columns=(
-            *("task", "law", "n", "matrices", "rejected", "quantile"),
-            *("value", "low", "high", "published"),
-        ),
+        names("task law n matrices rejected quantile value low high published"),
         published="condition_numbers",
         keys=("task", "n", "law", "quantile"),
         templates=("condition_numbers",),
@@ -511,9 +478,9 @@ for _name, _kind in {  # rows as they are, and tables that are not built from mo
     "arith_accuracy": TableKind(templates=("arith_accuracy",)),
     "arith_curves": TableKind(),
     "arith_evidence": TableKind(templates=("arith_errata",)),
-    **{
-        f"arith_{name}": TableKind(templates=("arith_circuits",))
-        for name in ("circuits", "controls", "claims", "reuse")
-    },
+    "arith_circuits": TableKind(templates=("arith_circuits",)),
+    "arith_controls": TableKind(templates=("arith_circuits",)),
+    "arith_claims": TableKind(templates=("arith_circuits",)),
+    "arith_reuse": TableKind(templates=("arith_circuits",)),
 }.items():
     KINDS.add(_name)(_kind)

@@ -32,10 +32,6 @@ RERUN = re.compile(r"Rerun (to get|LaTeX)")
 TOO_WIDE = re.compile(r"Overfull \\[hv]box \((\d+\.?\d*)pt too .*")
 
 
-class TypesetError(InputError):
-    """The paper does not compile; the message has the first lines of the errors."""
-
-
 @dataclass(frozen=True)
 class Engine:
     """The program that typesets the paper, if any."""
@@ -55,7 +51,9 @@ class Engine:
         if self.usable:
             return f"TeX: {self.kind} at {self.command}"
         if self.kind == "installable":
-            return f"TeX: none; a private one will be unpacked into {self.note} ({SIZE})"
+            return (
+                f"TeX: none; a private one will be unpacked into {self.note} ({SIZE})"
+            )
         reason = f" ({self.note.splitlines()[-1]})" if self.note else ""
         return f"TeX: none{reason}; the PDF is skipped"
 
@@ -146,7 +144,7 @@ def _explain(log: str, output: str) -> str:
 
 
 def _call(command: list[str], here: Path, env: dict[str, str], log: Path) -> str:
-    """Run a program of TeX and return its log; raise TypesetError if it fails."""
+    """Run a program of TeX and return its log; raise InputError if it fails."""
     done = subprocess.run(
         command,
         cwd=here,
@@ -160,7 +158,7 @@ def _call(command: list[str], here: Path, env: dict[str, str], log: Path) -> str
     text = log.read_text("utf-8", "replace") if log.exists() else ""
     if done.returncode:
         name = Path(command[0]).name
-        raise TypesetError(f"{name} failed:\n{_explain(text, done.stdout)}")
+        raise InputError(f"{name} failed:\n{_explain(text, done.stdout)}")
     return text
 
 
@@ -186,7 +184,7 @@ def typeset(source: Path, folder: Path, engine: Engine, epoch: int = 0) -> bytes
 
     Files that the source includes are searched next to it, then in `folder`.  `epoch`
     is the date in the PDF, so equal sources give a bitwise identical PDF.  Raise
-    TypesetError if TeX fails or a reference is undefined.
+    InputError if TeX fails or a reference is undefined.
     """
     source, folder = source.absolute(), folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -208,7 +206,7 @@ def typeset(source: Path, folder: Path, engine: Engine, epoch: int = 0) -> bytes
         log = _latex(source, folder, engine.command, env)
     lines = log.splitlines()
     if wrong := list(dict.fromkeys(filter(UNDEFINED.fullmatch, lines))):
-        raise TypesetError("\n".join(wrong[:10]))
+        raise InputError("\n".join(wrong[:10]))
     for line in lines:
         if (wide := TOO_WIDE.match(line)) and float(wide[1]) > OVERFULL:
             print(line, file=sys.stderr)
