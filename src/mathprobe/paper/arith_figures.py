@@ -4,11 +4,10 @@ from itertools import cycle
 
 import pandas as pd
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mathprobe.paper.arith_tables import ALL_CLASSES
-from mathprobe.paper.figures import COLOURS, STYLE, WIDTH, ArtistProps, legend_below
+from mathprobe.paper.figures import COLOURS, STYLE, WIDTH, ArtistProps
 
 TITLES = {  # of families
     "addition": "addition",
@@ -40,22 +39,31 @@ def losses(table: pd.DataFrame) -> Figure:
             (handles[n],) = axes.plot(x, curve["loss"], label=f"{n} digits", **style)
     grid[0].set_ylabel("loss")
     if handles:
-        legend_below(figure, [handles[n] for n in digits], ncols=6)
+        lines = [handles[n] for n in digits]
+        figure.legend(handles=lines, loc="outside lower center", ncols=6)
     return figure
 
 
 @rc_context(STYLE)
 def transfer(table: pd.DataFrame) -> Figure:
-    """Draw wrong answers per million against digits, with and without a parent.
+    """Draw wrong answers per million by digits, with and without a parent.
 
-    A panel per operation; hollow markers are published.  The axis is linear up to 1, so
-    that it has 0.
+    Hollow markers are published.  The axis is linear up to 1, so that it has 0.
     """
     table = table[(table["class"] == ALL_CLASSES) & table["family"].isin(PAIR)]
     figure = Figure(figsize=(WIDTH, 2.6))
     grid = figure.subplots(1, 2, sharey=True)
     for axes, operation in zip(grid, ("addition", "subtraction"), strict=True):
-        _rates(axes, table[table["operation"] == operation])
+        for colour, shift, family in zip(COLOURS, (-0.125, 0.125), PAIR, strict=False):
+            chosen = (table["operation"] == operation) & (table["family"] == family)
+            rows, own = table[chosen], table[chosen].dropna(subset="per_million")
+            x, y = own["digits"] + shift, own["per_million"]
+            errors = [y - own["low"], own["high"] - y]
+            style: ArtistProps = {"fmt": "o", "color": colour, "elinewidth": 0.6}
+            axes.errorbar(x, y, errors, label=f"{TITLES[family]}: ours", **style)
+            style = {"markerfacecolor": "none", "color": colour}
+            style["label"] = f"{TITLES[family]}: published"
+            axes.plot(rows["digits"] + shift, rows["published"], "o", **style)
         axes.set(title=f"{operation}s", xlabel="digits")
         axes.set_xticks(sorted(table["digits"].unique()))
         axes.margins(x=0.1)
@@ -65,20 +73,5 @@ def transfer(table: pd.DataFrame) -> Figure:
     grid[0].set_ylabel("wrong answers to a million")
     handles, _ = grid[0].get_legend_handles_labels()
     if handles:
-        legend_below(figure, handles, ncols=2)
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
-
-
-def _rates(axes: Axes, table: pd.DataFrame) -> None:
-    for colour, shift, family in zip(COLOURS, (-0.125, 0.125), PAIR, strict=False):
-        rows, title = table[table["family"] == family], TITLES[family]
-        own = rows.dropna(subset="per_million")
-        rate = own["per_million"]
-        errors = [rate - own["low"], own["high"] - rate]
-        style: ArtistProps = {"fmt": "o", "color": colour, "elinewidth": 0.6}
-        axes.errorbar(
-            own["digits"] + shift, rate, errors, label=f"{title}: ours", **style
-        )
-        style = {"markerfacecolor": "none", "color": colour}
-        x, label = rows["digits"] + shift, f"{title}: published"
-        axes.plot(x, rows["published"], "o", label=label, **style)

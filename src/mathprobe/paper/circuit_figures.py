@@ -1,7 +1,4 @@
-"""Figures of circuits from stored tables: positions, components of heads, node counts.
-
-Source: Quirke, Neo, Barez 2024.
-"""
+"""Figures of circuits; source: Quirke, Neo, Barez 2024."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper.figures import COLOURS, STYLE, WIDTH, ArtistProps, legend_below
+from mathprobe.paper.figures import COLOURS, STYLE, WIDTH, ArtistProps
 from mathprobe.paper.pivots import shares
 from mathprobe.studies.arith_facts import PANEL_SEPARATOR, TRI_STATE
 
@@ -73,8 +70,8 @@ def pca_scatter(arrays: Mapping[str, np.ndarray], facts: Facts) -> Figure:
     for axes in figure.axes[len(names) :]:
         axes.set_axis_off()
     if names:
-        handles, _ = figure.axes[0].get_legend_handles_labels()
-        legend_below(figure, handles, ncols=len(CASES))
+        shown = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*shown, loc="outside lower center", ncols=len(CASES))
     return figure
 
 
@@ -125,6 +122,6 @@ def learning_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
     for axes in figure.axes:
         axes.set_xlabel("training questions (thousands)")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1e3:g}")
-    handles, _ = last.get_legend_handles_labels()
-    legend_below(figure, handles, ncols=2, fontsize=6)
+    shown = last.get_legend_handles_labels()
+    figure.legend(*shown, loc="outside lower center", ncols=2, fontsize=6)
     return figure

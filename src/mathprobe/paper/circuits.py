@@ -62,8 +62,7 @@ class Circuit(NamedTuple):
     def show_sufficiency(self) -> None:
         """Display the shares of right answers while only some nodes are kept."""
         table = pivots.sufficiency(self.controls)
-        shares = table.columns.drop("nodes")
-        self.show(table.style.format("{:.1%}", subset=shares))
+        self.show(table.style.format("{:.1%}", subset=table.columns.drop("nodes")))
 
 
 class Page(NamedTuple):

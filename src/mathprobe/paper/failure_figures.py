@@ -113,10 +113,9 @@ def share_below(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
 
 def properties(models: Sequence[Measurements], published: Frame) -> Figure:
-    """Draw the share of answers whose deviation from a property is below a bound.
+    """Draw the shares of answers whose deviation from a property is below a bound.
 
-    A panel per model and property, a line per group of answers, a dot per published
-    number of the same model.
+    Lines are groups of answers; dots are published numbers of the same model.
     """
 
     def draw(axes: Axes, panel: tuple[Measurements, str]) -> None:
@@ -154,10 +153,7 @@ def _own(table: Frame, model: Measurements) -> Frame:
 
 
 def condition_numbers(models: Sequence[Measurements], rules: Frame) -> Figure:
-    """Draw error against condition number, with the tolerance and the thresholds.
-
-    `rules` is the tidy table of verifiers.
-    """
+    """Draw error against condition number, with the thresholds of verifiers."""
 
     def draw(axes: Axes, model: Measurements) -> None:
         name, own = model.verifier, _own(rules, model)
@@ -229,5 +225,6 @@ def _draw_panels(
     if not items:
         figure.text(0.5, 0.6, "no model to show", ha="center", style="italic")
     lines = [Line2D([], [], **props) for props in handles]
-    figures.legend_below(figure, lines, ncols=4, handlelength=2.4, columnspacing=1.4)
+    style = {"ncols": 4, "handlelength": 2.4, "columnspacing": 1.4}
+    figure.legend(handles=lines, loc="outside lower center", **style)
     return figure

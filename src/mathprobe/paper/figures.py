@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps, rc_context
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
@@ -30,27 +29,21 @@ from mathprobe.paper.pivots import Pivot
 WIDTH = 5.5  # inches: the paper's text
 ArtistProps = dict[str, Any]  # keyword arguments of lines and patches
 STYLE: Any = {
-    "axes.linewidth": 0.6,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 8,
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("axes.spines.right", "axes.spines.top", "legend.frameon"), False),
+    **dict.fromkeys(("axes.titlesize", "font.size"), 8),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7),
     "figure.constrained_layout.use": True,
     "figure.dpi": 150,
     "font.family": "STIXGeneral",
-    "font.size": 8,
     "grid.color": "0.88",
     "grid.linewidth": 0.5,
     "legend.fontsize": 7.5,
-    "legend.frameon": False,
     "lines.linewidth": 1.1,
     "lines.markersize": 3.4,
     "mathtext.fontset": "stix",
     "pdf.fonttype": 42,  # embedded outlines, whose text can be searched and copied
     "svg.hashsalt": "mathprobe",
-    "xtick.labelsize": 7,
-    "xtick.major.width": 0.6,
-    "ytick.labelsize": 7,
-    "ytick.major.width": 0.6,
 }
 # Markers on the edge of a panel are drawn whole and do not change the layout.
 UNCLIPPED: ArtistProps = {"clip_on": False, "in_layout": False}
@@ -88,11 +81,6 @@ def empty_figure() -> Figure:
     return figure
 
 
-def legend_below(figure: Figure, handles: Iterable[Artist], **options: Any) -> None:
-    """Add a legend below all axes."""
-    figure.legend(handles=list(handles), loc="outside lower center", **options)
-
-
 def model_labels(models: Iterable[Model], labels: Labels) -> list[str]:
     """Return labels of models, with their recipes if these differ."""
     models = [Model(*model) for model in models]
@@ -113,10 +101,9 @@ class Panel(NamedTuple):
 
 @rc_context(STYLE)
 def heatmaps(pivot: Pivot, labels: Labels) -> Figure:
-    """Draw measured and published accuracy by training and test distribution.
+    """Draw accuracy by training and test distribution: measured, published, difference.
 
-    If nothing is published for this size, the published table of the nearest size is
-    drawn; if it is the same size, also the difference.
+    If nothing is published for this size, that of the nearest size, without difference.
     """
     panels = _panels(pivot)
     rows, columns = (len(side) + GAP for side in panels[0].values.axes)
@@ -243,9 +230,9 @@ def learning_curves(
     rows = [row for row in rows if row]
     blank = Line2D([], [], linestyle="none", label=" ")
     columns = zip_longest(*rows, fillvalue=blank)  # a row of the legend for each group
-    legend_below(
-        figure,
-        [line for column in columns for line in column],
+    figure.legend(
+        handles=[line for column in columns for line in column],
+        loc="outside lower center",
         ncols=max(map(len, rows), default=1),
         title="trained on",
         title_fontsize=STYLE["legend.fontsize"],

@@ -51,23 +51,16 @@ def environment(folder: Path) -> jinja2.Environment:
 def template_files(template: Path) -> list[Path]:
     """Return a template and the templates that it includes or imports."""
     parser = environment(template.parent)
-    found = {template.name: None}
-    todo = [template.name]
-    while todo:
-        tree = parser.parse((template.parent / todo.pop()).read_text("utf-8"))
+    found = [template.name]
+    for name in found:  # grows
+        tree = parser.parse((template.parent / name).read_text("utf-8"))
         names = filter(None, jinja2.meta.find_referenced_templates(tree))
-        new = dict.fromkeys(name for name in names if name not in found)
-        todo += new
-        found |= new
+        found += [name for name in names if name not in found]
     return [template.with_name(name) for name in found]
 
 
 def render(template: Path, tables: Tables, context: Row) -> str:
-    """Fill a template from tidy tables, by kind.
-
-    The template gets the entries of `context`, the rows of all tables, and functions
-    that return pivots of these tables.
-    """
+    """Fill a template with tidy tables by kind, functions for pivots, and `context`."""
     rows = {name: records(frame) for name, frame in tables.items()}
     functions: dict[str, Any] = {function.__name__: function for function in FUNCTIONS}
     for name, function in pivot_functions().items():

@@ -12,7 +12,6 @@ import pandas as pd
 from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.errors import InputError
 from mathprobe.linalg.distributions import FACTOR, components
-from mathprobe.linalg.tasks import TASKS
 from mathprobe.paper import formats, pivots
 from mathprobe.paper.arith_tables import FAMILIES
 from mathprobe.paper.formats import escape_latex, fixed, percent, plain, span, thousands
@@ -20,7 +19,6 @@ from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
 from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, records
 
 Macros = dict[str, str]  # LaTeX by name
-OPERATIONS = ("addition", "subtraction")
 TASKS_OF = {"vectors": ["eigenvectors"], "inverses": ["inverse", "symmetric_inverse"]}
 SHARES = {  # that sections 2 and 3 print: quantity, group of answers, upper bound
     "vectors": {
@@ -134,21 +132,19 @@ def _settings(study: Row) -> Macros:
     }
 
 
-def _first(
-    kind: str, tables: Tables, context: Row, tasks: Iterable[str] = TASKS
-) -> Pivot:
-    """Return the first pivot of one of these tasks, or a pivot without rows."""
+def _first(kind: str, tables: Tables, context: Row, *tasks: str) -> Pivot:
+    """Return the first pivot, of one of these tasks if any; else one without rows."""
     empty = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
     found = pivots.pivots(kind, tables, context)
-    return next((pivot for pivot in found if pivot.task in tasks), empty)
+    return next((one for one in found if not tasks or one.task in tasks), empty)
 
 
 def _failures_and_verifiers(tables: Tables, context: Row) -> Macros:
     """Return the macros of sections 2 and 3, for the first model of each kind."""
     macros: Macros = {}
     for name, tasks in TASKS_OF.items():
-        failures = _first("failures", tables, context, tasks)
-        verifiers = _first("verifiers", tables, context, tasks)
+        failures = _first("failures", tables, context, *tasks)
+        verifiers = _first("verifiers", tables, context, *tasks)
         macros |= _under(f"failures/{name}", _failures(failures, SHARES[name]))
         macros |= _under(f"verifiers/{name}", _verifiers(verifiers, failures))
     return macros
@@ -188,9 +184,8 @@ def _verifiers(model: Pivot, failures: Pivot) -> Macros:
         for rate in ("right", "successes_below", "failures_above"):
             cell = verifier, chosen_by, rate
             macros |= _share(f"{chosen_by}/{rate}", model, cell)
-        macros[f"{chosen_by}/threshold"] = formats.significant(
-            model.cells[cell]["threshold"]
-        )
+        threshold = model.cells[cell]["threshold"]
+        macros[f"{chosen_by}/threshold"] = formats.significant(threshold)
     area = model.cells[verifier, None, "auc"]
     macros |= {"area": fixed(area["value"], 3), "area/oracle": fixed(area["oracle"], 3)}
     for name, group in {"right": "success", "wrong": "failure"}.items():
@@ -385,7 +380,7 @@ def decoders(tables: Tables, context: Row) -> Macros:
     rates = pivots.rates(tables, context)["per_million"]
     for role, name in _lineage(models).items():
         macros[role] = escape_latex(name)
-        for operation in OPERATIONS:
+        for operation in ("addition", "subtraction"):
             macros[f"{role}/{operation}"] = thousands(rates.get((name, operation)))
     return macros
 

@@ -52,7 +52,14 @@ def execute(
     InputError if a cell fails, or if the parameters differ from the declared ones.
     """
     notebook = jupytext.read(source)
-    _check(source, set(parameters), set(papermill.inspect_notebook(notebook)))
+    given, known = set(parameters), set(papermill.inspect_notebook(notebook))
+    # Defaults are those of one scale, so missing parameters are refused as well.
+    for kind, names in {"unknown": given - known, "missing": known - given}.items():
+        if names:
+            raise InputError(
+                f"{source}: {kind} parameters {', '.join(sorted(names))}; "
+                f"known ones are {', '.join(sorted(known)) or 'none'}"
+            )
     with tempfile.TemporaryDirectory(prefix="mathprobe-") as folder:
         done, failure = _run(notebook, parameters, Path(folder))
         own = ABSOLUTE.findall(json.dumps(dict(parameters)))
@@ -61,16 +68,6 @@ def execute(
         files.write_text(failed, text)
         raise InputError(f"{source}: {failure}; the outputs so far are in {failed}")
     return Executed(text, html(nbformat.reads(text, as_version=4), template))
-
-
-def _check(source: Path, given: set[str], known: set[str]) -> None:
-    """Refuse unknown and missing parameters: the defaults are those of one scale."""
-    for kind, names in {"unknown": given - known, "missing": known - given}.items():
-        if names:
-            raise InputError(
-                f"{source}: {kind} parameters {', '.join(sorted(names))}; "
-                f"known ones are {', '.join(sorted(known)) or 'none'}"
-            )
 
 
 def _run(

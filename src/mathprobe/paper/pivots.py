@@ -1,7 +1,4 @@
-"""Pivots of the tidy tables of both studies, for LaTeX, macros, figures and notebooks.
-
-Shares are between 0 and 1; an unknown value is None or NaN.
-"""
+"""Pivots of tidy tables for LaTeX, macros, figures and notebooks."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -18,16 +15,7 @@ from mathprobe.linalg.distributions import components
 from mathprobe.paper.arith_tables import ALL_CLASSES, COLUMNS, models_frame
 from mathprobe.paper.naming import Model, group, sort_distributions, task_title
 from mathprobe.paper.published import nearest_size, table_number
-from mathprobe.paper.tables import (
-    KINDS,
-    TOLERANCE,
-    Frame,
-    Row,
-    Tables,
-    mean,
-    names,
-    records,
-)
+from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, mean, records
 from mathprobe.studies.comparisons import count_clauses
 
 Key = tuple[Any, ...]  # values of the columns that identify a row
@@ -37,8 +25,9 @@ ORDER: dict[str, Callable[[Iterable[Any]], list[Any]]] = {
     "test": sort_distributions,
     "tolerance": partial(sorted, reverse=True),
 }
-NUMBERS = names("accuracy value low high spread oracle threshold examples")
-EMPTY: Row = dict.fromkeys(NUMBERS)
+EMPTY: Row = dict.fromkeys(
+    ("accuracy", "value", "low", "high", "spread", "oracle", "threshold", "examples")
+)
 
 
 def column_by_keys(rows: Frame, keys: Iterable[str], column: str) -> dict[Key, Any]:
@@ -201,27 +190,19 @@ def agreement(measured: Accuracies, published: Accuracies) -> Row:
 
 def summaries(tables: Tables, context: Row) -> list[Row]:
     """Return every accuracy matrix with its blocks and its agreement."""
-    return [
-        {
-            "pivot": pivot,
-            "blocks": {
-                "ours": blocks(pivot.measured),
-                "published": blocks(pivot.published),
-            },
-            **agreement(pivot.measured, pivot.published),
-        }
-        for pivot in pivots("ood", tables, context)
-    ]
+    found = []
+    for pivot in pivots("ood", tables, context):
+        ours, published = pivot.measured, pivot.published
+        parts = {"ours": blocks(ours), "published": blocks(published)}
+        found.append({"pivot": pivot, "blocks": parts, **agreement(ours, published)})
+    return found
 
 
 ROUNDING = 0.005  # half a point: accuracies are published as whole percentages
 
 
 def verdict(published: float, oracle: Row) -> str:
-    """Return whether a published accuracy is `below`, `at` or `above` the oracle's.
-
-    It is at the oracle accuracy if its rounding and the oracle's interval allow that.
-    """
+    """Return `below`, `above`, or `at` if rounding and the interval allow equality."""
     if published - ROUNDING > oracle["high"]:
         return "above"
     return "at" if published + ROUNDING >= oracle["low"] else "below"
@@ -236,23 +217,24 @@ def ceilings(tables: Tables, context: Row) -> list[Pivot]:
 
 def oracle_comparisons(tables: Tables, context: Row) -> list[Row]:
     """Return the oracle accuracies of published tables, with a verdict per cell."""
-    return [
-        {
-            "oracle": pivot,
-            "published": published,
-            "verdicts": {
+    found = []
+    for pivot in ceilings(tables, context):
+        if pivot.same_size and not pivot.first("law"):
+            published = column_by_keys(pivot.printed, ["train", "test"], "published")
+            verdicts = {
                 (train, test): verdict(share, pivot.cells[test, TOLERANCE])
                 for (train, test), share in published.items()
                 if test in set(pivot.rows["test"])
-            },
-        }
-        for pivot in ceilings(tables, context)
-        if pivot.same_size and not pivot.first("law")
-        for published in [column_by_keys(pivot.printed, ["train", "test"], "published")]
-    ]
+            }
+            found.append(
+                {"oracle": pivot, "published": published, "verdicts": verdicts}
+            )
+    return found
 
 
-ENVIRONMENT = names("cpu device threads precision python torch revision clean")
+ENVIRONMENT = (
+    *("cpu", "device", "threads", "precision", "python", "torch", "revision", "clean"),
+)
 
 
 def device(row: Row) -> str:
@@ -324,10 +306,9 @@ def by_class(tables: Tables, context: Row) -> dict[str, dict[str, Row]]:
     """Return wrong answers per million by complexity class and family of models."""
     rows = arith_table(tables, "accuracy")
     grouped = rows[rows["class"] != ALL_CLASSES].groupby(["class", "family"])
+    sums = grouped[["fails", "questions"]].sum()
     found: dict[str, dict[str, Row]] = {}
-    for (level, family), fails, total in (
-        grouped[["fails", "questions"]].sum().itertuples()
-    ):
+    for (level, family), fails, total in sums.itertuples():
         low, high = clopper_pearson(fails, total)
         rates = {"per_million": fails / total, "low": low, "high": high}
         cell = {name: 1e6 * rate for name, rate in rates.items()}
@@ -349,10 +330,8 @@ def _share(rows: Frame, index: str, columns: str) -> Frame:
 
 def maps(tables: Tables, context: Row) -> Frame:
     """Return the columns of MAPS: a row per model, NaN for a model without a map."""
-    circuits, controls = (
-        arith_table(tables, "circuits"),
-        arith_table(tables, "controls"),
-    )
+    circuits = arith_table(tables, "circuits")
+    controls = arith_table(tables, "controls")
     mean = controls[controls["control"] == f"{KEEP_ONLY}mean"]
     searched = controls[controls["control"].isin(CHANCE)]
     parts = {
@@ -372,10 +351,9 @@ def maps(tables: Tables, context: Row) -> Frame:
 
 
 def sufficiency(controls: Frame) -> Frame:
-    """Return the shares of questions answered right while only some nodes are kept.
+    """Return shares of right answers while only some nodes are kept.
 
-    Rows are sets of nodes; random sets of one size are pooled.  Columns are the
-    ablations of the other nodes, and the number of nodes kept.
+    Rows are sets of nodes; columns are ablations of the others, and the set's size.
     """
     rows = controls[controls["control"].str.startswith(KEEP_ONLY)]
     rows = rows.assign(replaced=rows["control"].str.removeprefix(KEEP_ONLY))

@@ -18,9 +18,8 @@ PERCENT = ("below", "right", "successes_below", "failures_above")  # statistics
 def read_all(paths: Iterable[Path | str]) -> Tables:
     """Read files of published numbers, by the names of the files."""
     tables = {Path(path).stem: read(path) for path in paths}
-    return {
-        name: UNITS[name](table) if name in UNITS else table
-        for name, table in tables.items()
+    return tables | {
+        name: UNITS[name](tables[name]) for name in tables if name in UNITS
     }
 
 
@@ -60,10 +59,7 @@ def labels(published: Tables) -> Labels:
 
 
 def nearest_size(printed: Frame, task: str, n: int | str) -> Frame:
-    """Return the rows of a task with the size nearest to n, the smaller on a tie.
-
-    A rectangle has none.
-    """
+    """Return the rows of a task at the size nearest to n; a rectangle has none."""
     rows, columns = parse_size(n)
     if printed.empty:
         return printed

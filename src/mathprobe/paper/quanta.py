@@ -1,8 +1,6 @@
-"""Quanta maps: a table of a model's nodes, with a row per component (head or MLP) and a
-column per position.
+"""Quanta maps of a model's nodes: a row per head or MLP, a column per position.
 
-Source: Quirke, Neo, Barez 2024.  A map is drawn from stored facts alone.  Vertical
-neighbours with the same text are merged into one cell.
+Source: Quirke, Neo, Barez 2024.  Vertical neighbours with equal text are one cell.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,7 +41,7 @@ class Cell(NamedTuple):
     marked: bool = False
 
 
-CellFunction = Callable[[Sequence[Fact], Layout], Cell]  # from the facts of a node
+CellOf = Callable[[Sequence[Fact], Layout], Cell]  # from the facts of a node
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class MapKind:
     """A kind of map."""
 
     title: str
-    cell: CellFunction
+    cell: CellOf
     merged: bool = True  # equal vertical neighbours are one cell
     colours: str = "summer_r"
 
@@ -59,10 +57,8 @@ class MapKind:
 MAPS: Registry[MapKind] = Registry("quanta map")
 
 
-def _map(
-    name: str, title: str, **fields: Any
-) -> Callable[[CellFunction], CellFunction]:
-    def register(cell: CellFunction) -> CellFunction:
+def _map(name: str, title: str, **fields: Any) -> Callable[[CellOf], CellOf]:
+    def register(cell: CellOf) -> CellOf:
         MAPS.add(name)(MapKind(title, cell, **fields))
         return cell
 
@@ -107,10 +103,7 @@ def format_digits(digits: Iterable[int]) -> str:
 
 @_map("attention", "Tokens that heads attend to", colours="Blues")
 def attention(facts: Sequence[Fact], layout: Layout) -> Cell:
-    """Return the tokens with more than a tenth of a head's attention, by share.
-
-    The first two are sorted by name if their shares are close, or both large.
-    """
+    """Return tokens with a tenth of a head's attention, close ones sorted by name."""
     known = arith_facts.attention_by_token(facts)
     shares = {token: known[token].value or 0.0 for token in sorted(known)}
     ordered = sorted(shares, key=shares.__getitem__, reverse=True)

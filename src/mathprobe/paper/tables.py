@@ -1,8 +1,7 @@
 """Tidy tables of the first study: measured values next to published ones.
 
 Shares are between 0 and 1.  An empty cell was not measured, not published or not
-reached.  Each kind of table is registered with the function that builds it from one
-file of every model.
+reached.
 """
 
 import math
@@ -26,6 +25,7 @@ from mathprobe.registry import Registry
 Frame = pd.DataFrame
 Row = dict[str, Any]
 Tables = dict[str, Frame]  # tidy tables by kind
+Name = tuple[Any, ...]  # of a model: values of MODEL_KEYS
 Build = Callable[..., Frame]
 
 TOLERANCE = 0.05  # relative error below which the paper's tables count an answer right
@@ -45,11 +45,8 @@ COUNTS = names(  # integers, which may be missing
     "rejected count total fails questions nines nodes table"
 )
 COUNT = "Int64"
-DTYPES: dict[str, Any] = {
-    **dict.fromkeys(STRINGS, "str"),
-    **dict.fromkeys(COUNTS, COUNT),
-    "clean": "boolean",
-}
+DTYPES: dict[str, Any] = dict.fromkeys(STRINGS, "str") | {"clean": "boolean"}
+DTYPES |= dict.fromkeys(COUNTS, COUNT)
 
 
 def read(path: Path | str) -> Frame:
@@ -85,10 +82,7 @@ def read_concat(paths: Iterable[Path | str]) -> Frame:
 
 
 def read_by_kind(paths: Iterable[Path]) -> Tables:
-    """Read tables and concatenate those of the same kind.
-
-    The columns identify the kind; a table of no kind is named after its file.
-    """
+    """Read tables and concatenate those with the columns of the same kind."""
     found: dict[str, list[Frame]] = {}
     for path in paths:
         frame = read(path)
@@ -143,7 +137,7 @@ def kinds_by_template() -> dict[str, list[str]]:
 class ModelRows(NamedTuple):
     """The rows of one file of a model, with the columns of its name."""
 
-    name: tuple[Any, ...]  # values of MODEL_KEYS
+    name: Name
     rows: Frame
 
 
@@ -158,7 +152,7 @@ def model_rows(recipe: str, run: Row, rows: Frame | None = None) -> ModelRows:
     return ModelRows(name, rows.assign(**added))
 
 
-def _model_name(path: str) -> tuple[Any, ...]:
+def _model_name(path: str) -> Name:
     """Return the name of a model from its path task/distribution/nSIZE/recipe."""
     _, names = parse(f"{RESULTS}/linalg/{path}/run.json".format(scale="any"), {})
     return names["task"], _size(names["n"]), names["distribution"], names["recipe"]
@@ -169,53 +163,46 @@ def build(
     models: Sequence[ModelRows],
     published: Tables,
     missing: Iterable[str] = (),
-    targets: Sequence[tuple[str, float]] = (),
+    targets: Iterable[tuple[str, float]] = (),
 ) -> Frame:
     """Build a table; one outer merge adds published numbers and rows of missing models.
 
     `missing` are the paths of models without files.  `targets` are pairs of a model's
     path and a target accuracy; learning speed counts the examples until this accuracy.
     """
+    chosen = KINDS[kind]
+    if chosen.build is None:
+        raise InputError(f"{kind!r}: tables of this kind are not built from models")
     gone = [*map(_model_name, missing)]
-    if not targets:
-        return _build(kind, models, published, gone)
-    names: dict[float, list[tuple[Any, ...]]] = {}
-    for path, target in targets:
-        names.setdefault(target, []).append(_model_name(path))
-    parts = [
-        _build(
-            kind,
-            [model for model in models if model.name in own],
-            published,
-            [name for name in gone if name in own],
-            target=target,
-        )
-        for target, own in names.items()
-    ]
+    groups: dict[float | None, list[Name]] = {}
+    for path, accuracy in targets:
+        groups.setdefault(accuracy, []).append(_model_name(path))
+    groups = groups or {None: [*(model.name for model in models), *gone]}
+    parts = []
+    for target, own in groups.items():
+        there = [model for model in models if model.name in own]
+        lost = [name for name in gone if name in own]
+        options = {} if target is None else {"target": target}
+        parts.append(_build(chosen, there, published, lost, options))
     return pd.concat(parts, ignore_index=True)
 
 
 def _build(
-    name: str,
+    kind: TableKind,
     models: Sequence[ModelRows],
     published: Tables,
-    missing: list[tuple[Any, ...]],
-    **options: Any,
+    missing: list[Name],
+    options: dict[str, float],
 ) -> Frame:
-    kind: TableKind = KINDS[name]
-    if kind.build is None:
-        raise InputError(f"{name!r}: tables of this kind are not built from models")
     measured = expected = Frame(columns=[*kind.columns])
     names = [*(model.name for model in models), *missing]
-    if models:
+    if models and kind.build:
         rows = pd.concat([model.rows for model in models], ignore_index=True)
         measured = kind.build(rows, **options)
     if kind.expected and names:
+        named = Frame(names, columns=[*MODEL_KEYS]).astype({"n": object})
         printed = published.get(kind.published or "", Frame(columns=["n"]))
-        expected = kind.expected(
-            Frame(names, columns=[*MODEL_KEYS]).astype({"n": object}),
-            printed.astype({"n": object}),
-        )
+        expected = kind.expected(named, printed.astype({"n": object}))
     if len(expected):
         merged = _merge_published(measured, expected, [*kind.keys])
         measured = merged.assign(**options)
@@ -235,18 +222,13 @@ def _merge_published(measured: Frame, expected: Frame, keys: list[str]) -> Frame
     return both.sort_values("_order", ignore_index=True)
 
 
-def _with_tests(models: Frame, tests: Iterable[Iterable[str]]) -> Frame:
-    """Return a row for every test of every model."""
-    lists = pd.Series([[*names] for names in tests], models.index, object)
-    return models.assign(test=lists).explode("test", ignore_index=True)
-
-
 def _on_all_tests(models: Frame, printed: Frame) -> Frame:
     tests = [
-        dict.fromkeys([*distributions_for(task), *components(train)])
+        [*dict.fromkeys([*distributions_for(task), *components(train)])]
         for task, train in zip(models["task"], models["train"], strict=True)
     ]
-    return _with_tests(models, tests).merge(printed, "left", ACCURACY_KEYS)
+    tested = models.assign(test=pd.Series(tests, models.index)).explode("test")
+    return tested.merge(printed, "left", ACCURACY_KEYS)
 
 
 def _on_published_tests(models: Frame, printed: Frame) -> Frame:
@@ -255,7 +237,7 @@ def _on_published_tests(models: Frame, printed: Frame) -> Frame:
 
 
 def _in_distribution(models: Frame, printed: Frame) -> Frame:
-    tested = _with_tests(models, map(components, models["train"]))
+    tested = models.assign(test=models["train"].map(components)).explode("test")
     return tested.merge(printed, on=[*MODEL_KEYS])
 
 
@@ -397,10 +379,7 @@ def verifiers(rates: Frame) -> Frame:
 
 
 def _mean_in_distribution(rows: Frame, keys: Sequence[str], *averaged: str) -> Frame:
-    """Average every statistic in distribution over the seeds that have a value.
-
-    The bounds are averaged as well: they are the interval for one seed's examples.
-    """
+    """Average statistics and their bounds over the seeds that have a value."""
     keys = [*MODEL_KEYS, "test", *keys]
     tests = zip(rows["test"], rows["train"], strict=True)
     rows = rows.loc[[test in components(train) for test, train in tests]]
@@ -478,9 +457,9 @@ for _name, _kind in {  # tables that are not built from files of models
     "arith_accuracy": TableKind(templates=("arith_accuracy",)),
     "arith_curves": TableKind(),
     "arith_evidence": TableKind(templates=("arith_errata",)),
-    "arith_circuits": TableKind(templates=("arith_circuits",)),
-    "arith_controls": TableKind(templates=("arith_circuits",)),
-    "arith_claims": TableKind(templates=("arith_circuits",)),
-    "arith_reuse": TableKind(templates=("arith_circuits",)),
+    **dict.fromkeys(
+        names("arith_circuits arith_controls arith_claims arith_reuse"),
+        TableKind(templates=("arith_circuits",)),
+    ),
 }.items():
     KINDS.add(_name)(_kind)

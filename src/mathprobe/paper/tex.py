@@ -75,10 +75,7 @@ def _complete(pdflatex: str) -> bool:
 
 
 def find(cache: Path = CACHE, path: str | None = None) -> Engine:
-    """Return the first usable TeX, or whether one can be installed.
-
-    `path` replaces the environment variable PATH.
-    """
+    """Return the first usable TeX on `path` (by default PATH), or what to do."""
     pdflatex = shutil.which("pdflatex", path=path)
     if pdflatex and _complete(pdflatex):
         return Engine("pdflatex", pdflatex)
@@ -135,14 +132,6 @@ def skipped_message(reason: str = "") -> str:
     return "\n".join([rule, *(f"| {line:<76} |" for line in text), rule])
 
 
-def _explain(log: str, output: str) -> str:
-    """Return the first errors in a log, each with the three lines after it."""
-    lines = log.splitlines()
-    at = [i for i, line in enumerate(lines) if LATEX_ERROR.match(line)][:3]
-    keep = sorted({j for i in at for j in range(i, min(i + 4, len(lines)))})
-    return "\n".join([lines[j] for j in keep] or output.splitlines()[-8:])
-
-
 def _call(command: list[str], here: Path, env: dict[str, str], log: Path) -> str:
     """Run a program of TeX and return its log; raise InputError if it fails."""
     done = subprocess.run(
@@ -156,9 +145,12 @@ def _call(command: list[str], here: Path, env: dict[str, str], log: Path) -> str
         errors="replace",
     )
     text = log.read_text("utf-8", "replace") if log.exists() else ""
-    if done.returncode:
-        name = Path(command[0]).name
-        raise InputError(f"{name} failed:\n{_explain(text, done.stdout)}")
+    if done.returncode:  # the first errors, each with the three lines after it
+        lines = text.splitlines()
+        at = [i for i, line in enumerate(lines) if LATEX_ERROR.match(line)][:3]
+        shown = sorted({j for i in at for j in range(i, min(i + 4, len(lines)))})
+        errors = "\n".join([lines[j] for j in shown] or done.stdout.splitlines()[-8:])
+        raise InputError(f"{Path(command[0]).name} failed:\n{errors}")
     return text
 
 
