@@ -18,7 +18,7 @@ from test_cli import refused, run
 from mathprobe import files
 from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.intervals import clopper_pearson
-from mathprobe.paper import arith_macros, arith_pivots, arith_tables
+from mathprobe.paper import arith_tables, macros, pivots
 
 COUNTS = PUBLISHED_ARITH["arith_accuracy"]
 NAME = "add_d5_l1_h3_t30K_s372001"
@@ -56,7 +56,7 @@ def prose(changed=(), scale="demo"):
         for model, operation, rate in changed:
             if (row["model"], row["operation"]) == (model, operation):
                 row["per_million"] = rate if row["class"] == "all" else None
-    return arith_macros.decoders({"arith_accuracy": frame(rows)}, facts(scale))
+    return macros.decoders({"arith_accuracy": frame(rows)}, facts(scale))
 
 
 def test_published_numbers_stand_beside_measured_ones():
@@ -136,7 +136,7 @@ def test_classes_are_summed_up_over_a_family():
         for name, family, fails in zip(names, families, (3, 4, 5, 6), strict=True)
         for level in ("N1", "M0", "S1")
     ]
-    found = arith_pivots.by_class({"arith_accuracy": frame(rows)}, facts("demo"))
+    found = pivots.by_class({"arith_accuracy": frame(rows)}, facts("demo"))
     assert list(found) == ["S1", "M0", "N1"]
     rates = {family: cell["per_million"] for family, cell in found["S1"].items()}
     assert rates == {"addition": 3500.0, "mixed": 5000.0, "inserted": 6000.0}
@@ -147,11 +147,11 @@ def test_classes_are_summed_up_over_a_family():
 def test_prose_names_the_worst_and_counts_who_passes():
     one_layer, two_layers, scratch, child = CATALOG.arith("demo").rows
     numbers = prose([(one_layer, "addition", 9600.0), (scratch, "addition", 9.0)])
-    assert numbers["arith/addition/worst"] == r"9\,600"
-    assert numbers["arith/mixed/worst"] == "9"
-    assert numbers["arith/models"] == numbers["arith/tested"] == "4"
-    assert numbers["arith/passed"] == "3"
-    parts = [numbers[f"arith/{who}"] for who in ("parent", "scratch", "child")]
+    assert numbers["addition/worst"] == r"9\,600"
+    assert numbers["mixed/worst"] == "9"
+    assert numbers["models"] == numbers["tested"] == "4"
+    assert numbers["passed"] == "3"
+    parts = [numbers[who] for who in ("parent", "scratch", "child")]
     assert [part.replace(r"\_", "_") for part in parts] == [two_layers, scratch, child]
 
 
@@ -160,18 +160,18 @@ def test_prose_counts_what_is_published():
     numbers = prose(scale="paper")
     own = COUNTS[COUNTS["model"].isin(list(CATALOG.arith("paper").rows))]
     worst = [max(rows["fails"]) for _, rows in own.groupby("model")]
-    assert numbers["arith/printed"] == str(len(worst)) == "43"
+    assert numbers["printed"] == str(len(worst)) == "43"
     passed = sum(fails < WRONG_PER_MILLION_LIMIT for fails in worst)
-    assert numbers["arith/published/passed"] == str(passed) == "28"
+    assert numbers["published/passed"] == str(passed) == "28"
 
 
 def test_prose_of_a_record_that_is_empty_has_dashes():
-    numbers = arith_macros.decoders(
+    numbers = macros.decoders(
         {"arith_accuracy": frame(accuracy([NAME]))}, facts("paper")
     )
-    assert numbers["arith/measured"] == "no"
-    assert numbers["arith/child"] == numbers["arith/addition/worst"] == "---"
-    assert numbers["arith/tested"] == "0"
+    assert numbers["measured"] == "no"
+    assert numbers["child"] == numbers["addition/worst"] == "---"
+    assert numbers["tested"] == "0"
 
 
 @pytest.fixture

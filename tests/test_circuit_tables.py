@@ -7,7 +7,7 @@ import pytest
 from mathprobe import files
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper import arith_pivots, arith_tables, circuits
+from mathprobe.paper import arith_tables, circuits, pivots
 from mathprobe.studies import comparisons
 
 POSITIONS = ("position", "token", "questions", "fails", "value", "low", "high")
@@ -123,7 +123,7 @@ def test_a_page_without_models_has_empty_figures(tmp_path):
 
 def test_random_sets_are_averaged(model):
     circuit = circuits.Circuit.read(model / "facts/nodes.csv")
-    table = arith_pivots.sufficiency(circuit.controls)
+    table = pivots.sufficiency(circuit.controls)
     assert table.loc["random", "mean"] == pytest.approx(0.2)
     assert table.loc["useful", "resample"] == 0.5
     assert pd.isna(table.loc["random", "resample"])
@@ -132,8 +132,8 @@ def test_random_sets_are_averaged(model):
 
 def test_found_rates_are_beside_those_of_chance(model):
     circuit = circuits.Circuit.read(model / "facts/nodes.csv")
-    table = arith_pivots.chance(circuit.controls)
-    assert list(table.columns) == [*arith_pivots.CHANCE.values(), "found"]
+    table = pivots.chance(circuit.controls)
+    assert list(table.columns) == [*pivots.CHANCE.values(), "found"]
     assert table.loc["SA"].tolist() == [0.75, 0.0, 0.0, 3]
     assert table.loc["ST", "found"] == 1
 
@@ -154,7 +154,7 @@ def test_printed_counts_are_beside_ours(tables):
 
 
 def test_maps_contain_every_model_even_without_a_map(tables):
-    maps = arith_pivots.maps(tables, {"arith": {"models": MODELS}})
+    maps = pivots.maps(tables, {"arith": {"models": MODELS}})
     assert list(maps.index) == ["parent", "child"]
     assert maps.loc["parent"].isna().all()
     child = maps.loc["child"].to_dict()
@@ -165,5 +165,5 @@ def test_maps_contain_every_model_even_without_a_map(tables):
         **{"chance/found": 0.5, "chance/random": 0.0, "chance/untrained": 0.0},
         **{"classes/1": 0.5, "classes/2": 0.0, "classes/3": 0.0},
     }
-    shares = arith_pivots.shares(tables["arith_circuits"])
+    shares = pivots.shares(tables["arith_circuits"])
     assert shares.loc["child", "nodes for S"] == 0.5

@@ -75,7 +75,7 @@ def line(template: str, **values) -> str:
         ("{{ 12.4 | duration }}", r"12\,s"),
         ("{{ 59.7 | duration }}", r"1\,min 00\,s"),
         ("{{ 3723 | duration }}", r"1\,h 02\,min"),
-        ("{{ 1.0 | shade }}", str(formats.DEEPEST)),
+        ("{{ 1.0 | shade }}", str(formats.MAX_SHADE)),
         ("{{ {'low': 1.0, 'high': 1.0, 'spread': none} | uncertainty }}", "0.1"),
         ("{{ {'low': 0.9, 'high': 0.9, 'spread': 0.0301} | uncertainty }}", "3.1"),
         ("{{ {'low': 0.9, 'high': 0.914, 'spread': none} | uncertainty }}", "0.7"),
@@ -97,7 +97,7 @@ def test_what_is_missing_prints_as_a_dash(write, value):
 
 @pytest.mark.parametrize("value", [0.5, None, math.nan, True])
 def test_a_number_without_a_filter_is_refused(value):
-    with pytest.raises(InputError, match="reaches the text"):
+    with pytest.raises(InputError, match="is not formatted"):
         line(r"\VAR{value}", value=value)
     assert line(r"\VAR{value}", value=7) == "7"
 

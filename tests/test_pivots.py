@@ -11,9 +11,14 @@ from synthetic import (
 )
 
 from mathprobe.paper import pivots
-from mathprobe.paper.tables import Frame
+from mathprobe.paper.tables import KINDS, Frame
 
 VIEWS = pivots.pivot_functions()
+LISTS = [
+    name
+    for name in VIEWS
+    if name in KINDS or name in ("summaries", "oracle_comparisons")
+]
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +124,12 @@ def test_models_are_grouped_by_where_they_ran(demo):
     assert len(pivots.runs({**tables, "runs": rows}, all_facts)) == 2
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", LISTS)
 def test_without_tables_there_is_nothing_to_see(view, demo):
     assert VIEWS[view]({}, demo[1]) == []
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", LISTS)
 def test_of_tables_without_rows_there_is_nothing_to_see(view, demo):
     tables, all_facts = demo
     empty = {kind: Frame(columns=rows.columns) for kind, rows in tables.items()}

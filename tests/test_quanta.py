@@ -9,7 +9,7 @@ import pytest
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper import circuit_page, figures, quanta
+from mathprobe.paper import figures, quanta
 from mathprobe.paper.quanta import MAPS, format_digits
 
 TEMPLATE = Path(__file__).parent.parent / "paper/templates/circuit.html.j2"
@@ -140,7 +140,7 @@ def page():
     share = {"value": 0.5, "low": 0.4, "high": 0.6}
     clause = {"algorithm": "addition", "clause": "SA0 at A1", "optional": False}
     control = {"control": "purpose", "of": "head", "nodes": 4, "count": 2, "total": 4}
-    return circuit_page.build(
+    return quanta.page(
         TEMPLATE,
         "add <6>",
         6,

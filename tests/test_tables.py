@@ -52,7 +52,8 @@ def learned(distribution, accuracies=(0.5,)):
 
 def made(kind, *models, missing=(), target=None):
     """The rows of a table that were measured or are missing, with all its columns."""
-    paths = [*(model.path for model in models), *missing]
+    paths = ["{0}/{2}/n{1}/{3}".format(*model.name) for model in models]
+    paths += missing
     targets = [] if target is None else [(path, target) for path in paths]
     table = tables.build(kind, models, PUBLISHED, missing, targets)
     assert tuple(table) == KINDS[kind].columns
@@ -168,9 +169,7 @@ def test_runs_name_the_model_by_its_path():
 
 def test_cells_are_typed_and_an_empty_one_is_none(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text(
-        "distribution,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n"
-    )
+    path.write_text("law,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n")
     assert records(tables.read(path)) == [
         {"law": "NA", "n": 5, "share": None, "clean": True, "revision": "7e10"}
         | {"seeds": None, "seed": "oracle"}

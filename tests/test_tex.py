@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mathprobe.errors import InputError
 from mathprobe.paper import tex
 
 PROJECT = Path(__file__).parent.parent
@@ -84,7 +85,7 @@ def test_an_incomplete_pdflatex_is_passed_over(programs, cache, missing):
     assert tex.find(cache, str(programs)).kind == "none"
 
 
-def test_tectonic_comes_before_the_private_one(programs, cache):
+def test_tectonic_is_preferred_to_a_private_tex(programs, cache):
     program(programs, "tectonic")
     program(cache / "bin", "pdflatex")
     engine = tex.find(cache, str(programs))
@@ -92,19 +93,19 @@ def test_tectonic_comes_before_the_private_one(programs, cache):
     assert engine.message == f"TeX: tectonic at {programs}/tectonic"
 
 
-def test_the_private_one_is_found_where_it_was_unpacked(programs, cache):
+def test_an_unpacked_private_tex_is_found(programs, cache):
     private = program(cache / "bin", "pdflatex")
     engine = tex.find(cache, str(programs))
     assert engine == tex.Engine("private", str(private))
     assert str(private) in engine.message
 
 
-def test_with_apt_a_private_one_is_possible(programs, cache):
+def test_with_apt_a_private_tex_is_installable(programs, cache):
     program(programs, "apt-get")
     assert tex.find(cache, str(programs)).kind == "none"
     program(programs, "dpkg")
     engine = tex.find(cache, str(programs))
-    assert engine.kind == "possible"
+    assert engine.kind == "installable"
     assert not engine.usable
     assert f"unpacked into {cache} (about 60 MB" in engine.message
 
@@ -126,7 +127,7 @@ def test_a_failed_attempt_is_not_repeated_and_is_explained(apt, cache):
     assert len(engine.message.splitlines()) == 1
 
 
-def test_a_private_one_is_provided(apt, cache, tmp_path, capsys):
+def test_a_private_tex_is_unpacked(apt, cache, tmp_path, capsys):
     body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'
     engine = tex.find_or_unpack(cache, program(tmp_path, "get.sh", body))
     assert engine == tex.Engine("private", str(cache / "bin" / "pdflatex"))
@@ -135,7 +136,7 @@ def test_a_private_one_is_provided(apt, cache, tmp_path, capsys):
     assert str(cache) in said[0]
 
 
-def test_a_failure_to_provide_leaves_only_its_reason(apt, cache, tmp_path):
+def test_a_failed_installation_leaves_only_its_reason(apt, cache, tmp_path):
     script = program(tmp_path, "get.sh", "echo E: no network >&2; exit 1")
     engine = tex.find_or_unpack(cache, script)
     assert engine.kind == "none"
@@ -173,7 +174,7 @@ def test_asking_again_tries_again(apt, cache, tmp_path):
 
 def test_a_silent_failure_has_a_reason_too(apt, cache, tmp_path):
     engine = tex.find_or_unpack(cache, program(tmp_path, "get.sh", "exit 7"))
-    assert "ended with 7" in engine.note
+    assert "exit status 7" in engine.note
 
 
 def test_the_box_is_a_box_and_names_the_ways():
@@ -212,7 +213,7 @@ def fake(folder: Path, log: str, code: int = 0) -> tex.Engine:
 def test_an_error_is_told_with_its_place_and_three_lines(programs, tmp_path):
     log = "noise\n./main.tex:3: Undefined control sequence.\nl.3 \\foo\n1\n2\n3\nnoise"
     source = write(tmp_path / "paper")
-    with pytest.raises(tex.TypesetError) as caught:
+    with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", fake(programs, log, 1))
     told = str(caught.value)
     assert told.endswith("./main.tex:3: Undefined control sequence.\nl.3 \\foo\n1\n2")
@@ -229,7 +230,7 @@ def test_an_error_is_told_with_its_place_and_three_lines(programs, tmp_path):
 )
 def test_what_is_undefined_is_an_error(programs, tmp_path, line):
     source = write(tmp_path / "paper")
-    with pytest.raises(tex.TypesetError) as caught:
+    with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", fake(programs, f"x\n{line}\n{line}\ny"))
     assert str(caught.value) == line
 
@@ -283,7 +284,7 @@ def test_equal_sources_give_equal_bytes(engine, tmp_path):
 
 def test_a_real_error_names_file_line_and_command(engine, tmp_path):
     source = write(tmp_path / "paper", r"\nosuchcommand")
-    with pytest.raises(tex.TypesetError) as caught:
+    with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", engine)
     assert r"\nosuchcommand" in str(caught.value)
     assert "main.tex:6: " in str(caught.value)
@@ -292,7 +293,7 @@ def test_a_real_error_names_file_line_and_command(engine, tmp_path):
 
 def test_real_undefined_names_are_all_told(engine, tmp_path):
     source = write(tmp_path / "paper", r"\ref{nowhere} \citep{nobody}")
-    with pytest.raises(tex.TypesetError) as caught:
+    with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", engine)
     assert "Reference `nowhere'" in str(caught.value)
     assert "Citation `nobody'" in str(caught.value)

@@ -132,14 +132,14 @@ def arith_draw(
     import pandas as pd
 
     from mathprobe.interp.facts import Facts
-    from mathprobe.paper import circuit_page
+    from mathprobe.paper import quanta
 
     facts = Facts.load(folder / "nodes.csv")
     tables: dict[str, list[Any]] = {
         table: pd.read_csv(folder / f"{table}.csv").to_dict("records")
         for table in ("positions", "controls", "claims")
     }
-    page = circuit_page.build(template, name, digits, facts, **tables)
+    page = quanta.page(template, name, digits, facts, **tables)
     files.write_text(out, page)
 
 

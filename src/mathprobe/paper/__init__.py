@@ -1,1 +1,1 @@
-"""What a person reads: tables, notebooks, the PDF and the HTML report."""
+"""Tables, figures, notebooks, macros and the PDF of the paper."""

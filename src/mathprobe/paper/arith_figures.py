@@ -1,17 +1,13 @@
-"""Figures of the second study: losses as they fall, and what a parent's weights do."""
-
-from __future__ import annotations
+"""Figures of the second study: training losses and error rates of decoders."""
 
 from itertools import cycle
-from typing import Any
 
 import pandas as pd
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mathprobe.paper.arith_tables import ALL_CLASSES
-from mathprobe.paper.figures import COLOURS, STYLE, WIDTH
+from mathprobe.paper.figures import COLOURS, STYLE, WIDTH, ArtistProps
 
 TITLES = {  # of families
     "addition": "addition",
@@ -19,19 +15,19 @@ TITLES = {  # of families
     "mixed": "both, random first weights",
     "inserted": "both, a parent's weights",
 }
-PAIR = ("mixed", "inserted")  # families that the transfer of weights compares
+PAIR = ("mixed", "inserted")  # families that `transfer` compares
 
 
 @rc_context(STYLE)
 def losses(table: pd.DataFrame) -> Figure:
-    """Draw the loss against the questions seen: a panel per family, a line per model.
+    """Draw loss against training questions: a panel per family, a line per model.
 
-    Colours tell digits apart.
+    The colour encodes the number of digits.
     """
     families = [name for name in TITLES if name in set(table["family"])]
     digits = sorted(table["digits"].unique())
     colours = dict(zip(digits, cycle(COLOURS), strict=False))
-    points = table.drop_duplicates(["model", "examples"])  # one of each operation
+    points = table.drop_duplicates(["model", "examples"])  # operations share the loss
     figure = Figure(figsize=(WIDTH, 2.4))
     grid = figure.subplots(1, max(1, len(families)), sharey=True, squeeze=False)[0]
     handles = {}
@@ -50,15 +46,24 @@ def losses(table: pd.DataFrame) -> Figure:
 
 @rc_context(STYLE)
 def transfer(table: pd.DataFrame) -> Figure:
-    """Draw wrong answers to a million against digits, with a parent's weights or not.
+    """Draw wrong answers per million by digits, with and without a parent.
 
-    A panel per operation; hollow: published.  Axes are linear up to 1, so 0 is there.
+    Hollow markers are published.  The axis is linear up to 1, so that it has 0.
     """
     table = table[(table["class"] == ALL_CLASSES) & table["family"].isin(PAIR)]
     figure = Figure(figsize=(WIDTH, 2.6))
     grid = figure.subplots(1, 2, sharey=True)
     for axes, operation in zip(grid, ("addition", "subtraction"), strict=True):
-        _dots(axes, table[table["operation"] == operation])
+        for colour, shift, family in zip(COLOURS, (-0.125, 0.125), PAIR, strict=False):
+            chosen = (table["operation"] == operation) & (table["family"] == family)
+            rows, own = table[chosen], table[chosen].dropna(subset="per_million")
+            x, y = own["digits"] + shift, own["per_million"]
+            errors = [y - own["low"], own["high"] - y]
+            style: ArtistProps = {"fmt": "o", "color": colour, "elinewidth": 0.6}
+            axes.errorbar(x, y, errors, label=f"{TITLES[family]}: ours", **style)
+            style = {"markerfacecolor": "none", "color": colour}
+            style["label"] = f"{TITLES[family]}: published"
+            axes.plot(rows["digits"] + shift, rows["published"], "o", **style)
         axes.set(title=f"{operation}s", xlabel="digits")
         axes.set_xticks(sorted(table["digits"].unique()))
         axes.margins(x=0.1)
@@ -70,17 +75,3 @@ def transfer(table: pd.DataFrame) -> Figure:
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
-
-
-def _dots(axes: Axes, table: pd.DataFrame) -> None:
-    for colour, shift, family in zip(COLOURS, (-0.125, 0.125), PAIR, strict=False):
-        every = table[table["family"] == family]
-        own = every.dropna(subset="per_million")
-        rate, title = own["per_million"], TITLES[family]
-        spread = [rate - own["low"], own["high"] - rate]
-        style: dict[str, Any] = {"fmt": "o", "color": colour, "elinewidth": 0.6}
-        x = own["digits"] + shift
-        axes.errorbar(x, rate, spread, label=f"{title}: ours", **style)
-        style = {"markerfacecolor": "none", "color": colour}
-        x, title = every["digits"] + shift, f"{title}: published"
-        axes.plot(x, every["published"], "o", label=title, **style)

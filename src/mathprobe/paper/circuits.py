@@ -1,11 +1,9 @@
-"""Maps of decoders as notebooks read and show them, and keep their figures."""
-
-from __future__ import annotations
+"""Circuits of decoders for notebooks: read, displayed, and saved as figures."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -15,13 +13,13 @@ from matplotlib.figure import Figure
 from mathprobe import files
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD
-from mathprobe.paper import arith_pivots, figures, quanta, tables
+from mathprobe.paper import figures, pivots, quanta, tables
 
 DIGIT = re.compile(r"D\d+")  # token of the first number
 
 
 class Circuit(NamedTuple):
-    """All that is known of a model's circuit."""
+    """The stored circuit of a model."""
 
     name: str
     digits: int
@@ -32,52 +30,50 @@ class Circuit(NamedTuple):
     panels: Mapping[str, np.ndarray]
 
     @classmethod
-    def read(cls, nodes: Path) -> Circuit:
-        """Read a map from the folder in which its nodes lie, below its model's."""
+    def read(cls, nodes: Path) -> Self:
+        """Read a circuit from its `nodes.csv`, MODEL/facts/nodes.csv."""
         positions, controls, claims = (
             tables.read(nodes.with_name(f"{name}.csv"))
             for name in ("positions", "controls", "claims")
         )
-        return cls(
-            nodes.parent.parent.name,
-            int(positions["token"].str.fullmatch(DIGIT).sum()),
+        name, digits = nodes.parent.parent.name, positions["token"].str.fullmatch(DIGIT)
+        facts, panels = (
             Facts.load(nodes),
-            *(positions, controls, claims),
             files.load_arrays(nodes.with_name("panels.npz")),
         )
+        return cls(name, int(digits.sum()), facts, positions, controls, claims, panels)
 
     def map(self, kind: str) -> Figure:
-        """Draw a quanta map of a kind."""
+        """Draw a quanta map."""
         return quanta.draw(kind, self.facts, self.digits)
 
     def show(self, *things: object) -> None:
-        """Show things below the name of the model."""
+        """Display objects below the name of the model."""
         display(Markdown(f"**{self.name}**"), *things)
 
     def show_chance(self) -> None:
-        """Show how often sub-tasks were found, and where they should not be."""
-        table = arith_pivots.chance(self.controls)
+        """Display how often each sub-task is found in the model and at chance level."""
+        table = pivots.chance(self.controls)
         shares = table.columns.drop("found")
         styled = table.style.format("{:.0%}", subset=shares, na_rep="–")
         counts = table.columns.difference(shares)
         self.show(styled.format("{:.0f}", subset=counts))
 
     def show_sufficiency(self) -> None:
-        """Show which share of questions some nodes answer alone."""
-        table = arith_pivots.sufficiency(self.controls)
-        shares = table.columns.drop("nodes")
-        self.show(table.style.format("{:.1%}", subset=shares))
+        """Display the shares of right answers while only some nodes are kept."""
+        table = pivots.sufficiency(self.controls)
+        self.show(table.style.format("{:.1%}", subset=table.columns.drop("nodes")))
 
 
 class Page(NamedTuple):
-    """A notebook: its models, and the path that names of its figures begin with."""
+    """The circuits of a notebook, and the common start of the paths of its figures."""
 
     models: Sequence[Circuit]
     stem: str
 
     @classmethod
-    def read(cls, nodes: Sequence[str], folder: str, name: str) -> Page:
-        """Read maps from the paths of their nodes; print how much of each matters."""
+    def read(cls, nodes: Sequence[str], folder: str, name: str) -> Self:
+        """Read circuits from the paths of `nodes.csv` and print their sizes."""
         models = [Circuit.read(Path(path)) for path in nodes]
         for model in models:
             heads = sum(node.kind == HEAD for node in model.facts.nodes)
@@ -89,9 +85,9 @@ class Page(NamedTuple):
     def figure(
         self, name: str, draw: Callable[[Circuit], Figure] | None = None
     ) -> None:
-        """Save and show a figure, by default the map of that name.
+        """Save and display a figure of each model, by default the map of that name.
 
-        Without a model the figure is empty, and nothing is shown.
+        Without models an empty figure is saved.
         """
         stem = Path(f"{self.stem}_{name}")
         for model in self.models:

@@ -1,6 +1,4 @@
-"""Numbers and texts as LaTeX prints them; a missing value prints as a dash."""
-
-from __future__ import annotations
+"""Numbers and texts formatted as LaTeX; a missing value becomes a dash."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -12,9 +10,9 @@ import pandas as pd
 from mathprobe.paper.naming import size_text
 from mathprobe.paper.tables import Row
 
-FILTERS: dict[str, Callable[..., str]] = {}  # of the templates, by their names
+FILTERS: dict[str, Callable[..., str]] = {}  # for templates, by name
 DASH = "---"
-DEEPEST = 45  # percent of the hue of a cell that is always right
+MAX_SHADE = 45  # percent of the hue in a cell with accuracy 1
 SPECIAL = {
     **{char: f"\\{char}" for char in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -34,33 +32,33 @@ def _missing(value: Any) -> bool:
     return pd.isna(value) or value == ""
 
 
-def _printed(write: Callable[..., str]) -> Callable[..., str]:
-    """Print a dash where there is no value; register a filter of the templates."""
+def _filter(function: Callable[..., str]) -> Callable[..., str]:
+    """Register a filter for templates; a missing value becomes a dash."""
 
-    @wraps(write)
-    def written(value: Any, *how: Any) -> str:
-        return DASH if _missing(value) else write(value, *how)
+    @wraps(function)
+    def filtered(value: Any, *options: Any) -> str:
+        return DASH if _missing(value) else function(value, *options)
 
-    FILTERS[write.__name__] = written
-    return written
+    FILTERS[function.__name__] = filtered
+    return filtered
 
 
-@_printed
+@_filter
 def escape_latex(value: Any) -> str:
-    """Escape what LaTeX would take for a command."""
+    """Escape the special characters of LaTeX."""
     return "".join(SPECIAL.get(char, char) for char in str(value))
 
 
-@_printed
+@_filter
 def thousands(value: float) -> str:
-    """Print a whole number in groups of three digits."""
+    """Round to an integer and group its digits by three."""
     text = f"{round(value):,}".replace(",", r"\,")
     return text.replace("-", "$-$")
 
 
-@_printed
+@_filter
 def fixed(value: float, digits: int) -> str:
-    """Print with so many decimals; never minus zero."""
+    """Format with a fixed number of decimals, never as -0."""
     if math.isinf(value):
         return r"$\infty$" if value > 0 else r"$-\infty$"
     text = f"{value:.{digits}f}"
@@ -69,43 +67,43 @@ def fixed(value: float, digits: int) -> str:
     return text.replace("-", "$-$")
 
 
-@_printed
+@_filter
 def percent(share: float, digits: int = 1) -> str:
-    """Print a share as a percentage, without the sign."""
+    """Format a share as a percentage, without the percent sign."""
     return fixed(100 * share, digits)
 
 
-@_printed
+@_filter
 def plain(value: float) -> str:
-    """Print the shortest text that reads as this number."""
+    """Format as Python's general format does: up to six significant digits."""
     return f"{value:g}".replace("-", "$-$")
 
 
-@_printed
+@_filter
 def rounded(value: float) -> str:
-    """Print with one decimal below 100, as a whole number above."""
+    """Format with one decimal below 100, as an integer above."""
     return fixed(value, 1) if abs(value) < 99.95 else thousands(value)
 
 
-@_printed
+@_filter
 def round_to(value: float, resolution: float) -> str:
-    """Print to the power of ten that is at most a tenth of the resolution."""
+    """Round to the largest power of ten up to a tenth of the resolution."""
     step = 10 ** max(0, math.floor(math.log10(resolution) - 1))
     return thousands(step * round(value / step))
 
 
-@_printed
+@_filter
 def scientific(value: float) -> str:
-    """Print a decimal power, with a factor where there is one."""
+    """Format in scientific notation; a factor of 1 is left out."""
     factor, power = f"{value:.2e}".split("e")
     factor = f"{float(factor):g}"
     front = "" if factor == "1" else rf"{factor}\cdot "
     return f"${front}10^{{{int(power)}}}$"
 
 
-@_printed
+@_filter
 def significant(value: float, digits: int = 4) -> str:
-    """Print with so many significant digits; as a decimal power where it is far off."""
+    """Format with significant digits, in scientific notation if very small or large."""
     if math.isinf(value):
         return fixed(value, 0)
     if value and not 1e-3 <= abs(value) < 1e5:
@@ -113,9 +111,9 @@ def significant(value: float, digits: int = 4) -> str:
     return plain(float(f"{value:.{digits}g}"))
 
 
-@_printed
+@_filter
 def duration(seconds: float) -> str:
-    """Print a time in the two units that suit it."""
+    """Format a time in hours and minutes, minutes and seconds, or seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -123,45 +121,44 @@ def duration(seconds: float) -> str:
     return rf"{minutes}\,min {rest:02d}\,s" if minutes else rf"{rest}\,s"
 
 
-@_printed
+@_filter
 def shade(share: float) -> str:
-    """Print how dark a cell is, in percent of the hue."""
-    return str(round(DEEPEST * min(max(share, 0.0), 1.0)))
+    """Return the shade of a cell with this share, in percent of the hue."""
+    return str(round(MAX_SHADE * min(max(share, 0.0), 1.0)))
 
 
-@_printed
-def uncertainty(cell: Row, digits: int = 1) -> str:
-    """Print the spread over seeds in percentage points; of one, half its interval.
-
-    Rounded up: never zero.
-    """
+def _half_width(cell: Row) -> float:
+    """Return the spread over seeds or, for one seed, half its interval; else NaN."""
+    low, high = cell["low"], cell["high"]
     if not _missing(cell["spread"]):
-        points = 100 * cell["spread"]
-    elif _missing(cell["low"]) or _missing(cell["high"]):
+        return cell["spread"]
+    return math.nan if _missing(low) or _missing(high) else (high - low) / 2
+
+
+@_filter
+def uncertainty(cell: Row, digits: int = 1) -> str:
+    """Format the half-width of a share in percentage points, rounded up: never zero."""
+    half, unit = 100 * _half_width(cell), 10.0**digits
+    if _missing(half):
         return DASH
-    else:
-        points = 50 * (cell["high"] - cell["low"])
-    unit = 10.0**digits
-    return fixed(max(1, math.ceil(points * unit - 1e-9)) / unit, digits)
+    return fixed(max(1, math.ceil(half * unit - 1e-9)) / unit, digits)
 
 
-@_printed
+@_filter
 def half_width(cell: Row) -> str:
-    """Print the spread over seeds; of one, half its interval; of neither, nothing."""
-    half = cell["spread"]
-    if _missing(half) and not (_missing(cell["low"]) or _missing(cell["high"])):
-        half = (cell["high"] - cell["low"]) / 2
+    """Format the half-width of a value; empty if it is zero or missing."""
+    half = _half_width(cell)
     return "" if _missing(half) or half == 0 else significant(half, 2)
 
 
 def span(values: Iterable[float], digits: int = 1, to: str = " to~") -> str:
-    """Print what values lie between: once, where the ends print alike."""
+    """Format the range of values; one number if both ends look the same."""
     values = list(values)
     ends = (fixed(end(values, default=None), digits) for end in (min, max))
     return to.join(dict.fromkeys(ends))
 
 
 def size(n: int | str) -> str:
-    """Print a size as rows times columns."""
+    """Format a size as rows times columns."""
     times = r"\times "
     return f"${size_text(n, times)}$"

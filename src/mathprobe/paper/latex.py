@@ -1,9 +1,7 @@
-"""LaTeX from tables: templates and their environment.
+"""LaTeX from tables and templates.
 
-Every number passes a filter that formats it: the templates refuse a raw float.
+Every number passes a filter that formats it: templates refuse unformatted floats.
 """
-
-from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
@@ -13,23 +11,22 @@ import jinja2
 import jinja2.meta
 
 from mathprobe.errors import InputError
-from mathprobe.paper import arith_pivots
 from mathprobe.paper.formats import FILTERS, size, span
 from mathprobe.paper.naming import group, sort_distributions
 from mathprobe.paper.pivots import pivot_functions
-from mathprobe.paper.tables import TOLERANCE, Frame, Row, records
+from mathprobe.paper.tables import TOLERANCE, Row, Tables, records
 
 FUNCTIONS = (group, sort_distributions, size, span)  # that templates call
 
 
 def _finalize(value: Any) -> Any:
     if value is None or isinstance(value, float | bool):
-        raise InputError(f"{value!r} reaches the text: a filter must say how it prints")
+        raise InputError(f"{value!r} in a template is not formatted: apply a filter")
     return value
 
 
 def environment(folder: Path) -> jinja2.Environment:
-    r"""Prepare templates whose marks LaTeX does not use: \VAR{...} and lines of %%."""
+    r"""Return a Jinja environment with delimiters for LaTeX: \VAR{...}, lines of %%."""
     made = jinja2.Environment(
         block_start_string=r"\BLOCK{",
         block_end_string="}",
@@ -52,23 +49,21 @@ def environment(folder: Path) -> jinja2.Environment:
 
 
 def template_files(template: Path) -> list[Path]:
-    """Return a template and those that it includes or imports from its folder."""
-    made = environment(template.parent)
-    names, found = [template.name], dict.fromkeys([template.name])
-    while names:
-        tree = made.parse((template.parent / names.pop()).read_text("utf-8"))
-        more = [one for one in jinja2.meta.find_referenced_templates(tree) if one]
-        names += [name for name in more if name not in found]
-        found |= dict.fromkeys(more)
+    """Return a template and the templates that it includes or imports."""
+    parser = environment(template.parent)
+    found = [template.name]
+    for name in found:  # grows
+        tree = parser.parse((template.parent / name).read_text("utf-8"))
+        names = filter(None, jinja2.meta.find_referenced_templates(tree))
+        found += [name for name in names if name not in found]
     return [template.with_name(name) for name in found]
 
 
-def render(template: Path, tables: dict[str, Frame], facts: Row) -> str:
-    """Fill a template with the pivots of tables, by the names of their kinds."""
+def render(template: Path, tables: Tables, context: Row) -> str:
+    """Fill a template with tidy tables by kind, functions for pivots, and `context`."""
     rows = {name: records(frame) for name, frame in tables.items()}
-    known: dict[str, Any] = {"tolerance": TOLERANCE}
-    known |= {function.__name__: function for function in FUNCTIONS}
-    for every in (pivot_functions(), arith_pivots.PIVOTS):
-        known |= {name: partial(view, tables, facts) for name, view in every.items()}
+    functions: dict[str, Any] = {function.__name__: function for function in FUNCTIONS}
+    for name, function in pivot_functions().items():
+        functions[name] = partial(function, tables, context)
     page = environment(template.parent).get_template(template.name)
-    return page.render(tables=rows, **known, **facts)
+    return page.render(tables=rows, tolerance=TOLERANCE, **functions, **context)

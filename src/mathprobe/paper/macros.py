@@ -1,6 +1,4 @@
-r"""The numbers that the prose names by \result, each from a table or a setting."""
-
-from __future__ import annotations
+r"""LaTeX macros of both studies: the numbers that the prose prints with \result."""
 
 import math
 import re
@@ -11,62 +9,84 @@ from typing import Any
 
 import pandas as pd
 
+from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.errors import InputError
 from mathprobe.linalg.distributions import FACTOR, components
-from mathprobe.linalg.examples import distributions_for
-from mathprobe.linalg.tasks import TASKS
-from mathprobe.paper import arith_macros, formats, pivots
-from mathprobe.paper.formats import (
-    escape_latex,
-    fixed,
-    percent,
-    plain,
-    significant,
-    span,
-    thousands,
-)
-from mathprobe.paper.pivots import (
-    BLOCKS,
-    MARCHENKO,
-    Accuracies,
-    Facts,
-    Key,
-    Pivot,
-    Tables,
-)
-from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, records
+from mathprobe.paper import formats, pivots
+from mathprobe.paper.arith_tables import FAMILIES
+from mathprobe.paper.formats import escape_latex, fixed, percent, plain, span, thousands
+from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
+from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, records
 
 Macros = dict[str, str]  # LaTeX by name
+TASKS_OF = {"vectors": ["eigenvectors"], "inverses": ["inverse", "symmetric_inverse"]}
+SHARES = {  # that sections 2 and 3 print: quantity, group of answers, upper bound
+    "vectors": {
+        "accuracy": ("error", "all", TOLERANCE),
+        "eigenvalues": ("eigenvalue_error", "all", 0.01),
+        "norms": ("norm_deviation", "all", 0.01),
+        "row_angles": ("row_angle", "all", 0.1),
+        "angles": ("angle", "all", 0.1),
+        "right/angles": ("angle", "success", 0.03),
+        "wrong/angles": ("angle", "failure", 0.03),
+        "wrong/eigenvalues": ("eigenvalue_error", "failure", 0.01),
+        "wrong/norms": ("norm_deviation", "failure", 0.01),
+    },
+    "inverses": {
+        "accuracy": ("error", "all", TOLERANCE),
+        "within_5": ("inverse_error", "all", 0.05),
+        "within_25": ("inverse_error", "all", 0.25),
+        "wrong/within_5": ("inverse_error", "failure", 0.05),
+    },
+}
+ERRATA_EVIDENCE = {  # macros, and the evidence and quantity that they print
+    "missed_labels": ("exact_tokens", "training labels outside the tolerance"),
+    "mean_condition": ("mantissa", "mean of the failures, notebook"),
+    "cases": (
+        "mantissa",
+        "failures at 5 %, if one value determines mean and deviation",
+    ),
+}
+REUSE_MACROS = {  # quantities of a model with a parent, and their macros
+    "inserted nodes in use": "inserted",
+    "inserted nodes for several classes": "several_classes",
+    "inserted nodes that still do a sub-task": "same_subtask",
+}
 
 
-def all_macros(tables: Tables, facts: Facts) -> Macros:
-    """Return every number that the prose names, as LaTeX."""
+def all_macros(tables: Tables, context: Row) -> Macros:
+    """Return all macros, from tidy tables by kind and the context of templates."""
     rows = {name: records(frame) for name, frame in tables.items()}
     return {
-        "scale": escape_latex(facts["scale"]),
-        "scale/full": _yes(facts["full"]),
-        "scale/recorded": _yes(facts["recorded"]),
-        "scale/settings_of": escape_latex(facts["settings_of"]),
-        "scale/models": str(facts["models"]),
-        **_under("here", _settings(facts["study"])),
-        **_under("paper", _settings(facts["reference"])),
-        **_answers(tables, facts),
-        **_squares(tables, facts),
-        **_under("speed", _speed(_first("learning_speed", tables, facts))),
+        "scale": escape_latex(context["scale"]),
+        "scale/full": _yes(context["full"]),
+        "scale/recorded": _yes(context["recorded"]),
+        "scale/settings_of": escape_latex(context["settings_of"]),
+        "scale/models": str(context["models"]),
+        **_under("here", _settings(context["study"])),
+        **_under("paper", _settings(context["reference"])),
+        **_failures_and_verifiers(tables, context),
+        **_accuracies(tables, context),
+        **_under("speed", _speed(_first("learning_speed", tables, context))),
         **_under("conditions", _conditions(tables["condition_numbers"])),
-        **_under("oracle", _ceilings(tables, facts)),
-        **_under("errata", _errata(rows.get("evidence", []), facts["errata"])),
+        **_under("oracle", _oracle(tables, context)),
+        **_under("errata", _errata(context["errata"])),
+        **_under("errata", _evidence(rows.get("evidence", []))),
         **_under("runs", _runs(rows.get("runs", []))),
-        **arith_macros.decoders(tables, facts),
-        **arith_macros.circuits(tables, facts),
+        **_under("arith", decoders(tables, context)),
+        **_under("arith/errata", _errata(context["errata"], "arith_")),
+        **_under("circuits", _circuits(tables, context)),
     }
 
 
 def definitions(macros: Macros) -> str:
-    r"""Write numbers for \result; they are LaTeX already."""
+    r"""Return the LaTeX code that defines macros for \result."""
     for key, text in macros.items():
         if not re.fullmatch(r"[\w/]+", key) or not isinstance(text, str):
-            raise InputError(f"{key!r}: {text!r} cannot be named in LaTeX")
+            raise InputError(
+                f"{key!r}: {text!r} cannot be a macro: a name has letters, digits, _ "
+                "and /, and its value is LaTeX text"
+            )
     return "".join(f"\\defresult{{{key}}}{{{text}}}\n" for key, text in macros.items())
 
 
@@ -79,19 +99,19 @@ def _yes(value: Any) -> str:
 
 
 def _settings(study: Row) -> Macros:
-    """Describe how the models of the first table are built, trained and tested."""
+    """Return the settings of the models in the first table of accuracies."""
     entry = study["tables"]["out_of_distribution"][0]
     recipe = study["recipes"][entry["recipe"]]
     schedule, sides = recipe["schedule"], ("input", "output")
     marchenko = {**vars(FACTOR), **study["distributions"].get(MARCHENKO, {})}
-    updates = math.ceil(schedule["examples"] / schedule["batch"])
     counts = ("examples", "batch", "warmup_updates", "cosine_updates")
     rates = ("learning_rate", "final_learning_rate")
     encodings = {side: escape_latex(recipe[side]["encoding"].upper()) for side in sides}
+    sizes = product(("encoder", "decoder"), ("layers", "width", "heads"))
+    updates = math.ceil(schedule["examples"] / schedule["batch"])
     return {
         "task": escape_latex(entry["task"].replace("_", " ")),
         "n": str(entry["n"]),
-        "recipe": escape_latex(entry["recipe"]),
         "query": escape_latex(recipe["query"]),
         "encodings": " to ".join(encodings.values()),
         "precision": recipe["precision"],
@@ -101,84 +121,47 @@ def _settings(study: Row) -> Macros:
         "marchenko/deviation": fixed(marchenko["deviation"], 3),
         "coefficients": marchenko["coefficients"],
         "curve/examples": thousands(recipe["curve"]["examples"]),
+        "curve/every": thousands(schedule["curve_every"]),
         **{f"training/{key}": thousands(schedule[key]) for key in counts},
         **{f"training/{key}": formats.scientific(schedule[key]) for key in rates},
         "training/updates": thousands(updates),
         "training/clip_norm": plain(schedule["clip_norm"]),
-        "curve/every": thousands(schedule["curve_every"]),
-        **{
-            f"{side}/{key}": text
-            for side in sides
-            for key, text in (
-                ("encoding", encodings[side]),
-                ("digits", str(recipe[side]["digits"])),
-            )
-        },
-        **{
-            f"{stack}/{key}": str(recipe[stack][key])
-            for stack in ("encoder", "decoder")
-            for key in ("layers", "width", "heads")
-        },
+        **{f"{side}/encoding": encodings[side] for side in sides},
+        **{f"{side}/digits": str(recipe[side]["digits"]) for side in sides},
+        **{f"{stack}/{key}": str(recipe[stack][key]) for stack, key in sizes},
     }
 
 
-ANSWERS = {  # the first model of each kind of answer is the one that the prose names
-    "vectors": ("eigenvectors",),
-    "inverses": ("inverse", "symmetric_inverse"),
-}
-PROPERTIES = {  # quantity, group, tolerance, statistic, at
-    "accuracy": ("error", "all", None, "below", TOLERANCE),
-    "eigenvalues": ("eigenvalue_error", "all", None, "below", 0.01),
-    "norms": ("norm_deviation", "all", None, "below", 0.01),
-    "row_angles": ("row_angle", "all", None, "below", 0.1),
-    "angles": ("angle", "all", None, "below", 0.1),
-    "within_5": ("inverse_error", "all", None, "below", 0.05),
-    "within_25": ("inverse_error", "all", None, "below", 0.25),
-    "right/angles": ("angle", "success", TOLERANCE, "below", 0.03),
-    "wrong/angles": ("angle", "failure", TOLERANCE, "below", 0.03),
-    "wrong/eigenvalues": (*("eigenvalue_error", "failure", TOLERANCE, "below", 0.01),),
-    "wrong/norms": ("norm_deviation", "failure", TOLERANCE, "below", 0.01),
-    "wrong/within_5": ("inverse_error", "failure", TOLERANCE, "below", 0.05),
-}
-RATES = ("right", "successes_below", "failures_above")
-SPREADS = {"mean": ("mean", None), "median": ("quantile", 0.5)}  # statistic, at
+def _first(kind: str, tables: Tables, context: Row, *tasks: str) -> Pivot:
+    """Return the first pivot, of one of these tasks if any; else one without rows."""
+    empty = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
+    found = pivots.pivots(kind, tables, context)
+    return next((one for one in found if not tasks or one.task in tasks), empty)
 
 
-def _first(
-    kind: str, tables: Tables, facts: Facts, tasks: Iterable[str] = TASKS
-) -> Pivot:
-    """Return the first pivot of these tasks; without any one of no rows."""
-    none = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
-    found = pivots.pivots(kind, tables, facts)
-    return next((one for one in found if one.task in tasks), none)
-
-
-def _answers(tables: Tables, facts: Facts) -> Macros:
-    """Describe the failures of the first model of each kind of answers."""
-    kept, judged = (
-        {name: _first(kind, tables, facts, tasks) for name, tasks in ANSWERS.items()}
-        for kind in ("failures", "verifiers")
-    )
+def _failures_and_verifiers(tables: Tables, context: Row) -> Macros:
+    """Return the macros of sections 2 and 3, for the first model of each kind."""
     macros: Macros = {}
-    for name, model in kept.items():
-        macros |= _under(f"failures/{name}", _failures(model))
-    for name, model in judged.items():
-        macros |= _under(f"verifiers/{name}", _verifiers(model, kept[name]))
+    for name, tasks in TASKS_OF.items():
+        failures = _first("failures", tables, context, *tasks)
+        verifiers = _first("verifiers", tables, context, *tasks)
+        macros |= _under(f"failures/{name}", _failures(failures, SHARES[name]))
+        macros |= _under(f"verifiers/{name}", _verifiers(verifiers, failures))
     return macros
 
 
-def _share(key: str, model: Pivot, place: Key) -> Macros:
-    """Return a share of ours, that of exact answers, and what is printed."""
-    printed = model.published.get(place)
+def _share(key: str, model: Pivot, cell: Key) -> Macros:
+    """Return a measured share, that of the oracle, and the published one."""
+    published = model.published.get(cell)
     return {
-        key: percent(model.cells[place]["value"]),
-        f"{key}/oracle": percent(model.cells[place]["oracle"]),
-        f"{key}/published": plain(None if printed is None else 100 * printed),
+        key: percent(model.cells[cell]["value"]),
+        f"{key}/oracle": percent(model.cells[cell]["oracle"]),
+        f"{key}/published": plain(None if published is None else 100 * published),
     }
 
 
-def _failures(model: Pivot) -> Macros:
-    """Describe what the failures of a model keep."""
+def _failures(model: Pivot, shares: dict[str, tuple[str, str, float]]) -> Macros:
+    """Return the shares of a model's answers that keep a property (section 2)."""
     macros = {
         "measured": _yes(len(model.rows)),
         "task": escape_latex(model.task.replace("_", " ")),
@@ -187,55 +170,49 @@ def _failures(model: Pivot) -> Macros:
         "published_n": plain(model.published_n),
         "same_n": _yes(model.same_size),
     }
-    for name, place in PROPERTIES.items():
-        macros |= _share(name, model, place)
+    for name, (quantity, group, bound) in shares.items():
+        tolerance = None if group == "all" else TOLERANCE
+        macros |= _share(name, model, (quantity, group, tolerance, "below", bound))
     return macros
 
 
 def _verifiers(model: Pivot, failures: Pivot) -> Macros:
-    """Describe how well the failures of a model are predicted, by both thresholds."""
+    """Return the rates of a model's verifier at both thresholds (section 3)."""
     verifier = model.first("verifier") if len(model.rows) else None
     macros: Macros = {}
     for chosen_by in ("paper", "calibration"):
-        for rate in RATES:
-            row = verifier, chosen_by, rate
-            macros |= _share(f"{chosen_by}/{rate}", model, row)
-        threshold = model.cells[row]["threshold"]
-        macros[f"{chosen_by}/threshold"] = significant(threshold)
+        for rate in ("right", "successes_below", "failures_above"):
+            cell = verifier, chosen_by, rate
+            macros |= _share(f"{chosen_by}/{rate}", model, cell)
+        threshold = model.cells[cell]["threshold"]
+        macros[f"{chosen_by}/threshold"] = formats.significant(threshold)
     area = model.cells[verifier, None, "auc"]
-    macros["area"] = fixed(area["value"], 3)
-    macros["area/oracle"] = fixed(area["oracle"], 3)
-    groups = {"right": "success", "wrong": "failure"}
-    for (name, group), (label, how) in product(groups.items(), SPREADS.items()):
-        place = verifier, group, TOLERANCE, *how
-        shown = {
-            "": failures.cells[place]["value"],
-            "/oracle": failures.cells[place]["oracle"],
-            "/published": failures.published.get(place),
-            "/notebook": failures.notebook.get(place),
+    macros |= {"area": fixed(area["value"], 3), "area/oracle": fixed(area["oracle"], 3)}
+    for name, group in {"right": "success", "wrong": "failure"}.items():
+        mean = verifier, group, TOLERANCE, "mean", None
+        middle = verifier, group, TOLERANCE, "quantile", 0.5
+        macros |= {
+            f"{name}/mean": formats.significant(failures.cells[mean]["value"]),
+            f"{name}/mean/published": formats.significant(failures.published.get(mean)),
+            f"{name}/mean/notebook": formats.significant(failures.notebook.get(mean)),
+            f"{name}/median": formats.significant(failures.cells[middle]["value"]),
         }
-        macros |= {f"{name}/{label}{end}": significant(v) for end, v in shown.items()}
     return macros
 
 
-def _squares(tables: Tables, facts: Facts) -> Macros:
-    """Describe the first table of accuracies in numbers, and give all cells of all."""
-    squares = pivots.summaries(tables, facts)
-    main, n = squares[0]["pivot"], squares[0]["pivot"].published_n
+def _accuracies(tables: Tables, context: Row) -> Macros:
+    """Return the macros of the first accuracy matrix and of all published ones."""
+    first, *others = pivots.summaries(tables, context)
+    main, n = first["pivot"], first["pivot"].published_n
     models = main.rows.dropna(subset="accuracy")[["train", "recipe"]].drop_duplicates()
     seeds = main.largest("seeds")
-    home = [
+    of_oracle = [
         100 * cell["accuracy"] / cell["oracle"]
         for (train, _, test), cell in main.cells.items()
         if test in components(train) and cell["accuracy"] is not None and cell["oracle"]
     ]
-    return {
-        **{
-            f"ood/{square['pivot'].name}/{train}/{test}": percent(share)
-            for square in squares
-            for (train, test), share in square["pivot"].measured.items()
-        },
-        "accuracy_tables": str(len(squares)),
+    macros = {
+        "accuracy_tables": str(1 + len(others)),
         "main/models": str(len(models) * seeds),
         "main/seeds": str(seeds),
         "main/examples": thousands(main.largest("examples")),
@@ -244,46 +221,33 @@ def _squares(tables: Tables, facts: Facts) -> Macros:
         "main/all_positive": percent(0.5**main.n),
         "main/published_all_positive": percent(n and 0.5**n),
         "main/oracle": span(100 * main.oracle.dropna()),
-        "main/in_distribution_of_oracle": span(home),
-        "main/agreement/cells": str(squares[0]["compared"]),
-        "main/agreement/rank": fixed(squares[0]["rank"], 2),
-        "main/agreement/difference": fixed(squares[0]["difference"], 1),
-        **_under("main/ours", _described(main.measured, 1)),
-        **_under("main/published", _described(main.published, 0)),
-        **_printed_squares(facts["published"]),
+        "main/in_distribution_of_oracle": span(of_oracle),
+        "main/agreement/cells": str(first["compared"]),
+        "main/agreement/rank": fixed(first["rank"], 2),
+        "main/agreement/difference": fixed(first["difference"], 1),
+        **_under("main/ours", _blocks(main.measured, 1)),
+        **_under("main/published", _blocks(main.published, 0)),
     }
+    accuracy = context["published"]["accuracy"]
+    for (task, n), rows in accuracy.groupby(["task", "n"], sort=False):
+        cells = pivots.column_by_keys(rows, ["train", "test"], "published")
+        diagonal = {f"{a}/{b}": plain(100 * v) for (a, b), v in cells.items() if a == b}
+        macros |= _under(f"published/{task}_n{n}", {**_blocks(cells, 0), **diagonal})
+    return macros
 
 
-def _described(cells: Accuracies, digits: int) -> Macros:
-    """Return the ranges of the parts of a square that the prose speaks of."""
-    means: dict[str, list[float]] = {
-        distribution: [] for distribution in distributions_for("eigenvalues")
-    }
-    for (train, _), share in cells.items():
-        means.setdefault(train, []).append(share)
-    return {
-        **{name: span(pivots.block(cells, name), digits) for name in BLOCKS},
-        **{
-            f"mean/{distribution}": percent(fmean(shares) if shares else None)
-            for distribution, shares in means.items()
-        },
-    }
-
-
-def _printed_squares(published: Tables) -> Macros:
-    """Describe every printed square, whatever was measured."""
-    macros: Macros = {}
-    for (task, n), rows in published["accuracy"].groupby(["task", "n"], sort=False):
-        cells = pivots.by(rows, ["train", "test"], "published")
-        shown = _described(cells, 0)
-        for (train, test), share in cells.items():
-            shown[f"{train}/{test}"] = plain(100 * share)
-        macros |= _under(f"published/{task}_n{n}", shown)
+def _blocks(cells: Accuracies, digits: int) -> Macros:
+    """Return the ranges of blocks of an accuracy matrix, and the means of its rows."""
+    blocks = pivots.blocks(cells)
+    macros = {name: span(shares, digits) for name, shares in blocks.items()}
+    for name in pivots.COMPARED:
+        row = [share for (train, _), share in cells.items() if train == name]
+        macros[f"mean/{name}"] = percent(fmean(row) if row else None)
     return macros
 
 
 def _speed(main: Pivot) -> Macros:
-    """Describe a table of learning speeds in numbers."""
+    """Return the macros of a table of learning speeds."""
     step = main.largest("resolution") or None
     macros = {
         "n": plain(main.n),
@@ -296,17 +260,15 @@ def _speed(main: Pivot) -> Macros:
         "published_n": plain(main.published_n),
     }
     recipe = main.first("recipe") if len(main.rows) else None
-    for distribution in pivots.FOLLOWED:
-        ours = main.cells[distribution, recipe, "semicircle"]["examples"]
-        macros[f"ours/{distribution}"] = formats.round_to(ours, step)
-        macros[f"published/{distribution}"] = thousands(
-            main.published.get((distribution, "semicircle"))
-        )
+    for train in pivots.COMPARED:
+        cell, published = main.cells[train, recipe, "semicircle"], main.published
+        macros[f"ours/{train}"] = formats.round_to(cell["examples"], step)
+        macros[f"published/{train}"] = thousands(published.get((train, "semicircle")))
     return macros
 
 
 def _conditions(rows: Frame) -> Macros:
-    """Count the published quantiles that lie in the measured intervals."""
+    """Return how many published quantiles lie in the measured intervals."""
     known = rows.dropna(subset="published")
     inside = known["published"].between(known["low"], known["high"])
     rejected = rows.groupby("law")["rejected"].first()
@@ -320,89 +282,135 @@ def _conditions(rows: Frame) -> Macros:
     }
 
 
-def _ceilings(tables: Tables, facts: Facts) -> Macros:
-    """Compare the published accuracies with what exact answers reach."""
-    squares = pivots.oracle_comparisons(tables, facts)
-    verdicts = [one for square in squares for one in square["verdicts"].values()]
+def _oracle(tables: Tables, context: Row) -> Macros:
+    """Return oracle accuracies, and how published accuracies compare with them."""
+    comparisons = pivots.oracle_comparisons(tables, context)
+    verdicts = [one for each in comparisons for one in each["verdicts"].values()]
     macros = {
         "cells": str(len(verdicts)),
         "at": str(verdicts.count("at")),
         "above": str(verdicts.count("above")),
     }
-    for exact in pivots.ceilings(tables, facts):
-        shown = exact.rows[exact.rows["tolerance"] == TOLERANCE]
-        for who, key in (("oracle", "accuracy"), ("label", "label")):
-            # The first encodings and distributions of a question are those of its table.
-            macros.setdefault(f"{exact.name}/{key}", span(100 * shown[who]))
-    for square in squares:
-        shown = square["oracle"].rows
-        shown = shown[shown["tolerance"] == TOLERANCE].set_index("test")
-        best = pd.Series(square["published"]).groupby(level=1).max()
-        marchenko = shown.index == MARCHENKO
-        for name, own in ((MARCHENKO, shown[marchenko]), ("others", shown[~marchenko])):
-            macros |= _under(f"{square['oracle'].name}/{name}", _best(own, best))
+    for pivot in pivots.ceilings(tables, context):
+        rows = pivot.rows[pivot.rows["tolerance"] == TOLERANCE]
+        # The first pivot of a task and size has the encodings of the paper's table.
+        for key, column in (("accuracy", "oracle"), ("label", "label")):
+            macros.setdefault(f"{pivot.name}/{key}", span(100 * rows[column]))
+    for each in comparisons:
+        rows = each["oracle"].rows
+        rows = rows[rows["tolerance"] == TOLERANCE].set_index("test")
+        rows["best"] = pd.Series(each["published"]).groupby(level=1).max()
+        rows = rows.dropna(subset="best")  # a distribution may have no published number
+        marchenko = rows.index == MARCHENKO
+        for name, own in ((MARCHENKO, rows[marchenko]), ("others", rows[~marchenko])):
+            block = {
+                "accuracy": span(100 * own["oracle"]),
+                "label": span(100 * own["label"]),
+                "best": span(100 * own["best"], 0),
+                "best_of_oracle": span(100 * own["best"] / own["oracle"], 0),
+            }
+            macros |= _under(f"{each['oracle'].name}/{name}", block)
     return macros
 
 
-def _best(exact: Frame, best: pd.Series) -> Macros:
-    """Describe exact answers, labels and the best published model, by test."""
-    exact = exact[
-        exact.index.isin(best.index)
-    ]  # of a new distribution nothing is printed
-    best = best[exact.index]
-    return {
-        "accuracy": span(100 * exact["oracle"]),
-        "label": span(100 * exact["label"]),
-        "best": span(100 * best, 0),
-        "best_of_oracle": span(100 * best / exact["oracle"], 0),
-    }
-
-
-ERRATA_EVIDENCE = {  # evidence that the prose names, and where it stands
-    "missed_labels": ("exact_tokens", "training labels outside the tolerance"),
-    "mean_condition": ("mantissa", "mean of the failures, notebook"),
-    "cases": (
-        "mantissa",
-        "failures at 5 %, if one value determines mean and deviation",
-    ),
-}
-
-
-def _errata(evidence: list[Row], errata: Row) -> Macros:
-    """Count the errata, and give the evidence that weighs most."""
-    known = {(row["evidence"], row["quantity"]): row for row in evidence}
-    labels, mean, cases = (known.get(place, {}) for place in ERRATA_EVIDENCE.values())
-    points = errata["contradictions"].values()
+def _errata(errata: Row, study: str = "") -> Macros:
+    """Return the numbers of contradictions and of omissions of a paper."""
+    points = errata[f"{study}contradictions"].values()
     return {
         "contradictions": str(len(points)),
         "measured": str(sum("evidence" in point for point in points)),
-        "omissions": str(len(errata["omissions"])),
+        "omissions": str(len(errata[f"{study}omissions"])),
+    }
+
+
+def _evidence(evidence: list[Row]) -> Macros:
+    """Return the evidence on errata that the prose prints."""
+    known = {(row["evidence"], row["quantity"]): row for row in evidence}
+    labels, mean, cases = (known.get(place, {}) for place in ERRATA_EVIDENCE.values())
+    return {
         "missed_labels": fixed(labels.get("value"), 1),
         "mean_condition": plain(mean.get("printed")),
-        "mean_condition/notebook": significant(mean.get("value")),
+        "mean_condition/notebook": formats.significant(mean.get("value")),
         "cases": thousands(cases.get("value")),
     }
 
 
-def _listed(values: Iterable[Any]) -> str:
-    return ", ".join(dict.fromkeys(escape_latex(value) for value in values))
-
-
 def _runs(rows: list[Row]) -> Macros:
-    """Describe by what, where and how long the models were trained."""
+    """Return on what machines and for how long the models were trained."""
     speed = [row["examples_per_second"] for row in rows]
     seconds = [row["seconds"] for row in rows]
     clean = {row["clean"] for row in rows}
+
+    def listed(values: Iterable[Any]) -> str:
+        return ", ".join(dict.fromkeys(map(escape_latex, values)))
+
     return {
         "models": str(len(rows)),
         "time": formats.duration(sum(seconds)),
         "longest": formats.duration(max(seconds, default=None)),
         "examples_per_second": thousands(median(speed) if speed else None),
         "parameters": thousands(rows[0]["parameters"] if rows else None),
-        "devices": _listed(pivots.device(row) for row in rows),
-        "python": _listed(row["python"] for row in rows),
-        "torch": _listed(row["torch"] for row in rows),
-        "revision": _listed((row["revision"] or "")[:10] for row in rows),
+        "devices": listed(pivots.device(row) for row in rows),
+        "python": listed(row["python"] for row in rows),
+        "torch": listed(row["torch"] for row in rows),
+        "revision": listed((row["revision"] or "")[:10] for row in rows),
         "clean": "no" if False in clean else "yes" if clean == {True} else "unknown",
         "resumed": str(sum(row["attempts"] > 1 for row in rows)),
     }
+
+
+def decoders(tables: Tables, context: Row) -> Macros:
+    """Return wrong answers of decoders to a million questions, and how many pass."""
+    models, settings = pivots.decoders(tables, context), context["arith"]
+    measured, published = models["per_million"], models["published"]
+    macros = {
+        "models": str(len(models)),
+        "tested": str(measured.count()),
+        "measured": _yes(measured.count()),
+        "questions": thousands(settings["questions"]),
+        "width": str(settings["width"]),
+        "enriched": percent(settings["enriched"], 0),
+        "passed": str((measured < WRONG_PER_MILLION_LIMIT).sum()),
+        "printed": str(published.count()),
+        "published/passed": str((published < WRONG_PER_MILLION_LIMIT).sum()),
+    }
+    for family in FAMILIES.values():
+        worst = measured[models["family"] == family].max()
+        macros[f"{family}/worst"] = thousands(worst)
+    rates = pivots.rates(tables, context)["per_million"]
+    for role, name in _lineage(models).items():
+        macros[role] = escape_latex(name)
+        for operation in ("addition", "subtraction"):
+            macros[f"{role}/{operation}"] = thousands(rates.get((name, operation)))
+    return macros
+
+
+def _lineage(models: Frame) -> dict[str, str | None]:
+    """Return a tested child, its parent, and a model of its shape without a parent."""
+    tested = models[models["per_million"].notna()]
+    children = tested[tested["parent"].notna()]
+    if children.empty:
+        return dict.fromkeys(("child", "parent", "scratch"))
+    child, shape = children.iloc[0], ["operation", "digits", "layers", "heads", "steps"]
+    alike = (tested[shape] == child[shape]).all(axis=1) & tested["parent"].isna()
+    scratch = next(iter(tested["model"][alike]), None)
+    return {"child": child["model"], "parent": child["parent"], "scratch": scratch}
+
+
+def _circuits(tables: Tables, context: Row) -> Macros:
+    """Return the maps of the two example models: one adds, one does both operations."""
+    models = pivots.maps(tables, context)
+    reuse = pivots.arith_table(tables, "reuse").set_index(["model", "quantity"])
+    mapped = models["heads"].notna().sum()
+    macros = {"models": str(len(models)), "mapped": str(mapped)}
+    for role, name in context["arith"]["example_models"].items():
+        macros[f"{role}/model"] = escape_latex(name)
+        for key, (source, _) in pivots.MAPS.items():
+            value = models.loc[name, key]
+            is_share = source in ("share", "mean", "chance")
+            macros[f"{role}/{key}"] = percent(value, 0) if is_share else plain(value)
+        for quantity, key in REUSE_MACROS.items():
+            for end, column in (("", "count"), ("/of", "total")):
+                value = reuse[column].get((name, quantity))
+                macros[f"{role}/{key}{end}"] = plain(value)
+    return macros

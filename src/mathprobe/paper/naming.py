@@ -1,22 +1,15 @@
-"""Names of distributions, models and questions, and the order in which tables list them."""
-
-from __future__ import annotations
+"""Names of distributions, models and tasks, and their order in tables."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mathprobe.catalog import parse_size
-from mathprobe.linalg.distributions import (
-    DISTRIBUTIONS,
-    MIXTURE_SEPARATOR,
-    components,
-    is_positive,
-    is_symmetric,
-)
+from mathprobe.linalg import distributions
+from mathprobe.linalg.distributions import DISTRIBUTIONS, MIXTURE_SEPARATOR, components
 
 SYMMETRIC, POSITIVE, BOTH, GENERAL = GROUPS = (
-    *("symmetric", "positive"),  # eigenvalues about zero, and above it
-    *("both", "general"),  # a mixture of these, and matrices that are not symmetric
+    *("symmetric", "positive"),  # eigenvalues symmetric about zero, or positive
+    *("both", "general"),  # a mixture of these, or matrices that are not symmetric
 )
 
 
@@ -28,18 +21,18 @@ class Model(NamedTuple):
 
 
 class Labels(dict[str, str]):
-    """Distributions as the paper names them; of others their own names, of mixtures all."""
+    """Labels of distributions: the paper's, or made from the name if it has none."""
 
-    def __missing__(self, distribution: str) -> str:
-        """Name a distribution that the paper does not name."""
-        names = distribution.split(MIXTURE_SEPARATOR)
-        if len(names) > 1:
-            return f" {MIXTURE_SEPARATOR} ".join(self[name] for name in names)
-        return distribution.replace("_", " ")
+    def __missing__(self, name: str) -> str:
+        """Return the label of a mixture, or of a distribution without a label."""
+        parts = name.split(MIXTURE_SEPARATOR)
+        if len(parts) > 1:
+            return f" {MIXTURE_SEPARATOR} ".join(self[part] for part in parts)
+        return name.replace("_", " ")
 
 
 def task_title(task: str, n: int | str) -> str:
-    """Return what is asked about which matrices: `eigenvalues, 5 × 5`."""
+    """Return a task and its size as text: `eigenvalues, 5 × 5`."""
     return f"{task.replace('_', ' ')}, {size_text(n)}"
 
 
@@ -49,19 +42,19 @@ def size_text(n: int | str, times: str = " × ") -> str:
 
 
 def group(distribution: str) -> str:
-    """Return where the eigenvalues of a distribution or mixture lie: one of GROUPS."""
-    if not is_symmetric(distribution):
+    """Return the group of a distribution or mixture, one of GROUPS."""
+    if not distributions.is_symmetric(distribution):
         return GENERAL
-    places = {is_positive(part) for part in components(distribution)}
-    return BOTH if len(places) > 1 else GROUPS[places.pop()]
+    positive = {distributions.is_positive(part) for part in components(distribution)}
+    return BOTH if len(positive) > 1 else GROUPS[positive.pop()]
 
 
-def sort_distributions(distributions: Iterable[str]) -> list[str]:
-    """Sort distributions as tables list them: by group, mixtures after single distributions."""
+def sort_distributions(names: Iterable[str]) -> list[str]:
+    """Sort distributions by group, mixtures after single distributions."""
     order = list(DISTRIBUTIONS)
 
-    def place(distribution: str) -> tuple[Any, ...]:
-        places = [order.index(part) for part in components(distribution)]
-        return GROUPS.index(group(distribution)), len(places), places
+    def place(name: str) -> tuple[Any, ...]:
+        places = [order.index(part) for part in components(name)]
+        return GROUPS.index(group(name)), len(places), places
 
-    return sorted(set(distributions), key=place)
+    return sorted(set(names), key=place)

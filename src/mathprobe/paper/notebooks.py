@@ -1,6 +1,4 @@
-"""Execute notebooks: equal sources and equal data give equal bytes."""
-
-from __future__ import annotations
+"""Execute notebooks reproducibly: equal input gives bitwise identical output."""
 
 import json
 import os
@@ -25,63 +23,57 @@ from mathprobe import files
 from mathprobe.errors import InputError
 
 KERNEL = "python3"
-SOCKET_PATH = 100  # bytes, on every system; a socket's file adds NAME to its folder
+SOCKET_PATH = 100  # bytes that every system allows for the path of a socket
 SOCKET_NAME = "/ipc-99999"
 
-VOLATILE = (  # differs from run to run without a difference in the result
+VOLATILE = (  # differs between runs with equal results
     (re.compile(r" at 0x[0-9a-f]+"), ""),
     (re.compile(r"/[^\s\"]*/ipykernel_\d+/\d+\.py"), "cell"),
 )
-ABSOLUTE = re.compile(r'"(/[^"]*)/')  # the folder of a path in JSON
-STYLED = re.compile(r"\bT_[0-9a-f]{5}(?=[_\" ])")  # pandas' random name of a table
-
-
-class NotebookError(InputError):
-    """A notebook that cannot be executed; the message names the cell and the reason."""
+ABSOLUTE = re.compile(r'"(/[^"]*)/')  # folder of an absolute path in JSON
+STYLED = re.compile(
+    r"\bT_[0-9a-f]{5}(?=[_\" ])"
+)  # random name that pandas gives a styled table
 
 
 class Executed(NamedTuple):
-    """A notebook with its outputs: as a notebook, and as one self-contained page."""
+    """An executed notebook in two formats, as text."""
 
     ipynb: str
     html: str
 
 
 def execute(
-    source: Path, template: Path, parameters: Mapping[str, Any], kept: Path
+    source: Path, template: Path, parameters: Mapping[str, Any], failed: Path
 ) -> Executed:
-    """Execute a percent-format notebook in the current folder and fill its page.
+    """Execute a notebook in percent format in the current folder.
 
-    If a cell fails, write the notebook with the outputs so far to `kept` and raise
-    NotebookError.  Raise InputError if the parameters are not those that it declares.
+    If a cell fails, write the notebook with its outputs so far to `failed`.  Raise
+    InputError if a cell fails, or if the parameters differ from the declared ones.
     """
     notebook = jupytext.read(source)
-    _check(source, set(parameters), set(papermill.inspect_notebook(notebook)))
-    # The kernel's sockets lie in this folder, so its path must be short.
+    given, known = set(parameters), set(papermill.inspect_notebook(notebook))
+    # Defaults are those of one scale, so missing parameters are refused as well.
+    for kind, names in {"unknown": given - known, "missing": known - given}.items():
+        if names:
+            raise InputError(
+                f"{source}: {kind} parameters {', '.join(sorted(names))}; "
+                f"known ones are {', '.join(sorted(known)) or 'none'}"
+            )
     with tempfile.TemporaryDirectory(prefix="mathprobe-") as folder:
         done, failure = _run(notebook, parameters, Path(folder))
         own = ABSOLUTE.findall(json.dumps(dict(parameters)))
         text = _normal(done, [str(Path.cwd()), folder, *own])
     if failure:
-        files.write_text(kept, text)
-        raise NotebookError(f"{source}: {failure}; executed as far as {kept} shows")
+        files.write_text(failed, text)
+        raise InputError(f"{source}: {failure}; the outputs so far are in {failed}")
     return Executed(text, html(nbformat.reads(text, as_version=4), template))
-
-
-def _check(source: Path, given: set[str], known: set[str]) -> None:
-    """Refuse unknown parameters, and missing ones, whose defaults are of the demo."""
-    for what, names in {"unknown": given - known, "missing": known - given}.items():
-        if names:
-            raise InputError(
-                f"{source}: {what} parameters {', '.join(sorted(names))}; "
-                f"known ones are {', '.join(sorted(known)) or 'none'}"
-            )
 
 
 def _run(
     notebook: NotebookNode, parameters: Mapping[str, Any], folder: Path
 ) -> tuple[NotebookNode, str]:
-    """Execute in a new kernel; return the notebook, and the reason if it failed."""
+    """Execute in a new kernel; return the notebook and the reason of a failure."""
     after, failure = folder / "executed.ipynb", ""
     nbformat.write(notebook, after)
     try:
@@ -94,7 +86,7 @@ def _run(
                 progress_bar=False,
                 cwd=Path.cwd(),
                 config=_transport(folder),
-                coalesce_streams=True,  # where a stream breaks is chance
+                coalesce_streams=True,  # where a stream is split is random
                 shutdown_kernel="immediate",
             )
     except PapermillExecutionError as error:
@@ -107,14 +99,14 @@ def _run(
 
 
 def _transport(folder: Path) -> Config:
-    """Return the kernel's transport: files if their paths are short enough, or TCP."""
+    """Return the kernel's transport: sockets in `folder`, TCP if its path is long."""
     if len(f"{folder}{SOCKET_NAME}") > SOCKET_PATH:
         return Config()
     return Config(KernelManager={"transport": "ipc", "ip": f"{folder}/ipc"})
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Return variables that give the kernel our packages and no user's settings."""
+    """Return variables so that the kernel has our packages and no user settings."""
     packages = [str(Path(mathprobe.__file__).parents[1]), os.environ.get("PYTHONPATH")]
     return {
         "IPYTHONDIR": str(folder / "ipython"),
@@ -127,9 +119,9 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _normal(notebook: NotebookNode, hidden: Iterable[str]) -> str:
-    """Write a notebook without its place, its time and its process."""
-    kept = ("kernelspec", "language_info")
-    notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in kept}
+    """Return a notebook as JSON without paths, times and process numbers."""
+    keep = ("kernelspec", "language_info")
+    notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in keep}
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03}"
         cell.metadata = {"tags": cell.metadata.get("tags", [])}
@@ -144,7 +136,7 @@ def _normal(notebook: NotebookNode, hidden: Iterable[str]) -> str:
 
 
 def html(notebook: NotebookNode, template: Path) -> str:
-    """Show an executed notebook as one page, with the parameters that were used."""
+    """Return an executed notebook as a page; default parameters are left out."""
     defaults = {"enabled": True, "remove_cell_tags": {"parameters"}}
     exporter = HTMLExporter(
         config=Config(TagRemovePreprocessor=defaults),

@@ -1,10 +1,6 @@
-"""Tidy tables as a reader sees them: one pivot per kind, for every kind of output.
+"""Pivots of tidy tables for LaTeX, macros, figures and notebooks."""
 
-LaTeX, figures, notebooks and the numbers of the prose show the same pivots.
-"""
-
-from __future__ import annotations
-
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,22 +10,16 @@ from typing import Any
 import pandas as pd
 
 from mathprobe.catalog import parse_size
+from mathprobe.intervals import clopper_pearson
 from mathprobe.linalg.distributions import components
-from mathprobe.paper.naming import (
-    POSITIVE,
-    SYMMETRIC,
-    Model,
-    group,
-    sort_distributions,
-    task_title,
-)
+from mathprobe.paper.arith_tables import ALL_CLASSES, COLUMNS, models_frame
+from mathprobe.paper.naming import Model, group, sort_distributions, task_title
 from mathprobe.paper.published import nearest_size, table_number
-from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, mean, records
+from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, mean, records
+from mathprobe.studies.comparisons import count_clauses
 
-Tables = dict[str, Frame]  # by kind
-Facts = Row  # scale, published, labels, distributions, positive, study, reference
-Key = tuple[Any, ...]  # values of the columns that tell rows apart
-Accuracies = dict[Key, float]  # shares, by training and test distribution
+Key = tuple[Any, ...]  # values of the columns that identify a row
+Accuracies = dict[Key, float]  # shares by training and test distribution
 
 ORDER: dict[str, Callable[[Iterable[Any]], list[Any]]] = {
     "test": sort_distributions,
@@ -40,101 +30,94 @@ EMPTY: Row = dict.fromkeys(
 )
 
 
-class Rows(dict[Key, Row]):
-    """Rows by the columns that tell them apart; what is not there is empty."""
-
-    def __missing__(self, key: Key) -> Row:
-        """Return a row without numbers."""
-        return EMPTY
-
-
-def by(rows: Frame, keys: Iterable[str], column: str) -> dict[Key, Any]:
-    """Return the known values of a column, by the values of other columns."""
+def column_by_keys(rows: Frame, keys: Iterable[str], column: str) -> dict[Key, Any]:
+    """Return the values of a column that are not missing, by values of key columns."""
     known = records(rows.dropna(subset=column)) if column in rows else []
     return {tuple(row[key] for key in keys): row[column] for row in known}
 
 
 @dataclass(frozen=True)
 class Pivot:
-    """Tidy rows of one task and size, or of one model, beside what is printed."""
+    """Tidy rows of one task and size, or of one model, with the published numbers."""
 
     task: str
     n: int | str
     rows: Frame
-    printed: Frame  # for the nearest size
-    keys: tuple[str, ...]  # columns that tell rows apart; the last one stands across
+    printed: Frame  # published rows of the nearest size
+    keys: tuple[str, ...]  # columns that identify a row; the last one goes across
 
     @property
     def name(self) -> str:
-        """Return the part of file names and labels that tells pivots apart."""
+        """Return the task and size, as in file names and labels."""
         return f"{self.task}_n{self.n}"
 
     @property
     def title(self) -> str:
-        """Return the question, and the number of the paper's table of it, if any."""
-        table = f" (Table {self.table_number} of the paper)"
-        return task_title(self.task, self.n) + table * bool(
-            self.table_number and self.same_size
-        )
+        """Return the task and size, with the number of the paper's table, if any."""
+        numbered = self.table_number and self.same_size
+        table = f" (Table {self.table_number} of the paper)" if numbered else ""
+        return task_title(self.task, self.n) + table
 
     @property
     def published_n(self) -> int | None:
-        """Return the nearest size of which something is printed, if any."""
+        """Return the nearest published size, if any."""
         return int(self.printed["n"].iloc[0]) if len(self.printed) else None
 
     @property
     def same_size(self) -> bool:
-        """Return whether something is printed for this very size."""
+        """Return whether the published numbers are for this size."""
         return self.published_n == self.n
 
     @property
     def table_number(self) -> int | None:
-        """Return the number of the paper's table of the printed size, if any."""
+        """Return the number of the paper's table of the published size, if any."""
         return table_number(self.printed, self.task, self.published_n)
 
     @cached_property
     def models(self) -> list[Model]:
-        """Return the models by recipe, then by distribution."""
+        """Return the models by recipe, then by training distribution."""
         rows = self.rows.assign(recipe=self.rows.get("recipe", ""))
         return [
-            Model(distribution, str(recipe))
+            Model(train, str(recipe))
             for recipe, own in rows.groupby("recipe", sort=False)
-            for distribution in sort_distributions(own[self.keys[0]])
+            for train in sort_distributions(own[self.keys[0]])
         ]
 
     @cached_property
     def columns(self) -> list[Any]:
-        """Return what stands side by side, in its order."""
+        """Return the sorted values of the key that goes across."""
         across = self.keys[-1]
         return ORDER.get(across, sorted)(self.rows[across].dropna().unique())
 
     @cached_property
-    def cells(self) -> Rows:
-        """Return the rows by the columns that tell them apart."""
-        rows = records(self.rows)
-        return Rows((tuple(row[key] for key in self.keys), row) for row in rows)
+    def cells(self) -> dict[Key, Row]:
+        """Return the rows by key; a key that is missing has a row without numbers."""
+        rows = (
+            (tuple(row[key] for key in self.keys), row) for row in records(self.rows)
+        )
+        return defaultdict(lambda: EMPTY, rows)
 
     @cached_property
     def published(self) -> dict[Key, float]:
-        """Return the printed numbers, by those of these columns that they have."""
+        """Return the published numbers by those of the keys that they have."""
         keys = [key for key in self.keys if key in self.printed]
-        return by(self.printed, keys, "published")
+        return column_by_keys(self.printed, keys, "published")
 
     @cached_property
     def notebook(self) -> dict[Key, float]:
-        """Return the numbers of the published notebook's stored output likewise."""
-        return by(self.printed, self.keys, "notebook")
+        """Return the numbers in the stored output of the published notebook by key."""
+        return column_by_keys(self.printed, self.keys, "notebook")
 
     @cached_property
     def measured(self) -> Accuracies:
-        """Return the accuracies by distribution and test; of several recipes the first."""
+        """Return the measured accuracies; of several recipes the first."""
         keys = ["train", "test"]
         known = self.rows.dropna(subset="accuracy").drop_duplicates(keys)
-        return by(known, keys, "accuracy")
+        return column_by_keys(known, keys, "accuracy")
 
     @cached_property
     def oracle(self) -> pd.Series:
-        """Return the mean accuracy of exact answers over the models, by test."""
+        """Return the oracle accuracy by test, averaged over the models."""
         return self.rows.groupby("test")["oracle"].agg(mean)[self.columns]
 
     def first(self, column: str) -> Any:
@@ -142,34 +125,34 @@ class Pivot:
         return self.rows[column].iloc[0]
 
     def largest(self, column: str) -> Any:
-        """Return the largest of the values of a column; without any 0."""
+        """Return the largest value of a column, or 0 if all are missing."""
         return max(self.rows[column].dropna(), default=0)
 
     def wide(self, values: str) -> Frame:
-        """Return a column of the rows, spread: models down."""
+        """Return a column in wide form: a row per model."""
         *down, across = self.keys
-        spread = self.rows.pivot(index=down, columns=across, values=values)
+        wide = self.rows.pivot(index=down, columns=across, values=values)
         index = pd.MultiIndex.from_tuples(self.models, names=Model._fields)
-        return spread.reindex(index=index, columns=self.columns)
+        return wide.reindex(index=index, columns=self.columns)
 
 
-def pivots(kind: str, tables: Tables, facts: Facts) -> list[Pivot]:
-    """Return the pivots of a kind, those of the settings first and in their order."""
-    entries = facts["study"]["tables"].get(KINDS[kind].config_table or "", [])
-    asked = [f"{entry['task']}_n{entry['n']}" for entry in entries]
-    found = make_pivots(kind, tables.get(kind, Frame()), facts["published"])
-    found.sort(key=lambda p: p.name)
-    return sorted(found, key=lambda p: [*asked, p.name].index(p.name))
+def pivots(kind: str, tables: Tables, context: Row) -> list[Pivot]:
+    """Return the pivots of a kind of table: first those that the settings list."""
+    entries = context["study"]["tables"].get(KINDS[kind].config_table or "", [])
+    listed = [f"{entry['task']}_n{entry['n']}" for entry in entries]
+    found = make_pivots(kind, tables.get(kind, Frame()), context["published"])
+    found.sort(key=lambda pivot: pivot.name)
+    return sorted(found, key=lambda p: [*listed, p.name].index(p.name))
 
 
-def make_pivots(kind: str, rows: Frame, published: Tables) -> list[Pivot]:
-    """Return a pivot for every task and size, or model, beside what is printed."""
-    known, found = KINDS[kind], []
-    keys = tuple(key for key in known.keys if key not in known.pivot_keys)
-    for _, own in rows.groupby([*known.pivot_keys], sort=False) if len(rows) else ():
+def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:
+    """Split a table into pivots: one per task and size, or one per model."""
+    kind, found = KINDS[name], []
+    keys = tuple(key for key in kind.keys if key not in kind.pivot_keys)
+    for _, own in rows.groupby([*kind.pivot_keys], sort=False) if len(rows) else ():
         first = records(own.head(1))[0]
-        printed = published.get(known.published or "", Frame())
-        for column in {"train", "recipe"} & {*known.pivot_keys}:
+        printed = published.get(kind.published or "", Frame())
+        for column in {"train", "recipe"} & {*kind.pivot_keys}:
             printed = printed[printed[column] == first[column]]
         task, n = first["task"], first["n"]
         found.append(Pivot(task, n, own, nearest_size(printed, task, n), keys))
@@ -177,142 +160,226 @@ def make_pivots(kind: str, rows: Frame, published: Tables) -> list[Pivot]:
 
 
 MARCHENKO = "marchenko_pastur"
-FOLLOWED = (
-    "semicircle",
-    "gaussian",
-    "laplace",
-)  # distributions that the prose compares
+COMPARED = ("semicircle", "gaussian", "laplace")  # distributions the prose compares
+BLOCKS = (  # of an accuracy matrix
+    *("in_distribution", "positive_on_symmetric", "symmetric_on_positive"),
+    *("symmetric_on_marchenko", *(f"{name}_ood" for name in COMPARED)),
+)
 
 
-def _ood(distribution: str, train: str, test: str) -> bool:
-    return train == distribution != test
+def blocks(cells: Accuracies) -> dict[str, list[float]]:
+    """Return the accuracies of BLOCKS in percent; a cell is in several blocks."""
+    found: dict[str, list[float]] = {name: [] for name in BLOCKS}
+    for (train, test), share in cells.items():
+        on = "marchenko" if test == MARCHENKO else group(test)
+        own = "in_distribution" if test in components(train) else f"{train}_ood"
+        for name in {f"{group(train)}_on_{on}", own} & found.keys():
+            found[name].append(100 * share)
+    return found
 
 
-BLOCKS: dict[str, Callable[[str, str], bool]] = {  # of a square, by train and test
-    "in_distribution": lambda train, test: test in components(train),
-    "positive_on_symmetric": lambda train, test: (
-        (group(train), group(test)) == (POSITIVE, SYMMETRIC)
-    ),
-    "symmetric_on_positive": lambda train, test: (
-        (group(train), group(test)) == (SYMMETRIC, POSITIVE) and test != MARCHENKO
-    ),
-    "symmetric_on_marchenko": lambda train, test: (
-        group(train) == SYMMETRIC and test == MARCHENKO
-    ),
-    **{f"{distribution}_ood": partial(_ood, distribution) for distribution in FOLLOWED},
-}
-
-
-def block(cells: Accuracies, name: str) -> list[float]:
-    """Return the percentages of a part of a square that has a name."""
-    return [100 * value for key, value in cells.items() if BLOCKS[name](*key)]
-
-
-def agreement(ours: Accuracies, published: Accuracies) -> Row:
-    """Compare two squares cell by cell: Spearman's correlation, mean gap in points."""
-    both = Frame({"ours": ours, "published": published}, dtype=float).dropna()
+def agreement(measured: Accuracies, published: Accuracies) -> Row:
+    """Return the Spearman correlation and the mean absolute difference in points."""
+    both = Frame({"measured": measured, "published": published}, dtype=float).dropna()
     return {
         "compared": len(both),
-        "rank": both.corr("spearman").loc["ours", "published"],
-        "difference": 100 * (both["ours"] - both["published"]).abs().mean(),
+        "rank": both.corr("spearman").loc["measured", "published"],
+        "difference": 100 * (both["measured"] - both["published"]).abs().mean(),
     }
 
 
-def summaries(tables: Tables, facts: Facts) -> list[Row]:
-    """Return every square with its parts, ours and published, and how they agree."""
-    return [
-        {
-            "pivot": grid,
-            "blocks": {
-                whose: {name: block(cells, name) for name in BLOCKS}
-                for whose, cells in (
-                    ("ours", grid.measured),
-                    ("published", grid.published),
-                )
-            },
-            **agreement(grid.measured, grid.published),
-        }
-        for grid in pivots("ood", tables, facts)
-    ]
+def summaries(tables: Tables, context: Row) -> list[Row]:
+    """Return every accuracy matrix with its blocks and its agreement."""
+    found = []
+    for pivot in pivots("ood", tables, context):
+        ours, published = pivot.measured, pivot.published
+        parts = {"ours": blocks(ours), "published": blocks(published)}
+        found.append({"pivot": pivot, "blocks": parts, **agreement(ours, published)})
+    return found
 
 
-ROUNDING = 0.005  # half a point: accuracies are printed as whole percentages
+ROUNDING = 0.005  # half a point: accuracies are published as whole percentages
 
 
-def verdict(printed: float, ceiling: Row) -> str:
-    """Return where a printed share lies: below a ceiling, at it, or above it.
-
-    It is at the ceiling if its rounding and the ceiling's interval leave that open.
-    """
-    if printed - ROUNDING > ceiling["high"]:
+def verdict(published: float, oracle: Row) -> str:
+    """Return `below`, `above`, or `at` if rounding and the interval allow equality."""
+    if published - ROUNDING > oracle["high"]:
         return "above"
-    return "at" if printed + ROUNDING >= ceiling["low"] else "below"
+    return "at" if published + ROUNDING >= oracle["low"] else "below"
 
 
-def ceilings(tables: Tables, facts: Facts) -> list[Pivot]:
-    """Return what exact answers reach, by question; compared distributions stay together."""
+def ceilings(tables: Tables, context: Row) -> list[Pivot]:
+    """Return oracle accuracies; the tests of an accuracy matrix share a pivot."""
     rows = tables.get("ceilings", Frame(columns=["test"]))
-    distribution = rows["test"].mask(rows["test"].isin(facts["distributions"]), "")
-    return make_pivots("ceilings", rows.assign(law=distribution), facts["published"])
+    law = rows["test"].mask(rows["test"].isin(context["distributions"]), "")
+    return make_pivots("ceilings", rows.assign(law=law), context["published"])
 
 
-def oracle_comparisons(tables: Tables, facts: Facts) -> list[Row]:
-    """Return the ceilings of printed accuracies, and where these lie."""
-    return [
-        {
-            "oracle": exact,
-            "published": printed,
-            "verdicts": {
-                (train, test): verdict(share, exact.cells[test, TOLERANCE])
-                for (train, test), share in printed.items()
-                if test in set(exact.rows["test"])
-            },
-        }
-        for exact in ceilings(tables, facts)
-        if exact.same_size and not exact.first("law")
-        for printed in [by(exact.printed, ["train", "test"], "published")]
-    ]
+def oracle_comparisons(tables: Tables, context: Row) -> list[Row]:
+    """Return the oracle accuracies of published tables, with a verdict per cell."""
+    found = []
+    for pivot in ceilings(tables, context):
+        if pivot.same_size and not pivot.first("law"):
+            published = column_by_keys(pivot.printed, ["train", "test"], "published")
+            verdicts = {
+                (train, test): verdict(share, pivot.cells[test, TOLERANCE])
+                for (train, test), share in published.items()
+                if test in set(pivot.rows["test"])
+            }
+            found.append(
+                {"oracle": pivot, "published": published, "verdicts": verdicts}
+            )
+    return found
 
 
-PLACE = (
-    *("cpu", "device", "threads", "precision"),
-    *("python", "torch", "revision", "clean"),
+ENVIRONMENT = (
+    *("cpu", "device", "threads", "precision", "python", "torch", "revision", "clean"),
 )
 
 
 def device(row: Row) -> str:
-    """Return the name of what a model was trained on."""
+    """Return the names of the GPU, if any, and the CPU that trained a model."""
     return row["cpu"] if row["device"] == "cpu" else f"{row['device']}, {row['cpu']}"
 
 
-def runs(tables: Tables, facts: Facts) -> list[Row]:
-    """Return the models in groups that were made in the same place by the same code."""
+def runs(tables: Tables, context: Row) -> list[Row]:
+    """Return the trained models, grouped by machine, software and revision."""
     rows = records(tables.get("runs", Frame()))
-    distributions = sort_distributions(row["law"] for row in rows)
+    order = sort_distributions(row["law"] for row in rows)
 
-    def place(row: Row) -> list[str]:
-        return [str(row[key]) for key in PLACE]
+    def environment(row: Row) -> list[str]:
+        return [str(row[key]) for key in ENVIRONMENT]
 
-    def name(row: Row) -> tuple[Any, ...]:
-        return (
-            row["task"],
-            parse_size(row["n"]),
-            row["recipe"],
-            distributions.index(row["law"]),
-        )
+    def key(row: Row) -> Key:
+        n, place = parse_size(row["n"]), order.index(row["law"])
+        return environment(row), row["task"], n, row["recipe"], place
 
-    rows.sort(key=lambda row: (place(row), name(row)))
-    groups = [list(made) for _, made in groupby(rows, place)]
-    return [{**made[0], "rows": made, "on": device(made[0])} for made in groups]
+    rows.sort(key=key)
+    groups = [list(own) for _, own in groupby(rows, environment)]
+    return [{**own[0], "rows": own, "on": device(own[0])} for own in groups]
 
 
-View = Callable[[Tables, Facts], list[Any]]
+KEEP_ONLY = "keep only, "  # prefix of controls in which all other nodes are ablated
+CHANCE = {  # controls in which sub-tasks are searched for, and their column names
+    "found": "the model's candidates",
+    "random nodes": "random nodes",
+    "untrained": "an untrained model",
+}
+MAPS = {  # columns of `maps`: the table that each is from, and its column there
+    "heads": ("count", "useful heads"),
+    "mlps": ("count", "useful mlps"),
+    "heads/published": ("published", "useful heads"),
+    "mlps/published": ("published", "useful mlps"),
+    "heads/purpose": ("share", "heads with a purpose"),
+    "mlps/purpose": ("share", "mlps with a purpose"),
+    "hold": ("claims", "hold"),
+    "clauses": ("claims", "clauses"),
+    "right/useful": ("mean", "useful"),
+    "right/purpose": ("mean", "with a purpose"),
+    "right/random": ("mean", "random"),
+    "chance/found": ("chance", "found"),
+    "chance/random": ("chance", "random nodes"),
+    "chance/untrained": ("chance", "untrained"),
+    **{f"classes/{n}": ("share", f"nodes for {n} of 3 classes") for n in (1, 2, 3)},
+}
 
 
-def pivot_functions() -> dict[str, View]:
-    """Return what templates call by name: the pivots of every kind, and other pivot_functions."""
+def arith_table(tables: Tables, kind: str) -> Frame:
+    """Return a tidy table of the second study; a missing table has no rows."""
+    return tables.get(f"arith_{kind}", Frame(columns=COLUMNS[kind]))
+
+
+def rates(tables: Tables, context: Row) -> Frame:
+    """Return wrong answers by model and operation, over all complexity classes."""
+    rows = arith_table(tables, "accuracy")
+    return rows[rows["class"] == ALL_CLASSES].set_index(["model", "operation"])
+
+
+def decoders(tables: Tables, context: Row) -> Frame:
+    """Return the models of the catalog with their losses and highest error rates."""
+    columns = ["loss", "published_loss", "per_million", "published"]
+    worst = rates(tables, context).groupby("model")[columns].max()
+    return models_frame(context["arith"]["models"]).join(worst, on="model")
+
+
+def by_class(tables: Tables, context: Row) -> dict[str, dict[str, Row]]:
+    """Return wrong answers per million by complexity class and family of models."""
+    rows = arith_table(tables, "accuracy")
+    grouped = rows[rows["class"] != ALL_CLASSES].groupby(["class", "family"])
+    sums = grouped[["fails", "questions"]].sum()
+    found: dict[str, dict[str, Row]] = {}
+    for (level, family), fails, total in sums.itertuples():
+        low, high = clopper_pearson(fails, total)
+        rates = {"per_million": fails / total, "low": low, "high": high}
+        cell = {name: 1e6 * rate for name, rate in rates.items()}
+        found.setdefault(level, {})[family] = cell
+    order = sorted(found, key=lambda level: ("SMN".index(level[0]), level))
+    return {level: found[level] for level in order}
+
+
+def shares(circuits: Frame) -> Frame:
+    """Return shares of nodes: a row per model, a column per quantity."""
+    return _share(circuits[circuits["total"].notna()], "model", "quantity")
+
+
+def _share(rows: Frame, index: str, columns: str) -> Frame:
+    """Return summed counts over summed totals in wide form."""
+    sums = rows.groupby([index, columns], sort=False)[["count", "total"]].sum()
+    return (sums["count"] / sums["total"]).astype(float).unstack()
+
+
+def maps(tables: Tables, context: Row) -> Frame:
+    """Return the columns of MAPS: a row per model, NaN for a model without a map."""
+    circuits = arith_table(tables, "circuits")
+    controls = arith_table(tables, "controls")
+    mean = controls[controls["control"] == f"{KEEP_ONLY}mean"]
+    searched = controls[controls["control"].isin(CHANCE)]
+    parts = {
+        "count": circuits.pivot(index="model", columns="quantity", values="count"),
+        "published": circuits.pivot(
+            index="model", columns="quantity", values="published"
+        ),
+        "share": shares(circuits),
+        "claims": count_clauses(arith_table(tables, "claims"), "model"),
+        "mean": _share(mean, "model", "of"),
+        "chance": _share(searched, "model", "control"),
+    }
+    names = [model["name"] for model in context["arith"]["models"]]
+    columns = pd.MultiIndex.from_tuples(MAPS.values())
+    found = pd.concat(parts, axis=1).reindex(index=names, columns=columns)
+    return found.set_axis(list(MAPS), axis=1)
+
+
+def sufficiency(controls: Frame) -> Frame:
+    """Return shares of right answers while only some nodes are kept.
+
+    Rows are sets of nodes; columns are ablations of the others, and the set's size.
+    """
+    rows = controls[controls["control"].str.startswith(KEEP_ONLY)]
+    rows = rows.assign(replaced=rows["control"].str.removeprefix(KEEP_ONLY))
+    nodes = rows.groupby("of")["nodes"].first()
+    return _share(rows, "of", "replaced").assign(nodes=nodes)
+
+
+def chance(controls: Frame) -> Frame:
+    """Return how often each sub-task is found in the model and at chance level."""
+    rows = controls[controls["control"].isin(CHANCE)]
+    counts = rows[rows["control"] == "found"].set_index("of")["count"]
+    wide = _share(rows, "of", "control").reindex(columns=list(CHANCE))
+    return wide.rename(columns=CHANCE).assign(found=counts)
+
+
+def reuse(tables: Tables, context: Row) -> dict[str, list[Row]]:
+    """Return how many nodes inserted from its parent each model uses."""
+    grouped = arith_table(tables, "reuse").groupby("model", sort=False)
+    return {str(model): records(own) for model, own in grouped}
+
+
+def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
+    """Return the functions that templates call: one per kind of table, and others."""
+    functions = (ceilings, oracle_comparisons, runs, summaries)
+    arith = (rates, decoders, by_class, maps, reuse)
     return {
         **{kind: partial(pivots, kind) for kind in KINDS},
-        **{"ceilings": ceilings, "oracle_comparisons": oracle_comparisons},
-        **{"runs": runs, "summaries": summaries},
+        **{function.__name__: function for function in (*functions, *arith)},
     }

@@ -1,46 +1,43 @@
-"""The numbers that the paper prints, from tidy CSV in paper/published/.
+"""Published numbers of the first study, from the CSV files in paper/published/.
 
-Source: Charton 2022, arXiv 2211.00170.  The columns of the files keep the printed
-units, percent and millions.  The columns that are added have the units of our tables,
-shares and counts: `published`, and `notebook` for the stored output of the notebook.
+Source: Charton 2022, arXiv 2211.00170.  The files have the printed units: percent and
+millions.  Added columns have the units of our tables, shares and counts: `published`,
+and `notebook` for the stored output of the published notebook.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from mathprobe.catalog import parse_size
 from mathprobe.paper.naming import Labels
-from mathprobe.paper.tables import COUNT, Frame, read
+from mathprobe.paper.tables import COUNT, Frame, Tables, read
 
-PERCENT = ("below", "right", "successes_below", "failures_above")  # of statistics
+PERCENT = ("below", "right", "successes_below", "failures_above")  # statistics
 
 
-def read_all(paths: Iterable[Path | str]) -> dict[str, Frame]:
-    """Read files of published numbers, by their names."""
-    return {
-        name: UNITS.get(name, lambda printed: printed)(read(path))
-        for path in paths
-        for name in [Path(path).stem]
+def read_all(paths: Iterable[Path | str]) -> Tables:
+    """Read files of published numbers, by the names of the files."""
+    tables = {Path(path).stem: read(path) for path in paths}
+    return tables | {
+        name: UNITS[name](tables[name]) for name in tables if name in UNITS
     }
 
 
-def read_folder(folder: Path) -> dict[str, Frame]:
-    """Read the published numbers of the first study from their folder."""
+def read_folder(folder: Path) -> Tables:
+    """Read all published numbers of the first study from their folder."""
     return read_all(folder / f"{name}.csv" for name in FILES)
 
 
 def _statistics(printed: Frame) -> Frame:
-    """Return shares as shares; what is printed as `above` becomes what is below."""
+    """Convert percentages to shares, and shares above a bound to shares below it."""
     above = printed["statistic"] == "above"
     below = printed["statistic"].mask(above, "below")
     text = printed["text"].mask(above, 100 - printed["text"])
     printed = printed.assign(statistic=below, text=text)
     unit = below.isin(PERCENT).map({True: 100.0, False: 1.0})
-    for column, own in (("text", "published"), ("stored", "notebook")):
+    for column, added in (("text", "published"), ("stored", "notebook")):
         if column in printed:
-            printed[own] = printed[column] / unit
+            printed[added] = printed[column] / unit
     return printed
 
 
@@ -56,13 +53,13 @@ UNITS = {
 FILES = (*UNITS, "in_text", "labels")
 
 
-def labels(published: dict[str, Frame]) -> Labels:
-    """Return the paper's names of the distributions."""
+def labels(published: Tables) -> Labels:
+    """Return the paper's labels of distributions."""
     return Labels(published["labels"].set_index("law")["label"])
 
 
 def nearest_size(printed: Frame, task: str, n: int | str) -> Frame:
-    """Return the rows of a task whose size is nearest to n; of a rectangle none."""
+    """Return the rows of a task at the size nearest to n; a rectangle has none."""
     rows, columns = parse_size(n)
     if printed.empty:
         return printed

@@ -1,18 +1,17 @@
-"""Quanta maps: what every node of a model does, a column per position.
+"""Quanta maps of a model's nodes: a row per head or MLP, a column per position.
 
-Source: Quirke, Neo, Barez 2024 for the kinds of maps and what their cells say.  A map
-is drawn from stored facts alone.  Where nodes one above the other say the same, they
-are one cell.
+Source: Quirke, Neo, Barez 2024.  Vertical neighbours with equal text are one cell.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import jinja2
+import pandas as pd
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,81 +22,74 @@ from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.paper.figures import STYLE, WIDTH, ArtistProps
 from mathprobe.registry import Registry
-from mathprobe.studies.arith_facts import (
-    FAILS,
-    IMPACT,
-    attention_by_token,
-    failures_by_class,
-    is_found,
-    truncated_percent,
-)
+from mathprobe.studies import arith_facts
+from mathprobe.studies.arith_facts import failures_by_class, is_found
 
 LETTERS = {"S": "addition", "M": "positive difference", "N": "negative difference"}
-NOTED, CLOSE, STRONG = 0.1, 0.05, 0.4  # shares of attention
-MANY = 0.2  # share of questions: more than this is marked
-SEQUENCE = 3  # digits that are written as a range
-UNUSED, SILENT = "0.9", "0.97"  # no question needs the node; nothing is known of it
-ROW, LARGEST = 0.24, 6.5  # inches; points
+LISTED, CLOSE, STRONG = 0.1, 0.05, 0.4  # shares of attention
+MANY = 0.2  # share of questions from which a cell is marked
+SEQUENCE = 3  # consecutive digits from which they are written as a range
+UNUSED, UNKNOWN = "0.9", "0.97"  # colours: no question needs the node; no text
+ROW, LARGEST = 0.24, 6.5  # height in inches, font size in points
 
 
 class Cell(NamedTuple):
-    """What a cell says, and how deep its colour is, from 0 to 1."""
+    """Text of a cell, shade of its colour from 0 to 1, and whether it is circled."""
 
     text: str = ""
     shade: float = 0.0
     marked: bool = False
 
 
-CellFunction = Callable[[Sequence[Fact], Layout], Cell]
+CellOf = Callable[[Sequence[Fact], Layout], Cell]  # from the facts of a node
 
 
 @dataclass(frozen=True)
 class MapKind:
-    """A kind of map: its title and what it says of a node."""
+    """A kind of map."""
 
     title: str
-    cell: CellFunction
-    merged: bool = True
+    cell: CellOf
+    merged: bool = True  # equal vertical neighbours are one cell
     colours: str = "summer_r"
 
 
 MAPS: Registry[MapKind] = Registry("quanta map")
 
 
-def _kind(name: str, title: str, **data: Any) -> Callable[[CellFunction], CellFunction]:
-    def register(say: CellFunction) -> CellFunction:
-        MAPS.add(name)(MapKind(title, say, **data))
-        return say
+def _map(name: str, title: str, **fields: Any) -> Callable[[CellOf], CellOf]:
+    def register(cell: CellOf) -> CellOf:
+        MAPS.add(name)(MapKind(title, cell, **fields))
+        return cell
 
     return register
 
 
-@_kind("fails", "Questions that fail, in percent", merged=False, colours="Blues")
+@_map("fails", "Questions that fail, in percent", merged=False, colours="Blues")
 def fails(facts: Sequence[Fact], layout: Layout) -> Cell:
-    """Write how many questions fail without the node."""
-    shares = [fact.value or 0.0 for fact in facts if fact.name == FAILS]
-    return (
-        Cell(truncated_percent(shares[0]), shares[0], shares[0] >= MANY)
-        if shares
-        else Cell()
-    )
+    """Return the percentage of questions that fail without the node."""
+    for fact in facts:
+        if fact.name == arith_facts.FAILS:
+            share = fact.value or 0.0
+            return Cell(arith_facts.truncated_percent(share), share, share >= MANY)
+    return Cell()
 
 
-@_kind("impact", "Answer digits that become wrong", colours="Blues")
+@_map("impact", "Answer digits that become wrong", colours="Blues")
 def impact(facts: Sequence[Fact], layout: Layout) -> Cell:
-    """Name the answer digits that become wrong without the node."""
+    """Return the answer digits that become wrong without the node."""
     digits = wrong_digits(facts)
     return Cell(format_digits(digits), max(digits, default=0) / (layout.digits + 1))
 
 
 def wrong_digits(facts: Iterable[Fact]) -> list[int]:
-    """List the answer digits that become wrong without a node."""
-    digits = [fact.digit for fact in facts if fact.name == IMPACT]
-    return [digit for digit in digits if digit is not None]
+    """Return the answer digits that become wrong without a node."""
+    impacts = (fact.digit for fact in facts if fact.name == arith_facts.IMPACT)
+    return [digit for digit in impacts if digit is not None]
 
 
 def format_digits(digits: Iterable[int]) -> str:
-    """Write digits, the highest first: A6..3 of a run, A5,A3 otherwise."""
+    """Return digits as text, the highest first: A6..3 for a sequence, else A5,A3."""
     parts = []
     ordered = enumerate(sorted(digits, reverse=True))
     for _, run in groupby(ordered, lambda pair: pair[0] + pair[1]):
@@ -109,26 +101,22 @@ def format_digits(digits: Iterable[int]) -> str:
     return ",".join(parts)
 
 
-@_kind("attention", "Tokens that heads attend to", colours="Blues")
+@_map("attention", "Tokens that heads attend to", colours="Blues")
 def attention(facts: Sequence[Fact], layout: Layout) -> Cell:
-    """Name the tokens that have more than a tenth of a head's attention.
-
-    Two that have nearly the same, or much each, stand in the order of their names.
-    """
-    seen = {
-        token: fact.value or 0.0 for token, fact in attention_by_token(facts).items()
-    }
-    ordered = sorted(sorted(seen), key=seen.__getitem__, reverse=True)
-    names = [name for name in ordered if seen[name] > NOTED]
-    most, second, *_ = *(seen[name] for name in names), 0.0, 0.0
+    """Return tokens with a tenth of a head's attention, close ones sorted by name."""
+    known = arith_facts.attention_by_token(facts)
+    shares = {token: known[token].value or 0.0 for token in sorted(known)}
+    ordered = sorted(shares, key=shares.__getitem__, reverse=True)
+    names = [name for name in ordered if shares[name] > LISTED]
+    most, second, *_ = *(shares[name] for name in names), 0.0, 0.0
     if len(names) > 1 and (most - second < CLOSE or second >= STRONG):
         names[:2] = sorted(names[:2])
     return Cell(" ".join(names), most)
 
 
-@_kind("coverage", "Classes of questions that need the node")
+@_map("coverage", "Classes of questions that need the node")
 def coverage(facts: Sequence[Fact], layout: Layout) -> Cell:
-    """Name the classes of questions that fail without the node."""
+    """Return the letters of the classes that fail without the node."""
     needed = {name[0] for name in failures_by_class(facts)}
     letters = [letter for letter in LETTERS if letter in needed]
     return Cell("".join(letters), len(letters) / len(LETTERS))
@@ -142,101 +130,158 @@ def _simplest(letter: str, facts: Sequence[Fact], layout: Layout) -> Cell:
 
 for _letter, _questions in LETTERS.items():
     _title = f"Simplest class of {_questions} that needs the node"
-    _kind(f"complexity_{_letter}", _title)(partial(_simplest, _letter))
+    _map(f"complexity_{_letter}", _title)(partial(_simplest, _letter))
 
 
-@_kind("purpose", "Sub-tasks that the node does")
+@_map("purpose", "Sub-tasks that the node does")
 def purpose(facts: Sequence[Fact], layout: Layout) -> Cell:
-    """Name the sub-tasks that the node does."""
+    """Return the sub-tasks of the node."""
     tasks = list(dict.fromkeys(subtask_label(fact) for fact in facts if is_found(fact)))
     return Cell(" ".join(tasks), min(len(tasks), 3) / 3)
 
 
 def subtask_label(fact: Fact) -> str:
-    """Name a sub-task as the paper does, e.g. A5.SA."""
+    """Return a sub-task as the paper writes it, for instance A5.SA."""
     return fact.name if fact.digit is None else f"A{fact.digit}.{fact.name}"
 
 
 def cells(kind: str, facts: Facts, layout: Layout) -> dict[Node, Cell]:
-    """Return the cells of a map, of every node of which anything is known."""
+    """Return the cells of a map, for every node with facts."""
     return {node: MAPS[kind].cell(facts.for_node(node), layout) for node in facts.nodes}
 
 
 def components(facts: Facts) -> list[str]:
-    """Name the rows of a map: heads and MLPs, layer by layer."""
+    """Return the rows of a map: heads and MLPs, layer by layer."""
     ordered = sorted(facts.nodes, key=lambda node: (node.layer, node.kind, node.index))
     return list(dict.fromkeys(node.component for node in ordered))
 
 
 def positions(facts: Facts) -> list[int]:
-    """List the columns of a map: the positions of its nodes."""
+    """Return the columns of a map: the positions of its nodes."""
     return sorted({node.position for node in facts.nodes})
 
 
 @rc_context(STYLE)
-def draw(kind: str, facts: Facts, digits: int) -> Figure:
-    """Draw a map of a model."""
+def draw(name: str, facts: Facts, digits: int) -> Figure:
+    """Draw a map of a model that calculates with numbers of so many digits."""
     layout, rows, columns = Layout(digits), components(facts), positions(facts)
-    known = cells(kind, facts, layout).items()
+    known = cells(name, facts, layout).items()
     placed = {(node.position, node.component): cell for node, cell in known}
     figure = Figure(figsize=(WIDTH, ROW * (len(rows) + 3)))
     axes = figure.add_subplot()
-    axes.set_title(MAPS[kind].title, pad=16)
-    for column, position in enumerate(columns):
-        said = [placed.get((position, part)) for part in rows]
-        _column(axes, column, said, MAPS[kind])
-    _frame(axes, rows, columns, layout)
-    _fit(axes, len(columns))
-    return figure
-
-
-def _column(
-    axes: Axes, column: int, said: Sequence[Cell | None], kind: MapKind
-) -> None:
-    """Draw what is said of the nodes of a position, equal neighbours as one cell.
-
-    None stands for a node that no question needs.
-    """
-    keys = [
-        row if cell and not kind.merged else cell and cell.text
-        for row, cell in enumerate(said)
-    ]
-    for _, group in groupby(range(len(said)), keys.__getitem__):
-        rows = list(group)
-        cell, corner = said[rows[0]], (column, rows[0])
-        style: ArtistProps = {"facecolor": _colour(cell, kind), "edgecolor": "white"}
-        axes.add_patch(Rectangle(corner, 1, len(rows), linewidth=1.0, **style))
-        if cell and cell.text:
-            middle = column + 0.5, rows[0] + len(rows) / 2
-            axes.text(*middle, cell.text.replace(" ", "\n"), ha="center", va="center")
-            if cell.marked:
-                axes.plot(*middle, "o", mfc="none", mec="white", ms=11, zorder=1.5)
-
-
-def _colour(cell: Cell | None, kind: MapKind) -> str | tuple[float, ...]:
-    """Blend a colour half with white, so that text reads well on it."""
-    if not cell or not cell.text:
-        return SILENT if cell else UNUSED
-    return tuple(0.5 + 0.5 * part for part in colormaps[kind.colours](cell.shade)[:3])
-
-
-def _frame(axes: Axes, rows: Sequence[str], columns: list[int], layout: Layout) -> None:
-    """Name rows, positions below and their tokens above."""
+    axes.set_title(MAPS[name].title, pad=16)
+    for x, position in enumerate(columns):
+        _column(axes, x, [placed.get((position, row)) for row in rows], MAPS[name])
     axes.set(xlim=(0, max(1, len(columns))), ylim=(max(1, len(rows)), 0))
-    axes.set_yticks([row + 0.5 for row in range(len(rows))], rows)
-    places = [column + 0.5 for column in range(len(columns))]
-    axes.set_xticks(places, [f"P{position}" for position in columns])
+    axes.set_yticks([y + 0.5 for y in range(len(rows))], rows)
+    centres = [x + 0.5 for x in range(len(columns))]
+    axes.set_xticks(centres, [f"P{position}" for position in columns])
     above = axes.secondary_xaxis("top")
-    above.set_xticks(places, [layout.names[position] for position in columns])
-    for one in (axes, above):
-        one.tick_params(length=0)
-        one.spines[:].set_visible(False)
-
-
-def _fit(axes: Axes, columns: int) -> None:
-    """Make texts as large as their cells allow."""
-    width = 72 * 0.85 * WIDTH / max(1, columns)  # points
+    above.set_xticks(centres, [layout.names[position] for position in columns])
+    for axis in (axes, above):
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+    width = 72 * 0.85 * WIDTH / max(1, len(columns))  # of a cell, in points
     for text in axes.texts:
         lines = text.get_text().split("\n")
         longest = max(len(line) for line in lines)
         text.set_fontsize(min(LARGEST, width / (0.6 * longest), 72 * ROW / len(lines)))
+    return figure
+
+
+def _column(axes: Axes, x: int, cells: Sequence[Cell | None], kind: MapKind) -> None:
+    """Draw the cells of a position; None is a node that no question needs."""
+    keys = [
+        y if cell and not kind.merged else cell and cell.text
+        for y, cell in enumerate(cells)
+    ]
+    for _, group in groupby(range(len(cells)), keys.__getitem__):
+        y, *others = group
+        cell, height = cells[y], 1 + len(others)
+        colour: Any = UNKNOWN if cell else UNUSED
+        if cell and cell.text:  # mixed with white, so that the text is legible
+            shade = colormaps[kind.colours](cell.shade)[:3]
+            colour = tuple(0.5 + 0.5 * channel for channel in shade)
+        style: ArtistProps = {"facecolor": colour, "edgecolor": "white"}
+        axes.add_patch(Rectangle((x, y), 1, height, linewidth=1.0, **style))
+        if cell and cell.text:
+            centre = x + 0.5, y + height / 2
+            axes.text(*centre, cell.text.replace(" ", "\n"), ha="center", va="center")
+            if cell.marked:
+                axes.plot(*centre, "o", mfc="none", mec="white", ms=11, zorder=1.5)
+
+
+def _percent(share: Any) -> str:
+    """Return a share as a percentage; a missing one as a dash."""
+    return "–" if pd.isna(share) else f"{100 * share:.1f}"
+
+
+def page(
+    template: Path,
+    name: str,
+    digits: int,
+    facts: Facts,
+    **tables: Iterable[Mapping[str, Any]],
+) -> str:
+    """Return the page of a model as HTML.
+
+    `tables` are the rows of `positions`, `claims` and `controls`.
+    """
+    layout = Layout(digits)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    return environment.get_template(template.name).render(
+        name=name,
+        maps=[
+            (kind, MAPS[kind].title, cells(kind, facts, layout))
+            for kind in sorted(MAPS, key=lambda kind: kind != "purpose")
+        ],
+        nodes={node.name: node for node in facts.nodes},
+        known={node: list(_known(facts.for_node(node))) for node in facts.nodes},
+        components=components(facts),
+        columns=positions(facts),
+        names=layout.names,
+        **{name: list(rows) for name, rows in tables.items()},
+    )
+
+
+def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
+    """Yield topics of a node's tooltip, each with its lines."""
+    subtasks = [_line(subtask_label(fact), fact) for fact in facts if is_found(fact)]
+    if subtasks:
+        yield "does", list(dict.fromkeys(subtasks))
+    yield (
+        "without it",
+        [_line("fail", fact) for fact in facts if fact.name == arith_facts.FAILS],
+    )
+    yield "wrong digits", [format_digits(wrong_digits(facts))]
+    yield "classes", [_line(*pair) for pair in failures_by_class(facts).items()]
+    tokens = arith_facts.attention_by_token(facts).items()
+    if tokens:
+        ordered = sorted(tokens, key=lambda pair: -(pair[1].value or 0.0))
+        yield "attends to", [_line(*pair) for pair in ordered]
+    states = [
+        fact
+        for fact in facts
+        if fact.name.startswith(f"{arith_facts.TRI_STATE} agreement")
+    ]
+    if states:
+        yield "tells apart", [f"three states of column {fact.digit}" for fact in states]
+
+
+def _line(label: str, fact: Fact) -> str:
+    """Return a fact as text: its share and interval, and the head that shares it."""
+    words = [label]
+    if fact.value is not None:
+        words.append(f"{_percent(fact.value)} %")
+    if fact.low is not None and fact.high is not None:
+        words.append(f"({_percent(fact.low)} to {_percent(fact.high)})")
+    if fact.partner is not None:
+        words.append(f"with H{fact.partner}")
+    return " ".join(words)

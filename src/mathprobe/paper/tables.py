@@ -1,10 +1,8 @@
-"""Tidy tables of the first study: what models did, beside what the paper prints.
+"""Tidy tables of the first study: measured values next to published ones.
 
-Shares lie between 0 and 1.  An empty cell was not measured, not printed or not reached.
-A kind of table is registered with the function that builds it from a file of models.
+Shares are between 0 and 1.  An empty cell was not measured, not published or not
+reached.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -21,36 +19,38 @@ from mathprobe.intervals import wilson
 from mathprobe.linalg.distributions import components
 from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.scores import ORACLE
-from mathprobe.paths import LINALG_NAME, RESULTS, parse
+from mathprobe.paths import RESULTS, parse
 from mathprobe.registry import Registry
 
-Row = dict[str, Any]
 Frame = pd.DataFrame
+Row = dict[str, Any]
+Tables = dict[str, Frame]  # tidy tables by kind
+Name = tuple[Any, ...]  # of a model: values of MODEL_KEYS
+Build = Callable[..., Frame]
 
-TOLERANCE = 0.05  # of the paper's tables
-DTYPES: dict[str, Any] = {
-    **dict.fromkeys(  # a revision such as 7e10 is no number, and a seed may be "oracle"
-        [
-            *("model", "task", "law", "train", "test", "recipe", "seed", "machine"),
-            *("cpu", "device", "python", "torch", "revision", "finished", "precision"),
-            *("quantity", "group", "statistic", "verifier", "chosen_by"),
-        ],
-        "str",
-    ),
-    **dict.fromkeys(  # counts, which may be missing
-        [
-            *("seeds", "reached", "examples", "resolution", "budget", "parameters"),
-            *("attempts", "threads", "matrices", "rejected", "count"),
-            *("total", "fails", "questions", "nines", "nodes", "table"),
-        ],
-        COUNT := "Int64",
-    ),
-    "clean": "boolean",
-}
+TOLERANCE = 0.05  # relative error below which the paper's tables count an answer right
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the words of a text, for instance names of columns."""
+    return tuple(text.split())
+
+
+STRINGS = names(  # a revision such as 7e10 is no number, and a seed may be "oracle"
+    "model task law train test recipe seed machine cpu device python torch revision "
+    "finished precision quantity group statistic verifier chosen_by"
+)
+COUNTS = names(  # integers, which may be missing
+    "seeds reached examples resolution budget parameters attempts threads matrices "
+    "rejected count total fails questions nines nodes table"
+)
+COUNT = "Int64"
+DTYPES: dict[str, Any] = dict.fromkeys(STRINGS, "str") | {"clean": "boolean"}
+DTYPES |= dict.fromkeys(COUNTS, COUNT)
 
 
 def read(path: Path | str) -> Frame:
-    """Read a CSV with the declared types; a size `n` is a number, or text as `5x3`."""
+    """Read a CSV with the declared dtypes; a size `n` is an integer, or text (5x3)."""
     return pd.read_csv(
         path,
         dtype=DTYPES,
@@ -66,8 +66,8 @@ def _size(text: str) -> int | str:
 
 def write(path: Path | str, frame: Frame, columns: Sequence[str]) -> None:
     """Write exactly these columns as CSV; a column that the frame lacks is empty."""
-    shown = frame.reindex(columns=list(columns))
-    files.write_text(path, shown.to_csv(index=False, lineterminator="\n"))
+    text = frame.reindex(columns=list(columns)).to_csv(index=False, lineterminator="\n")
+    files.write_text(path, text)
 
 
 def records(frame: Frame) -> list[Row]:
@@ -77,12 +77,12 @@ def records(frame: Frame) -> list[Row]:
 
 
 def read_concat(paths: Iterable[Path | str]) -> Frame:
-    """Read tables of one kind, of several tasks and sizes, into one."""
+    """Read tables of one kind and concatenate them."""
     return pd.concat(map(read, paths), ignore_index=True)
 
 
-def read_by_kind(paths: Iterable[Path]) -> dict[str, Frame]:
-    """Read tables by their kind; those of several tasks and sizes become one."""
+def read_by_kind(paths: Iterable[Path]) -> Tables:
+    """Read tables and concatenate those with the columns of the same kind."""
     found: dict[str, list[Frame]] = {}
     for path in paths:
         frame = read(path)
@@ -91,202 +91,171 @@ def read_by_kind(paths: Iterable[Path]) -> dict[str, Frame]:
     return {name: pd.concat(own, ignore_index=True) for name, own in found.items()}
 
 
-MODEL_KEYS = ("task", "n", "train", "recipe")  # of a model
-ACCURACY_KEYS = ["task", "n", "train", "test"]  # what the paper prints one number for
+MODEL_KEYS = ("task", "n", "train", "recipe")  # identify a model
+ACCURACY_KEYS = ["task", "n", "train", "test"]  # identify a published accuracy
 STATISTIC_KEYS = ("quantity", "group", "tolerance", "statistic", "at")
 RATE_KEYS = ("verifier", "chosen_by", "statistic")
 
 
 @dataclass(frozen=True)
 class TableKind:
-    """A kind of tidy tables: how they are made, and where they are shown."""
+    """A kind of tidy table: how it is built, and which LaTeX files show it."""
 
     columns: tuple[str, ...] = ()
-    build: Build | None = None  # from rows of all models
-    model_file: str | None = None  # the models' file that has these; None: their run
-    config_table: str | None = None  # of the configuration: its tasks and sizes
+    build: Build | None = None  # from the rows of all models; None: made elsewhere
+    model_file: str | None = None  # file of each model; None: only its run.json
+    config_table: str | None = None  # list of tasks and sizes in the configuration
     published: str | None = None  # file of published numbers
-    expected: Callable[[Frame, Frame], Frame] | None = None  # rows of models, printed
-    keys: tuple[str, ...] = (*MODEL_KEYS, "test")  # columns that tell its rows apart
-    pivot_keys: tuple[str, ...] = ("task", "n")  # those of them that tell pivots apart
+    expected: Callable[[Frame, Frame], Frame] | None = None  # from models and published
+    keys: tuple[str, ...] = (*MODEL_KEYS, "test")  # columns that identify a row
+    pivot_keys: tuple[str, ...] = ("task", "n")  # those of them that identify a pivot
     templates: tuple[str, ...] = ()  # LaTeX files that show it
 
 
 KINDS: Registry[TableKind] = Registry("kind of table")
-Build = Callable[..., Frame]
 
 
-def table_kind(name: str, **facts: Any) -> Callable[[Build], Build]:
-    """Register the decorated function as the builder of a kind of tables."""
+def table_kind(name: str, columns: str, **fields: Any) -> Callable[[Build], Build]:
+    """Register the decorated function as the builder of a table with these columns."""
 
     def register(build: Build) -> Build:
-        KINDS.add(name)(TableKind(build=build, **facts))
+        KINDS.add(name)(TableKind(names(columns), build, **fields))
         return build
 
     return register
 
 
 def kinds_by_template() -> dict[str, list[str]]:
-    """Return the LaTeX files of the paper, each with the kinds that it shows."""
-    every = dict.fromkeys(file for known in KINDS.values() for file in known.templates)
-    return {
-        file: [name for name, known in KINDS.items() if file in known.templates]
-        for file in every
-    }
+    """Return the LaTeX files of tables, each with the kinds of tables that it shows."""
+    found: dict[str, list[str]] = {}
+    for name, kind in KINDS.items():
+        for template in kind.templates:
+            found.setdefault(template, []).append(name)
+    return found
 
 
 class ModelRows(NamedTuple):
-    """The name of a model, and rows of one of its files with columns that say it."""
+    """The rows of one file of a model, with the columns of its name."""
 
-    name: tuple[Any, ...]
+    name: Name
     rows: Frame
-
-    @property
-    def path(self) -> str:
-        """Return the path of the model below its study."""
-        task, n, distribution, recipe = self.name
-        return LINALG_NAME.format(
-            task=task, n=n, distribution=distribution, recipe=recipe
-        )
 
 
 def model_rows(recipe: str, run: Row, rows: Frame | None = None) -> ModelRows:
-    """Name the rows of a model; without rows, its run is the only one."""
+    """Add the name of a model to its rows; by default its only row is its run."""
     data, schedule = run["spec"]["data"], run["spec"]["schedule"]
-    n, columns = data["n"], data["columns"]
-    name = (
-        data["task"],
-        n if n == columns else f"{n}x{columns}",
-        data["distribution"],
-        recipe,
-    )
+    n = data["n"] if data["n"] == data["columns"] else f"{data['n']}x{data['columns']}"
+    name = data["task"], n, data["distribution"], recipe
+    added = {"resolution": schedule["curve_every"], "budget": schedule["examples"]}
+    added |= zip(MODEL_KEYS, name, strict=True)
     rows = pd.json_normalize(run) if rows is None else rows
-    steps = {"resolution": schedule["curve_every"], "budget": schedule["examples"]}
-    return ModelRows(
-        name, rows.assign(**dict(zip(MODEL_KEYS, name, strict=True)), **steps)
-    )
+    return ModelRows(name, rows.assign(**added))
 
 
-def parse_model_path(path: str) -> tuple[Any, ...]:
-    """Return the name of a model from its path below a study: task/distribution/nSIZE/recipe."""
-    whole = f"{RESULTS}/linalg/{path}/run.json".format(scale="any")
-    _, names = parse(whole, {})
+def _model_name(path: str) -> Name:
+    """Return the name of a model from its path task/distribution/nSIZE/recipe."""
+    _, names = parse(f"{RESULTS}/linalg/{path}/run.json".format(scale="any"), {})
     return names["task"], _size(names["n"]), names["distribution"], names["recipe"]
 
 
 def build(
     kind: str,
     models: Sequence[ModelRows],
-    published: dict[str, Frame],
+    published: Tables,
     missing: Iterable[str] = (),
-    targets: Sequence[tuple[str, float]] = (),
+    targets: Iterable[tuple[str, float]] = (),
 ) -> Frame:
-    """Build a kind of table of models; `missing` are paths of those without files.
+    """Build a table; one outer merge adds published numbers and rows of missing models.
 
-    `targets` are paths of models, each with an accuracy to which examples are counted.
+    `missing` are the paths of models without files.  `targets` are pairs of a model's
+    path and a target accuracy; learning speed counts the examples until this accuracy.
     """
-    if not targets:
-        return _build(kind, models, published, missing)
+    chosen = KINDS[kind]
+    if chosen.build is None:
+        raise InputError(f"{kind!r}: tables of this kind are not built from models")
+    gone = [*map(_model_name, missing)]
+    groups: dict[float | None, list[Name]] = {}
+    for path, accuracy in targets:
+        groups.setdefault(accuracy, []).append(_model_name(path))
+    groups = groups or {None: [*(model.name for model in models), *gone]}
     parts = []
-    for target in dict.fromkeys(accuracy for _, accuracy in targets):
-        own = {path for path, accuracy in targets if accuracy == target}
-        there = [model for model in models if model.path in own]
-        gone = [path for path in missing if path in own]
-        parts.append(_build(kind, there, published, gone, target=target))
+    for target, own in groups.items():
+        there = [model for model in models if model.name in own]
+        lost = [name for name in gone if name in own]
+        options = {} if target is None else {"target": target}
+        parts.append(_build(chosen, there, published, lost, options))
     return pd.concat(parts, ignore_index=True)
 
 
 def _build(
-    kind: str,
+    kind: TableKind,
     models: Sequence[ModelRows],
-    published: dict[str, Frame],
-    missing: Iterable[str],
-    **options: Any,
+    published: Tables,
+    missing: list[Name],
+    options: dict[str, float],
 ) -> Frame:
-    """Build a kind of table with the options of its builder.
-
-    One outer merge sets printed numbers beside the measured ones and adds the rows of
-    models that were not measured.
-    """
-    chosen: TableKind = KINDS[kind]
-    if chosen.build is None:
-        raise InputError(f"{kind!r}: a table that is not made from files of models")
-    made = expected = Frame(columns=[*chosen.columns])
-    names = [*(model.name for model in models), *map(parse_model_path, missing)]
-    if models:
+    measured = expected = Frame(columns=[*kind.columns])
+    names = [*(model.name for model in models), *missing]
+    if models and kind.build:
         rows = pd.concat([model.rows for model in models], ignore_index=True)
-        made = chosen.build(rows, **options)
-    if chosen.expected and names:
-        printed = published.get(chosen.published or "", Frame(columns=["n"]))
-        expected = chosen.expected(
-            Frame(names, columns=[*MODEL_KEYS]).astype({"n": object}),
-            printed.astype({"n": object}),
-        )
+        measured = kind.build(rows, **options)
+    if kind.expected and names:
+        named = Frame(names, columns=[*MODEL_KEYS]).astype({"n": object})
+        printed = published.get(kind.published or "", Frame(columns=["n"]))
+        expected = kind.expected(named, printed.astype({"n": object}))
     if len(expected):
-        made = _merge_published(made, expected, [*chosen.keys]).assign(**options)
-    made = made.reindex(columns=[*chosen.columns])
-    return made.astype({c: COUNT for c in chosen.columns if DTYPES.get(c) == COUNT})
+        merged = _merge_published(measured, expected, [*kind.keys])
+        measured = merged.assign(**options)
+    table = measured.reindex(columns=[*kind.columns])
+    return table.astype({c: COUNT for c in kind.columns if c in COUNTS})
 
 
-def _merge_published(made: Frame, expected: Frame, keys: list[str]) -> Frame:
+def _merge_published(measured: Frame, expected: Frame, keys: list[str]) -> Frame:
     """Merge measured and expected rows; the measured ones come first."""
-    measured = len(made)
-    made = made.astype({"n": object}) if measured else expected.iloc[:0]
-    made = made.assign(_place=range(measured))
-    expected = expected.assign(_place=range(measured, measured + len(expected)))
-    both = made.merge(expected, "outer", keys, suffixes=("", "_printed"))
-    for column in {*made} & {*expected} - {*keys}:  # places, the threshold of a rule
-        both[column] = both[column].fillna(both[f"{column}_printed"])
-    return both.sort_values("_place", ignore_index=True)
-
-
-def _tested(models: Frame, tests: Callable[[str, str], Iterable[str]]) -> Frame:
-    """Return a row for every test of every model."""
-    names = zip(models["task"], models["train"], strict=True)
-    tested = pd.Series([[*tests(*name)] for name in names], models.index, object)
-    return models.assign(test=tested).explode("test", ignore_index=True)
+    count = len(measured)
+    measured = measured.astype({"n": object}) if count else expected.iloc[:0]
+    measured = measured.assign(_order=range(count))
+    expected = expected.assign(_order=range(count, count + len(expected)))
+    both = measured.merge(expected, "outer", keys, suffixes=("", "_expected"))
+    for column in {*measured} & {*expected} - {*keys}:  # order, and a rule's threshold
+        both[column] = both[column].fillna(both[f"{column}_expected"])
+    return both.sort_values("_order", ignore_index=True)
 
 
 def _on_all_tests(models: Frame, printed: Frame) -> Frame:
-    def tests(task: str, distribution: str) -> Iterable[str]:
-        return dict.fromkeys([*distributions_for(task), *components(distribution)])
+    tests = [
+        [*dict.fromkeys([*distributions_for(task), *components(train)])]
+        for task, train in zip(models["task"], models["train"], strict=True)
+    ]
+    tested = models.assign(test=pd.Series(tests, models.index)).explode("test")
+    return tested.merge(printed, "left", ACCURACY_KEYS)
 
-    return _tested(models, tests).merge(printed, "left", ACCURACY_KEYS)
 
-
-def _on_printed_tests(models: Frame, printed: Frame) -> Frame:
+def _on_published_tests(models: Frame, printed: Frame) -> Frame:
     tested = models.merge(printed[["task", "n", "test"]].drop_duplicates())
     return tested.merge(printed, "left", ACCURACY_KEYS)
 
 
 def _in_distribution(models: Frame, printed: Frame) -> Frame:
-    return _tested(models, lambda _, distribution: components(distribution)).merge(
-        printed, on=[*MODEL_KEYS]
-    )
+    tested = models.assign(test=models["train"].map(components)).explode("test")
+    return tested.merge(printed, on=[*MODEL_KEYS])
 
 
-def _at_table_tolerance(models: Frame, printed: Frame) -> Frame:
-    return models.assign(tolerance=TOLERANCE)
-
-
-# By `statistics`, whose sums are exact: the order of the seeds does not matter.
+# The sums of `statistics` are exact, so the order of the seeds does not matter.
 def mean(values: pd.Series) -> float:
-    """Return the mean of the values that are known; without any NaN."""
+    """Return the mean of the values that are not missing; NaN if all are."""
     known = values.dropna()
     return fmean(known) if len(known) else math.nan
 
 
 def _spread(values: pd.Series) -> float:
-    """Return the standard deviation over seeds; of one seed there is none: NaN."""
+    """Return the standard deviation over seeds; NaN for fewer than two."""
     known = values.dropna()
     return stdev(known) if len(known) > 1 else math.nan
 
 
 def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
-    """Average the seeds of every model on every test.
-
-    The interval is that of the mean accuracy on these examples; the seeds share them.
-    """
+    """Average the seeds of every model; the interval is for one seed's examples."""
     made = scores.groupby([*keys], sort=False).agg(
         seeds=("accuracy", "size"),
         examples=("examples", "first"),
@@ -296,78 +265,54 @@ def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
         malformed=("malformed", mean),
     )
     correct = (made["accuracy"] * made["examples"]).round().astype(int)
-    ends = [*map(wilson, correct, made["examples"])]
-    made["low"], made["high"] = [low for low, _ in ends], [high for _, high in ends]
+    made["low"], made["high"] = zip(
+        *map(wilson, correct, made["examples"]), strict=True
+    )
     return made.reset_index()
 
 
 @table_kind(
     "ood",
+    "task train test n recipe seeds examples accuracy low high oracle published spread",
     model_file="scores.csv",
     config_table="out_of_distribution",
     published="accuracy",
     expected=_on_all_tests,
-    columns=(
-        *("task", "train", "test", "n", "recipe", "seeds", "examples"),
-        *("accuracy", "low", "high", "oracle", "published", "spread"),
-    ),
     templates=("out_of_distribution", "squares"),
 )
 def ood(scores: Frame) -> Frame:
-    """Average every model on every distribution (tables 1, 2, 3 and 5)."""
-    shown = scores[scores["tolerance"] == TOLERANCE]
-    return _over_seeds(shown, (*MODEL_KEYS, "test"))
+    """Average the accuracy of every model on every test (Tables 1, 2, 3 and 5)."""
+    return _over_seeds(scores[scores["tolerance"] == TOLERANCE], (*MODEL_KEYS, "test"))
 
 
 @table_kind(
     "tolerances",
+    "task n train recipe tolerance seeds examples accuracy low high spread oracle "
+    "malformed",
     model_file="scores.csv",
     config_table="out_of_distribution",
-    expected=_at_table_tolerance,
+    expected=lambda models, _: models.assign(tolerance=TOLERANCE),
     keys=(*MODEL_KEYS, "tolerance"),
-    columns=(
-        *("task", "n", "train", "recipe", "tolerance", "seeds", "examples"),
-        *("accuracy", "low", "high", "spread", "oracle", "malformed"),
-    ),
     templates=("tolerances",),
 )
 def tolerances(scores: Frame) -> Frame:
-    """Average every model on its own distribution, at all tolerances."""
-    return _over_seeds(
-        scores[scores["test"] == scores["train"]], (*MODEL_KEYS, "tolerance")
-    )
-
-
-@table_kind(
-    "curves",
-    model_file="curve.csv",
-    config_table="learning_speed",
-    published="learning_speed",
-    expected=_on_printed_tests,
-    columns=(
-        *("task", "train", "n", "recipe", "seed", "examples", "test"),
-        *("accuracy", "malformed", "loss"),
-    ),
-)
-def curves(curve: Frame) -> Frame:
-    """Keep the learning curves as they are."""
-    return curve
+    """Average the accuracy of every model in distribution, by tolerance."""
+    own = scores[scores["test"] == scores["train"]]
+    return _over_seeds(own, (*MODEL_KEYS, "tolerance"))
 
 
 @table_kind(
     "learning_speed",
+    "task train test n recipe target seeds reached examples spread resolution budget "
+    "best published",
     model_file="curve.csv",
     config_table="learning_speed",
     published="learning_speed",
-    expected=_on_printed_tests,
-    columns=(
-        *("task", "train", "test", "n", "recipe", "target", "seeds", "reached"),
-        *("examples", "spread", "resolution", "budget", "best", "published"),
-    ),
+    expected=_on_published_tests,
     templates=("learning_speed",),
 )
 def learning_speed(curve: Frame, target: float) -> Frame:
-    """Read from the curves how many examples a target accuracy takes (tables 6, 7)."""
+    """Count training examples until all seeds reach an accuracy (Tables 6 and 7)."""
     keys = [*MODEL_KEYS, "test", "resolution", "budget"]
     seeds = curve.groupby([*keys, "seed"], sort=False)
     per_seed = seeds.agg(best=("accuracy", "max"))
@@ -379,14 +324,17 @@ def learning_speed(curve: Frame, target: float) -> Frame:
         spread=("examples", _spread),
         best=("best", mean),
     )
-    missed = made["reached"] < made["seeds"]  # by some seed
+    missed = made["reached"] < made["seeds"]
     made[["examples", "spread"]] = made[["examples", "spread"]].mask(missed)
     made["examples"] = made["examples"].round()
     return made.assign(target=target).reset_index()
 
 
 def examples_to_reach(curve: Frame, target: float) -> float | None:
-    """Interpolate where a curve of examples and accuracy first reaches a target."""
+    """Return the examples at which a curve first reaches a target, or None.
+
+    The accuracy is interpolated linearly between points, starting from (0, 0).
+    """
     before = 0.0, 0.0
     for examples, accuracy in curve[["examples", "accuracy"]].itertuples(index=False):
         if accuracy >= target:
@@ -398,61 +346,44 @@ def examples_to_reach(curve: Frame, target: float) -> float | None:
 
 @table_kind(
     "failures",
+    "task train test n recipe quantity group tolerance statistic at seeds examples "
+    "value low high spread oracle published notebook",
     model_file="properties.csv",
     config_table="failures",
     published="failures",
     expected=_in_distribution,
     keys=(*MODEL_KEYS, "test", *STATISTIC_KEYS),
     pivot_keys=(*MODEL_KEYS, "test"),
-    columns=(
-        *("task", "train", "test", "n", "recipe", *STATISTIC_KEYS),
-        *("seeds", "examples", "value", "low", "high", "spread"),
-        *("oracle", "published", "notebook"),
-    ),
     templates=("failures", "verifiers"),
 )
 def failures(properties: Frame) -> Frame:
-    """Average what the failures of every model keep, at home (section 2)."""
-    return _mean_in_distribution(properties, STATISTIC_KEYS, ("value", "low", "high"))
+    """Average the properties of answers in distribution (section 2)."""
+    return _mean_in_distribution(properties, STATISTIC_KEYS, "value", "low", "high")
 
 
 @table_kind(
     "verifiers",
+    "task train test n recipe verifier chosen_by threshold statistic seeds examples "
+    "value low high spread oracle published",
     model_file="verifiers.csv",
     config_table="failures",
     published="verifiers",
     expected=_in_distribution,
     keys=(*MODEL_KEYS, "test", *RATE_KEYS),
     pivot_keys=(*MODEL_KEYS, "test"),
-    columns=(
-        *("task", "train", "test", "n", "recipe", "verifier", "chosen_by"),
-        *("threshold", "statistic", "seeds", "examples", "value", "low", "high"),
-        *("spread", "oracle", "published"),
-    ),
     templates=("verifiers",),
 )
 def verifiers(rates: Frame) -> Frame:
-    """Average how well rules predict every model's failures, at home (section 3).
-
-    A calibrated threshold is the mean of those that the seeds were given.
-    """
-    return _mean_in_distribution(
-        rates, RATE_KEYS, ("value", "low", "high", "threshold")
-    )
+    """Average rates and thresholds of verifiers in distribution (section 3)."""
+    return _mean_in_distribution(rates, RATE_KEYS, "value", "low", "high", "threshold")
 
 
-def _mean_in_distribution(
-    rows: Frame, keys: Sequence[str], averaged: Sequence[str]
-) -> Frame:
-    """Average the seeds of every statistic of a model on its own distribution.
-
-    The means are those over the seeds that have a value; the bounds are means as well:
-    what the examples of one seed leave open.
-    """
+def _mean_in_distribution(rows: Frame, keys: Sequence[str], *averaged: str) -> Frame:
+    """Average statistics and their bounds over the seeds that have a value."""
     keys = [*MODEL_KEYS, "test", *keys]
     tests = zip(rows["test"], rows["train"], strict=True)
-    rows = rows.loc[[test in components(distribution) for test, distribution in tests]]
-    exact = rows[rows["seed"] == ORACLE].set_index(keys)["value"].rename("oracle")
+    rows = rows.loc[[test in components(train) for test, train in tests]]
+    oracle = rows[rows["seed"] == ORACLE].set_index(keys)["value"].rename("oracle")
     seeds = rows[rows["seed"] != ORACLE]
     known = seeds["value"].notna()
     some = known.groupby([seeds[key] for key in keys], dropna=False).transform("any")
@@ -463,35 +394,18 @@ def _mean_in_distribution(
         **{column: (column, mean) for column in averaged},
         spread=("value", _spread),
     )
-    return made.reset_index().merge(exact.reset_index(), "left", keys)
-
-
-@table_kind(
-    "roc",
-    model_file="roc.csv",
-    config_table="failures",
-    columns=(
-        *("task", "train", "n", "recipe", "seed", "test", "verifier", "threshold"),
-        *("false_positive_rate", "true_positive_rate"),
-    ),
-)
-def roc(points: Frame) -> Frame:
-    """Keep the ROC curves at home as they are."""
-    return points
+    return made.reset_index().merge(oracle.reset_index(), "left", keys)
 
 
 @table_kind(
     "runs",
-    columns=(
-        *("model", "task", "law", "n", "recipe", "machine", "cpu", "device", "threads"),
-        *("precision", "seeds", "parameters", "examples", "seconds"),
-        *("examples_per_second", "attempts"),
-        *("finished", "python", "torch", "revision", "clean", "joules"),
-    ),
+    "model task law n recipe machine cpu device threads precision seeds parameters "
+    "examples seconds examples_per_second attempts finished python torch revision "
+    "clean joules",
     templates=("runs",),
 )
 def runs(made: Frame) -> Frame:
-    """Describe what was trained where, and for how long."""
+    """Return which models were trained, on what machine and for how long."""
     path = "{task}/{train}/n{n}/{recipe}"
     return made.assign(
         model=[path.format(**row) for row in records(made)],
@@ -502,20 +416,33 @@ def runs(made: Frame) -> Frame:
     )
 
 
-def condition_numbers(rows: Iterable[Row], published: dict[str, Frame]) -> Frame:
-    """Set printed quantiles beside those of a sample (table 4)."""
+def condition_numbers(rows: Iterable[Row], published: Tables) -> Frame:
+    """Add the published quantiles to those of a sample (Table 4)."""
     sample = Frame(rows).assign(task="symmetric_inverse").astype({"n": object})
     keys = [*KINDS["condition_numbers"].keys]
     printed = published["condition_numbers"][[*keys, "published"]]
     return sample.merge(printed.astype({"n": object}), "left", keys)
 
 
-for _name, _kind in {  # tables that are not made from files of models
+table_kind(
+    "curves",
+    "task train n recipe seed examples test accuracy malformed loss",
+    model_file="curve.csv",
+    config_table="learning_speed",
+    published="learning_speed",
+    expected=_on_published_tests,
+)(lambda rows: rows)
+table_kind(
+    "roc",
+    "task train n recipe seed test verifier threshold false_positive_rate "
+    "true_positive_rate",
+    model_file="roc.csv",
+    config_table="failures",
+)(lambda rows: rows)
+
+for _name, _kind in {  # tables that are not built from files of models
     "condition_numbers": TableKind(
-        columns=(
-            *("task", "law", "n", "matrices", "rejected", "quantile"),
-            *("value", "low", "high", "published"),
-        ),
+        names("task law n matrices rejected quantile value low high published"),
         published="condition_numbers",
         keys=("task", "n", "law", "quantile"),
         templates=("condition_numbers",),
@@ -530,9 +457,9 @@ for _name, _kind in {  # tables that are not made from files of models
     "arith_accuracy": TableKind(templates=("arith_accuracy",)),
     "arith_curves": TableKind(),
     "arith_evidence": TableKind(templates=("arith_errata",)),
-    **{
-        f"arith_{name}": TableKind(templates=("arith_circuits",))
-        for name in ("circuits", "controls", "claims", "reuse")
-    },
+    **dict.fromkeys(
+        names("arith_circuits arith_controls arith_claims arith_reuse"),
+        TableKind(templates=("arith_circuits",)),
+    ),
 }.items():
     KINDS.add(_name)(_kind)

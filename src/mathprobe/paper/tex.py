@@ -1,4 +1,4 @@
-"""Which TeX there is, how to come by one, and the PDF that it makes."""
+"""Find a TeX installation, or unpack a private one, and typeset the paper."""
 
 import os
 import re
@@ -14,13 +14,14 @@ from mathprobe.errors import InputError
 
 CACHE = Path(".cache/tex")
 SCRIPT = Path("envs/get_tex.sh")
+SIZE = "about 60 MB to download"
 PACKAGES = (
     *("amsmath", "amssymb", "array", "booktabs", "caption", "colortbl", "etoolbox"),
     *("float", "geometry", "graphicx", "hyperref", "lmodern", "mathptmx", "microtype"),
     *("natbib", "subcaption", "url", "xcolor"),
 )
 PASSES = 5
-OVERFULL = 5.0  # pt; what sticks out less is not seen in print
+OVERFULL = 5.0  # pt; a smaller overfull box is invisible in print
 
 LATEX_ERROR = re.compile(r"\S.*?:\d+: |! ")
 UNDEFINED = re.compile(
@@ -31,17 +32,13 @@ RERUN = re.compile(r"Rerun (to get|LaTeX)")
 TOO_WIDE = re.compile(r"Overfull \\[hv]box \((\d+\.?\d*)pt too .*")
 
 
-class TypesetError(InputError):
-    """The paper does not compile; the message holds the first lines that say why."""
-
-
 @dataclass(frozen=True)
 class Engine:
-    """What typesets the paper, or what stands in its place."""
+    """The program that typesets the paper, if any."""
 
-    kind: Literal["pdflatex", "tectonic", "private", "possible", "none"]
+    kind: Literal["pdflatex", "tectonic", "private", "installable", "none"]
     command: str = ""
-    note: str = ""  # possible: the folder to be made; none: why the last attempt failed
+    note: str = ""  # installable: the folder; none: why the last attempt failed
 
     @property
     def usable(self) -> bool:
@@ -50,26 +47,24 @@ class Engine:
 
     @property
     def message(self) -> str:
-        """Say in one line what was decided."""
+        """Return the choice in one line."""
         if self.usable:
-            name = "a private one" if self.kind == "private" else self.kind
-            return f"TeX: {name} at {self.command}"
-        if self.kind == "possible":
+            return f"TeX: {self.kind} at {self.command}"
+        if self.kind == "installable":
             return (
-                "TeX: no complete one here yet; a private one will be unpacked "
-                f"into {self.note} (about 60 MB to fetch)"
+                f"TeX: none; a private one will be unpacked into {self.note} ({SIZE})"
             )
-        why = f" ({self.note.splitlines()[-1]})" if self.note else ""
-        return f"TeX: none{why}; the PDF is skipped"
+        reason = f" ({self.note.splitlines()[-1]})" if self.note else ""
+        return f"TeX: none{reason}; the PDF is skipped"
 
 
 def failed_marker(cache: Path) -> Path:
-    """Name the file that says why `cache` could not be made."""
+    """Return the file with the reason why `cache` could not be made."""
     return cache.with_name(cache.name + ".failed")
 
 
 def _complete(pdflatex: str) -> bool:
-    """Tell whether a TeX on PATH has its helpers and every package of the paper."""
+    """Return whether a TeX on PATH has its tools and every package of the paper."""
     here = str(Path(pdflatex).parent)
     kpsewhich = shutil.which("kpsewhich", path=here)
     if not kpsewhich or not shutil.which("bibtex", path=here):
@@ -80,7 +75,7 @@ def _complete(pdflatex: str) -> bool:
 
 
 def find(cache: Path = CACHE, path: str | None = None) -> Engine:
-    """Look for a TeX, best first; `path` stands in for PATH."""
+    """Return the first usable TeX on `path` (by default PATH), or what to do."""
     pdflatex = shutil.which("pdflatex", path=path)
     if pdflatex and _complete(pdflatex):
         return Engine("pdflatex", pdflatex)
@@ -93,61 +88,52 @@ def find(cache: Path = CACHE, path: str | None = None) -> Engine:
     if marker.exists():
         return Engine("none", note=marker.read_text().strip() or "no reason recorded")
     if all(shutil.which(name, path=path) for name in ("apt-get", "dpkg")):
-        return Engine("possible", note=str(cache))
+        return Engine("installable", note=str(cache))
     return Engine("none")
 
 
 def find_or_unpack(cache: Path = CACHE, script: Path = SCRIPT) -> Engine:
-    """Find a TeX; unpack the private one where that is the way to have one.
+    """Find a TeX; if there is none, try to unpack a private one into `cache`.
 
-    Other runs are told that it failed; asking here tries again.
+    A failure is recorded next to `cache`: `find` reports it, this function tries again.
     """
     failed_marker(cache).unlink(missing_ok=True)
     engine = find(cache)
-    if engine.kind != "possible":
+    if engine.kind != "installable":
         return engine
-    # Snakemake makes the folders of an output before its job runs; TeX comes whole.
+    # Snakemake creates the folders of outputs in advance; the script needs a free path.
     if cache.is_dir() and not any(path.is_file() for path in cache.rglob("*")):
         shutil.rmtree(cache)
-    fetch = f"TeX: unpacking a private one into {cache} (about 60 MB to fetch)"
-    print(fetch, flush=True)  # before the wait, in a log file too
+    print(f"TeX: unpacking into {cache} ({SIZE})", flush=True)
     done = subprocess.run(["bash", script, cache], capture_output=True, text=True)
     if done.returncode:
         marker = failed_marker(cache)
         marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(done.stderr or f"{script} ended with {done.returncode}\n")
+        marker.write_text(done.stderr or f"{script}: exit status {done.returncode}\n")
     return find(cache)
 
 
 def skipped_message(reason: str = "") -> str:
-    """Frame what a person needs to know when there is no PDF."""
-    why = reason.strip().splitlines()[-3:] or ["no pdflatex, tectonic or apt-get here"]
+    """Return a framed message that explains why there is no PDF."""
+    reasons = reason.strip().splitlines()[-3:] or ["no pdflatex, tectonic or apt-get"]
     text = [
         "The PDF of the paper is skipped: there is no TeX. All else is made.",
-        *(textwrap.shorten(line, 76) for line in why),
+        *(textwrap.shorten(line, 76) for line in reasons),
         "",
-        "Any one of these, then the same command again, gives the PDF:",
+        "For the PDF, run one of these commands, then the same command again:",
         "  module load texlive        (the name may differ on your cluster)",
         "  conda install -c conda-forge tectonic",
         "  apt-get install --no-install-recommends texlive-latex-recommended \\",
         "      texlive-fonts-recommended lmodern",
     ]
     if reason:
-        text.append("  make tex        (tries the private one again)")
+        text.append("  make tex        (tries the private installation again)")
     rule = "+" + "-" * 78 + "+"
     return "\n".join([rule, *(f"| {line:<76} |" for line in text), rule])
 
 
-def _explain(log: str, output: str) -> str:
-    """Pick the errors, each with the three lines after it, out of a log."""
-    lines = log.splitlines()
-    at = [i for i, line in enumerate(lines) if LATEX_ERROR.match(line)][:3]
-    keep = sorted({j for i in at for j in range(i, min(i + 4, len(lines)))})
-    return "\n".join([lines[j] for j in keep] or output.splitlines()[-8:])
-
-
 def _call(command: list[str], here: Path, env: dict[str, str], log: Path) -> str:
-    """Run one program of TeX and return its log."""
+    """Run a program of TeX and return its log; raise InputError if it fails."""
     done = subprocess.run(
         command,
         cwd=here,
@@ -159,17 +145,20 @@ def _call(command: list[str], here: Path, env: dict[str, str], log: Path) -> str
         errors="replace",
     )
     text = log.read_text("utf-8", "replace") if log.exists() else ""
-    if done.returncode:
-        name = Path(command[0]).name
-        raise TypesetError(f"{name} failed:\n{_explain(text, done.stdout)}")
+    if done.returncode:  # the first errors, each with the three lines after it
+        lines = text.splitlines()
+        at = [i for i, line in enumerate(lines) if LATEX_ERROR.match(line)][:3]
+        shown = sorted({j for i in at for j in range(i, min(i + 4, len(lines)))})
+        errors = "\n".join([lines[j] for j in shown] or done.stdout.splitlines()[-8:])
+        raise InputError(f"{Path(command[0]).name} failed:\n{errors}")
     return text
 
 
 def _latex(source: Path, folder: Path, command: str, env: dict[str, str]) -> str:
-    """Repeat pdflatex until the log no longer asks for it; return the last log."""
+    """Run pdflatex until the log no longer asks for another run; return the log."""
     flags = ["-interaction=nonstopmode", "-halt-on-error", "-file-line-error"]
     flags += [f"-jobname={source.stem}", f"-output-directory={folder}"]
-    # The PDF's trailer would hold a hash of the build folder's path.
+    # By default the trailer of the PDF contains a hash of the build folder's path.
     latex = [command, *flags, rf"\pdftrailerid{{}}\input{{{source.name}}}"]
     bibtex = [str(Path(command).with_name("bibtex")), source.stem]
     log = folder / f"{source.stem}.log"
@@ -183,20 +172,21 @@ def _latex(source: Path, folder: Path, command: str, env: dict[str, str]) -> str
 
 
 def typeset(source: Path, folder: Path, engine: Engine, epoch: int = 0) -> bytes:
-    """Compile `source` into `folder` and return the PDF.
+    """Compile `source` in `folder` and return the PDF.
 
-    Paths in the source are relative to the source; what else it names may lie in
-    `folder`.  Equal sources give equal bytes: `epoch` is the date in the PDF.
+    Files that the source includes are searched next to it, then in `folder`.  `epoch`
+    is the date in the PDF, so equal sources give a bitwise identical PDF.  Raise
+    InputError if TeX fails or a reference is undefined.
     """
     source, folder = source.absolute(), folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in (".aux", ".bbl", ".out", ".toc", ".log", ".pdf"):
         (folder / source.stem).with_suffix(suffix).unlink(missing_ok=True)
-    search = f"{source.parent}:{folder}:"  # the empty end stands for TeX's own folders
+    search = f"{source.parent}:{folder}:"  # the empty end means TeX's own folders
     env = os.environ | {
         "SOURCE_DATE_EPOCH": str(epoch),
         "FORCE_SOURCE_DATE": "1",  # \today as well
-        "max_print_line": "10000",  # a broken line hides an error from a search
+        "max_print_line": "10000",  # a wrapped line hides an error from the patterns
         **dict.fromkeys(("TEXINPUTS", "BIBINPUTS", "BSTINPUTS"), search),
     }
     if engine.kind == "tectonic":
@@ -208,7 +198,7 @@ def typeset(source: Path, folder: Path, engine: Engine, epoch: int = 0) -> bytes
         log = _latex(source, folder, engine.command, env)
     lines = log.splitlines()
     if wrong := list(dict.fromkeys(filter(UNDEFINED.fullmatch, lines))):
-        raise TypesetError("\n".join(wrong[:10]))
+        raise InputError("\n".join(wrong[:10]))
     for line in lines:
         if (wide := TOO_WIDE.match(line)) and float(wide[1]) > OVERFULL:
             print(line, file=sys.stderr)
