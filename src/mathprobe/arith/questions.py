@@ -187,7 +187,7 @@ def batches_of_one(rng: Generator, batches: int, batch: int) -> Tensor:
 
 @MIXINGS.add("rows")
 def rows_of_each(rng: Generator, batches: int, batch: int) -> Tensor:
-    """Return the same spaced values [B] for every batch: each contains all operations."""
+    """Return equally spaced values [B], so that each batch has all operations."""
     return torch.arange(batch, device=rng.device) / batch
 
 
