@@ -1,4 +1,4 @@
-"""Small networks and random sequences for them."""
+"""Small networks and random token sequences."""
 
 import torch
 
@@ -25,7 +25,7 @@ def stack(layers, width, heads, head_width):
 
 
 def decoder(layers=2, width=12, heads=4, head_width=5):
-    """Return a decoder with random biases and scales, unlike an untrained one."""
+    """Return a decoder with random biases and norm scales."""
     torch.manual_seed(0)
     model = Decoder(stack(layers, width, heads, head_width), 15, 9).double()
     with torch.no_grad():

@@ -68,7 +68,7 @@ def test_a_node_changes_the_answer_token_that_its_position_predicts(run, mean):
         assert tokens.nonzero().flatten().tolist() == [node.position - 5]
 
 
-def test_without_the_carry_from_two_columns_below_cascades_fail(run, mean):
+def test_only_cascades_fail_without_the_head_two_columns_below(run, mean):
     changed = ablation.ablate_nodes(run, mean, [Node.parse("P06L0H2")])[0].any(-1)
     level = complexity.class_indices("addition", *numbers(2))
     assert (level[changed] == complexity.CLASSES.index("S2")).all()
@@ -99,7 +99,7 @@ def test_means_are_computed_per_layer():
         assert torch.equal(value[0], activations[hook].mean(0))
 
 
-def test_first_layer_means_replace_those_of_every_layer():
+def test_first_layer_means_are_used_for_every_layer():
     run = deep()
     own, first = (
         ablation_values(run, "mean", rng(), switch) for switch in (False, True)

@@ -111,7 +111,7 @@ def test_every_specification_round_trips(spec):
 
 
 def test_learning_rates_match_torch_schedulers():
-    """Linear from a hundredth over a fifth of the updates, then a cosine to 0."""
+    """Linear warm-up from 1 % over a fifth of the updates, then a cosine to 0."""
     steps = structs.replace(PARENT.schedule, updates=23)
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=steps.learning_rate)
@@ -134,7 +134,7 @@ def test_learning_rates_match_torch_schedulers():
 
 @pytest.mark.parametrize("keeps", [None, True, False])
 def test_an_update_matches_plain_torch(keeps):
-    """Cross-entropy of the answer, AdamW; GrokFast adds twice a mean of gradients."""
+    """Cross-entropy of the answer and AdamW; GrokFast adds 2 times a mean gradient."""
     grokfast = None if keeps is None else GrokFast(0.9, 2.0, keeps)
     spec = described(grokfast=grokfast)
     ours, network = prepared(spec).train_states[7], models.build(spec)
@@ -156,14 +156,14 @@ def test_an_update_matches_plain_torch(keeps):
         ours.step(update)
     expected, found = network.state_dict(), ours.network.state_dict()
     for name in expected:
-        if "query_key_value.bias" not in name:  # that of keys changes no output
+        if "query_key_value.bias" not in name:  # key biases have no effect
             torch.testing.assert_close(
                 found[name], expected[name], rtol=1e-4, atol=1e-5
             )
 
 
 @pytest.mark.parametrize("mode", INSERTION_MODES)
-def test_frozen_weights_are_restored_as_the_mode_defines(mode):
+def test_each_mode_restores_its_frozen_weights(mode):
     trainer = prepared(child(mode, every=3))
     train_state, parent = trainer.train_states[7], models.build(PARENT).blocks[0]
     block = train_state.network.blocks[0]
@@ -200,7 +200,7 @@ def test_a_missing_or_unexpected_parent_is_an_error(spec, parent, message):
         training.trainer(spec, "cpu", parent and models.build(parent))
 
 
-def test_saved_weights_are_those_of_the_training(tmp_path):
+def test_saved_weights_are_loaded_unchanged(tmp_path):
     trainer = prepared(child(1))
     trainer.run(tmp_path, NEVER)
     train_state = trainer.train_states[7]
@@ -213,7 +213,7 @@ def test_saved_weights_are_those_of_the_training(tmp_path):
 
 
 def wrong_where_units_are_nine(model, ids, length):
-    """Answer correctly, but malformed if the first number ends in 9."""
+    """Return correct answers, but malformed ones if the first operand ends in 9."""
     answers = ids[:, -length:].clone()
     answers[ids[:, 1] == 9] = LAYOUT.length
     return answers
@@ -224,8 +224,10 @@ def test_fails_are_counted_by_class(monkeypatch):
     spec, test = described(shares=MIXED), AccuracyTest(1000, 8, ENRICHMENT)
     rows = list(accuracy(spec, models.build(spec), test))
     one = questions.single_operation("addition", 2, ENRICHMENT)
-    streams = [rng_for("arith", "accuracy", "addition", 2, block) for block in range(2)]
-    ids = torch.cat([questions.sample(one, rng, 64, 8) for rng in streams])[:1000]
+    generators = [
+        rng_for("arith", "accuracy", "addition", 2, block) for block in range(2)
+    ]
+    ids = torch.cat([questions.sample(one, rng, 64, 8) for rng in generators])[:1000]
     parts = LAYOUT.split(ids)
     level = class_indices("addition", parts.first, parts.second)
     for row in (row for row in rows if row["operation"] == "addition"):

@@ -25,13 +25,13 @@ def test_the_abstract_lists_fewer_models_than_it_states(found):
     assert (row["value"], row["printed"]) == (16 + 2 + 8 + 14, 44)
 
 
-def test_equal_numbers_are_as_frequent_as_text_and_code_imply(found):
+def test_shares_of_equal_numbers_match_text_and_code(found):
     for who, share in (("text", 0.6), ("code", 0.4)):
         row = found[f"subtractions of equal numbers, by the {who}"]
         assert row["low"] < share < row["high"]
 
 
-def test_printed_shares_of_classes_are_those_of_columns_that_carry(found):
+def test_printed_shares_of_classes_match_the_number_of_carrying_columns(found):
     for k in range(6):
         columns = found[f"S{k}, by columns that carry"]
         assert columns["value"] == pytest.approx(
@@ -54,7 +54,7 @@ def test_intervals_are_compared_at_three_printed_digits():
     assert not arith_evidence._is_exact(10**6, 0, 0.0, 3.68e-6)
 
 
-def test_64_bits_hold_sums_of_18_digits(found):
+def test_sums_of_18_digits_fit_in_64_bits(found):
     (width,) = values(found, "digits of numbers")
     assert 2 * (10**width - 1) < 2**63 <= 2 * (10 ** (width + 1) - 1)
 

@@ -1,4 +1,4 @@
-"""The analysis finds exactly the circuit of a decoder wired by hand."""
+"""The analysis finds exactly the circuit of a decoder with hand-set weights."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ SHARES = {"mixed": {"addition": 0.5, "subtraction": 0.5}}
 
 
 def score(rows):
-    """Return the number of clauses that hold, and of all."""
+    """Return the number of clauses that hold and the number of clauses."""
     return tuple(count_clauses(pd.DataFrame(rows), "algorithm").sum())
 
 
@@ -104,8 +104,10 @@ def test_exactly_the_useful_positions_and_nodes_are_found(addition):
 
 
 def test_exactly_the_sub_tasks_of_addition_are_found(addition):
-    """The MLP that writes the answer encodes SV for the top digit.  For the last digit,
-    which has no carry in, it encodes SA."""
+    """The MLP that writes the answer encodes SV for the top digit.
+
+    For the units digit, which has no carry-in, it encodes SA.
+    """
     assert done(addition) == {
         *(("P06L0H1", "ST", 1), ("P06L0H2", "ST", 0), ("P06L0MLP", "SV", 1)),
         *(("P07L0H0", "SA", 1), ("P07L0H1", "SC", 0)),
@@ -126,9 +128,9 @@ def test_exactly_the_sub_tasks_of_subtraction_are_found_in_pairs_of_heads(
 
 
 def test_exactly_the_sub_tasks_of_a_mixed_model_are_found(mixed):
-    """The MLP compares the top digits where the sign is predicted, and writes the last
-    digit, which has no carry in.  Head 7 also reads the operator at earlier positions,
-    for the sign and for a carry; no pair of questions tests it there."""
+    """The MLP encodes GT at the position that predicts the sign, and the units digit,
+    which has no carry-in.  Head 7 also reads the operator at earlier positions, for the
+    sign and for a carry; no pair of questions tests these positions."""
     columns = range(3)
     digit, carry = ("SA", "MD", "ND"), ("SC", "MB", "NB")
     assert done(mixed) == {
@@ -201,7 +203,7 @@ def test_failures_are_recorded_by_class_and_digit(addition):
         if fact.name.startswith(("fails", "impact"))
     }
     (level,) = facts.keys() - {("fails", None), ("impact", 2)}
-    assert level[0] in ("fails S0", "fails S2")  # where the column above sums to 9
+    assert level[0] in ("fails S0", "fails S2")  # S2: the column above sums to 9
     share = facts[level]
     assert 0 < share.low <= share.value <= share.high <= 1
     assert facts["fails", None].value == facts["impact", 2].value
@@ -273,7 +275,7 @@ def test_a_model_without_correct_answers_has_an_empty_map(addition):
 
 
 def test_an_untrained_model_does_no_sub_task(addition):
-    """Its own answers are used, so that patching has an effect; none is predicted."""
+    """Its own answers are the base; no patch changes them as predicted."""
     bare = replace(addition, model=untrained(addition))
     for name, k in (("SA", 0), ("SA", 1), ("SC", 0), ("ST", 1), ("SV", 1)):
         drawn = SUBTASKS[name].pairs(bare.rng_for("test"), 2, k, 64)

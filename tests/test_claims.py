@@ -61,7 +61,7 @@ def all_subtask_positions():
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_every_clause_holds_if_all_is_found_and_fails_if_nothing_is(name):
+def test_every_clause_holds_with_all_sub_tasks_and_fails_without_any(name):
     clauses = list(ALGORITHMS[name].clauses(LAYOUT))
     assert len({clause.text for clause in clauses}) == len(clauses)
     for clause in clauses:
@@ -69,7 +69,7 @@ def test_every_clause_holds_if_all_is_found_and_fails_if_nothing_is(name):
         assert not clause.find({}), clause.text
 
 
-def test_addition_clauses_are_those_of_the_published_code():
+def test_addition_clauses_match_the_published_code():
     texts = [clause.text for clause in ALGORITHMS["addition"].clauses(LAYOUT)]
     assert texts[:6] == [f"SA{k} at A{k + 1} or before" for k in range(6)]
     assert texts[6:10] == [f"ST{k} at A7 or before" for k in range(2, 6)]

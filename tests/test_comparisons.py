@@ -8,7 +8,7 @@ A, B, C, D = (Node.parse(f"P12{part}") for part in ("L0H0", "L0H1", "L0MLP", "L1
 
 
 def facts(**done):
-    """Return facts by node, given as tuples of their other fields."""
+    """Return facts of nodes A to D, given as tuples of the other fields."""
     nodes = {"A": A, "B": B, "C": C, "D": D}
     return Facts(
         Fact(nodes[name], *fields) for name, facts in done.items() for fields in facts

@@ -48,7 +48,7 @@ PAPER = [0.05, 0.21, 0.34, 0.28, 0.11, 0.02]  # S0 .. S5 of 5 digits, as printed
 
 
 def by_hand(operation, first, second):
-    """Return the class of two strings of digits by its definition."""
+    """Return the class of two strings of digits, computed by its definition."""
     pairs = [(int(x), int(y)) for x, y in zip(first, second, strict=True)][::-1]
     if operation == "addition":
         letter, hardest = "S", 5
@@ -88,7 +88,7 @@ def test_all_classes_of_short_operands_match_the_definition(operation, n):
 @settings(deadline=None)
 @given(data=st.data())
 def test_classes_of_long_cascades_match_the_definition(operation, data):
-    columns = [(0, 0), (3, 3), (4, 5), (5, 4), (2, 9)]  # of every kind
+    columns = [(0, 0), (3, 3), (4, 5), (5, 4), (2, 9)]  # all carry states
     chosen = data.draw(st.lists(st.sampled_from(columns), min_size=1, max_size=12))
     first, second = ("".join(map(str, side)) for side in zip(*chosen, strict=True))
     expected = by_hand(operation, first, second)
@@ -153,7 +153,7 @@ def test_class_frequencies_of_enriched_additions_match_the_published_code(n):
         assert found[f"S{level}"] == pytest.approx(expected, abs=0.01), level
 
 
-def test_printed_shares_are_those_of_the_number_of_columns_that_carry():
+def test_printed_shares_match_the_number_of_carrying_columns():
     binomial = stats.binom.pmf(range(6), 5, 0.45)
     assert binomial == pytest.approx(PAPER, abs=0.006)
     first, second = sampled("addition", 5, 500, 0.0)

@@ -1,4 +1,4 @@
-"""Predicted answers, compared with the paper's algorithm applied column by column."""
+"""Predicted answers, compared with the algorithm of the paper, column by column."""
 
 import pytest
 import torch
@@ -73,7 +73,7 @@ def answer(found, carries=None):
 
 
 def change_one_digit(name, k, base, source):
-    """Return the base answer with one digit that follows from the source's state."""
+    """Return the base answer with one digit computed from the state of the source."""
     state = "ST" if name[0] == "S" else "MT"
     mixed = {**base, state: with_value_of(base[state], source[state], k)}
     changed, place = answer(mixed), N - k  # of A_(k+1), after the sign
@@ -86,7 +86,7 @@ def with_value_of(values, source_values, k):
 
 
 def expected_answer(name, k, base, source):
-    """Return the base answer with the sub-task's value of the source."""
+    """Return the base answer, computed with the sub-task's value in the source."""
     if name in ("SC", "SS", "MB", "NB"):
         return change_one_digit(name, k, base, source)
     if name == "SV":
@@ -122,7 +122,7 @@ def test_the_reference_algorithm_is_right():
 
 
 @pytest.mark.parametrize(("name", "k"), PLACES)
-def test_predicted_answers_are_those_of_the_reference_algorithm(name, k):
+def test_predicted_answers_match_the_reference_algorithm(name, k):
     found = pairs(name, k)
     mask = found.mask.tolist()
     for base, source, predicted in rows(found):
@@ -152,7 +152,7 @@ def test_questions_have_right_answers_and_the_right_class(name, k):
 
 @pytest.mark.parametrize(("name", "k"), PLACES)
 def test_the_source_answer_is_not_the_predicted_answer_in_every_case(name, k):
-    """A node that encodes the whole answer must fail, except where both coincide."""
+    """A node that encodes the whole answer must fail, unless both are the same."""
     found = pairs(name, k)
     source = Layout(N).split(found.source).answer
     hit = ((source == found.predicted) | ~found.mask).all(1)
@@ -211,7 +211,7 @@ def test_late_sub_tasks_are_searched_at_positions_that_predict_digits():
     assert list(SUBTASKS["ST"].positions(layout)) == list(range(12, 27))
 
 
-def test_names_of_tokens_are_filled_in():
+def test_token_names_contain_the_column():
     layout, task = Layout(12), SUBTASKS["SC"]
     assert task.attended_tokens(layout, 10) == ["D10", "D'10"]
     assert task.impact_token(layout, 10) == "A11"

@@ -23,7 +23,7 @@ def test_every_name_round_trips(node):
         (Node(123, 10, "head", 12), "P123L10H12"),
     ],
 )
-def test_names_are_those_of_the_paper(node, name):
+def test_names_match_the_paper(node, name):
     assert node.name == name
 
 
@@ -42,7 +42,7 @@ def test_nodes_are_sorted_by_number_with_the_mlp_after_heads():
 
 
 @pytest.mark.parametrize("name", ["P1", "P1L0", "P1L0H", "P1L0M", "p1L0H0", "xP1L0H0"])
-def test_a_name_of_no_node_is_an_error(name):
+def test_an_invalid_name_is_an_error(name):
     with pytest.raises(InputError, match=f"'{name}' is not the name of a node"):
         Node.parse(name)
 

@@ -18,7 +18,7 @@ def run():
 
 @pytest.fixture
 def values(run):
-    """Activations of other questions, at every hook point that is patched."""
+    """Return activations of other questions, at every hook point that is patched."""
     layers = range(run.layers)
     names = [*NODE_HOOKS.values(), patching.RESIDUAL]
     hooks = [f"blocks.{layer}.{name}" for layer in layers for name in names]
@@ -89,7 +89,7 @@ def replaced_at(x, values, position):
     return x
 
 
-def test_without_patches_the_answers_are_the_models_own(run):
+def test_without_patches_answers_are_greedy(run):
     assert torch.equal(run.answers([[]])[0], run.unpatched_answers)
     assert torch.equal(
         run.unpatched_answers, greedy_answers(run.model, ids(15, 6, 9), LENGTH)

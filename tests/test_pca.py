@@ -89,7 +89,7 @@ def plain_calinski(points, label):
 
 
 def test_metrics_match_their_definitions():
-    """With three groups on a line, the better metrics are those of three clusters."""
+    """With three groups on a line, three clusters have the better metrics."""
     values = torch.tensor([0.0, 10.0, 20.0]).double()[CASE]
     values = values + torch.rand(len(CASE), generator=rng(), dtype=torch.float64)
     found = analyse(values[:, None], CASE, rng())
@@ -112,7 +112,7 @@ def test_contributions_sum_to_the_layer_outputs():
     torch.testing.assert_close(mlp, activations[hooks[1]][:, 4])
 
 
-def test_a_head_patched_to_zero_contributes_nothing():
+def test_a_zeroed_head_contributes_nothing():
     run = Run.greedy(decoder(), ids(15, 6, 9), 3)
     with patch(run.model, "blocks.1.attn.hook_z", torch.zeros_like):
         assert not residual_contributions(run, [Node(4, 1, "head", 1)]).any()

@@ -71,7 +71,7 @@ def test_sampled_answers_are_exact(operation, enrichment, n):
 
 @st.composite
 def hard_pairs(draw_from, operation):
-    """Draw operands of which most columns propagate a carry or a borrow."""
+    """Draw operands in which most columns propagate a carry or a borrow."""
     n = draw_from(st.integers(1, 40))
     first = draw_from(st.lists(st.integers(0, 9), min_size=n, max_size=n))
     complement = {"addition": lambda x: 9 - x, "subtraction": lambda x: x}[operation]
@@ -153,7 +153,7 @@ def test_each_batch_has_one_operation_with_its_probability(subtraction):
 
 
 @pytest.mark.parametrize(("subtraction", "rows"), [(0.66, 42), (0.7, 44), (0.8, 51)])
-def test_rows_are_mixed_as_the_published_code_does(subtraction, rows):
+def test_rows_are_mixed_as_in_the_published_code(subtraction, rows):
     operator = drawn(mixed(subtraction, "rows"), 5, 64).operator
     expected = [PLUS] * (64 - rows) + [MINUS] * rows
     assert operator.tolist() == [expected] * 5
@@ -194,12 +194,12 @@ def test_enriched_additions_change_the_exact_number_of_digits_of_one_operand():
     plain = drawn(settings_for("addition"), 3000, 8)
     first, _, second, _ = drawn(settings_for("addition", enrichment=ALWAYS), 3000, 8)
     changed = torch.stack([first != plain.first, second != plain.second]).flatten(2)
-    assert not changed.any(2).all(0).any(), "one side of a batch changes"
+    assert not changed.any(2).all(0).any(), "only one operand of a batch changes"
     assert is_likely(changed[0].any(1).sum(), 3000, 0.5)
     nines = (first + second == 9).flatten(1)
     before = (plain.first + plain.second == 9).flatten(1)
     assert (nines >= before).all()
-    chosen, cells = int(0.4 * 8 * 6), 8 * 6  # a tenth summed to 9 before
+    chosen, cells = int(0.4 * 8 * 6), 8 * 6  # a tenth of the sums were 9 before
     assert is_likely((nines & ~before).sum(), 3000 * chosen, 0.9)
     assert is_likely(nines.sum() - 3000 * chosen, 3000 * (cells - chosen), 0.1)
     assert nines.sum(1).min() >= chosen

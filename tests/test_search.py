@@ -41,7 +41,7 @@ def intervention(run, **changes):
 
 
 def succeeds(run, answer, predicted, match_all, mask=(True, True, True, True)):
-    """Return whether an answer is a success; both are offsets from the base tokens."""
+    """Return whether an answer succeeds; answers are offsets from the base tokens."""
     base = run.unpatched_answers
     patched, wanted = (base + torch.tensor(x) for x in (answer, predicted))
     one = intervention(
@@ -134,7 +134,7 @@ class FakeIntervention:
         ]
 
 
-def test_pairs_are_tested_only_where_no_single_head_is_found():
+def test_pairs_are_tested_only_if_no_single_head_is_found():
     head, mlp = NODES[0], NODES[3]
     both = head_pairs(NODES)
     found = search(FakeIntervention([(head,)]), NODES, both)

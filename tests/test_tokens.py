@@ -15,7 +15,7 @@ def size(written):
     return written.index("=") // 2
 
 
-def test_tokens_are_those_of_the_published_models():
+def test_tokens_match_the_published_models():
     known = {"0": 0, "9": 9, "+": 10, "-": 11, "=": 12, "*": 13, "\\": 14}
     assert known.items() <= TOKENS.items()
     assert len(VOCABULARY) == 15
@@ -35,7 +35,7 @@ def test_split_returns_the_parts_and_join_is_its_inverse(written):
 
 
 @pytest.mark.parametrize(("n", "length"), [(5, 19), (6, 22), (10, 34), (15, 49)])
-def test_sequence_lengths_are_the_published_ones(n, length):
+def test_sequence_lengths_match_the_published_models(n, length):
     layout = Layout(n)
     assert layout.length == len(layout.names) == length
     assert (layout.question_length, layout.answer_length) == (2 * n + 2, n + 2)

@@ -2,22 +2,23 @@
 
 At the position that predicts A_k, heads read the columns k, k-1 and k-2.  They write
 W = 100 a + 10 b + c, where a, b and c are the sums (or differences) of these columns.
-The MLP writes the digit floor(W / 100) mod 10.  It equals A_k unless a carry comes from
-a lower column.  The sign `+`, and the 0 that every difference begins with, follow from
-the position alone.
+The MLP writes the digit floor(W / 100) mod 10.  It equals A_k unless a carry into
+column k-2 cascades to column k.  The sign `+` and the leading 0 of a difference depend
+only on the position.
 
     addition      heads 0, 1, 2 each read both digits of a column
     subtraction   heads 0, 2, 4 read the first operand, 1, 3, 5 the second
-    mixed         the same heads, and answers may be negative.  Where the sign is
-                  predicted, W is of the highest columns, and the MLP computes whether
-                  it is negative.  Head 6 reads the sign and head 7 the operator; they
-                  select whether the MLP adds or which operand it subtracts.
+    mixed         the same heads, and answers may be negative.  At the position that
+                  predicts the sign, the heads read the highest columns, and the MLP
+                  computes whether W is negative.  Head 6 reads the sign and head 7 the
+                  operator.  They select whether the MLP adds, or which operand it
+                  subtracts.
 
 `cascade` has two layers and is exact for carries from any column.  In layer 0, at D'_k,
 heads read column k and the MLP computes its carry state: 1 GENERATE, -1 KILL, 0
 PROPAGATE (for a difference, its sign).  In layer 1, heads read column k again, and one
-head per lower column reads its state.  The weight of a state exceeds that of all lower
-ones together: W = 2^(n+1) a + 2^(k-1) state_(k-1) + ... + state_0.
+head per lower column reads its state.  The weight of a state exceeds the sum of all
+lower weights: W = 2^(n+1) a + 2^(k-1) state_(k-1) + ... + state_0.
 """
 
 from dataclasses import dataclass
@@ -29,10 +30,12 @@ from mathprobe.nets.decoder import NORM_EPSILON, Decoder
 from mathprobe.spec import DecoderConfig
 
 SMALL = 1e-6  # scale of W in the residual stream, so that norms ignore it
-CERTAIN = 1e4  # attention score; makes the softmax uniform over the chosen tokens
+CERTAIN = 1e4  # attention score; the softmax is then uniform over the chosen tokens
 DIGITS = 10
-INACTIVE = 5000.0  # brings any W below 0; half of it (a mean) changes the digit
-# Factors of both operands, and the flags required: sign is `-`, operator is `+`.
+# Bias that makes a neuron inactive for every W.  It is so large that half of it, as in
+# mean ablation, also changes the digit.
+INACTIVE = 5000.0
+# Factors of both operands, and the required flags: sign is `-`, operator is `+`.
 MODES = {
     "addition": [((1.0, 1.0), ())],
     "subtraction": [((1.0, -1.0), ())],
@@ -62,18 +65,18 @@ class Wiring:
 
     @property
     def sums(self):
-        """Indices of the parts of W from each operand, which are pairs."""
+        """Indices of the parts of W from each operand; each part is a pair."""
         start = self.token + len(VOCABULARY)
         return start, start + 2
 
     @property
     def flags(self):
-        """Indices of the flags `sign is -` and `operator is +`, which are pairs."""
+        """Indices of the flags `sign is -` and `operator is +`; each is a pair."""
         return self.sums[1] + 2, self.sums[1] + 4
 
     @property
     def state(self):
-        """Index of a column's carry state in `cascade`, which has no flags."""
+        """Index of the carry state of a column in `cascade`; it replaces the flags."""
         return self.flags[0]
 
     @property
@@ -93,7 +96,7 @@ class Wiring:
 
     @property
     def is_mixed(self):
-        """Whether sign and operator are read."""
+        """Whether heads read the sign and the operator."""
         return self.operation == "mixed"
 
     @property
@@ -107,7 +110,7 @@ class Wiring:
 
     @property
     def highest_columns(self):
-        """Highest column of W, for every position that needs W."""
+        """Highest column of W, by position; other positions do not need W."""
         top = self.layout.digits - (self.operation == "subtraction")
         columns = {self.layout.position(f"A{k}") - 1: k for k in range(top + 1)}
         if self.is_mixed:
@@ -173,16 +176,17 @@ def blank(wiring, layers, heads):
 
 
 def make_identity(norm, width):
-    """Make a layer norm the identity for inputs of two ones, and zeros otherwise."""
+    """Make a layer norm the identity for inputs with two ones and zeros elsewhere."""
     mean = 2 / width
     norm.weight.fill_((mean - mean**2 + NORM_EPSILON) ** 0.5)
     norm.bias.fill_(mean)
 
 
-def wire(attention, head, here, source, worth, place):
-    """Make a head attend from here to a source, and write a value for each input.
+def wire(attention, head, here, source, coefficients, place):
+    """Make a head attend from `here` to `source`, and write a value at `place`.
 
-    `worth` are values by index of the residual stream.  They are scaled by SMALL.
+    The value is SMALL times a weighted sum of the residual stream at the source.
+    `coefficients` are the weights, by index.
     """
     heads = attention.heads
     weight = attention.query_key_value.weight.unflatten(0, (3, heads, -1))
@@ -190,7 +194,7 @@ def wire(attention, head, here, source, worth, place):
     length = key.shape[1] - 1
     key[head, :length, :length] = torch.eye(length)
     query[head, source, here] = CERTAIN * length
-    for known, factor in worth.items():
+    for known, factor in coefficients.items():
         value[head, length, known] = factor
     out = attention.out.weight.unflatten(1, (heads, -1))
     out[place : place + 2, head, length] = torch.tensor([SMALL, -SMALL])
@@ -200,23 +204,23 @@ def wire_columns(attention, wiring, columns, reads):
     """Make heads read a column, or the operator if the column does not exist."""
     layout = wiring.layout
     for head, (sides, below, factor, number) in enumerate(reads):
-        worth = {wiring.token + digit: factor * digit for digit in range(DIGITS)}
+        coefficients = {wiring.token + digit: factor * digit for digit in range(DIGITS)}
         for here in range(layout.digits, layout.length):
             names = [f"{s}{columns[here] - below}" for s in sides if here in columns]
             known = [name for name in names if name in layout.names] or ["OPR"]
             for source in map(layout.position, known):
-                wire(attention, head, here, source, worth, wiring.sums[number])
+                wire(attention, head, here, source, coefficients, wiring.sums[number])
 
 
 def wire_carries(attention, wiring, before):
-    """Make heads add up the states of lower columns with weights 2^k."""
+    """Make heads sum the states of lower columns with weights 2^k."""
     layout, state = wiring.layout, wiring.state
     for k in range(layout.digits):
-        worth = {state: 0.5 * 2.0**k / SMALL, state + 1: -0.5 * 2.0**k / SMALL}
+        coefficients = {state: 0.5 * 2.0**k / SMALL, state + 1: -0.5 * 2.0**k / SMALL}
         for here in range(layout.digits, layout.length):
             source = f"D'{k}" if k < wiring.highest_columns.get(here, 0) else "OPR"
             place = layout.position(source)
-            wire(attention, before + k, here, place, worth, wiring.sums[0])
+            wire(attention, before + k, here, place, coefficients, wiring.sums[0])
 
 
 def wire_flags(attention, wiring):
@@ -267,9 +271,9 @@ def wire_sum(mlp, row, wiring, factors):
 
 
 def wire_states(mlp, wiring, places):
-    """Make the MLP write the carry states of columns at some positions.
+    """Make the MLP write the carry states of columns at the positions `places`.
 
-    For subtraction, these are the signs of the differences.
+    For subtraction, they are the signs of the differences.
     """
     ((factors, _),) = MODES[wiring.operation]
     middle = 9.0 if wiring.operation == "addition" else 0.0
@@ -284,7 +288,7 @@ def wire_states(mlp, wiring, places):
 
 
 def wire_sign(mlp, wiring):
-    """Make the MLP write whether W is negative, where the sign is predicted."""
+    """Make the MLP write whether W is negative, at the position of the sign."""
     for row, (shift, slope) in zip((-1, -2), [(0.0, 1.0), (-1.0, -1.0)], strict=True):
         wire_sum(mlp, row, wiring, (-1.0, 1.0))
         mlp.enter.weight[row, wiring.layout.position("=")] = INACTIVE

@@ -1,1 +1,4 @@
-"""Arithmetic questions, their tokens and their complexity.  Needs no network."""
+"""Arithmetic: questions, tokens, complexity classes, sub-tasks and claims.
+
+Contains no neural networks.
+"""

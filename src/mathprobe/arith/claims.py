@@ -1,10 +1,10 @@
-"""Claims about how models calculate: algorithms as lists of clauses.
+"""Published claims about the algorithms of models, as lists of clauses.
 
 n: digits, k: column (0: units).
 
-Source: Quirke, Neo, Barez 2024, and the clauses that their published code tests.  A
-clause states where a sub-task must be found.  An optional clause describes a sub-task
-that only some models have; it is counted only if it holds.
+Source: Quirke, Neo, Barez 2024, and their published code.  A clause states at which
+positions a sub-task must be found.  An optional clause describes a sub-task that only
+some models have; it is counted only if it holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mathprobe.registry import Registry
 
 ALGORITHMS: Registry[Algorithm] = Registry("algorithm")
 COLUMNS = ("algorithm", "clause", "optional", "holds", "positions")
-WRONG_PER_MILLION_LIMIT = 10.0  # fewer are "99.999 %" accurate in the paper
+WRONG_PER_MILLION_LIMIT = 10.0  # models below it are "99.999 %" accurate in the paper
 
 # Positions at which sub-tasks were found, by sub-task and column.
 SubtaskPositions = Mapping[tuple[str, int | None], Sequence[int]]
@@ -35,23 +35,27 @@ class Clause:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """Clauses about models with these operations and numbers of layers."""
+    """Clauses about models with given operations and numbers of layers."""
 
     operations: frozenset[str]
     min_layers: int
-    max_layers: int | None
+    max_layers: int | None  # None: no limit
     clauses: Callable[[Layout], Iterator[Clause]]
 
     def applies_to(self, operations: Iterable[str], layers: int) -> bool:
-        """Return whether the algorithm is claimed of such a model."""
-        most = layers if self.max_layers is None else self.max_layers
-        return self.operations <= set(operations) and self.min_layers <= layers <= most
+        """Return whether the clauses apply to a model."""
+        highest = layers if self.max_layers is None else self.max_layers
+        in_range = self.min_layers <= layers <= highest
+        return in_range and self.operations <= set(operations)
 
 
 def exists(
     task: str, k: int, layout: Layout, last: str | None = None, optional: bool = False
 ) -> Clause:
-    """Claim that sub-task `task` of column k is done, at token `last` or before."""
+    """Return the clause that a sub-task of column k is found.
+
+    With `last`, it must be found at this token or before.
+    """
     limit = layout.length if last is None else layout.position(last)
     where = "" if last is None else f" at {last} or before"
     return Clause(
@@ -62,22 +66,22 @@ def exists(
 
 
 def before(task: str, k: int, other: int) -> Clause:
-    """Claim that a sub-task is done for column k before it is done for `other`."""
+    """Return the clause that a sub-task is found for column k before column `other`."""
 
     def find(found: SubtaskPositions) -> list[int]:
-        first, then = (found.get((task, column), ()) for column in (k, other))
-        return [min(first)] if first and then and min(first) < min(then) else []
+        own, others = (found.get((task, column), ()) for column in (k, other))
+        return [min(own)] if own and others and min(own) < min(others) else []
 
     return Clause(f"{task}{k} before {task}{other}", find)
 
 
 def at_least(count: int, task: str, ks: Iterable[int]) -> Clause:
-    """Claim that a sub-task is done for at least `count` of the columns `ks`."""
+    """Return the clause that a sub-task is found for `count` or more of the columns."""
     ks = list(ks)
 
     def find(found: SubtaskPositions) -> list[int]:
-        done = [min(found[task, k]) for k in ks if found.get((task, k))]
-        return done if len(done) >= count else []
+        positions = [min(found[task, k]) for k in ks if found.get((task, k))]
+        return positions if len(positions) >= count else []
 
     return Clause(f"{task} of {count} or more of {len(ks)} columns", find)
 
@@ -92,7 +96,7 @@ def _algorithm(
 
 
 def _digits(task: str, layout: Layout) -> Iterator[Clause]:
-    """Claim that each column's digit is computed before its answer token."""
+    """Yield the clauses that each digit is computed before its answer token."""
     for k in range(layout.digits):
         yield exists(task, k, layout, last=f"A{k + 1}")
 
@@ -147,7 +151,7 @@ def _negative_answers(layout: Layout) -> Iterator[Clause]:
 def evaluate(
     operations: Iterable[str], layers: int, digits: int, found: SubtaskPositions
 ) -> Iterator[dict[str, Any]]:
-    """Check every claim about a model against the sub-tasks found in it.
+    """Evaluate all claims about a model, given the sub-tasks found in it.
 
     Yields a row of COLUMNS for each clause.
     """

@@ -1,7 +1,7 @@
 """Random columns with given carry states.  B: questions, n: digits, k: column.
 
-A column is named by its power of ten, so k = 0 are the units.  Carry states are defined
-in `questions`.
+Column k has the weight 10^k; k = 0 is the units column.  `questions` defines the carry
+states.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def digits_with_states(
 
 
 def with_carry_in(rng: Generator, state: Tensor, k: int, carry: Tensor) -> Tensor:
-    """Change states [B, n] below column k so that the carry into it is `carry` [B].
+    """Return states [B, n] in which column k receives the carry `carry`, bool [B].
 
-    A random column below k generates or kills the carry, and the columns between
-    propagate it.  The units have no carry in, so k = 0 changes nothing.
+    A random column below k generates or kills the carry, and the columns between both
+    propagate it.  The units column has no carry-in, so k = 0 changes nothing.
     """
     if k == 0:
         return state
@@ -61,7 +61,7 @@ def with_carry_in(rng: Generator, state: Tensor, k: int, carry: Tensor) -> Tenso
 
 
 def with_state(state: Tensor, k: int, value: Tensor | int) -> Tensor:
-    """Return states [B, n] in which column k has the states [B], or one for all."""
+    """Return a copy of states [B, n] with `value` [B], or one state, in column k."""
     changed = state.clone()
     changed[:, column_index(k)] = value
     return changed

@@ -1,15 +1,16 @@
 """Complexity classes: how far the carries of a question cascade.  n: digits.
 
     S0 .. S5  addition           0: no column carries
-    M0 .. M4  D - D' >= 0        1: no carry goes further than the next column
-    N1 .. N4  D - D' < 0         k: the longest cascade crosses k - 1 or more columns
-                                    that propagate it (sum of 9, or equal digits)
+    M0 .. M4  D - D' >= 0        1: no carry goes beyond the next column
+    N1 .. N4  D - D' < 0         k: the longest cascade crosses k - 1 columns that
+                                    propagate it (sum of 9, or equal digits)
 
 The highest class of each letter also contains all longer cascades.
 
 Source: the code published with Quirke, Neo, Barez 2024.  The frequencies in their table
-(S0 5 %, S1 21 %, S2 34 %, S3 28 %, S4 11 %, S5 2 %, for n = 5) are of another quantity,
-the number of columns that carry: it is binomial, with 5 columns and probability 0.45.
+(S0 5 %, S1 21 %, S2 34 %, S3 28 %, S4 11 %, S5 2 %, for n = 5) describe another
+quantity: the number of columns that carry.  It is binomial, with 5 trials and
+probability 0.45.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ CLASSIFIERS: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry("operation"
 def cascade_lengths(state: Tensor) -> Tensor:
     """Return the length of the cascade that starts in each column [.., n].
 
-    A cascade is a column that generates a carry and the columns directly above that
-    propagate it.  The length is 0 if the column generates none.
+    A cascade is a column that generates a carry, and the columns directly above it that
+    propagate the carry.  The length is 0 if the column generates no carry.
     """
     n = state.shape[-1]
     place = torch.arange(1, n + 1, device=state.device)
@@ -63,9 +64,9 @@ def _addition(first: Tensor, second: Tensor) -> Tensor:
 @CLASSIFIERS.add("subtraction")
 def _subtraction(first: Tensor, second: Tensor) -> Tensor:
     """Classify; leading zeros do not lengthen the cascade of a negative answer."""
-    leads = (first + second).cummax(-1).values == 0
-    state = Subtraction.state(first, second).masked_fill(leads, KILL)
+    is_leading_zero = (first + second).cummax(-1).values == 0
+    state = Subtraction.state(first, second).masked_fill(is_leading_zero, KILL)
     longest = cascade_lengths(state).amax(-1).clamp(max=4)
     negative = Subtraction.is_negative(first, second)
-    from_m, from_n = CLASSES.index("M0"), CLASSES.index("N1") - 1
-    return longest + torch.where(negative, from_n, from_m)
+    m_offset, n_offset = CLASSES.index("M0"), CLASSES.index("N1") - 1
+    return longest + torch.where(negative, n_offset, m_offset)

@@ -4,11 +4,10 @@ B: pairs, n: digits, k: column (0: units), T, A: tokens of `Layout`.
 
 A pair has a base and a source question.  A node's activation from the source is patched
 into the base.  If the node encodes the sub-task, the base answer changes as predicted.
-Everything else that the node might encode differs between the two questions as well, so
-a node that encodes the carry into a column, or the whole answer, does not pass for one
-that encodes a digit.
+Base and source also differ in other variables, such as the carry into the column.  A
+node that encodes one of these, or the whole answer, therefore fails the test.
 
-Source: Quirke, Neo, Barez 2024 for the sub-tasks.  Their published code tries one pair
+Source: Quirke, Neo, Barez 2024 for the sub-tasks.  Their published code tests one pair
 of repeated digits for each.  It differs from this module in four points.  For ST and MT
 it accepts any change of the answer; this module requires a three-valued state.  For SS
 it intervenes on the column below.  For the highest column of ND it predicts an
@@ -44,21 +43,22 @@ from mathprobe.lazy import torch
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-# Of rng, n, k (None for OPR and SGN) and the number of pairs.
+# Function of (rng, n, k, number of pairs); k is None for OPR and SGN.
 PairSampler = Callable[["Generator", int, Any, int], "QuestionPairs"]
 CLASS_OPERATION = {"S": "addition", "M": "subtraction", "N": "subtraction"}
 SIGN = 0  # index of the sign in an answer
 
-# Base state, source state, carry into the base column, case.  Every intervention
-# changes the carry out of the column.  A node that encodes only whether a column
-# generates a carry fails case 2; one that encodes only whether it kills one, case 1.
+# Rows of base state, source state, carry into the base column, case.  All interventions
+# change the carry out of the column.  A node that encodes only whether a column
+# generates a carry fails case 2.  A node that encodes only whether a column kills a
+# carry fails case 1.
 TRI_STATES = (
     *((KILL, GENERATE, 0, 0), (GENERATE, KILL, 0, 0)),
     *((PROPAGATE, GENERATE, 0, 1), (GENERATE, PROPAGATE, 0, 1)),
     *((KILL, GENERATE, 1, 0), (GENERATE, KILL, 1, 0)),
     *((PROPAGATE, KILL, 1, 2), (KILL, PROPAGATE, 1, 2)),
 )
-UNITS_ROWS = 4  # the units have no carry in, so only these first rows apply to them
+UNITS_ROWS = 4  # first rows, for the units column, which has no carry-in
 OVERSAMPLING = 4  # operands drawn per operands needed, in rejection sampling
 
 
@@ -73,7 +73,10 @@ class QuestionPairs(NamedTuple):
 
 
 class Operands(NamedTuple):
-    """Operands [B, n] of questions of a class, the larger one first for M and N."""
+    """Operands [B, n] of questions with class letter S, M or N.
+
+    For M and N, `first` is the larger operand; `encode` swaps them for N.
+    """
 
     letter: str
     first: Tensor
@@ -92,7 +95,7 @@ class Operands(NamedTuple):
         return encode_questions(CLASS_OPERATION[self.letter], *numbers)
 
     def answer(self, state: Tensor) -> Tensor:
-        """Return the answers [B, A] if the columns had the carry states [B, n]."""
+        """Return the answers [B, A] computed with given carry states [B, n]."""
         if self.letter == "S":
             return Addition.answer_from_states(self.first, self.second, state)
         sign = torch.full_like(self.first[:, :1], PLUS if self.letter == "M" else MINUS)
@@ -127,9 +130,9 @@ def _whole_answer(
 
 
 def _one_digit(base: Operands, state: Tensor, k: int) -> Tensor:
-    """Return base answers [B, A] in which only A_k follows from other states [B, n].
+    """Return base answers [B, A] whose digit A_k is computed with other states [B, n].
 
-    Nodes at answer positions serve one answer token each.
+    Only A_k changes: a node at an answer position affects only the next token.
     """
     predicted, changed = base.answer(base.state), base.answer(state)
     predicted[:, column_index(k)] = changed[:, column_index(k)]
@@ -140,7 +143,7 @@ def digit(letter: str) -> PairSampler:
     """Return a sampler of pairs that change the digit of a column: SA, MD and ND."""
 
     def sampler(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
-        """Column k generates no carry; the carries into it are opposite."""
+        """Column k kills carries; base and source have opposite carries into it."""
         case, at = _cycle(count, 2), column_index(k)
         base_state, source_state = (
             with_state(_states(rng, letter, count, n), k, KILL) for _ in range(2)
@@ -159,7 +162,7 @@ def digit(letter: str) -> PairSampler:
 
 
 def _other_digits(rng: Generator, base: Operands, k: int) -> tuple[Tensor, Tensor]:
-    """Draw digits [B] for column k with another result, and also without a carry."""
+    """Draw two digits [B] for column k with another result, and without a carry."""
     one, two = base.first[:, column_index(k)], base.second[:, column_index(k)]
     count, share = len(one), torch.rand(len(one), generator=rng, device=rng.device)
     shift = random_integers(rng, 1, 8, count)
@@ -177,12 +180,14 @@ def carry(letter: str) -> PairSampler:
 
     def sampler(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
         case = _cycle(count, 2)
-        here, there = (torch.where(case == c, GENERATE, KILL) for c in (1, 0))
-        base_state = with_state(_states(rng, letter, count, n), k, here)
+        base_value, source_value = (
+            torch.where(case == c, GENERATE, KILL) for c in (1, 0)
+        )
+        base_state = with_state(_states(rng, letter, count, n), k, base_value)
         base = _operands(rng, letter, base_state)
-        source_state = with_state(_states(rng, letter, count, n), k, there)
+        source_state = with_state(_states(rng, letter, count, n), k, source_value)
         source = _operands(rng, letter, source_state)
-        predicted = _one_digit(base, with_state(base.state, k, there), k + 1)
+        predicted = _one_digit(base, with_state(base.state, k, source_value), k + 1)
         return _whole_answer(base, source, predicted, case)
 
     return sampler
@@ -191,14 +196,16 @@ def carry(letter: str) -> PairSampler:
 def propagation(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
     """Draw pairs that change whether a column propagates or kills a carry: SS."""
     case = _cycle(count, 2)
-    here, there = (torch.where(case == c, PROPAGATE, KILL) for c in (1, 0))
+    base_value, source_value = (torch.where(case == c, PROPAGATE, KILL) for c in (1, 0))
     carry = torch.ones(count, dtype=torch.bool)
     base_state, source_state = _two_states(rng, "S", count, n)
-    base_state = with_carry_in(rng, with_state(base_state, k, here), k, carry)
+    base_state = with_carry_in(rng, with_state(base_state, k, base_value), k, carry)
     base = _operands(rng, "S", base_state)
-    source_state = with_carry_in(rng, with_state(source_state, k, there), k, ~carry)
+    source_state = with_carry_in(
+        rng, with_state(source_state, k, source_value), k, ~carry
+    )
     source = _operands(rng, "S", source_state)
-    predicted = _one_digit(base, with_state(base.state, k, there), k + 1)
+    predicted = _one_digit(base, with_state(base.state, k, source_value), k + 1)
     return _whole_answer(base, source, predicted, case)
 
 
@@ -206,16 +213,21 @@ def tri_state(letter: str) -> PairSampler:
     """Return a sampler of pairs that change a column's carry state: ST and MT."""
 
     def sampler(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
-        """All higher base columns propagate; the source's own carry is the opposite."""
+        """Higher base columns propagate.
+
+        For ST, the top carry of the source is the opposite of the predicted one.
+        """
         rows = torch.tensor(TRI_STATES[: UNITS_ROWS if k == 0 else None])
-        here, there, carry_in, case = rows[_cycle(count, len(rows))].unbind(1)
+        base_value, source_value, carry_in, case = rows[
+            _cycle(count, len(rows))
+        ].unbind(1)
         state, source_state = _two_states(rng, letter, count, n)
-        free = n if letter == "S" else n - 1  # the top column of M determines the sign
+        free = n if letter == "S" else n - 1  # in M, the top column determines the sign
         state[:, n - free : column_index(k) + n] = PROPAGATE
-        state = with_carry_in(rng, with_state(state, k, here), k, carry_in == 1)
-        source_state = with_state(source_state, k, there)
+        state = with_carry_in(rng, with_state(state, k, base_value), k, carry_in == 1)
+        source_state = with_state(source_state, k, source_value)
         source_state = with_carry_in(rng, source_state, k, carry_in == 0)
-        patched = with_state(state, k, there)
+        patched = with_state(state, k, source_value)
         if letter == "S" and k < n - 1:
             carries = carry_out(patched)[:, 0]
             opposite = torch.where(carries, KILL, GENERATE)
@@ -228,7 +240,11 @@ def tri_state(letter: str) -> PairSampler:
 
 
 def cascade(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
-    """Draw pairs that change the carry out of a column, wherever it starts: SV."""
+    """Draw pairs that change the carry out of a column: SV.
+
+    In the base and in the source, the carry starts in this column or in a lower one:
+    four cases.
+    """
     index = _cycle(count, 8)
     carries, base_here, source_here = index % 2 == 1, index // 2 % 2, index // 4
     state = _states_carrying(rng, n, k, carries, base_here == 1)
@@ -245,9 +261,9 @@ def cascade(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
 def _states_carrying(
     rng: Generator, n: int, k: int, carries: Tensor, here: Tensor
 ) -> Tensor:
-    """Draw states [B, n] in which column k carries as given [B].
+    """Draw states [B, n] with a given carry out of column k, bool [B].
 
-    Its own digits determine that where `here` is true, lower columns where it is false.
+    The digits of column k determine it if `here` [B] is true, otherwise lower columns.
     """
     state = _states(rng, "S", len(carries), n)
     determined = torch.where(carries, GENERATE, KILL)
@@ -258,22 +274,24 @@ def _states_carrying(
 def greater(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
     """Draw pairs that change which operand has the larger digit in a column: GT.
 
-    The higher digits of the base are equal, so the column determines its sign.
+    The higher digits of the base are equal, so this column determines the sign.
     """
     case = _cycle(count, 2)
-    here = torch.where(case == 1, GENERATE, KILL)
+    base_value = torch.where(case == 1, GENERATE, KILL)
     state, source_state = (
         random_states(rng, "subtraction", count, n) for _ in range(2)
     )
     state[:, : column_index(k) + n] = PROPAGATE
     # Base and source have the same sign, so a node that encodes the sign has no effect.
-    source_state = with_state(with_state(source_state, n - 1, here), k, -here)
+    source_state = with_state(
+        with_state(source_state, n - 1, base_value), k, -base_value
+    )
     base, source = (
         encode_questions("subtraction", *digits_with_states(rng, "subtraction", s))
-        for s in (with_state(state, k, here), source_state)
+        for s in (with_state(state, k, base_value), source_state)
     )
     predicted = Layout(n).split(base).answer.clone()
-    predicted[:, SIGN] = torch.where(here == KILL, MINUS, PLUS)
+    predicted[:, SIGN] = torch.where(base_value == KILL, MINUS, PLUS)
     mask = torch.zeros(predicted.shape[1], dtype=torch.bool)
     mask[SIGN] = True
     return QuestionPairs(base, source, predicted, mask, case)
@@ -282,8 +300,7 @@ def greater(rng: Generator, n: int, k: int, count: int) -> QuestionPairs:
 def operator(rng: Generator, n: int, k: None, count: int) -> QuestionPairs:
     """Draw pairs that change the operator, with positive answers: OPR.
 
-    Sum and difference differ in all columns.  The digit A_n above the columns is a
-    carry; a node that computes only that digit would not need the operator.
+    Sum and difference differ in every column.  The digit A_n may be equal.
     """
     case = _cycle(count, 2)
     operands = _operands_where_differ(rng, n, count, _sum_and_difference)
@@ -305,7 +322,7 @@ def _sum_and_difference(operands: Operands) -> tuple[Tensor, Tensor]:
 def sign(rng: Generator, n: int, k: None, count: int) -> QuestionPairs:
     """Draw pairs that change the answer's sign: SGN.
 
-    The predicted digits are those for the opposite sign.  They differ in all columns.
+    The predicted digits are computed for the opposite sign, and all of them change.
     """
     case = _cycle(count, 2)
     operands = _operands_where_differ(rng, n, count, _answers_of_both_signs)
@@ -323,7 +340,7 @@ def sign(rng: Generator, n: int, k: None, count: int) -> QuestionPairs:
 
 
 def _answers_of_both_signs(operands: Operands) -> tuple[Tensor, Tensor]:
-    """Return the right answers [B, A], and those as if the second were larger."""
+    """Return correct answers [B, A], and answers by the rule for the opposite sign."""
     swapped = operands.second, operands.first
     negative = torch.full_like(operands.first[:, :1], MINUS)
     state = Subtraction.state(*swapped)
@@ -342,10 +359,9 @@ def _operands_where_differ(
     count: int,
     outcomes: Callable[[Operands], tuple[Tensor, Tensor]],
 ) -> Operands:
-    """Draw operands, D > D', for which two outcomes differ in every column.
+    """Draw operands with D > D' whose two outcomes differ in each of the last n tokens.
 
-    Columns are the last n entries of an outcome.  A node may serve only one digit; a
-    digit that does not change would hide the effect.
+    A node may affect only one digit.  Its effect is visible only if that digit changes.
     """
     first, second = (torch.empty(0, n, dtype=torch.long) for _ in range(2))
     while len(first) < count:

@@ -4,9 +4,9 @@ B: questions, n: digits, k: column (0: units), T: tokens of `Layout`.
 
 Source: Quirke, Neo, Barez 2024.  Their published code combines a random batch with
 hand-written questions of each class; here, questions of each class are drawn.  In its
-tri-case questions, suppressing the carries from lower columns can change the case, and
-all higher digits are 0.  Here no carry enters the column, and all other digits are
-random.
+tri-case questions, the carries from lower columns are suppressed, which can change the
+case, and all higher digits are 0.  Here, no carry enters the column, and all other
+digits are random.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mathprobe.spec import Enrichment
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-BATCH, BATCHES = 64, 1500  # enough questions to find those of rare classes
+BATCH, BATCHES = 64, 1500  # enough questions for the rare classes
 CASES = (KILL, PROPAGATE, GENERATE)
 
 

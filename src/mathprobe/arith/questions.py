@@ -6,7 +6,7 @@ never converted to integers, because int64 overflows at 19 digits.
 
 Each column of two digits has a carry state, as in a carry-lookahead adder:
 
-     1  GENERATE   the column carries, whatever comes from below
+     1  GENERATE   it carries, with or without a carry from the column below
      0  PROPAGATE  it carries if the column below carries; the paper's U
     -1  KILL       it never carries
 
@@ -36,16 +36,16 @@ Mixing = Callable[["Generator", int, int], "Tensor"]
 KILL, PROPAGATE, GENERATE = -1, 0, 1  # carry states of a column
 OPERATIONS: Registry[type[Operation]] = Registry("operation")
 # Functions of (rng, batches, batch) that return numbers in [0, 1), [N, 1] or [B].  The
-# cumulative shares of the operations divide that range.
+# cumulative shares of the operations assign an operation to each number.
 MIXINGS: Registry[Mixing] = Registry("mixing")
 
 
 def carry_out(state: Tensor) -> Tensor:
     """Return whether columns with carry states [.., n] carry, bool [.., n].
 
-    This is the paper's SV, or MV for borrows.  The highest column up to here that does
-    not propagate determines the carry.  Rank and carry are packed in one key, so that a
-    cumulative maximum finds it.
+    This is the paper's SV, or MV for borrows.  The first column downwards that does not
+    propagate determines the carry.  It has the largest of the keys, which combine rank
+    and carry.
     """
     rank = torch.arange(1, state.shape[-1] + 1, device=state.device)
     units_first = state.flip(-1)
@@ -54,7 +54,7 @@ def carry_out(state: Tensor) -> Tensor:
 
 
 def _carry_in(carry: Tensor) -> Tensor:
-    """Return the carry into each column from the carries out of all [.., n]."""
+    """Return the carries into the columns, from the carries out of them [.., n]."""
     zero = torch.zeros_like(carry[..., :1])
     return torch.cat([carry[..., 1:], zero], dim=-1)
 
@@ -115,8 +115,8 @@ class Addition(Operation):
     ) -> tuple[Tensor, Tensor]:
         """Make column sums 9, so that carries cascade further.
 
-        A fixed share of the columns of a batch is chosen at random.  Within a batch,
-        the digits of the same operand change in all of them.
+        A fixed share of the columns of each batch is chosen at random.  All changed
+        digits of a batch belong to the same operand.
         """
         batches, cells = len(first), math.prod(first.shape[1:])
         order = torch.rand(batches, cells, generator=rng, device=rng.device).argsort()
@@ -187,12 +187,12 @@ def batches_of_one(rng: Generator, batches: int, batch: int) -> Tensor:
 
 @MIXINGS.add("rows")
 def rows_of_each(rng: Generator, batches: int, batch: int) -> Tensor:
-    """Return the same spaced values [B] for every batch: each contains all operations."""
+    """Return equally spaced values [B], so that each batch has all operations."""
     return torch.arange(batch, device=rng.device) / batch
 
 
 def check(settings: Questions) -> None:
-    """Raise InputError for an unknown mixing or operation, or shares that are not 1."""
+    """Raise InputError for unknown names, or if the shares do not sum to 1."""
     MIXINGS.check(settings.mixing)
     for name in settings.shares:
         OPERATIONS.check(name)
@@ -202,10 +202,10 @@ def check(settings: Questions) -> None:
 
 def encode_questions(operation: str, first: Tensor, second: Tensor) -> Tensor:
     """Return the token ids [.., T] of questions and answers for operands [.., n]."""
-    asked = OPERATIONS[operation]
-    answer = asked.answer(first, second)
+    rules = OPERATIONS[operation]
+    answer = rules.answer(first, second)
     layout = Layout(first.shape[-1])
-    return layout.join(first, TOKENS[asked.symbol], second, answer)
+    return layout.join(first, TOKENS[rules.symbol], second, answer)
 
 
 def single_operation(operation: str, digits: int, enrichment: Enrichment) -> Questions:
@@ -222,7 +222,7 @@ def sample(settings: Questions, rng: Generator, batches: int, batch: int) -> Ten
     check(settings)
     shape = 2, batches, batch, settings.digits
     first, second = torch.randint(10, shape, generator=rng, device=rng.device)
-    place = MIXINGS[settings.mixing](rng, batches, batch)[..., None]
+    number = MIXINGS[settings.mixing](rng, batches, batch)[..., None]
     ids, *others = (
         encode_questions(
             name, *_enrich_some(name, settings.enrichment, rng, first, second)
@@ -231,7 +231,7 @@ def sample(settings: Questions, rng: Generator, batches: int, batch: int) -> Ten
     )
     bounds = list(accumulate(settings.shares.values()))[:-1]
     for bound, other in zip(bounds, others, strict=True):
-        ids = torch.where(place >= bound, other, ids)
+        ids = torch.where(number >= bound, other, ids)
     return ids.flatten(0, 1)
 
 

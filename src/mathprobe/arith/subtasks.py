@@ -31,7 +31,7 @@ SUBTASKS: Registry[SubTask] = Registry("sub-task")
 
 @dataclass(frozen=True)
 class SubTask:
-    """A sub-task of each column k, and the conditions that a node must fulfil.
+    """A sub-task of each column k, and the conditions that a node must meet.
 
     Token names may contain {k}, {above} (k + 1), {n} and {sign} (n + 1).
     """
@@ -42,10 +42,12 @@ class SubTask:
     first: str  # token at the first position
     last: str  # token at the last position
     attends: tuple[str, ...]  # tokens to which a head must attend
-    impact: str | None = None  # answer token that must fail without it; None: any
+    impact: str | None = None  # answer token that ablation must change; None: any
     lowest: int | None = 0  # first column; None: the sub-task belongs to no column
     highest: int = 0  # last column is n - 1 + highest
-    match_all: bool = True  # all predicted tokens must match; else one, no other change
+    # True: all predicted tokens must match.  False: at least one must change as
+    # predicted, and the others must match or stay unchanged.
+    match_all: bool = True
     allow_pairs: bool = False  # two heads of a layer may do it together
 
     @property
@@ -70,13 +72,13 @@ class SubTask:
         return [_fill(name, layout, k) for name in self.attends]
 
     def impact_token(self, layout: Layout, k: int | None) -> str | None:
-        """Return the name of the answer token that must fail without it, if any."""
+        """Return the name of the answer token that ablation must change, if any."""
         return self.impact and _fill(self.impact, layout, k)
 
     def pairs(self, rng: Generator, n: int, k: int | None, count: int) -> QuestionPairs:
         """Draw `count` pairs of questions.
 
-        Raises InputError for a column without the sub-task.
+        Raises InputError if the sub-task is not defined for column k.
         """
         if k not in self.columns(n):
             raise InputError(

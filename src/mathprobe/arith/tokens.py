@@ -4,8 +4,8 @@
     named     D5 .. D0   OPR  D'5 .. D'0  =    A7   A6 .. A0
 
 Source: Quirke, Neo, Barez 2024, and the published code for details that the text
-omits.  Every answer begins with a sign.  The vocabulary has 15 tokens; the text states 14
-but lists 15.  The multiplication and division signs are never used.
+omits.  Every answer begins with a sign.  The vocabulary has 15 tokens; the text states
+14 but lists 15.  The multiplication and division signs are never used.
 """
 
 from __future__ import annotations

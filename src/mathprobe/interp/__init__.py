@@ -1,4 +1,4 @@
 """Interpretability of decoders: ablation, attention, PCA and activation patching.
 
-Works on any decoder of `nets.decoder`; needs no knowledge of arithmetic.
+Works for any decoder of `nets.decoder`, not only for arithmetic.
 """

@@ -1,9 +1,9 @@
-"""Ablation: which answers fail when a node or a position is ablated.
+"""Ablation: answer tokens that change when a node or a position is ablated.
 
 Q: questions, T: tokens, A: answer tokens.
 
 Source: Quirke, Neo, Barez 2024.  Their text describes mean ablation, but their code
-uses the means of the first layer for all layers.  `first_layer_means` selects that
+uses the means of the first layer for all layers.  `first_layer_means` selects this
 behaviour, to measure its effect.
 """
 
@@ -45,7 +45,7 @@ def resample(activation: Tensor, rng: Generator) -> Tensor:
 def ablation_values(
     run: Run, ablation: str, rng: Generator, first_layer_means: bool = False
 ) -> dict[str, Tensor]:
-    """Return the values that replace activations, by hook point [Q or 1, T - 1, ..].
+    """Return replacement values [Q or 1, T - 1, ..], by hook point.
 
     With `first_layer_means`, the values of the first layer are used for every layer, as
     in the published code.
@@ -69,7 +69,7 @@ def ablation_values(
 def ablate_positions(
     run: Run, values: Mapping[str, Tensor], positions: Sequence[int]
 ) -> Tensor:
-    """Return which answer tokens change when a position is ablated.
+    """Return which answer tokens change when each position is ablated.
 
     The residual stream at the position is replaced after every layer.  The result is a
     boolean tensor [positions, Q, A].
@@ -81,7 +81,7 @@ def ablate_positions(
 def ablate_nodes(
     run: Run, values: Mapping[str, Tensor], nodes: Sequence[Node]
 ) -> Tensor:
-    """Return which answer tokens change when a node is ablated, bool [nodes, Q, A]."""
+    """Return which answer tokens change when each node is ablated, [nodes, Q, A]."""
     patches = [[node_patch(node, values)] for node in nodes]
     return run.answers(patches) != run.unpatched_answers
 

@@ -20,7 +20,9 @@ def mean_attention(run: Run, nodes: Sequence[Node]) -> Tensor:
     """
     for node in nodes:
         if node.kind != HEAD:
-            raise InputError(f"{node.name} has no attention pattern; only heads have")
+            raise InputError(
+                f"{node.name} has no attention pattern; only heads have one"
+            )
     hooks = {node: f"blocks.{node.layer}.attn.hook_pattern" for node in nodes}
     patterns = run.activations(*dict.fromkeys(hooks.values()))
     means = {hook: pattern.mean(0) for hook, pattern in patterns.items()}

@@ -1,6 +1,6 @@
 """Facts about nodes: the table that stores a circuit analysis, one row per fact.
 
-Most facts belong to a digit and have a share between 0 and 1 with its 95 % interval.
+Most facts concern a digit and have a value between 0 and 1 with a 95 % interval.
 Every row contains the version of the table format.
 """
 
@@ -19,8 +19,8 @@ from mathprobe.interp.nodes import NODE_HOOKS, Node
 Number = TypeVar("Number", int, float)
 
 VERSION = "1"
-# Lower interval bound from which a share counts as "nearly always".  Our choice, made
-# before any trained model was analysed.
+# A share is "nearly always" if its lower interval bound is at least this.  Our choice,
+# made before any trained model was analysed.
 CONFIDENT_FROM = 0.75
 COLUMNS = (
     *("version", "position", "layer", "kind", "index"),
@@ -42,11 +42,11 @@ class Fact:
 
     @property
     def is_confident(self) -> bool:
-        """Return whether the fact has no interval or a lower bound that is high."""
+        """Return whether the fact has no interval, or low >= CONFIDENT_FROM."""
         return self.low is None or self.low >= CONFIDENT_FROM
 
     def to_row(self) -> dict[str, Any]:
-        """Return the row of the table, by COLUMNS."""
+        """Return the row of the table, with the keys COLUMNS."""
         node = self.node
         place = (node.position, node.layer, node.kind, node.index)
         numbers = (self.digit, self.value, self.low, self.high, self.partner)
@@ -54,11 +54,11 @@ class Fact:
 
     @classmethod
     def from_row(cls, row: dict[str, str]) -> Self:
-        """Parse a row of strings; raise ValueError for a value that is not valid."""
+        """Parse a row of strings; raise ValueError for an invalid value."""
         kind = row["kind"]
         if kind not in NODE_HOOKS:
             raise ValueError(
-                f"unknown kind {kind!r}; known are {', '.join(NODE_HOOKS)}"
+                f"unknown kind {kind!r}; known kinds are {', '.join(NODE_HOOKS)}"
             )
         return cls(
             Node(int(row["position"]), int(row["layer"]), kind, int(row["index"])),
@@ -100,9 +100,9 @@ class Facts:
     def has(
         self, node: Node, name: str, digit: int | None = None, least: float = 0.0
     ) -> bool:
-        """Return whether a node has a fact of this name and digit, of value >= `least`.
+        """Return whether a node has a fact with this name, digit and value >= `least`.
 
-        A fact without a value counts.
+        A fact without a value is accepted.
         """
         return any(
             fact.digit == digit and (fact.value is None or fact.value >= least)
@@ -117,7 +117,7 @@ class Facts:
     def load(cls, path: Path | str) -> Self:
         """Read a table from CSV.
 
-        Raises InputError for other columns, another version or a row that is not valid.
+        Raises InputError for other columns, another version or an invalid row.
         """
         with Path(path).open(newline="") as file:
             rows = csv.DictReader(file)

@@ -1,7 +1,7 @@
 """Nodes: attention heads and MLPs of a decoder, each at one position.
 
-Source: Quirke, Neo, Barez 2024, who name them P18L0H1 and P18L0MLP.  Nodes are ordered
-by number, so P9 comes before P10.
+Source: Quirke, Neo, Barez 2024, who name them P18L0H1 and P18L0MLP.  Nodes are sorted
+numerically: P9 is before P10.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Node:
     position: int
     layer: int
     kind: Kind
-    index: int = 0  # of the head
+    index: int = 0  # of the head; 0 for an MLP
 
     @property
     def component(self) -> str:
@@ -39,14 +39,14 @@ class Node:
 
     @property
     def name(self) -> str:
-        """Return the name, e.g. P18L0H1."""
+        """Return the name, e.g. P18L0H1 or P09L0MLP."""
         return f"P{self.position:02}{self.component}"
 
     @classmethod
     def parse(cls, name: str) -> Self:
         """Return the node of this name.
 
-        Raises InputError if it is not the name of a node.
+        Raises InputError for an invalid name.
         """
         found = _NAME.fullmatch(name)
         if not found:
@@ -65,15 +65,15 @@ class Node:
 
     @property
     def index_in_hook(self) -> Index:
-        """Return the index of the node's activation [.., w] in the hook's [.., T, ...].
+        """Return the index of the node in the activation of its hook point.
 
-        w is the head width, or the hidden width of the MLP.
+        It selects [.., w] from [.., T, heads, w] for a head, or [.., T, w] for an MLP.
         """
         return (..., self.position, *self.head_index, slice(None))
 
     @property
     def head_index(self) -> tuple[int, ...]:
-        """Return the index into the axis of heads, which MLP activations lack."""
+        """Return the index into the axis of heads; empty for an MLP."""
         return (self.index,) if self.kind == HEAD else ()
 
 

@@ -38,7 +38,7 @@ class Patch:
     hook_name: str
     layer: int
     position: int
-    index: tuple[int, ...]  # of the head, if the hook point has an axis of heads
+    index: tuple[int, ...]  # of the head; empty if there is no axis of heads
     value: Tensor  # [Q or 1, w]
 
 
@@ -46,9 +46,9 @@ Patches = Sequence[Patch]  # applied together in one run
 
 
 def node_patch(node: Node, values: Mapping[str, Tensor]) -> Patch:
-    """Return the patch of a node, with its value from `values`.
+    """Return the patch of a node.
 
-    These are activations [Q or 1, T, ..., w] by hook point.
+    `values` are activations [Q or 1, T, ..., w], by hook point.
     """
     value = values[node.hook_name][node.index_in_hook]
     return Patch(node.hook_name, node.layer, node.position, node.head_index, value)
@@ -69,7 +69,7 @@ def residual_patches(
 class Run:
     """A decoder, and token ids [Q, T] of questions followed by the model's answers.
 
-    The answers have to be those of the unpatched model; use `greedy` to compute them.
+    The answers must be those of the unpatched model; `greedy` computes them.
     """
 
     model: Decoder
@@ -78,7 +78,7 @@ class Run:
 
     @classmethod
     def greedy(cls, model: Decoder, ids: Tensor, answer_length: int) -> Self:
-        """Return a run in which the model's greedy answers replace those of ids."""
+        """Return a run in which greedy answers of the model replace those in `ids`."""
         own = greedy_answers(model, ids, answer_length)
         return cls(model, torch.cat([ids[:, :-answer_length], own], 1), answer_length)
 
@@ -125,7 +125,7 @@ class Run:
         return [hook.format(layer) for layer in layers for hook in KEYS_VALUES]
 
     def select(self, chosen: Tensor) -> Run:
-        """Return the run of some of the questions, given a mask or indices [Q]."""
+        """Return the run on some of the questions, chosen by a mask or by indices."""
         return Run(self.model, self.ids[chosen], self.answer_length)
 
     def answers(
@@ -133,8 +133,8 @@ class Run:
     ) -> Tensor:
         """Return the answers [V, Q, A] of patched runs.
 
-        With teacher forcing, each token is predicted from the unpatched answer so far.
-        Otherwise the patched model decodes its own answer greedily.
+        With teacher forcing, each token is predicted from the preceding tokens of the
+        unpatched answer.  Otherwise the patched model decodes its own answer greedily.
         """
         starts = [self._start(patches) for patches in patched_runs]
         order = sorted(range(len(patched_runs)), key=starts.__getitem__)
@@ -158,15 +158,15 @@ class Run:
     ) -> Tensor:
         """Return the answers [V, Q, A] of patched runs, batched in one forward pass.
 
-        Without teacher forcing, the pass is repeated until the answers read are those
-        predicted.  Each repetition computes only the rows whose answer has changed,
-        from their first changed token on.
+        Without teacher forcing, the pass is repeated with the predicted answers as
+        input until they no longer change.  A repetition computes only the rows whose
+        answers have changed, starting at the first changed token.
         """
         count, length = len(patched_runs), self.answer_length
         layer, start = self._start([one for patches in patched_runs for one in patches])
         ids = self.ids.repeat(count, 1)
         rows = torch.arange(len(ids), device=ids.device)
-        # Keys and values of all positions, from the last pass that computed them.
+        # Keys and values of all positions, from the latest pass that computed them.
         known = {
             hook: _repeat(self._cache[hook], count) for hook in self._key_value_hooks
         }
@@ -183,7 +183,7 @@ class Run:
             predicted = logits.argmax(-1)[:, -length:]
             answer = ids[rows, -length:]
             answer[:, -predicted.shape[1] :] = predicted
-            # The last token is not an input, so a change of it has no effect.
+            # The last token is not an input, so its change has no effect.
             changed = (answer != ids[rows, -length:])[:, :-1]
             ids[rows, -length:] = answer
             if teacher_forced or not changed.any():

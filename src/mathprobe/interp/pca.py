@@ -1,10 +1,10 @@
-"""PCA of node outputs: whether they cluster by a property of the question.
+"""PCA of node outputs, and metrics of how well they cluster by case.
 
 Q: questions, D: width, C: components, R: restarts, K: clusters.
 
 Source: Quirke, Neo, Barez 2024; the metrics follow their published code.  It
 standardises the scores of six components, runs k-means with 2 and with 3 clusters, and
-takes the better value of each metric.
+uses the better value of each metric.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from mathprobe.interp.patching import Run
 COMPONENTS = 6
 CLUSTERS = (2, 3)
 RESTARTS, ITERATIONS = 10, 50  # of k-means
-# Extra random projections, and power iterations; components are then accurate to 1e-6.
+# Of the randomised SVD.  With these values, components are accurate to 1e-6.
 OVERSAMPLING, POWER_ITERATIONS = 6, 10
-MIN_VARIANCE = 1e-12  # share of the variance; smaller components are rounding errors
+MIN_VARIANCE = 1e-12  # share of the total; smaller components are rounding errors
 THRESHOLDS = {
     "explained": 0.3,
     "silhouette": 0.2,
@@ -38,10 +38,10 @@ class PCAResult:
     """Principal component scores of a node's output, and metrics of their clusters."""
 
     scores: Tensor  # [Q, 2], of the first two components
-    explained: float  # share of the variance of the first component
+    explained: float  # share of the variance explained by the first component
     silhouette: float
     calinski_harabasz: float
-    agreement: float  # share of the most frequent case, averaged over clusters
+    agreement: float  # share of a cluster's most frequent case, averaged over clusters
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -75,7 +75,7 @@ def _output_matrix(run: Run, node: Node) -> Tensor:
 
 
 def analyse(values: Tensor, case: Tensor, rng: Generator) -> PCAResult:
-    """Compute PCA and cluster metrics of vectors.
+    """Compute the principal components of vectors and metrics of their clusters.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def analyse(values: Tensor, case: Tensor, rng: Generator) -> PCAResult:
     case
         Expected cluster of each question, an integer from 0 [Q].
     rng
-        Generator for the random projections and the starts of k-means.
+        Generator for the randomised SVD and the initial centres of k-means.
     """
     values = values.double()
     left, size = _components(values, rng)
@@ -103,9 +103,9 @@ def analyse(values: Tensor, case: Tensor, rng: Generator) -> PCAResult:
 
 
 def _components(values: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
-    """Return the first left singular vectors [Q, C] and values [C] of centred [Q, D].
+    """Return left singular vectors [Q, C] and singular values [C] of centred values.
 
-    Uses random projections; a full decomposition takes ten times as long.
+    Uses a randomised SVD, which is faster than a full decomposition.
     """
     number = min(COMPONENTS, *values.shape)
     with torch.random.fork_rng():
@@ -118,8 +118,8 @@ def _components(values: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
 def _k_means(points: Tensor, k: int, rng: Generator) -> Tensor:
     """Cluster points [Q, C] by k-means; return the cluster of each point [Q].
 
-    The best of RESTARTS random starts is returned.  All are computed in parallel, in a
-    third of the time that scikit-learn takes to run them in sequence.
+    Returns the best of RESTARTS random starts.  They are computed in parallel, which is
+    faster than the sequential starts of scikit-learn.
     """
     start = torch.rand(RESTARTS, len(points), generator=rng, device=rng.device)
     centres = points[start.argsort(1)[:, :k].to(points.device)]  # [R, K, C]

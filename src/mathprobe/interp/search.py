@@ -39,7 +39,7 @@ class Rate:
         return self.low >= CONFIDENT_FROM
 
 
-UNKNOWN = Rate(math.nan, 0.0, 1.0)  # if some case has no pair
+UNKNOWN = Rate(math.nan, 0.0, 1.0)  # a case has no pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +54,10 @@ class InterchangeIntervention:
     source: Run
     predicted: Tensor  # [Q, A]
     mask: Tensor  # [A], bool: answer tokens that are predicted
-    match_all: bool  # all predicted tokens must match; else one, and no other change
-    case: Tensor  # [Q], from 0; the rate is the lowest of all cases
+    # True: all predicted tokens must match.  False: at least one must change as
+    # predicted, and the others must match or stay unchanged.
+    match_all: bool
+    case: Tensor  # [Q], from 0; the result is the lowest rate of all cases
     cases: int  # number of cases
 
     def rates(self, node_sets: Sequence[NodeSet]) -> list[Rate]:
@@ -79,7 +81,7 @@ class InterchangeIntervention:
 
 
 def _lowest_rate(success: Tensor, case: Tensor, cases: int) -> Rate:
-    """Return the lowest success rate of all cases; UNKNOWN if a case has no pair."""
+    """Return the lowest success rate of all cases; UNKNOWN if a case has no pairs."""
     total = torch.bincount(case, minlength=cases)
     if not total.all():
         return UNKNOWN
@@ -100,12 +102,12 @@ def search(
     """
     singles = [(node,) for node in nodes]
     rates = dict(zip(singles, intervention.rates(singles), strict=True))
-    done = {
+    positions_found = {
         node.position
         for (node,), rate in rates.items()
         if rate.is_found and node.kind == HEAD
     }
-    tested = [pair for pair in pairs if pair[0].position not in done]
+    tested = [pair for pair in pairs if pair[0].position not in positions_found]
     return rates | dict(zip(tested, intervention.rates(tested), strict=True))
 
 

@@ -35,9 +35,9 @@ CARRIES = 45 / 100  # share of pairs of digits that sum to 10 or more
 
 
 def table(published: Row) -> Iterator[Row]:
-    """Yield the rows of all evidence, each with the name of its evidence.
+    """Yield the rows of all evidence, with the column `evidence` for its name.
 
-    `published` has the printed statements and tables by name.
+    `published` contains printed statements and tables, by name.
     """
     for name in EVIDENCE:
         for one in EVIDENCE[name](published):
@@ -45,7 +45,7 @@ def table(published: Row) -> Iterator[Row]:
 
 
 def _sample(use: str, operation: str, digits: int, enrichment: Enrichment) -> Any:
-    """Draw questions, each in a batch of its own, and return their parts."""
+    """Draw questions in batches of one, and return their parts."""
     settings = questions.single_operation(operation, digits, enrichment)
     rng = rng_for(STUDY, "evidence", use)
     return Layout(digits).split(questions.sample(settings, rng, QUESTIONS, 1))
@@ -60,7 +60,7 @@ def models_counted(published: Row) -> Iterator[Row]:
 
 @EVIDENCE.add("enriched_batches")
 def enriched_batches(published: Row) -> Iterator[Row]:
-    """Count subtractions of equal numbers, enriched as in the text and in the code."""
+    """Compare shares of subtractions of equal numbers, enriched as in text and code."""
     for who, key in (("text", "enriched"), ("code", "enriched_in_code")):
         enrichment = Enrichment(published[key], 0.0, EQUAL)
         drawn = _sample(f"equal/{who}", "subtraction", 6, enrichment)
@@ -71,7 +71,7 @@ def enriched_batches(published: Row) -> Iterator[Row]:
 
 @EVIDENCE.add("complexity")
 def complexity(published: Row) -> Iterator[Row]:
-    """Compare printed shares of classes with those by cascades and by carry count."""
+    """Compare printed shares of classes with shares by cascades and by carry count."""
     drawn = _sample("complexity", "addition", 5, NO_ENRICHMENT)
     level = class_indices("addition", drawn.first, drawn.second)
     for carries, (name, printed) in enumerate(published["complexity"].items()):
@@ -83,10 +83,10 @@ def complexity(published: Row) -> Iterator[Row]:
 
 @EVIDENCE.add("intervals")
 def intervals(published: Row) -> Iterator[Row]:
-    """Count the models whose printed interval is the exact one of their fails.
+    """Count the models whose printed interval is the exact interval of their fails.
 
-    For models of both operations, the intervals of one and of two million questions are
-    compared.
+    Models of both operations are compared with the intervals for one and for two
+    million questions.
     """
     counts = published["arith_accuracy"].groupby("model")["fails"]
     sums = counts.agg(fails="sum", operations="size").reset_index()
@@ -105,14 +105,14 @@ def _printed_intervals(models: pd.DataFrame) -> Iterator[tuple[int, float, float
 
 
 def _is_exact(asked: int, fails: int, low: float, high: float) -> bool:
-    """Return whether the interval is the exact one, rounded to three digits."""
+    """Return whether an interval equals the exact one, rounded to three digits."""
     ends = clopper_pearson(fails, asked)
     return [float(f"{end:.2e}") for end in ends] == [low, high]
 
 
 @EVIDENCE.add("accuracy_claim")
 def accuracy_claim(published: Row) -> Iterator[Row]:
-    """Count the models that are 99.999 % accurate by the paper's own rule."""
+    """Count the models that are 99.999 % accurate by the definition of the paper."""
     worst = published["arith_accuracy"].groupby("model")["fails"].max()
     passed = int((worst < WRONG_PER_MILLION_LIMIT).sum())
     yield row(f"models that reach it, of {len(worst)} with a printed count", passed)
@@ -126,7 +126,7 @@ def tokens_counted(published: Row) -> Iterator[Row]:
 
 @EVIDENCE.add("widest_numbers")
 def widest_numbers(published: Row) -> Iterator[Row]:
-    """Compute the number of digits up to which sums fit in a 64-bit integer."""
+    """Compute the highest number of digits whose sums fit in a 64-bit integer."""
     most = torch.iinfo(torch.int64).max
     width = max(n for n in range(1, 30) if 2 * (10**n - 1) <= most)
     yield row("digits of numbers whose sum 64 bits hold", width)

@@ -12,13 +12,13 @@ from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Fact
 from mathprobe.interp.nodes import Node
 
-FAILS = "fails"  # share of questions that fail; with a class, of that class
+FAILS = "fails"  # share of questions that fail, of all or of one class
 IMPACT = "impact"  # share of questions in which an answer digit is wrong
 ATTENDS = "attends"  # share of a head's attention to a token
 TRI_STATE = "tri-state"  # metric of how well PCA separates the three carry states
-ROUNDING = 1e-9  # a share of 57 % may be stored as slightly less
+ROUNDING = 1e-9  # 0.57 may be stored as a slightly smaller number
 
-PANEL_SEPARATOR = "."  # between node, operation and column in the names in panels.npz
+PANEL_SEPARATOR = "."  # of node, operation and column in the names of panels.npz
 
 
 def panel_name(node: Node, operation: str, k: int) -> str:
@@ -27,7 +27,7 @@ def panel_name(node: Node, operation: str, k: int) -> str:
 
 
 def token_fact(fact: str, name: str) -> tuple[str, int | None]:
-    """Return the name and the digit of a fact about a token such as D'5."""
+    """Return the name and the digit of a fact about a token, e.g. D'5."""
     kind = re.sub(r"\d+$", "", name)
     digit = name.removeprefix(kind)
     full_name = fact if fact == IMPACT else f"{fact} {kind}"
@@ -40,12 +40,12 @@ def truncated_percent(share: float) -> str:
 
 
 def failures_by_class(facts: Iterable[Fact]) -> dict[str, Fact]:
-    """Return the failures when a node is ablated, by complexity class."""
+    """Return the facts about failures when a node is ablated, by complexity class."""
     return dict(_with_prefix(facts, FAILS))
 
 
 def attention_by_token(facts: Iterable[Fact]) -> dict[str, Fact]:
-    """Return the attention of a head, by token name, e.g. D'5."""
+    """Return the facts about the attention of a head, by token name, e.g. D'5."""
     return {
         rest if fact.digit is None else f"{rest}{fact.digit}": fact
         for rest, fact in _with_prefix(facts, ATTENDS)
@@ -53,7 +53,7 @@ def attention_by_token(facts: Iterable[Fact]) -> dict[str, Fact]:
 
 
 def _with_prefix(facts: Iterable[Fact], name: str) -> Iterator[tuple[str, Fact]]:
-    """Yield the facts whose name is `name` and more words, by these words."""
+    """Yield the facts whose name starts with the word `name`, by the other words."""
     prefix = f"{name} "
     for fact in facts:
         if fact.name.startswith(prefix):

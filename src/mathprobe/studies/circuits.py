@@ -1,10 +1,10 @@
-"""Circuit analysis of arithmetic models: what every node does.
+"""Circuit analysis of arithmetic models: facts about every useful node.
 
 Q: questions, A: answer tokens, n: digits.
 
-The stages follow the published library: useful positions; useful nodes, and what fails
-when they are ablated; attention; PCA of three carry states; search for sub-tasks.  A
-position or node is useful if ablating it makes some question fail.
+The stages follow the published library: useful positions; useful nodes, and the
+failures when they are ablated; attention; PCA of three carry states; search for
+sub-tasks.  A position or node is useful if some question fails when it is ablated.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ POSITION_COLUMNS = ("position", "token", "questions", "fails", "value", "low", "
 
 @dataclass(frozen=True)
 class SubtaskSearch:
-    """A sub-task of a column, and the nodes and pairs of heads that are tested."""
+    """A sub-task of a column, and the nodes and pairs of heads to test."""
 
     task: SubTask
     k: int | None
@@ -55,7 +55,7 @@ class SubtaskSearch:
     pairs: list[NodeSet]
 
     def rates(self) -> dict[NodeSet, Rate]:
-        """Return the success rates of the interventions."""
+        """Return the success rate of each node and pair."""
         return search(self.intervention, self.nodes, self.pairs)
 
 
@@ -83,7 +83,7 @@ class Circuit:
         return list(self.spec.questions.shares)
 
     def rng_for(self, *use: str | int) -> Generator:
-        """Return the generator of a use, the same for all models of these digits."""
+        """Return the generator for a use, the same for all models with these digits."""
         return rng_for(STUDY, "circuit", self.digits, *use)
 
     def run(self, ids: Tensor) -> Run:
@@ -93,7 +93,7 @@ class Circuit:
 
     @cached_property
     def varied_questions(self) -> tuple[Run, Tensor]:
-        """Return questions of all classes, and their classes [Q].
+        """Return a run on questions of all classes, and the classes [Q].
 
         Wrongly answered questions are removed.  If none remain, the map is empty.
         """
@@ -118,7 +118,7 @@ class Circuit:
         return run.select(correct.to(run.ids.device)), torch.cat(level)[correct]
 
     def is_correct(self, run: Run, ids: Tensor) -> Tensor:
-        """Return whether the run's answers are those of ids [Q, T], bool [Q]."""
+        """Return whether the run's answers equal those in ids [Q, T], bool [Q]."""
         return (run.unpatched_answers.cpu() == self.layout.split(ids).answer).all(1)
 
     @cached_property
@@ -132,9 +132,9 @@ class Circuit:
 
     @cached_property
     def positions(self) -> list[dict[str, Any]]:
-        """Return how many questions fail when each position is ablated.
+        """Return the numbers of questions that fail when each position is ablated.
 
-        There is a row of POSITION_COLUMNS for each position.
+        Each position has a row of POSITION_COLUMNS.
         """
         run, _ = self.varied_questions
         fails = [0] * len(run.positions)
@@ -156,7 +156,7 @@ class Circuit:
 
     @cached_property
     def ablation_facts(self) -> Facts:
-        """Return what fails when a node is ablated, for all useful nodes."""
+        """Return the failures when a node is ablated, for all useful nodes."""
         run, level = self.varied_questions
         useful = {row["position"] for row in self.positions if row["fails"]}
         nodes = [node for node in run.nodes if node.position in useful]
@@ -177,7 +177,10 @@ class Circuit:
 
     @cached_property
     def attention_facts(self) -> Facts:
-        """Return the tokens that useful heads attend to, from a minimal share on."""
+        """Return the tokens to which useful heads attend, with their mean attention.
+
+        Tokens with less than `min_attention` are omitted.
+        """
         run, _ = self.varied_questions
         heads = self.useful_heads
         if not heads:
@@ -262,7 +265,7 @@ class Circuit:
     def intervention(self, task: SubTask, k: int | None) -> InterchangeIntervention:
         """Return the intervention of a sub-task.
 
-        Pairs of which a question is answered wrongly are removed.
+        Pairs with a wrongly answered question are removed.
         """
         rng = self.rng_for("pairs", task.name, -1 if k is None else k)
         drawn = task.pairs(rng, self.digits, k, self.settings.pairs)
@@ -286,7 +289,7 @@ class Circuit:
             if task.operations <= set(self.operations):
                 for k in task.columns(self.digits):
                     candidates = self.candidates(task, k)
-                    # An MLP reads what heads wrote, so attention does not restrict it.
+                    # MLPs have no attention, so only heads are filtered by it.
                     nodes = [
                         node
                         for node in candidates
@@ -300,7 +303,7 @@ class Circuit:
 
     @cached_property
     def search_results(self) -> list[tuple[SubtaskSearch, dict[NodeSet, Rate]]]:
-        """Return the success rates of all searches."""
+        """Return all searches with their success rates."""
         return [(one, one.rates()) for one in self.searches()]
 
     @cached_property
@@ -324,7 +327,7 @@ class Share(TypedDict):
 
 
 def share(count: int, total: int) -> Share:
-    """Return count / total with its interval; None and [0, 1] if total is 0."""
+    """Return count / total and its interval; None and [0, 1] if total is 0."""
     low, high = clopper_pearson(count, total) if total else (0.0, 1.0)
     return {"value": count / total if total else None, "low": low, "high": high}
 
@@ -332,8 +335,8 @@ def share(count: int, total: int) -> Share:
 def _failure_facts(node: Node, changed: Tensor, level: Tensor) -> Iterator[Fact]:
     """Yield failures in total, by answer digit and by class.
 
-    `changed` [Q, A] are the answer tokens that change when the node is ablated; `level`
-    [Q] are the classes of the questions.
+    `changed`, bool [Q, A], marks the answer tokens that change when the node is
+    ablated.  `level` [Q] are the classes of the questions.
     """
     fails, total = changed.any(-1), len(changed)
     yield Fact(node, FAILS, None, **share(int(fails.sum()), total))

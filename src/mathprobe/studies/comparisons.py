@@ -1,4 +1,4 @@
-"""Counts of circuit maps: summaries, and the nodes that a child reuses of its parent.
+"""Counts of circuit maps: summaries, and the nodes that a child reuses from its parent.
 
 Source: Quirke, Neo, Barez 2024.  They count the nodes that a model uses, the nodes
 explained by a sub-task, and the inserted nodes that are still used after training.
@@ -16,14 +16,14 @@ from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD, NODE_HOOKS, Node
 from mathprobe.studies.arith_facts import failures_by_class, is_found
 
-LETTERS = ("S", "M", "N")  # classes: additions, positive and negative differences
+LETTERS = ("S", "M", "N")  # classes: additions, differences >= 0, differences < 0
 COLUMNS = ("quantity", "count", "total")  # of `summary` and `reuse`
 
 Row = dict[str, Any]
 
 
 def letters(facts: Facts, node: Node) -> set[str]:
-    """Return the letters of the classes (S, M, N) that fail when a node is ablated."""
+    """Return the letters of the classes that fail when a node is ablated: S, M, N."""
     return {name[0] for name in failures_by_class(facts.for_node(node))}
 
 
@@ -33,10 +33,10 @@ def subtasks(facts: Facts, node: Node) -> set[tuple[str, int | None]]:
 
 
 def useful_nodes(facts: Facts) -> pd.DataFrame:
-    """Return the nodes of a map, one row each.
+    """Return a table of the nodes of a map, with one row per node.
 
     The columns are `node`, `kind`, `purpose` (whether a sub-task is found) and S, M, N
-    (whether questions of that class fail when the node is ablated).
+    (whether questions of the class fail when the node is ablated).
     """
     rows = [
         {
@@ -61,18 +61,19 @@ def summary(facts: Facts, claims: pd.DataFrame) -> Iterator[Row]:
         yield _count(f"{kind}s with a purpose", own["purpose"].sum(), len(own))
     for letter in LETTERS:
         yield _count(f"nodes for {letter}", nodes[letter].sum(), len(nodes))
-    served = nodes[[*LETTERS]].sum(axis=1)
+    classes = nodes[[*LETTERS]].sum(axis=1)
     for number in range(1, len(LETTERS) + 1):
-        of = f"nodes for {number} of {len(LETTERS)} classes"
-        yield _count(of, (served == number).sum(), len(nodes))
+        quantity = f"nodes for {number} of {len(LETTERS)} classes"
+        yield _count(quantity, (classes == number).sum(), len(nodes))
     for row in count_clauses(claims, "algorithm").itertuples():
         yield _count(f"clauses of {row.Index}", row.hold, row.clauses)
 
 
 def count_clauses(claims: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return the numbers of clauses and of those that hold, grouped by a column.
+    """Return a table of `hold` and `clauses`, grouped by a column.
 
-    Optional clauses are counted only if they hold.
+    These are the numbers of clauses that hold and of all clauses.  Optional clauses are
+    counted only if they hold.
     """
     claims = claims.astype({"holds": bool, "optional": bool})
     counted = claims[claims["holds"] | ~claims["optional"]]
@@ -83,7 +84,7 @@ def count_clauses(claims: pd.DataFrame, by: str) -> pd.DataFrame:
 def reuse(child: Facts, parent: Facts) -> Iterator[Row]:
     """Count the useful nodes of a parent that are useful in its child as well.
 
-    A parent's layers and heads become the first ones of its child, so a node has the
+    The parent is inserted as the first layers and heads of the child, so a node has the
     same name in both.  Yields rows of COLUMNS.
     """
     inserted, used = useful_nodes(parent), useful_nodes(child)

@@ -1,6 +1,6 @@
 """Controls of a circuit map: how much it explains, and what is found by chance.
 
-Source: the authors' later studies, which keep only the mapped nodes.  Quirke, Neo,
+Source: later studies by the same authors, which ablate all other nodes.  Quirke, Neo,
 Barez 2024 have no such controls.  Shares have 95 % intervals.
 """
 
@@ -73,23 +73,23 @@ def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
 
 
 def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
-    """Count how often the search finds sub-tasks where there should be none.
+    """Count how often a search finds sub-tasks, also where none should be found.
 
-    It is repeated with as many random nodes as were found, and with the found nodes in
-    an untrained model.
+    Each search is repeated with random nodes, as many as were found, and with the found
+    nodes in an untrained model.
     """
     untrained_circuit = Circuit(circuit.spec, untrained, circuit.settings)
     all_nodes = circuit.varied_questions[0].nodes
     counts: dict[tuple[str, str], list[bool]] = {}
     for search, rates in circuit.search_results:
-        done = [nodes for nodes, rate in rates.items() if rate.is_found]
+        successful = [nodes for nodes, rate in rates.items() if rate.is_found]
         rng = circuit.rng_for("random nodes", search.task.name, str(search.k))
         others = sorted(set(all_nodes) - {node for nodes in rates for node in nodes})
-        random = [(node,) for node in sample_nodes(others, len(done), rng)]
+        random = [(node,) for node in sample_nodes(others, len(successful), rng)]
         tried = {
             "found": list(rates.values()),
             "random nodes": search.intervention.rates(random),
-            "untrained": _untrained_rates(untrained_circuit, search, done),
+            "untrained": _untrained_rates(untrained_circuit, search, successful),
         }
         for control, results in tried.items():
             found = counts.setdefault((control, search.task.name), [])

@@ -1,7 +1,7 @@
 """Maps in the format of the published library: `behaviors.json` and `features.json`.
 
 A file is a list of nodes with tags `Major:Minor`.  Tags contain less than facts: no
-intervals, only whole percents, no shares by class.  Impacted digits are concatenated.
+intervals, only whole percents, no shares by class.  Digits of a tag are concatenated.
 
     Fail%:12  Impact:A543  Math.Add:S012  Math.Sub:M01  Math.Neg:N1  Attn:P9=49
     Math.Add:A2.SP  Math.Sub:A2.MP  Algo:A5.SA  Algo:OPR      k in A<k> is the column
@@ -27,19 +27,19 @@ from mathprobe.studies.arith_facts import (
 
 MATH = {"S": "Math.Add", "M": "Math.Sub", "N": "Math.Neg"}
 PCA_TAGS = {"addition": ("Math.Add", "SP"), "subtraction": ("Math.Sub", "MP")}
-MOST_SOURCES = 4
+MAX_SOURCES = 4  # attended tokens per node
 ALGORITHM = "Algo:"
 
 
 def behaviors(facts: Facts, layout: Layout) -> list[dict[str, Any]]:
-    """Return the nodes with the tags of ablation, attention and PCA."""
+    """Return the nodes with their tags for ablation, attention and PCA."""
     return [
         _item(node, _behaviors(facts.for_node(node), layout)) for node in facts.nodes
     ]
 
 
 def features(facts: Facts) -> list[dict[str, Any]]:
-    """Return the nodes with the tags of the sub-tasks found, possibly none."""
+    """Return the nodes with tags for the sub-tasks found, if any."""
     return [
         _item(node, dict.fromkeys(_algorithms(facts.for_node(node))))
         for node in facts.nodes
@@ -81,9 +81,9 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
 
 
 def _attention(facts: Iterable[Fact], layout: Layout) -> Iterator[str]:
-    """Yield the tags of the most attended tokens, at most MOST_SOURCES."""
+    """Yield the tags of the most attended tokens, at most MAX_SOURCES."""
     shares = {
         token: fact.value or 0.0 for token, fact in attention_by_token(facts).items()
     }
-    for token in sorted(shares, key=shares.__getitem__, reverse=True)[:MOST_SOURCES]:
+    for token in sorted(shares, key=shares.__getitem__, reverse=True)[:MAX_SOURCES]:
         yield f"Attn:P{layout.position(token)}={int(100 * shares[token] + 0.5)}"

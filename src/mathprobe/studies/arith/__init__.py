@@ -5,4 +5,4 @@ training    training, possibly from the weights of a parent model
 accuracy    error rates of trained models
 """
 
-STUDY = "arith"  # first name of all random streams
+STUDY = "arith"  # first name of all random generators

@@ -18,8 +18,8 @@ from mathprobe.spec import AccuracyTest, ArithModel
 from mathprobe.studies.arith import STUDY
 from mathprobe.studies.arith.models import score_answers
 
-ALL = "all"  # complexity classes together
-BATCHES_PER_BLOCK = 64  # each block has its own random stream
+ALL = "all"  # all complexity classes together
+BATCHES_PER_BLOCK = 64  # each block has its own random generator
 COLUMNS = (
     *("operation", "class", "questions", "fails", "malformed"),
     *("per_million", "low", "high", "nines"),
@@ -31,8 +31,8 @@ def accuracy(
 ) -> Iterator[dict[str, Any]]:
     """Count the wrong answers of a model: a row per operation and complexity class.
 
-    The questions depend only on the operation and the number of digits, so all models
-    get the same ones.  Rates are per million, with exact 95 % intervals; see `nines`.
+    The questions depend only on the operation and the number of digits, so they are the
+    same for all models.  Rates are per million, with exact 95 % intervals.
     """
     for operation in spec.questions.shares:
         counts = _counts(spec, network, test, operation)
@@ -45,7 +45,7 @@ def accuracy(
 def _counts(
     spec: ArithModel, network: Decoder, test: AccuracyTest, operation: str
 ) -> Tensor:
-    """Count questions, fails and malformed answers by class: [classes, 3]."""
+    """Return the numbers of questions, fails and malformed answers, [classes, 3]."""
     device = next(network.parameters()).device
     digits = spec.questions.digits
     layout = Layout(digits)
@@ -69,24 +69,24 @@ def _remaining(test: AccuracyTest) -> range:
 
 
 def _row(operation: str, name: str, counts: Tensor) -> dict[str, Any]:
-    asked, fails, malformed = counts.tolist()
-    low, high = (1e6 * end for end in clopper_pearson(fails, asked))
+    total, fails, malformed = counts.tolist()
+    low, high = (1e6 * end for end in clopper_pearson(fails, total))
     return {
         "operation": operation,
         "class": name,
-        "questions": asked,
+        "questions": total,
         "fails": fails,
         "malformed": malformed,
-        "per_million": 1e6 * fails / asked,
+        "per_million": 1e6 * fails / total,
         "low": low,
         "high": high,
-        "nines": nines(fails, asked),
+        "nines": nines(fails, total),
     }
 
 
-def nines(fails: int, asked: int) -> int:
+def nines(fails: int, total: int) -> int:
     """Return the number of leading nines of the accuracy.
 
-    One fail in a million is six nines, as in the paper.  No fail counts as one fail.
+    One fail in a million gives 6, as in the paper.  Zero fails are treated as one.
     """
-    return len(str(asked // max(fails, 1))) - 1
+    return len(str(total // max(fails, 1))) - 1

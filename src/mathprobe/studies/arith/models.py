@@ -34,9 +34,9 @@ def load(path: Path) -> tuple[ArithModel, Decoder]:
 
 
 def load_parent(path: Path, child: ArithModel) -> Decoder:
-    """Load the model from whose weights a child is initialised.
+    """Load the parent model, whose weights initialise a child.
 
-    Raises InputError if its specification is not that of the child's parent.
+    Raises InputError if the model in the file is not the parent in `child`.
     """
     spec, network = load(path)
     if child.insertion and spec != child.insertion.parent:
@@ -48,9 +48,9 @@ def load_parent(path: Path, child: ArithModel) -> Decoder:
 def score_answers(
     network: Decoder, layout: Layout, ids: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Answer questions greedily and compare with the answers in ids [B, T].
+    """Compare greedy answers of a model with the answers in ids [B, T].
 
-    Returns whether each answer is correct [B] and whether it is malformed [B].
+    Returns whether each answer is correct, and whether it is malformed, both bool [B].
     """
     answer = ids[:, -layout.answer_length :]
     predicted = greedy_answers(network, ids, layout.answer_length)

@@ -26,7 +26,7 @@ from mathprobe.training import Trainer
 def trainer(
     spec: ArithModel, device: str, parent: Decoder | None = None
 ) -> Trainer[Decoder]:
-    """Return the trainer of a model; with insertion, its trained parent is required.
+    """Return the trainer of a model.  A model with insertion needs its trained parent.
 
     Raises InputError if the parent is missing, or given without insertion.
     """
@@ -63,9 +63,9 @@ def trainer(
 def _insert_parent(
     spec: ArithModel, network: Decoder, parent: Decoder | None
 ) -> Callable[[int], None]:
-    """Insert a parent's weights, if any; return the hook that runs before each update.
+    """Insert the weights of a parent, if any; return the pre-update hook.
 
-    In the freeze modes, the hook writes the frozen weights again.
+    In the freeze modes, the hook restores the frozen weights.
     """
     settings = spec.insertion
     if settings is None and parent is None:
