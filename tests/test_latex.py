@@ -138,7 +138,7 @@ def test_the_square_names_both_sizes_where_they_differ():
     joined = " ".join(text.split())
     assert "published at $n=5$ (Table~1 of Charton, 2022), ours at" in joined
     assert text.count(r"\reprocell") == 49
-    assert r"\midrule" + "\n" + r"\distributionname{abs-sc}" in text
+    assert r"\midrule" + "\n" + r"\tablelabel{abs-sc}" in text
     assert "published for the same size" in page("out_of_distribution.tex.j2", "paper")
 
 
@@ -172,7 +172,7 @@ def test_every_table_of_the_paper_is_named():
 def test_rows_name_their_recipe_where_a_table_has_several():
     text = page("out_of_distribution.tex.j2", "paper")
     rows = re.findall(
-        r"distributionname{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text
+        r"tablelabel{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text
     )
     assert rows == [("Gaussian", "deep12"), ("Laplace", "deep8")]
 
@@ -191,17 +191,17 @@ def test_mixtures_other_distributions_and_rectangles_are_shown():
     text = page("out_of_distribution.tex.j2", tables=synthetic_tables("demo", *others))
     assert r"transpose for" + "\n  $5\\times 3$ matrices" in text
     small, general = text.split(r"\begin{table}")[2:]
-    names = re.findall(r"^\\distributionname{([^\\]+)}$", small, re.M)
+    names = re.findall(r"^\\tablelabel{([^\\]+)}$", small, re.M)
     assert names == ["Laplace", "uniform wigner", "Laplace + Uniform", "abs-Lapl"]
     assert small.count(r"\midrule") == 3
-    assert r"\distributionname{uniform coefficients}" in general
+    assert r"\tablelabel{uniform coefficients}" in general
     assert r"\footnotesize" in small  # eight columns
 
 
 def test_an_accuracy_that_was_not_reached_is_a_dash_with_the_best():
     rows = page("learning_speed.tex.j2", "paper").split("\\\\\n")
     uniform = next(
-        row for row in rows if row.strip().startswith(r"\distributionname{Uniform}")
+        row for row in rows if row.strip().startswith(r"\tablelabel{Uniform}")
     )
     cells = [cell.strip() for cell in uniform.split("&")[1:]]
     assert cells == ["---", "50.0", "---", r"41\,000", "100.0", "---"]
