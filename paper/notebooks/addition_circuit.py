@@ -13,13 +13,13 @@
 # %% [markdown]
 # # How does a small transformer add?
 #
-# A decoder reads `345+678=` and writes `+1023`, one token per digit, most significant digit
-# first. The first digit depends on carries that come from the last one, so the carries must
-# be computed before the first digit is written. According to Quirke, Neo and Barez (2024,
-# [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)), all their accurate addition models
-# use the same algorithm. **SA** adds the two digits of a column. **ST** determines for each
-# column whether it carries, may carry, or does not carry. The carries are combined from
-# these states before the answer begins.
+# A decoder reads `345+678=` and writes `+1023`, one token per digit, most significant
+# digit first. The first digit can depend on carries from the last one, so the carries
+# must be computed before the first digit is written. According to Quirke, Neo and Barez
+# (2024, [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)), all their accurate
+# addition models use the same algorithm. **SA** adds the two digits of a column. **ST**
+# determines for each column whether it carries, may carry, or does not carry. The model
+# combines these states into carries before the answer begins.
 #
 # This page tests these claims on a trained model of this run. It ablates single nodes,
 # patches activations between two questions, and repeats the search on random nodes and on
@@ -38,10 +38,10 @@ page = circuits.Page.read(nodes, figures, "addition")
 # %% [markdown]
 # ## Which positions are needed?
 #
-# The share of questions that fail if the residual stream at a position is replaced by its
-# mean over questions. Positions without which no question fails are not analyzed further.
-# Look for how few positions are needed before the answer begins: most of the computation
-# happens late, at the last digits of the question and in the answer itself.
+# The figure shows the share of questions that fail if the residual stream at a position
+# is replaced by its mean over questions. Positions at which no question fails are not
+# analyzed further. Look for how few positions are needed before the answer begins: most
+# of the computation happens at the last digits of the question and in the answer.
 
 # %%
 page.figure("positions", lambda model: circuit_figures.positions(model.positions))
@@ -59,9 +59,9 @@ page.figure("impact")
 # %% [markdown]
 # ## What do the heads attend to?
 #
-# Tokens that receive more than a tenth of a head's attention, averaged over questions. D is
-# the first number and D' the second. A head that adds a column attends to both of its
-# digits.
+# Each cell lists the tokens that receive more than a tenth of a head's attention,
+# averaged over questions. D is the first number and D' the second. A head that adds a
+# column attends to both of its digits.
 
 # %%
 page.figure("attention")
@@ -69,19 +69,21 @@ page.figure("attention")
 # %% [markdown]
 # ## Which sub-task does each node perform?
 #
-# For each sub-task we draw pairs of questions that differ in its result, for instance in
-# whether column 1 carries. The node's activation on one question is patched into the other.
-# If the answer changes exactly as the sub-task predicts, in nearly all of many pairs, the
-# node performs this sub-task. A blank cell is a useful node without a known sub-task.
+# For each sub-task we draw pairs of questions that differ in its result, for instance
+# in whether column 1 carries. The node's activation on one question is patched into the
+# other. If the answer changes exactly as predicted from the sub-task, in nearly all of
+# many pairs, the node performs this sub-task. A blank cell is a useful node without a
+# known sub-task.
 
 # %%
 page.figure("purpose")
 
 # %% [markdown]
-# ## Could these be found by chance?
+# ## Could these sub-tasks be found by chance?
 #
-# The share of candidate nodes in which the search finds a sub-task, and two controls: as
-# many random nodes as were found, and the same nodes of the model before training.
+# The table shows the share of candidate nodes for which the search finds a sub-task,
+# and two controls: the same search on as many random nodes as were found, and on the
+# found nodes of the model before training.
 
 # %%
 for model in page.models:
@@ -90,11 +92,11 @@ for model in page.models:
 # %% [markdown]
 # ## Are the three states of a column visible?
 #
-# The first two principal components of the output of a head, for questions in which a
-# column carries, propagates a carry, or stops it: the three states that ST distinguishes.
-# Only heads whose components separate the states are shown. The title of each panel lists
-# the explained variance, the silhouette, the Calinski-Harabasz index, and the agreement
-# between clusters and states.
+# The figure shows the first two principal components of the output of a head, for
+# questions in which a column carries, propagates a carry, or stops it. ST distinguishes
+# these three states. Only heads whose components separate the states are shown. The
+# title of each panel lists the explained variance, the silhouette, the
+# Calinski-Harabasz index, and the agreement between clusters and states.
 
 # %%
 page.figure("panels", lambda model: circuit_figures.pca_scatter(model.panels, model.facts))
@@ -103,8 +105,8 @@ page.figure("panels", lambda model: circuit_figures.pca_scatter(model.panels, mo
 # ## Do the claims hold?
 #
 # The published algorithm is a list of clauses about where each sub-task is performed.
-# Optional clauses hold for some of the published models only. They are counted only if they
-# hold.
+# Optional clauses hold only for some of the published models. They are counted only if
+# they hold.
 
 # %%
 for model in page.models:
@@ -114,10 +116,11 @@ for model in page.models:
 # %% [markdown]
 # ## Is the circuit sufficient?
 #
-# If the circuit explains the model, it should be sufficient to answer questions. All other
-# nodes are ablated: replaced by their mean, or resampled from another question. The table
-# shows the share of questions that stay right with the useful nodes, with the nodes whose
-# sub-task is known, and with as many random nodes as are useful.
+# If the circuit explains the model, its nodes alone should answer questions correctly.
+# All other nodes are ablated: their output is replaced by its mean, or by their output
+# for another question. The table shows the share of answers that stay right with the
+# useful nodes, with the nodes whose sub-task is known, and with as many random nodes as
+# useful ones.
 
 # %%
 for model in page.models:

@@ -42,8 +42,9 @@ print(f"models with a published count: {every.dropna(subset=['published'])['mode
 # %% [markdown]
 # ## Training loss
 #
-# Training loss against the number of training questions, one line per model. The loss is
-# the mean cross-entropy over the answer tokens, including the sign.
+# The figure shows the training loss against the number of training questions, one line
+# per model. The loss is the mean cross-entropy over the answer tokens, including the
+# sign.
 
 # %%
 stem = Path(figures) / "arith_losses"
@@ -61,8 +62,8 @@ final.style.format(losses, na_rep="–").hide(axis="index")
 # %% [markdown]
 # ## Wrong answers
 #
-# Wrong answers per million questions of each operation, against the number of digits.
-# Filled: this run, with exact 95 % intervals. Hollow: published.
+# The figure shows wrong answers per million questions of each operation, against the
+# number of digits. Filled: this run, with exact 95 % intervals. Hollow: published.
 
 # %%
 stem = Path(figures) / "arith_transfer"
@@ -83,9 +84,10 @@ classes.sort_index(axis="columns").style.format("{:,.0f}", na_rep="–")
 # %% [markdown]
 # ## By number of digits
 #
-# The best and the worst model of each kind, in wrong answers per million subtractions,
-# ours and published. If a kind has only one model, the two are equal. A difference between
-# two single training runs shows no general effect.
+# The table shows the best and the worst model of each kind, in wrong answers per
+# million subtractions, for this run and as published. If a kind has only one model,
+# best and worst are equal. A difference between two single training runs shows no
+# general effect.
 
 # %%
 pairs = every[(every["operation"] == "subtraction") & every["family"].isin(["mixed", "inserted"])]
@@ -104,9 +106,10 @@ shown.style.format(rates, na_rep="–").hide(axis="index")
 # %% [markdown]
 # ## Do the models use the same circuit?
 #
-# One row per model: the shares of its useful nodes that additions, differences and negative
-# differences need, the share that all three need, and the shares of heads and MLPs with a
-# known sub-task. An addition model has no values for differences.
+# The figure has one row per model: the shares of its useful nodes that sums,
+# differences and negative differences need, the share that all three need, and the
+# shares of heads and MLPs with a known sub-task. An addition model has no values for
+# differences.
 
 # %%
 maps = tables.read(circuits)

@@ -21,8 +21,8 @@
 #
 # Charton (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170)) reports that
 # generalization is not symmetric: models trained on wide symmetric distributions also
-# solve matrices with positive eigenvalues, while models trained on positive distributions
-# fail on symmetric ones. This page compares the models of this run with the published
+# generalize to positive ones, while models trained on positive distributions fail on
+# symmetric ones. This page compares the models of this run with the published
 # accuracies.
 
 # %% tags=["parameters"]
@@ -74,9 +74,9 @@ for matrix in matrices:
 # Read each heat map by blocks. The upper right block (*symmetric to positive*) and the
 # lower left block (*positive to symmetric*) would be equally bright if generalization
 # worked in both directions. The last row is the oracle accuracy: the accuracy of exact
-# solutions after input and output have been rounded to the digits that the tokens hold. No
-# model can be expected to do better, except by luck in rounding. If the same table is
-# published, the published values and the differences (in points) are shown beside ours.
+# solutions after input and output have been rounded by the encodings. A model can
+# exceed it only by lucky rounding. If the same table is published, the published values
+# and the differences (in points) are shown beside ours.
 
 # %%
 for matrix in matrices:
@@ -103,7 +103,7 @@ def accuracy_text(row):
 
 
 def format_cells(pivot, format_row):
-    """Format every row of a pivot: a row per model, a column per test or tolerance."""
+    """Return formatted cells: a row per model, a column per test or tolerance."""
     rows = pivot.rows.assign(text=pivot.rows.apply(format_row, axis="columns"))
     return dataclasses.replace(pivot, rows=rows).wide("text")
 
@@ -117,9 +117,9 @@ for matrix in matrices:
 # %% [markdown]
 # ## How close are the answers?
 #
-# Every model on its training distribution: the share of answers within a tolerance, with
-# its 95 % interval, and the oracle accuracy. *malformed*: share of answers that are not
-# well-formed numbers.
+# The table shows, for every model on its training distribution, the share of answers
+# within a tolerance, with its 95 % interval, and the oracle accuracy. *malformed*:
+# share of answers that are not well-formed numbers.
 
 
 # %%
@@ -139,9 +139,10 @@ for pivot in pivots.make_pivots("tolerances", tables.read_concat(tolerances), {}
 # %% [markdown]
 # ## The asymmetry in four numbers
 #
-# Mean accuracy over all pairs of distributions in a block. *symmetric to positive* means
-# trained on symmetric distributions and tested on positive ones. If the published
-# asymmetry holds, its mean is above that of *positive to symmetric*.
+# The table shows the mean accuracy over all pairs of distributions in a block.
+# *symmetric to positive* means trained on symmetric distributions and tested on
+# positive ones. If the published asymmetry holds, its mean is above that of *positive
+# to symmetric*.
 
 # %%
 blocks = {}
@@ -153,9 +154,9 @@ percent(pd.DataFrame(blocks).T)
 # %% [markdown]
 # ## Which training distribution is the safest choice?
 #
-# A model is as good as its worst test. For each training distribution, the table shows the
-# in-distribution accuracy, the mean and the minimum over all other distributions, and the
-# test distribution with the minimum.
+# If the test distribution is unknown, the worst test matters. For each training
+# distribution, the table shows the in-distribution accuracy, the mean and the minimum
+# over all other distributions, and the test distribution with the minimum.
 
 
 # %%
@@ -186,10 +187,10 @@ for matrix in matrices:
 # ## How far from the published values?
 #
 # For each published table, the next cell counts the pairs of training and test
-# distribution whose published value lies outside the 95 % interval of ours, and lists the
-# ten largest gaps. The interval covers the choice of test examples, not the variation
-# between training runs. Published values are rounded to whole percents, so a difference of
-# half a percent is allowed.
+# distribution whose published value lies outside the 95 % interval of ours, and lists
+# the ten largest gaps. The interval includes the variation between test examples, not
+# between training runs. Published values are rounded to whole percents, so a difference
+# of half a percent is allowed.
 
 # %%
 rounding = 0.005

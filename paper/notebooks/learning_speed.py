@@ -21,9 +21,9 @@
 # One would expect the model trained on the test distribution to learn it first. Charton
 # (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), Tables 6 and 7) reports
 # otherwise: models trained on Laplace and Gaussian eigenvalues need fewer examples to
-# master the semicircle than the model trained on the semicircle. This page computes the
-# same numbers of examples from the learning curves of this run and compares them with the
-# published ones.
+# reach a given accuracy on the semicircle than the model trained on the semicircle.
+# This page computes the same numbers of examples from the learning curves of this run
+# and compares them with the published ones.
 
 # %% tags=["parameters"]
 speeds = ["results/demo/tables/learning_speed_eigenvalues_n2.csv"]
@@ -54,11 +54,12 @@ for speed in speeds:
 # %% [markdown]
 # ## Learning curves
 #
-# Accuracy against the number of training examples, on a logarithmic axis. The further left
-# a curve rises, the faster the model learns. The dotted line is the target accuracy of the
-# tables below. With several seeds, a band spans the worst to the best. Dashed lines are
-# models of positive distributions. A curve that still rises at the right edge has not
-# converged: it does not show the final accuracy.
+# The figure shows the accuracy against the number of training examples, on a
+# logarithmic axis. The further left a curve rises, the faster the model learns. The
+# dotted line is the target accuracy of the tables below. With several seeds, a band
+# extends from the worst to the best seed. Dashed lines are models of positive
+# distributions. A curve that still rises at the right edge has not converged and does
+# not show the final accuracy.
 
 # %%
 targets = {speed.name: speed.largest("target") for speed in speeds}
@@ -70,13 +71,13 @@ for points in curves:
 # %% [markdown]
 # ## How many examples to reach the target?
 #
-# Accuracy is interpolated linearly between two measurements, and the number of examples is
-# the first crossing of the target. It is uncertain by up to the distance between two
-# measurements, given in the column *resolution*. With several seeds, *examples* is the mean
-# over seeds and *spread* the standard deviation. If a seed never reaches the target there
-# is no mean; *best* is the highest accuracy on the curve. The last column is the published
-# number for the same size and the published target: 99 % for eigenvalues (Table 6) and 90 %
-# for eigenvectors (Table 7).
+# Accuracy is interpolated linearly between two measurements, and the number of examples
+# is the first crossing of the target. It is uncertain by up to the distance between two
+# measurements, given in the column *resolution*. With several seeds, *examples* is the
+# mean over seeds and *spread* the standard deviation. If a seed never reaches the
+# target, there is no mean. *best* is the highest accuracy on the curve. The last column
+# is the published number for the same size and for the published target: 99 % for
+# eigenvalues (Table 6) and 90 % for eigenvectors (Table 7).
 
 
 # %%
@@ -109,11 +110,11 @@ for speed in speeds:
 # %% [markdown]
 # ## Which distribution is first?
 #
-# For every test distribution: the training distribution that reaches the target first, the
-# second one, and the distance between the two in measurement steps. A lead of less than one
-# step is not significant. *in distribution* is the number of examples of the model trained
-# on the test distribution itself. The last column is the first distribution in the
-# published table.
+# The table shows, for every test distribution, the training distribution that reaches
+# the target first, the second one, and the distance between the two in measurement
+# steps. A lead of less than one step cannot be resolved. *in distribution* is the
+# number of examples of the model trained on the test distribution itself. The last
+# column is the first distribution in the published table.
 
 
 # %%
@@ -124,7 +125,7 @@ def ranked(rows, count):
 
 
 def ranking(rows, test):
-    """Return the first two distributions on a test, their distance, and its own result."""
+    """Return the two fastest distributions on a test, their distance, and other results."""
     counts = rows["examples"].dropna().sort_values()
     first, second, *_ = [*ranked(rows, "examples"), "none", "none"]
     return {

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Overview: findings, settings and checks
 #
-# This page lists the findings of both studies in one table. The rest is the background of
-# all other pages: the settings of this run beside the published ones, checks that need no
-# trained model, discrepancies between the papers and their code, and where and for how
-# long the models were trained.
+# This page lists the findings of both studies in one table. It also shows the settings
+# of this run beside the published ones, checks that need no trained model,
+# discrepancies between the papers and their code, and where and for how long the models
+# were trained.
 
 # %% tags=["parameters"]
 facts = "results/demo/tables/facts.json"
@@ -101,13 +101,13 @@ table.style.hide(axis="index").set_properties(subset=["finding"], **wrapped)
 # %% [markdown]
 # ## Settings
 #
-# Settings of the models of the first table, beside the published ones. Bold: settings
-# that differ.
+# The table shows the settings of the models of the first accuracy matrix, beside the
+# published ones. Bold: settings that differ.
 
 
 # %%
 def settings(study):
-    """Return the settings of the models of the first table, by name."""
+    """Return the settings of the models of the first accuracy matrix, by name."""
     entry = study["tables"]["out_of_distribution"][0]
     recipe = study["recipes"][entry["recipe"]]
     schedule = recipe["schedule"]
@@ -128,7 +128,7 @@ def settings(study):
 
 
 def bold(row):
-    """Set a row in bold if the setting is not the published one."""
+    """Return CSS: bold if the setting is not the published one."""
     return ["font-weight: bold" if row["here"] != row["published"] else ""] * len(row)
 
 
@@ -138,10 +138,10 @@ pd.DataFrame(both).style.apply(bold, axis="columns")
 # %% [markdown]
 # ## Condition numbers
 #
-# Condition numbers of random matrices of each distribution, at the published size; no
-# network is involved. The table shows quantiles (0.5 is the median) with 95 % intervals
-# beside Table 4 of Charton (2022). *rejected*: number of matrices that were redrawn because
-# their numerical inverse failed.
+# The table shows quantiles of the condition numbers of random matrices of each
+# distribution, at the published size (0.5 is the median), with 95 % intervals, beside
+# Table 4 of Charton (2022). No network is involved. *rejected*: number of matrices that
+# were redrawn because their numerical inverse failed.
 
 # %%
 values = ["published", "value", "low", "high"]
@@ -154,10 +154,11 @@ quantiles.style.format("{:,.1f}", na_rep="–").format_index("{:g}", level=0, ax
 # %% [markdown]
 # ## Oracle accuracy
 #
-# The *oracle* is an exact solver behind the same tokens: it solves the rounded matrix, and
-# its solution is rounded by the output encoding. The *labels* are the training targets.
-# The table shows the accuracy of both on the published tasks at full size, with 95 %
-# intervals. No model can be expected to do better.
+# The *oracle* is an exact solver that reads and writes the same tokens: it solves the
+# problem for the rounded matrix, and its solution is rounded by the output encoding.
+# The *labels* are the training targets. The table shows the accuracy of both on the
+# published tasks at full size, with 95 % intervals. A model can exceed the oracle
+# accuracy only by lucky rounding.
 
 # %%
 limits = tables.read(ceilings)
@@ -172,10 +173,10 @@ shown.style.format_index("{:g}", level=1, axis="columns")
 # %% [markdown]
 # ## Discrepancies between papers, code and notebooks
 #
-# For each study, the first table lists contradictions (with the choice made here), and the
-# last one lists points that the text leaves open. Where arithmetic on published numbers or
-# random samples can examine a point, the published value and the computed one follow,
-# with a 95 % interval.
+# For each study, the first table lists contradictions and our choices. The second one
+# compares published values with values computed by arithmetic or from random samples
+# (with 95 % intervals), for the points that can be examined in this way. The last one
+# lists points that the text leaves open.
 
 # %%
 computed = pd.concat([tables.read(path) for path in evidence], ignore_index=True)

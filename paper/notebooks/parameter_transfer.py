@@ -13,13 +13,13 @@
 # %% [markdown]
 # # Does it help to initialize from an addition model?
 #
-# The weights of a trained addition model, the *parent*, are copied into the first layers
-# and heads of a new model, which then learns to add and subtract. Quirke, Neo and Barez
-# (2024, [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)) report three results. This
-# works best if the copied weights are free to change afterwards. Such models are more
-# accurate than models with random initialization. Most of the inserted nodes are reused, by
-# both operations. The published tables are inconclusive about the second result: for some
-# sizes, models with random initialization are wrong less often.
+# The weights of a trained addition model, the *parent*, are copied into the first
+# layers and heads of a new model, which then learns to add and subtract. Quirke, Neo
+# and Barez (2024, [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)) report three
+# results. Training works best if the copied weights are not frozen. Models with a
+# parent are more accurate than models with random initialization. Most of the inserted
+# nodes are reused, by both operations. The published tables are inconclusive about the
+# second result: for some sizes, models with random initialization are wrong less often.
 #
 # This page compares the models of this run that have a parent with their parents and with
 # models of the same size with random initialization.
@@ -47,8 +47,8 @@ print(f"{len(curves_by_model)} learning curves, {len(reuse_by_model)} models wit
 # %% [markdown]
 # ## Training with and without a parent
 #
-# The share of right answers during training, one panel per operation, and the loss. A curve
-# that starts higher or rises earlier benefits from the parent.
+# The figure shows the share of right answers during training, one panel per operation,
+# and the loss. A curve that starts higher or rises earlier benefits from the parent.
 
 # %%
 if curves_by_model:
@@ -61,7 +61,8 @@ SVG(filename=str(Path(figures) / "transfer_curves.svg"))
 # %% [markdown]
 # ## Wrong answers per million
 #
-# With exact (Clopper-Pearson) 95 % intervals, and the published value of the same model.
+# The table includes exact (Clopper-Pearson) 95 % intervals and the published value of
+# the same model.
 
 # %%
 columns = ["model", "operation", "per_million", "low", "high", "published"]
@@ -71,9 +72,10 @@ counted[columns].style.format(formats, na_rep="–").hide(axis="index")
 # %% [markdown]
 # ## Are the inserted nodes reused?
 #
-# Number of useful nodes of the parent, and how many of them are useful in the child: for any
-# question, for sums (S), differences (M) and negative differences (N), and for several of
-# these. The last row counts the nodes that still perform a sub-task of the parent.
+# The table shows the number of useful nodes of the parent, and how many of them are
+# useful in the child: for any question, for sums (S), differences (M) and negative
+# differences (N), and for several of these classes. The last row counts the nodes that
+# still perform a sub-task of the parent.
 
 # %%
 for name, table in reuse_by_model.items():

@@ -15,14 +15,14 @@
 #
 # A transformer reads a matrix as tokens and writes an answer as tokens: the eigenvalues
 # and eigenvectors of a symmetric matrix, or the inverse of a matrix. The solutions have
-# properties that no training example states. Eigenvectors of a symmetric matrix have
-# norm one and are orthogonal. The product of a matrix and its inverse is the identity.
+# properties that the model is not given. Eigenvectors of a symmetric matrix have norm
+# one and are orthogonal. The product of a matrix and its inverse is the identity.
 #
 # Charton (2022, [arXiv 2211.00170](https://arxiv.org/abs/2211.00170), section 2)
-# reports that wrong answers retain some of these properties: their eigenvalues are right
-# and their vectors have norm one, but they are not orthogonal. This page analyzes the wrong
-# answers of the models of this run, in distribution. It compares them with the **oracle**:
-# exact solutions that pass through the same tokens.
+# reports that wrong answers retain some of these properties: their eigenvalues are
+# right and their vectors have norm one, but they are not orthogonal. This page analyzes
+# the wrong answers of the models of this run, in distribution. It compares them with
+# the **oracle**: exact solutions after rounding by the same encodings.
 
 # %% tags=["parameters"]
 failures = ["results/demo/tables/failures_eigenvectors_n2.csv"]
@@ -72,9 +72,10 @@ for model in models:
 # %% [markdown]
 # ## All answers
 #
-# For each property: the share of answers whose deviation from it is below a bound. Angles
-# are deviations from a right angle in radians, norms are deviations from one, errors and
-# distances are relative. A malformed answer is below no bound.
+# The table shows, for each property, the share of answers whose deviation from it is
+# below a bound. Angles are deviations from a right angle in radians, norms are
+# deviations from one, errors and distances are relative. A malformed answer does not
+# satisfy any bound.
 
 # %%
 shares = rows[rows["statistic"] == "below"]
@@ -83,18 +84,19 @@ shares_table(shares[shares["group"] == "all"])
 # %% [markdown]
 # ## Right and wrong answers
 #
-# The same shares for right answers (relative error below 5 %) and for wrong ones. If wrong
-# answers retain a property, the two rows are similar; if they lose it, there is a gap.
+# The table shows the same shares for right answers (relative error below 5 %) and for
+# wrong ones. If wrong answers retain a property, the two rows are similar. If they do
+# not, the row of wrong answers has lower shares.
 
 # %%
 by_group = shares[(shares["tolerance"] == 0.05) & (shares["quantity"] != "error")]
 shares_table(by_group, "group")
 
 # %% [markdown]
-# The figure shows all bounds at once. If the line of wrong answers follows the line of right
-# ones, failure is unrelated to the property. If it is far below at the dotted line, wrong
-# answers have lost the property. The oracle shows the limit set by rounding: a model cannot
-# be expected to satisfy a property more closely.
+# The figure shows the shares for all bounds. If the line of wrong answers follows the
+# line of right ones, failure is unrelated to the property. If it is far below at the
+# dotted line, wrong answers have lost the property. The oracle shows the limit set by
+# rounding: a model cannot be expected to satisfy a property more closely.
 
 # %%
 stem = Path(figures) / "failure_properties"
@@ -104,10 +106,11 @@ SVG(filename=str(stem.with_suffix(".svg")))
 # %% [markdown]
 # ## Comparison with published values
 #
-# Statistics for which the text of Charton (2022) (*published*) or the stored output of its
-# notebook (*notebook*) has a value for the same task, size, recipe and training
-# distribution. Intervals cover the choice of test examples. Note that the notebook computes
-# cosines between rows where the text gives angles between rows and columns, in radians.
+# The table shows statistics for which the text of Charton (2022) (*published*) or the
+# stored output of its notebook (*notebook*) has a value for the same task, size, recipe
+# and training distribution. Intervals include the variation between test examples. Note
+# that the notebook computes cosines between rows, but the text states angles between
+# rows and columns, in radians.
 
 # %%
 known = shares.dropna(subset=["published", "notebook"], how="all")
@@ -118,8 +121,8 @@ statistics_table(known)
 # %% [markdown]
 # ## Condition numbers and norms
 #
-# Means, standard deviations and quantiles over right (relative error below 5 %), wrong and
-# all answers, with the oracle and the published values.
+# The table shows means, standard deviations and quantiles over right (relative error
+# below 5 %), wrong and all answers, with the oracle and the published values.
 
 # %%
 near = rows["tolerance"].isna() | (rows["tolerance"] == 0.05)
@@ -131,8 +134,8 @@ others.style.format("{:.4g}", na_rep="–").format_index("{:g}", level="at", na_
 # %% [markdown]
 # ## Examples of wrong answers
 #
-# The five wrong answers of each model with the largest errors, with all measured
-# quantities. Malformed answers are only counted.
+# The next cell prints the five wrong answers of each model with the largest errors,
+# with all measured quantities. Malformed answers are only counted.
 
 # %%
 for model in models:

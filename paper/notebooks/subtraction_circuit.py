@@ -13,18 +13,18 @@
 # %% [markdown]
 # # How does a small transformer add and subtract?
 #
-# In a subtraction such as `345-678=-0333`, even the sign is unknown until all digits have
-# been compared, and the digits of a negative answer are computed differently from those of
-# a positive one. Quirke, Neo and Barez (2024,
+# In a subtraction such as `345-678=-0333`, the sign can depend on all digits. The
+# digits of a negative answer are computed differently from the digits of a positive
+# one. Quirke, Neo and Barez (2024,
 # [arXiv 2402.02619](https://arxiv.org/abs/2402.02619)) distinguish three classes of
 # questions in models of both operations: sums (**S**), non-negative differences (**M**) and
-# negative differences (**N**). Each class has its own sub-tasks. **MD** and **ND** subtract
-# the two digits of a column. **MT** determines whether a column borrows, **GT** which of its
-# digits is larger. **OPR** and **SGN** read the operation and the sign. The authors report
-# that many nodes serve all three classes.
+# negative differences (**N**). Each class has its own sub-tasks. **MD** and **ND**
+# subtract the two digits of a column. **MT** determines whether a column borrows,
+# **GT** which of its digits is larger. **OPR** and **SGN** read the operation and the
+# sign. The authors report that all three classes need many of the same nodes.
 #
-# This page tests these claims on a model of both operations. The page on addition explains
-# how useful nodes and their sub-tasks are found, and the controls.
+# This page tests these claims on a model of both operations. The page on addition
+# explains the controls and how useful nodes and their sub-tasks are found.
 
 # %% tags=["parameters"]
 nodes = ["results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/facts/nodes.csv"]
@@ -41,8 +41,8 @@ page = circuits.Page.read(nodes, figures, "mixed")
 # %% [markdown]
 # ## Which questions need which node?
 #
-# A letter S, M or N means that questions of this class fail if the node is ablated. A node
-# with several letters serves several classes.
+# A letter S, M or N means that questions of this class fail if the node is ablated.
+# Several classes need a node with several letters.
 
 # %%
 page.figure("coverage")
@@ -58,9 +58,10 @@ for model in page.models:
 # %% [markdown]
 # ## How complex are the questions that need a node?
 #
-# The lowest complexity class that fails if the node is ablated. Questions of M0 have no
-# borrow; a negative answer always has one. In M1 and N1 no borrow propagates further than
-# the next column. In M2 and N2 a borrow propagates through at least one column, and so on.
+# Each cell shows the lowest complexity class that fails if the node is ablated.
+# Questions of M0 have no borrow; a negative answer always has one. In M1 and N1 no
+# borrow propagates further than the next column. In M2 and N2 a borrow propagates
+# through at least one column, and so on.
 
 # %%
 for kind in ("complexity_M", "complexity_N"):
@@ -102,7 +103,7 @@ for model in page.models:
 page.figure("panels", lambda model: circuit_figures.pca_scatter(model.panels, model.facts))
 
 # %% [markdown]
-# ## Could these be found by chance?
+# ## Could these sub-tasks be found by chance?
 
 # %%
 for model in page.models:

@@ -20,9 +20,9 @@
 # vectors have condition number one), and **accept a predicted inverse if the condition
 # number of the matrix is below 62**.
 #
-# This page applies the verifiers to the predictions of this run and shows how to call them
-# on your own predictions. It then measures how good they are: at the published threshold,
-# at a threshold calibrated for the model, and at all thresholds.
+# This page applies the verifiers to the predictions of this run and shows how to call
+# them on your own predictions. It then measures how often they are correct: at the
+# published threshold, at a threshold calibrated for the model, and at all thresholds.
 
 # %% tags=["parameters"]
 verifiers = ["results/demo/tables/verifiers_inverse_n2.csv"]
@@ -92,9 +92,9 @@ for model, matrix, answer, prediction in examples:
 # %% [markdown]
 # ## Calibrate a threshold for your model
 #
-# The published thresholds were chosen for the published models. If you have some solved
-# examples, calibrate the threshold that is correct most often on them, and evaluate it on
-# others.
+# The published thresholds were chosen for the published models. If you have examples
+# with solutions, calibrate the threshold on some of them and evaluate it on the others.
+# The calibrated threshold is the one that is correct most often.
 
 # %%
 for model, matrix, answer, prediction in examples:
@@ -111,12 +111,13 @@ for model, matrix, answer, prediction in examples:
 # %% [markdown]
 # ## How good are the verifiers?
 #
-# The table covers all models of this run. *right*: share of examples in which the verifier
-# is correct. *successes_below*: share of right predictions that are accepted.
+# The table covers all models of this run. *right*: share of examples in which the
+# verifier is correct. *successes_below*: share of right predictions that are accepted.
 # *failures_above*: share of wrong predictions that are rejected. *paper*: the published
-# threshold, evaluated on all examples. *calibration*: the calibrated threshold, evaluated
-# on the examples that were not used to calibrate it. *oracle*: the same verifier on the
-# answers of the oracle. If it does as well there, it predicts failures of the encoding.
+# threshold, evaluated on all examples. *calibration*: the calibrated threshold,
+# evaluated on the examples that were not used to calibrate it. *oracle*: the same
+# verifier on the answers of the oracle. If it is correct equally often there, it
+# predicts failures due to rounding.
 
 # %%
 sizes = rules["n"].astype(str)
@@ -139,9 +140,10 @@ SVG(filename=str(stem.with_suffix(".svg")))
 # %% [markdown]
 # ## All thresholds at once
 #
-# The higher the threshold, the more right and the more wrong predictions are accepted. The
-# area under the ROC curve is the probability that a right prediction has a lower condition
-# number than a wrong one. An area of 0.5 is guessing.
+# The higher the threshold, the more right and the more wrong predictions are accepted.
+# The area under the ROC curve is the probability that a right prediction has a lower
+# condition number than a wrong one. An area of 0.5 means that the verifier is no better
+# than guessing.
 
 # %%
 stem = Path(figures) / "roc"
