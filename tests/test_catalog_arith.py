@@ -151,7 +151,7 @@ def test_an_unknown_model_is_rejected(paper):
             0,
             "arith.schedule.batch: 0 is not a whole",
         ),
-        (("arith", "operations", "mix"), {"addition": 0.5}, "together they are not 1"),
+        (("arith", "operations", "mix"), {"addition": 0.5}, "the sum is not 1"),
         (("arith", "operations", "add"), {"sum": 1.0}, "unknown operation 'sum'"),
         (("arith", "grokfast", "mixing"), "columns", "unknown mixing 'columns'"),
         (

@@ -87,7 +87,7 @@ class LinalgCatalog:
         return self._recipes[TASKS.check(task), name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all settings, with complete recipes for the task of the first table."""
+        """Return all settings, with complete recipes for the task of a table."""
         task = self.settings.tables.out_of_distribution[0].task
         names = self.settings.recipes
         recipes = {name: self.recipe(task, name).to_dict() for name in names}
