@@ -90,7 +90,7 @@ def add_to_record(results: Path, record: Path, config: Any) -> list[Path]:
     """Copy the files of all finished models to a record; return the new folders.
 
     Raises InputError, and copies nothing, if a model was trained with uncommitted code,
-    because it is not reproducible.
+    because such a model is not reproducible.
     """
     folders = list(finished_models(results))
     for folder in folders:

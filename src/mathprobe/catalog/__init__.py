@@ -146,7 +146,7 @@ class Catalog:
         }
 
     def test_distributions(self, task: str, distribution: str) -> list[str]:
-        """Return the distributions of a task, and all training distributions."""
+        """Return the distributions of the task and of the training, for tests."""
         of_task = distributions_for(TASKS.check(task))
         return list(dict.fromkeys([*of_task, *components(distribution)]))
 
