@@ -35,7 +35,7 @@ run: env tex
 	@for file in paper.pdf report.html; do \
 	    [ ! -e results/$(SCALE)/$$file ] || echo "  results/$(SCALE)/$$file"; done
 
-# Snakemake's report of all results; it is made again only if one of its files is newer.
+# Snakemake's report of all results.  It is rebuilt only if one of its files is newer.
 report: env
 	@[ -e $(REPORT) ] && [ -z "$$(find results/$(SCALE) workflow/report -type f \
 	    -newer $(REPORT) -print -quit)" ] \
@@ -74,7 +74,7 @@ preview: run
 test: env tex lint
 	$(MAKE) -s -j3 --output-sync=target $(PARTS)
 
-# The first two take about the same time; `test-slurm` mostly waits.
+# `test` runs these two in parallel, because they take about the same time.
 test-modules: env
 	pytest --ignore tests/test_workflow.py
 

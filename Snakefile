@@ -1,6 +1,6 @@
-# From random matrices to a typeset paper.  `snakemake -c2` makes the default scale, and
-# `snakemake -c2 results/...` a single result.  `snakemake --profile slurm` makes the
-# scale of the papers on a cluster.
+# Workflow from random matrices to a typeset paper.  `snakemake -c2` builds the default
+# scale, and `snakemake -c2 results/...` a single result.  `snakemake --profile slurm`
+# builds the scale of the papers on a cluster.
 from snakemake.utils import min_version
 
 min_version("9.27")

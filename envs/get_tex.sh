@@ -16,13 +16,13 @@ finish() {
     { tail -n 12 "$part/log"; echo "get_tex.sh failed while $doing"; } >&2
     rm -rf "$part"
 }
-rm -rf "$part"                    # of a killed call
+rm -rf "$part"                    # left by a killed call
 mkdir -p "$part"/{apt/lists/partial,apt/cache/archives/partial,debs,lib,bin,texmf/web2c}
 trap finish EXIT
 trap 'exit 143' HUP INT TERM
 
 step "reading the package lists"
-# Use the sources, proxies and keys of the system, but a private state.  The package
+# Use the sources, proxies and keys of the system, but private state files.  The package
 # status is empty, because apt-get does not list packages that are already installed.
 # `#clear` removes hooks of other packages after an update, which act system-wide.
 cat > "$part/apt/conf" <<END

@@ -144,7 +144,7 @@ def oracle_accuracies() -> list[dict]:
 
 
 def evidence(part: str = "contradictions") -> list[dict]:
-    """Return a row for each evidence of a point, and for each quantity in the text."""
+    """Return a row for each check of a point, and for each quantity in the text."""
     points = ERRATA[part].values()
     named = [(name, "found") for point in points for name in point.get("evidence", [])]
     return [
@@ -157,7 +157,7 @@ def evidence(part: str = "contradictions") -> list[dict]:
 
 
 def decoders(scale: str) -> list[dict]:
-    """Return rows of decoders that fail more often in higher complexity classes."""
+    """Return error counts that increase with the complexity class."""
     models = CATALOG.arith(scale).facts()["models"]
     counts = [
         {

@@ -43,7 +43,7 @@ def results(tmp_path):
 
 @pytest.fixture
 def tables(tmp_path):
-    """Two scales share a table of decoders; the archive has one for each."""
+    """Two scales share a table of decoders; the archive has a copy for each."""
     path = tmp_path / "models.tsv"
     files.write_text(path, "operation\n")
     (tmp_path / "other name").hardlink_to(path)
@@ -125,7 +125,7 @@ def test_an_unpacked_archive_has_its_configuration(packed, tmp_path):
     }
 
 
-def test_an_archive_without_tables_uses_those_of_the_project(results, tmp_path):
+def test_an_archive_without_tables_uses_the_tables_of_the_project(results, tmp_path):
     archive.pack(results(), tmp_path / "older", CONFIG, {}, weights=False)
     archive.unpack(tmp_path / "older", tmp_path / "unpacked")
     config = files.read_json(tmp_path / "unpacked" / archive.CONFIG)

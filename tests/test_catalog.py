@@ -103,9 +103,7 @@ def test_a_recipe_overrides_a_task_which_overrides_base(catalog):
     assert half.input.encoding == "p1000"
 
 
-def test_curves_have_distributions_that_fit_the_task_and_end_training(
-    catalog,
-):
+def test_learning_curves_have_distributions_that_fit_the_task(catalog):
     inverse = catalog.model("paper", "inverse", "uniform_coefficients", 5, "base")
     assert inverse.curve.tests == ["uniform_coefficients"]
     half = catalog.model("paper", "eigenvectors", "uniform_wigner", 5, "half")
@@ -140,7 +138,7 @@ def test_reading_a_configuration_does_not_change_it(config):
     assert config == before
 
 
-def test_a_table_that_is_not_configured_has_the_first_recipe_of_its_kind(catalog):
+def test_a_table_that_is_not_configured_uses_the_first_entry_of_its_kind(catalog):
     demo = catalog.linalg("demo")
     (entry,) = demo.table_entries("learning_speed", "eigenvalues", "7")
     first = demo.entries["learning_speed"][0]
@@ -178,7 +176,7 @@ def test_every_entry_of_learning_speed_has_its_own_target_accuracy(config):
     ("scale", "full"),
     [("paper", True), ("as_coded", True), ("demo", False), ("smoke", False)],
 )
-def test_only_scales_of_the_papers_size_are_full(catalog, scale, full):
+def test_only_scales_with_the_size_of_the_papers_are_full(catalog, scale, full):
     assert catalog.facts(scale)["full"] == full
 
 
@@ -190,9 +188,7 @@ def test_only_scales_of_the_papers_size_are_full(catalog, scale, full):
         ({"grokfast": {"keep_average": False}}, True),
     ],
 )
-def test_the_second_study_decides_whether_a_scale_is_full_as_well(
-    config, changes, full
-):
+def test_a_scale_is_full_only_if_its_second_study_is_full(config, changes, full):
     changed = put(config, "scales.light", {"arith": changes})
     changed = put(changed, "compute.light", config["compute"]["paper"])
     assert Catalog(changed).facts("light")["full"] == full
@@ -350,10 +346,10 @@ def test_merging_replaces_lists_and_does_not_change_its_arguments():
     assert base == {"a": {"b": [1, 2], "c": 3}}
 
 
-def test_the_readme_lists_all_settings():
+def test_the_documentation_lists_all_settings():
     documented = Path("docs/configuration.md").read_text()
     assert settings.documentation() in documented, (
-        "docs/configuration.md: replace the table with the output of `mathprobe settings`"
+        "docs/configuration.md: replace the table: `mathprobe settings`"
     )
 
 

@@ -74,7 +74,7 @@ def test_every_name_is_formatted_from_its_row(catalog):
         assert set(rows) <= set(catalog.decoders)
 
 
-def test_a_specification_includes_that_of_its_parent(paper):
+def test_a_specification_includes_the_specification_of_the_parent(paper):
     model = paper.model("ins1_mix_d6_l3_h4_t40K_s372001")
     parent = paper.model("add_d6_l2_h3_t15K_s372001")
     assert model.insertion.parent == parent
@@ -98,7 +98,7 @@ def test_the_scale_as_coded_follows_the_published_code(catalog):
     assert not model.schedule.grokfast.keep_average
 
 
-def test_a_changed_row_is_another_model(load):
+def test_a_changed_row_gives_a_model_of_another_name(load):
     assert "add_d5_l3_h3_t30K_s372001" in load(FIRST, "layers", "3").rows
 
 
@@ -151,7 +151,7 @@ def test_an_unknown_model_is_rejected(paper):
             0,
             "arith.schedule.batch: 0 is not a whole",
         ),
-        (("arith", "operations", "mix"), {"addition": 0.5}, "together they are not 1"),
+        (("arith", "operations", "mix"), {"addition": 0.5}, "the sum is not 1"),
         (("arith", "operations", "add"), {"sum": 1.0}, "unknown operation 'sum'"),
         (("arith", "grokfast", "mixing"), "columns", "unknown mixing 'columns'"),
         (

@@ -60,7 +60,7 @@ def trained(smoke_model, tests, tmp_path_factory):
     predictions = folder / "predictions.npz"
     run("predict", folder / "model.safetensors", predictions, "--tests", *tests)
     tolerances = ["--tolerances", 0.05, 0.01]
-    outputs = folder / "scores.csv", "--examples", folder / "examples.npz"
+    outputs = folder / "scores.csv", folder / "examples.npz"
     run("score", predictions, *outputs, "--tests", *tests, *tolerances)
     return folder
 
@@ -144,7 +144,7 @@ def test_tables_are_made_from_model_folders(trained, tmp_path, kind):
 
 
 def test_every_model_has_a_row_per_target_accuracy(trained, tmp_path):
-    """Two entries of a task and size; the model of one of them is missing."""
+    """A model may have several targets, and a missing model has a row as well."""
     out, half = tmp_path / "table.csv", tmp_path / "half"
     shutil.copytree(trained, half)
     model = "eigenvalues/laplace/n2"
@@ -265,7 +265,7 @@ def test_invalid_facts_are_rejected(arguments, trained, tmp_path):
     assert "facts.json: not JSON" in refused(*arguments, "--facts", facts, *files)
 
 
-def test_facts_are_those_of_the_given_configuration(tmp_path, catalog):
+def test_facts_depend_on_the_given_configuration(tmp_path, catalog):
     config = settings.merge(catalog.config, {"linalg": {"tests": {"examples": 7}}})
     files.write_json(tmp_path / "config.json", config)
     out = tmp_path / "facts.json"

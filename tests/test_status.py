@@ -4,7 +4,7 @@ import pytest
 
 from mathprobe import cli, files, status
 
-MODELS = 12  # of the smoke scale: seven and two in two tables, and three decoders
+MODELS = 12  # of the smoke scale: nine of the first study and three decoders
 NAME = "eigenvalues/laplace/n2/base"
 
 

@@ -255,7 +255,7 @@ def is_local(rule):
     ],
 )
 def test_a_changed_module_reruns_only_the_rules_that_depend_on_it(smoke, module, rules):
-    """Rules downstream of these have another reason: an updated input."""
+    """Rules that depend on their outputs rerun for another reason: updated inputs."""
     path = smoke.folder / f"src/mathprobe/{module}.py"
     before = path.read_text()
     path.write_text(f"{before}\n# changed\n")
@@ -314,7 +314,7 @@ def test_a_path_with_a_space_works(fresh):
     assert done.returncode == 0, done.stdout
 
 
-def test_the_smoke_scale_has_every_kind_of_file(smoke):
+def test_a_finished_scale_has_every_kind_of_file(smoke):
     results = smoke.folder / "results/smoke"
     if has_pdf(smoke):
         assert (smoke.folder / PDF).stat().st_size > 10_000
@@ -404,7 +404,8 @@ def test_the_report_loads_no_external_files(report):
     assert not any("@import" in page for page in pages[1:])
 
 
-LOST = [  # deleted from the storage: a model of each study, and results that use it
+# Deleted from the storage: files of a model of each study, and results that use them.
+LOST = [
     *("linalg/inverse/uniform_coefficients/n2/half", "tables/failures_inverse_n2.csv"),
     *("arith/ins1_mix_d2_l2_h3_t0.02K_s1/facts", "tables/arith_reuse.csv"),
     *("arith/ins1_mix_d2_l2_h3_t0.02K_s1/reuse.csv", "figures/subtraction_circuit"),
@@ -419,7 +420,7 @@ def files_below(folder, names):
 
 
 def with_rsync(tmp_path):
-    """Return a PATH with rsync, or with a script that copies as the storage needs."""
+    """Return a PATH with rsync, or with a script that replaces it."""
     if not shutil.which("rsync"):
         copy = tmp_path / "bin/rsync"
         copy.parent.mkdir()
@@ -479,7 +480,7 @@ def test_a_new_test_set_trains_nothing(smoke):
     assert "linalg_train" not in smoke.planned_jobs(*SMOKE)
 
 
-def test_a_changed_distribution_of_learning_curves_reruns_their_trainings(changed):
+def test_a_changed_distribution_reruns_trainings_whose_learning_curves_use_it(changed):
     changed.configure(
         "  distributions: {}", "  distributions: {semicircle: {bound: 5.0}}"
     )
@@ -702,7 +703,7 @@ def test_the_distribution_in_the_readme_is_added_to_tables_and_figures(smoke, tm
     more = Workflow.at(grown)
     jobs = more.planned_jobs(*SMOKE)
     assert jobs["linalg_train"] == 1
-    # The module of distributions has changed, so all test sets are workflow again.
+    # The module of distributions has changed, so all test sets are made again.
     new = of_distribution("smoke", "laplace")
     assert jobs["linalg_testset"] == len(testsets_of("smoke")) + len(new)
     assert jobs["linalg_predict"] == len(MODELS["smoke"]) + 1
@@ -725,7 +726,7 @@ def test_a_record_trains_nothing(fresh):
     assert "MissingRuleException" in fresh.snakemake("-n", path).stdout
 
 
-def test_an_archive_is_typeset_elsewhere_with_the_same_numbers(smoke, tmp_path):
+def test_an_archive_gives_the_same_numbers_in_another_clone(smoke, tmp_path):
     packed = tmp_path / "smoke.tar.zst"
     config = smoke.folder / "config/config.yaml"
     results = smoke.folder / "results/smoke"

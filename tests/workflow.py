@@ -44,7 +44,7 @@ class Workflow:
 
     def start(self, *arguments, path=None, **options) -> subprocess.Popen:
         """Start Snakemake; its standard error is part of its output."""
-        # Without the virtual environment: it must not need to be activated.
+        # PATH lacks the virtual environment, which users need not activate.
         path = path or os.environ["PATH"].replace(str(Path(sys.executable).parent), "")
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *map(str, arguments)],
@@ -71,7 +71,7 @@ class Workflow:
         return jobs
 
     def configure(self, old: str, new: str) -> None:
-        """Replace a text in the configuration, where it must occur once."""
+        """Replace a text that occurs once in the configuration."""
         path = self.folder / "config/config.yaml"
         text = path.read_text()
         assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"

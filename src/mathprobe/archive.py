@@ -1,8 +1,8 @@
-"""Records and archives of results, from which tables, figures and the PDF are rebuilt.
+"""Records and archives: metrics that suffice to rebuild tables, figures and the PDF.
 
 A record is a folder with the metrics of models and a manifest.  An archive is a record
-in one compressed file, with the tables of decoders that its configuration names.
-Weights are optional in an archive.
+in one compressed file.  It also has the tables of decoders of its configuration, and
+optionally the weights.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from mathprobe.errors import InputError
 from mathprobe.settings import merge
 
 MANIFEST = "manifest.json"
-CONFIG = "config.json"  # in an unpacked archive: the configuration that typesets it
+CONFIG = "config.json"  # of an unpacked archive; see `_record_config`
 TABLES = "arith_models"  # folder with the table of decoders of each scale
 FORMAT = 1
 REQUIRED_KEYS = ("scale", "config", "files")  # of a manifest
-SUFFIXES = (".json", ".csv", "home.npz", "panels.npz")  # of the files in a record
+SUFFIXES = (".json", ".csv", "home.npz", "panels.npz")  # of files in a record
 WEIGHTS = "model.safetensors"
 TEST_RESULTS = ("scores.csv", "accuracy.csv")  # a tested model has one of them
 STATE = "state"  # folder of checkpoints and saved outputs
@@ -62,7 +62,7 @@ def _files(root: Path, weights: bool = False) -> dict[str, Path]:
 
 
 def make_manifest(contents: Mapping[str, Path], scale: str, config: Any) -> Manifest:
-    """Return the manifest of files: checksums, specifications, code and revision."""
+    """Return a manifest: checksums of files, digests of the code, models, revision."""
     runs = {
         PurePosixPath(name).parent: path
         for name, path in contents.items()
@@ -89,8 +89,8 @@ def _model(run: Mapping[str, Any]) -> dict[str, Any]:
 def add_to_record(results: Path, record: Path, config: Any) -> list[Path]:
     """Copy the files of all finished models to a record; return the new folders.
 
-    Raises InputError, before anything is copied, if the code of a model was not
-    committed: nobody could reproduce it.
+    Raises InputError, and copies nothing, if a model was trained with uncommitted code,
+    because such a model is not reproducible.
     """
     folders = list(finished_models(results))
     for folder in folders:
@@ -111,7 +111,7 @@ def add_to_record(results: Path, record: Path, config: Any) -> list[Path]:
 
 
 def verify(record: Path) -> Manifest:
-    """Return the manifest of a record after checking all files against it.
+    """Compare all files of a record with its manifest, and return the manifest.
 
     Raises DamagedFile if a file is missing, changed, or not in the manifest.
     """
@@ -146,8 +146,8 @@ def pack(
 ) -> Manifest:
     """Write an archive of all finished models of a scale; return its manifest.
 
-    `tables` are the tables of decoders of all scales, because the configuration is only
-    valid as a whole.  Equal files give bitwise identical archives.  Raises InputError
+    `tables` has the table of decoders of every scale, because reading the configuration
+    needs all of them.  Equal files give bitwise identical archives.  Raises InputError
     if no model is finished.
     """
     contents = _files(results, weights)
@@ -166,7 +166,7 @@ def pack(
 
 
 def _anonymize(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Remove the owner and the time of a file."""
+    """Remove owner and time of a file, and set its mode to 644."""
     member.mtime, member.mode = 0, 0o644
     member.uid = member.gid = 0
     member.uname = member.gname = ""
@@ -198,7 +198,7 @@ def _open_archive(path: Path, mode: Literal["r", "w"]) -> Iterator[tarfile.TarFi
 
 
 def _check_complete(path: Path) -> None:
-    """Raise EOFError for a truncated or extended file; tar does not read to the end."""
+    """Raise EOFError for a truncated or extended file, which tarfile may accept."""
     import zstandard
 
     frame = zstandard.ZstdDecompressor().decompressobj()
@@ -212,9 +212,9 @@ def _check_complete(path: Path) -> None:
 def unpack(archive: Path, folder: Path) -> Manifest:
     """Unpack and verify an archive, then replace the folder; return the manifest.
 
-    The folder also gets the configuration that typesets it.  Raises InputError if the
-    file is damaged, is not an archive, or has a member that is not a file below the
-    folder; the old folder then remains.
+    The folder also contains the configuration for its typesetting.  Raises InputError,
+    and keeps the old folder, if the file is damaged, is not an archive, or has a member
+    that is not a file below the folder.
     """
     with _temporary_sibling(folder) as temporary:
         record = temporary / "record"
@@ -229,9 +229,9 @@ def unpack(archive: Path, folder: Path) -> Manifest:
 
 
 def _record_config(manifest: Manifest, folder: Path) -> Any:
-    """Return the configuration that typesets an unpacked archive.
+    """Return the configuration for typesetting an unpacked archive.
 
-    It is the archived one, with the archived tables of decoders.
+    It is the archived configuration, with paths of the archived tables of decoders.
     """
     names = map(PurePosixPath, manifest["files"])
     tables = [name for name in names if name.parts[0] == TABLES]

@@ -1,7 +1,7 @@
-"""Input files of the workflow's jobs, by the wildcards of their outputs.
+"""Input files of jobs, as functions of the wildcards of their outputs.
 
-Paths are relative to the project.  At the scale `record`, they are in the folder of the
-record, and models that it lacks are omitted.
+Paths are relative to the project.  At the scale `record`, the files of models are in
+the folder of the record, and models that are missing there are omitted.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Inputs:
         return self.model_folders(scale, models, paths.ARITH)
 
     def table_inputs(self, w: Wildcards) -> list[str]:
-        """Return the files of models from which a table of the first study is made."""
+        """Return the files of models that a table of the first study needs."""
         kind = KINDS[w.get("kind", "runs")]
         names = ["run.json", kind.model_file] if kind.model_file else ["run.json"]
         folders = self.model_folders(w.scale, self.table_models(w))
@@ -105,7 +105,7 @@ class Inputs:
         return self.catalog.linalg(w.scale).table_entries(table, w.task, w.n)
 
     def missing(self, w: Wildcards) -> list[str]:
-        """Return the models of a table that are missing from a record."""
+        """Return the models of a table that are missing from the record."""
         return [
             paths.LINALG_NAME.format(**name)
             for name in self.table_models(w)
@@ -119,7 +119,7 @@ class Inputs:
         return self.catalog.linalg(w.scale).target_accuracies(w.task, w.n)
 
     def arith_table_inputs(self, w: Wildcards) -> list[str]:
-        """Return the files of decoders from which a table of the second study is made.
+        """Return the files of decoders that a table of the second study needs.
 
         The table `reuse` has only decoders with a parent.
         """
@@ -128,7 +128,7 @@ class Inputs:
         return self._decoder_files(w.scale, names, *TABLE_SOURCES[w.kind])
 
     def parent_file(self, w: Wildcards, file: str) -> list[str]:
-        """Return a file of the parent of a decoder; an empty list without a parent."""
+        """Return a file of a decoder's parent, or an empty list if it has no parent."""
         parent = self.catalog.arith(w.scale).row(w.model).parent
         return self._decoder_files(w.scale, [parent] if parent else [], file)
 
@@ -139,7 +139,7 @@ class Inputs:
         return [f"{folder}/{file}" for folder in folders for file in files]
 
     def tables(self, scale: str, kind: str) -> list[str]:
-        """Return the tables of a kind, one for each task and size if it has these."""
+        """Return the tables of a kind; some kinds have one for each task and size."""
         if not (table := KINDS[kind].config_table):
             return [f"{paths.TABLES.format(scale=scale)}/{kind}.csv"]
         entries = self.catalog.linalg(scale).entries[table]

@@ -28,13 +28,13 @@ COLUMNS = ["table", "model", "examples", "flops", "parameters", "done"]
 
 @dataclass(frozen=True)
 class Rate:
-    """FLOP per second of one device, and the origin of this number."""
+    """Training rate of one device in FLOP per second, and its origin."""
 
     flops: float
     origin: str
 
     def hours(self, flops: float) -> float:
-        """Return the hours that one device takes."""
+        """Return the hours that one device needs."""
         return flops / self.flops / 3600
 
 
@@ -43,9 +43,9 @@ def estimate_costs(
 ) -> Frame:
     """Estimate the cost of a scale's paper, with a row for each model of each table.
 
-    `target` is results/SCALE/paper.pdf.  Columns: table, model, examples and flops of
-    all seeds, parameters, and the fraction of training that is done.  Raises InputError
-    for another target.
+    `target` is results/SCALE/paper.pdf.  Columns: table, model; examples, flops and
+    parameters of all seeds; and `done`, the finished fraction of the training.  Raises
+    InputError for another target.
     """
     results, scale = target.parent, target.parent.name
     if target.name != PDF or scale not in catalog.scales:
@@ -68,9 +68,9 @@ def estimate_costs(
 def _tables(
     catalog: Catalog, scale: str, published: dict[str, Frame]
 ) -> Iterator[tuple[str, Row]]:
-    """Yield titles of tables and their models.
+    """Yield a title of its table and the wildcards of its path, for each model.
 
-    A title has the number of the table in the paper, if the paper has this table.
+    A title has the number of the table, if the paper prints this table.
     """
     numbers = {
         kind.config_table: published[kind.published]
@@ -86,7 +86,7 @@ def _tables(
 
 
 def _cost(folder: Path, model: Model | ArithModel) -> tuple[int, float, int, float]:
-    """Return examples, FLOP, parameters and the fraction of training that is done."""
+    """Return examples, FLOP, parameters and the finished fraction of the training."""
     total = model.schedule.examples
     return (
         model.seeds * total,
@@ -97,13 +97,13 @@ def _cost(folder: Path, model: Model | ArithModel) -> tuple[int, float, int, flo
 
 
 def measure_rate(catalog: Catalog, scale: str, utilization: float) -> Rate:
-    """Measure the rate of matrix products here, times an assumed utilization."""
+    """Return the measured rate of matrix products, times an assumed utilization."""
     entry = catalog.linalg(scale).entries["out_of_distribution"][0]
     model = catalog.model(scale, **entry_models(entry)[0])
-    rate, how = flops.measure_matmul_rate(model.precision)
+    rate, method = flops.measure_matmul_rate(model.precision)
     return Rate(
         utilization * rate,
-        f"{utilization:.0%} (--utilization, assumed) of {rate:.2e} FLOP/s: {how}",
+        f"{utilization:.0%} (--utilization, assumed) of {rate:.2e} FLOP/s: {method}",
     )
 
 
@@ -114,7 +114,7 @@ HEADER = (
 
 
 def format_costs(costs: Frame, rate: Rate) -> str:
-    """Return costs as a text table; its last line counts each model once."""
+    """Return costs as a text table; its total counts each model once."""
     total = costs.drop_duplicates("model").assign(table="total (each model once)")
     tables = pd.concat([costs, total]).groupby("table", sort=False)
     rows = [_row(str(title), models, rate) for title, models in tables]

@@ -67,7 +67,7 @@ class TestSettings(Spec, frozen=True):
     ]
 
     def __post_init__(self) -> None:
-        """Check that tolerances are unique and include that of the tables."""
+        """Check that tolerances are unique and include the tolerance of the tables."""
         for tolerances in (self.tolerances, self.failure_tolerances):
             check_unique(tolerances)
             if TABLE_TOLERANCE not in tolerances:
@@ -128,7 +128,7 @@ class LinalgSettings(Spec, frozen=True):
 
 
 class GrokFastSettings(GrokFast, frozen=True):
-    """GrokFast, for decoders whose row enables it."""
+    """Settings of GrokFast, for decoders whose row enables it."""
 
     mixing: Annotated[
         str, doc("`rows`: a batch mixes operations; `batches`: it has one operation")
@@ -173,12 +173,16 @@ class DecoderRow(Spec, frozen=True, kw_only=True):
     heads: Annotated[PositiveInt, doc("attention heads per layer")]
     steps: Annotated[int, Meta(ge=2), doc("number of updates")]
     seed: Annotated[NonNegativeInt, doc("seed of the weights and the questions")]
-    parent: Annotated[str | None, doc("model that supplies initial weights")] = None
-    insert: Annotated[InsertionMode | None, doc("insertion mode, with a parent")] = None
+    parent: Annotated[
+        str | None, doc("name of the model that supplies initial weights")
+    ] = None
+    insert: Annotated[InsertionMode | None, doc("insertion mode; needs a parent")] = (
+        None
+    )
     grokfast: Annotated[bool, doc("train with GrokFast: `yes` or `no`")]
     membership: Annotated[
         Literal["stated", "inferred", "ours"],
-        doc("membership in the paper's 44 models"),
+        doc("source of the row; `inferred` from the paper's count of 44"),
     ]
 
     @property
@@ -236,7 +240,7 @@ class Compute(Spec, frozen=True):
 class Config(Spec, frozen=True):
     """The whole configuration."""
 
-    default_scale: Annotated[str, doc("scale that `snakemake` makes by default")]
+    default_scale: Annotated[str, doc("scale that `snakemake` builds by default")]
     record: RecordSettings
     linalg: LinalgSettings
     arith: ArithSettings
@@ -275,7 +279,7 @@ TYPE_NAMES: dict[type, str] = {
 
 
 def documentation() -> str:
-    """Return a Markdown table of all settings; `*` stands for any name."""
+    """Return a Markdown table of all settings, in which `*` is any name."""
     lines = ["| setting | type | meaning |", "|---|---|---|"]
     for section, struct in SECTIONS.items():
         for path, type_name, text in _leaves(section, inspect.type_info(struct)):

@@ -47,7 +47,7 @@ class MatrixSpec(Spec, frozen=True):
 
 
 class EncodingSpec(Spec, frozen=True):
-    """Encoding of the numbers of the input or the output as tokens."""
+    """Encoding of numbers as tokens, in the input or in the output."""
 
     encoding: Annotated[str, doc("`p10`, `p1000`, `b1999` or `fp15`")]
     digits: Annotated[PositiveInt, doc("significant digits")]
@@ -74,10 +74,13 @@ class Schedule(Spec, frozen=True):
     examples: Annotated[PositiveInt, doc("number of training examples")]
     batch: Annotated[PositiveInt, doc("examples per update")]
     learning_rate: Annotated[PositiveFloat, doc("learning rate after the warm-up")]
-    final_learning_rate: Annotated[PositiveFloat, doc("rate at the end of the cosine")]
-    warmup_updates: Annotated[NonNegativeInt, doc("updates of the warm-up, from 1e-7")]
+    final_learning_rate: Annotated[
+        PositiveFloat, doc("learning rate at the end of the cosine")
+    ]
+    warmup_updates: Annotated[NonNegativeInt, doc("updates of the warm-up from 1e-7")]
     cosine_updates: Annotated[
-        PositiveInt | None, doc("half a period; null: all updates after the warm-up")
+        PositiveInt | None,
+        doc("half a period of the cosine; null: all updates after warm-up"),
     ]
     stop_accuracy: Annotated[
         Fraction | None, doc("in-distribution accuracy that ends training early")
@@ -140,7 +143,7 @@ class Recipe(Spec, frozen=True):
         doc("query of cross-attention: layer input or output of self-attention"),
     ]
     precision: Annotated[
-        Literal["float32", "bfloat16"], doc("for matrix products; weights are float32")
+        Literal["float32", "bfloat16"], doc("of matrix products; weights are float32")
     ]
     schedule: Schedule
     curve: CurveSettings
@@ -206,7 +209,7 @@ class Evidence(Spec, frozen=True):
 
     condition_numbers: ConditionNumbers
     inverse: EncodedTestSet  # of section 3
-    epoch: PositiveInt  # examples between two measurements
+    epoch: PositiveInt  # examples between two points of a learning curve
 
 
 class Enrichment(Spec, frozen=True):
@@ -223,7 +226,7 @@ class Questions(Spec, frozen=True):
     """Random questions of arithmetic."""
 
     digits: PositiveInt
-    shares: dict[str, Probability]  # fraction of each operation
+    shares: dict[str, Probability]  # fraction of questions, by operation
     mixing: str  # "batches": each batch has one operation; "rows": it mixes them
     enrichment: Enrichment
 
@@ -243,7 +246,7 @@ class DecoderConfig(DecoderSettings, frozen=True, kw_only=True):
 
 
 class GrokFast(Spec, frozen=True):
-    """GrokFast (Lee et al. 2024): add the moving average of past gradients."""
+    """GrokFast (Lee et al. 2024): add an average of past gradients to each gradient."""
 
     decay: Annotated[Fraction, doc("decay of the moving average of gradients")]
     strength: Annotated[float, Meta(ge=0), doc("factor of the moving average")]
@@ -257,8 +260,8 @@ class DecoderScheduleSettings(Spec, frozen=True, kw_only=True):
 
     batch: Annotated[PositiveInt, doc("questions per update")]
     learning_rate: Annotated[PositiveFloat, doc("learning rate after the warm-up")]
-    warmup: Annotated[Fraction, doc("fraction of the updates with warm-up")]
-    start_factor: Annotated[Probability, doc("first rate / `learning_rate`")]
+    warmup: Annotated[Fraction, doc("warm-up, as a fraction of the updates")]
+    start_factor: Annotated[Probability, doc("first learning rate / `learning_rate`")]
     betas: Annotated[list[Fraction], Meta(min_length=2, max_length=2), doc("of AdamW")]
     weight_decay: Annotated[float, Meta(ge=0), doc("of AdamW, for every parameter")]
     curve_every: Annotated[PositiveInt, doc("questions between points of the curve")]
@@ -294,7 +297,8 @@ class DecoderSchedule(DecoderScheduleSettings, frozen=True, kw_only=True):
 
 
 InsertionMode = Literal[1, 2, 3]
-# Name in the paper, and components that are reset to the parent's weights in training.
+# By mode: its name in the paper, and the components that training repeatedly resets to
+# the weights of the parent.
 INSERTION_MODES = {
     1: ("initialize only", ()),
     2: ("freeze attention", ("heads",)),
@@ -306,7 +310,9 @@ class InsertionSettings(Spec, frozen=True, kw_only=True):
     """Insertion of a parent's weights into a model."""
 
     complete: Annotated[bool, doc("copy all weights; published code: false")]
-    rewrite_every: Annotated[PositiveInt, doc("updates between resets, modes 2 and 3")]
+    rewrite_every: Annotated[
+        PositiveInt, doc("updates between resets in modes 2 and 3")
+    ]
 
 
 class Insertion(InsertionSettings, frozen=True, kw_only=True):
@@ -358,9 +364,11 @@ class CircuitSearch(Spec, frozen=True):
         Literal["mean", "zero", "resample"], doc("replacement of ablated activations")
     ]
     first_layer_means: Annotated[
-        bool, doc("use the first layer's means in all layers, as the published code")
+        bool, doc("use the first layer's means in all layers; published code: true")
     ]
     min_attention: Annotated[Probability, doc("smallest attention weight to record")]
     pairs: Annotated[int, Meta(ge=8), doc("question pairs per sub-task and column")]
-    questions_per_case: Annotated[int, Meta(ge=2), doc("questions per state, for PCA")]
+    questions_per_case: Annotated[
+        int, Meta(ge=2), doc("questions per state of a column, for PCA")
+    ]
     random_sets: Annotated[PositiveInt, doc("random sets of nodes, as a control")]

@@ -1,4 +1,7 @@
-"""Status of all trainings of a scale, from files only, so it works on a login node."""
+"""Status of all trainings of a scale.
+
+It is read from files, so it is also available on a login node of a cluster.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,15 @@ class TrainingStatus:
 
     model: str
     state: str
-    examples: int  # done
-    total: int  # examples
+    examples: int  # trained so far
+    total: int  # number of training examples
     accuracy: float | None = None
     examples_per_second: float | None = None
     error: str = ""
 
     @property
     def fraction_done(self) -> float:
-        """Return the fraction of the examples that is done."""
+        """Return the finished fraction of the training, between 0 and 1."""
         return min(1.0, self.examples / self.total)
 
     @property
@@ -43,9 +46,9 @@ class TrainingStatus:
 
 
 def read_training(folder: Path, model: str, total: int, now: float) -> TrainingStatus:
-    """Read the status of one training.
+    """Return the status of the training whose outputs are in a folder.
 
-    `total` is its number of examples, `now` the time in seconds since the epoch.
+    `total` is its number of examples; `now` is the time in seconds since 1970.
     """
     if (folder / "run.json").exists():
         run = files.read_json(folder / "run.json")
@@ -70,7 +73,7 @@ def read_training(folder: Path, model: str, total: int, now: float) -> TrainingS
 
 
 def read_all(catalog: Catalog, results: Path) -> list[TrainingStatus]:
-    """Read the status of all trainings in the folder `results/SCALE`."""
+    """Return the status of all trainings in the folder `results/SCALE`."""
     now, scale = time.time(), results.name
     arith = catalog.arith(scale)
     found: list[tuple[str, str, Model | ArithModel]] = [
@@ -95,10 +98,10 @@ def format_table(trainings: list[TrainingStatus]) -> str:
 
 
 def align_columns(rows: Sequence[tuple[str, ...]], text_columns: int) -> list[str]:
-    """Return aligned lines: the first columns flush left, the others flush right."""
+    """Return rows as lines: text columns first, left-aligned, then right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = "<" * text_columns + ">" * (len(widths) - text_columns)
-    line = "  ".join(map("{{:{}{}}}".format, sides, widths))
+    alignments = "<" * text_columns + ">" * (len(widths) - text_columns)
+    line = "  ".join(map("{{:{}{}}}".format, alignments, widths))
     return [line.format(*row) for row in rows]
 
 

@@ -1,11 +1,12 @@
 """A real Slurm cluster of one node on this machine, with simulated GPUs.
 
+Run a command in such a cluster, then stop the cluster (`bash` opens a shell):
+
     python tests/slurm/cluster.py COMMAND...
 
-runs a command in such a cluster and then stops the cluster (`bash` opens a shell).
 Slurm is installed with apt if it is missing, which needs root.  All other files are in
 one folder.  Its `bin` has wrappers of Slurm's commands that set SLURM_CONF, because
-this variable is lost in jobs that are submitted by jobs.
+jobs that are submitted by jobs do not inherit this variable.
 """
 
 import os
@@ -202,7 +203,7 @@ class Cluster:
     def crash(self, processes: Iterable[int]) -> None:
         """Simulate a node failure: kill its daemon and processes of its jobs.
 
-        The state is set to DOWN, which the controller would do after a timeout.
+        Set its state to DOWN, as the controller would do after a timeout.
         """
         self.daemons["slurmd"].kill()
         for process in processes:

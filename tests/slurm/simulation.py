@@ -1,10 +1,10 @@
-"""Simulation of the first study on a cluster: trainings sleep instead of training.
+"""Simulation of the first study on a cluster: training jobs only sleep.
 
     python tests/slurm/simulation.py docs/makespan.svg
 
 The DAG, the profile and Slurm are real.  Each training sleeps for a time proportional
-to its FLOP, counted from the start of its Slurm job.  Thus the start of the process,
-which takes seconds, does not add to the simulated minutes.  All other jobs create empty
+to its FLOP, counted from the start of its Slurm job.  Thus the seconds in
+which the process starts are not added.  All other jobs create empty
 files.  The figure is a Gantt chart of the GPUs.  The text compares the makespan with
 its lower bound.
 """

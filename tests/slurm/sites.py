@@ -116,7 +116,7 @@ class Training:
         return BATCH * max((int(path.stem) for path in states), default=0)
 
     def processes(self) -> list[int]:
-        """Return the processes that train this model, or wait for its lock."""
+        """Return the processes that train this model or wait for its lock."""
         state = f"--state\0{(self.folder / 'state').relative_to(self.root)}\0"
         found = []
         for process in filter(str.isdecimal, os.listdir("/proc")):

@@ -1,7 +1,7 @@
 """After any fault on a cluster, results are bitwise identical to a local run.
 
-SIGSTOP pauses a training, so that the fault occurs in its middle on a machine of any
-speed; Slurm continues processes that it ends.  The faults run in parallel on one
+SIGSTOP pauses a training, so that the fault occurs during it on a machine of any speed.
+Slurm resumes a paused process before ending it.  The faults run in parallel on one
 cluster, except the node failure, which has its own cluster.
 """
 

@@ -74,22 +74,15 @@ rule arith_draw:
         map=MAP,
         template=local("paper/templates/circuit.html.j2"),
     output:
-        report(
-            f"{ARITH}/circuit/circuit.html",
-            caption="../report/circuit.rst",
-            category="Second study",
-            subcategory="Models",
-            labels={"model": "{model}"},
-        ),
+        report_circuit(f"{ARITH}/circuit/circuit.html"),
     log:
         f"logs/{ARITH}/draw.log",
     params:
-        facts=lambda w, input: Path(input.map[0]).parent,
+        map=lambda w, input: Path(input.map[0]).parent,
         digits=lambda w: CATALOG.arith(w.scale).row(w.model).digits,
     shell:
-        "python -m mathprobe arith_draw {params.facts} {output}"
-        " --name {wildcards.model} --digits {params.digits}"
-        " --template {input.template} > {log} 2>&1"
+        "python -m mathprobe arith_draw {params.map} {output} --name {wildcards.model}"
+        " --digits {params.digits} --template {input.template} > {log} 2>&1"
 
 
 rule arith_reuse:

@@ -1,5 +1,5 @@
 # Shared by all rules: the catalog of experiments, wildcard constraints, and functions
-# from wildcards to specifications, inputs and resources.
+# that map wildcards to specifications, inputs and resources.
 import hashlib
 import json
 import re
@@ -42,6 +42,8 @@ NOTEBOOKS = INPUTS.notebooks
 SECTIONS = sorted(path.name for path in (ROOT / "paper/sections").glob("*.tex"))
 PUBLISHED, ERRATA = local(INPUTS.published), local(inputs.ERRATA)
 ARITH_PUBLISHED = local(INPUTS.arith_published)
+# Input of the rules that write LaTeX.
+TEXT = {"facts": f"{TABLES}/facts.json", "published": PUBLISHED, "errata": ERRATA}
 ENGINE = tex.find(ROOT / tex.CACHE)
 
 logger.info(ENGINE.message)
@@ -65,21 +67,21 @@ def digest(value):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-# The complete configuration, with overrides of the command line, for `paper_facts`.
+# The complete configuration, with overrides from the command line, for `paper_facts`.
 CONFIG = Path(f".cache/config/{digest(config)}.json")
 if not CONFIG.exists():
     files.write_json(CONFIG, config)
 
 
 def default_targets(scale):
-    """Return the results of a scale; without LaTeX, all but the PDF."""
+    """Return the targets of a scale; without LaTeX, the PDF is not one of them."""
     pdf = [f"results/{scale}/paper.pdf"] if ENGINE.kind != "none" else []
     pages = expand(f"results/{scale}/notebooks/{{notebook}}.html", notebook=NOTEBOOKS)
     return [*pdf, *pages, *INPUTS.circuit_pages(scale), *INPUTS.all_tables(scale)]
 
 
 def mark_local(paths):
-    """Mark paths outside results/ as local, so no storage provider fetches them."""
+    """Mark paths outside results/ as local, so that no storage provider fetches them."""
     if isinstance(paths, dict):
         return {name: mark_local(path) for name, path in paths.items()}
     if isinstance(paths, str):
@@ -116,7 +118,7 @@ def tests(setting):
 
 
 def hours(w):
-    """Return the estimated hours of a training, as its priority: longest first."""
+    """Return the estimated hours of a training: its priority, so longest first."""
     return ESTIMATES[w.scale].hours(model_spec(w))
 
 
@@ -136,11 +138,10 @@ EVALUATE = {
 
 
 def model_folders(w, input):
-    """Return the folders of input models, which a storage provider may have copied."""
+    """Return the folders of the input models, maybe copies of a storage provider."""
     parents = [Path(path).parent for path in input.models]
-    return list(
-        dict.fromkeys(one.parent if one.name == "facts" else one for one in parents)
-    )
+    folders = [path.parent if path.name == "facts" else path for path in parents]
+    return list(dict.fromkeys(folders))
 
 
 def notebook_parameters(w, input, output):
@@ -163,6 +164,13 @@ def report_table(table):
     study = "Second study" if name.startswith("arith_") else "First study"
     place = {"category": study, "subcategory": "Tables", "labels": {"table": name}}
     return report(table, caption="../report/table.rst", **place)
+
+
+def report_circuit(page):
+    """Include the page of a decoder in the report."""
+    place = {"category": "Second study", "subcategory": "Models"}
+    labels = {"model": "{model}"}
+    return report(page, caption="../report/circuit.rst", labels=labels, **place)
 
 
 def notebook_category(w):

@@ -67,8 +67,7 @@ rule linalg_score:
     params:
         tolerances=tests("tolerances"),
     shell:
-        "python -m mathprobe score {input.predictions} {output.scores}"
-        " --examples {output.examples} --tests {input.tests}"
+        "python -m mathprobe score {input.predictions} {output} --tests {input.tests}"
         " --tolerances {params.tolerances} > {log} 2>&1"
 
 

@@ -7,7 +7,7 @@ rule paper_facts:
     log:
         f"logs/{TABLES}/facts.log",
     resources:
-        config=str(CONFIG),  # not a parameter: only changed facts trigger a rerun
+        config=str(CONFIG),  # not in params: only changed facts cause a rerun
     params:
         facts=lambda w: digest(CATALOG.facts(w.scale)),
     shell:
@@ -50,10 +50,8 @@ rule paper_runs:
 
 rule paper_latex:
     input:
-        facts=f"{TABLES}/facts.json",
+        **TEXT,
         tables=INPUTS.template_tables,
-        published=PUBLISHED,
-        errata=ERRATA,
         templates=template_files,
     output:
         f"{TABLES}/{{template}}.tex",
@@ -67,10 +65,8 @@ rule paper_latex:
 
 rule paper_macros:
     input:
-        facts=f"{TABLES}/facts.json",
+        **TEXT,
         tables=lambda w: INPUTS.all_tables(w.scale),
-        published=PUBLISHED,
-        errata=ERRATA,
     output:
         f"{TABLES}/numbers.tex",
     log:

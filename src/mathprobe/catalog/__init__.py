@@ -34,8 +34,8 @@ __all__ = ["BASE", "parse_size"]
 REFERENCE = "paper"  # scale with the settings of the papers
 RECORD = "record"  # scale that typesets stored results and trains nothing
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # of a scale or recipe
-# Settings in which the text of a paper and its code differ: a scale with either choice
-# has the full size of the paper.
+# Settings in which the text of a paper differs from its code.  They do not affect
+# whether a scale has the full size of the paper.
 AMBIGUOUS_SETTINGS = (
     "linalg.distributions",
     "arith.enrichment.batches",
@@ -68,7 +68,7 @@ class Catalog:
         self.recipes = list(settings.linalg.recipes)  # the same at all scales
         self.recorded_scale = settings.record.scale
         self.record = Path(settings.record.folder)
-        LinalgCatalog(config["linalg"], "config.linalg")  # locates errors of all scales
+        LinalgCatalog(config["linalg"], "config.linalg")  # for the location of errors
         self._scales: dict[str, _Scale] = {}
         for scale, overrides in settings.scales.items():
             place = f"config.scales.{scale}"
@@ -100,10 +100,7 @@ class Catalog:
         return self._at(scale, self.all_scales).compute
 
     def all_models(self, scale: str) -> list[dict[str, Any]]:
-        """Return the models of the first study in all tables of a scale, as wildcards.
-
-        There are no duplicates.
-        """
+        """Return the models of all tables of the first study, as wildcards."""
         return self.linalg(scale).all_models()
 
     def testset(
@@ -128,7 +125,7 @@ class Catalog:
 
     @property
     def distributions(self) -> list[str]:
-        """Return the distributions of the tables of eigenvalues, in their order."""
+        """Return the distributions of tables of eigenvalues, in the order of rows."""
         return distributions_for("eigenvalues")
 
     @property
@@ -149,7 +146,7 @@ class Catalog:
         }
 
     def test_distributions(self, task: str, distribution: str) -> list[str]:
-        """Return the test distributions of a model: those of its task and its own."""
+        """Return the distributions of the task and of the training, for tests."""
         of_task = distributions_for(TASKS.check(task))
         return list(dict.fromkeys([*of_task, *components(distribution)]))
 
@@ -173,7 +170,7 @@ class Catalog:
         }
 
     def _is_full(self, scale: str) -> bool:
-        """Return whether a scale differs from the papers in ambiguous settings only."""
+        """Return whether only ambiguous settings differ from the papers."""
         ours, papers = (
             flatten({"linalg": one.linalg.to_dict(), "arith": one.arith.to_dict()})
             for one in (self._scales[scale], self._scales[REFERENCE])
@@ -186,7 +183,7 @@ class Catalog:
     def _encoded(
         self, task: str, distribution: str, n: int | str, recipe: str
     ) -> EncodedTestSet:
-        """Return a test set of the paper, with the encodings of a recipe."""
+        """Return a test set at full size, with the encodings of a recipe."""
         test = self.testset(REFERENCE, task, distribution, n)
         encodings = self.linalg(REFERENCE).recipe(task, recipe)
         return EncodedTestSet(
@@ -194,13 +191,13 @@ class Catalog:
         )
 
     def oracle_tests(self) -> OracleTests:
-        """Return all tests of the tables of the paper, at full size."""
+        """Return the tests of all tables of the first paper, at full size."""
         study = self.linalg(REFERENCE)
         tests = {}
         for table, entries in study.entries.items():
             for entry in entries:
                 names = distributions_for(entry.task)
-                if table == "failures":  # analysed in distribution only
+                if table == "failures":  # analysed in-distribution only
                     names = [one["distribution"] for one in entry_models(entry)]
                 for name in names:
                     test = self._encoded(entry.task, name, entry.n, entry.recipe)
@@ -235,6 +232,6 @@ def _check_names(settings: Config) -> None:
     check_choice(settings.record.scale, scales, "config.record.scale", "scale")
     if different := sorted(settings.compute.keys() ^ settings.scales.keys()):
         raise InputError(
-            "config.compute: must have the same scales as config.scales; only in one of "
-            f"them: {', '.join(different)}"
+            "config.compute: must have the same scales as config.scales; "
+            f"only in one of them: {', '.join(different)}"
         )

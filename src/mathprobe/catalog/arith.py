@@ -1,6 +1,6 @@
 """Experiments of the second study at one scale: a table of models, and settings.
 
-The name of a model is formatted from its row.  Names are looked up, never parsed.
+The name of a model depends only on its row.  The code never parses names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAP_FILES = (  # files of the circuit analysis of a model
     *("nodes.csv", "positions.csv", "controls.csv", "claims.csv"),
     *("panels.npz", "behaviors.json", "features.json"),
 )
-TABLE_SOURCES = {  # files of a model from which each kind of table is made
+TABLE_SOURCES = {  # files of a model that each kind of table needs
     "accuracy": ("accuracy.csv", "curve.csv"),
     "curves": ("curve.csv",),
     "circuits": ("facts/nodes.csv", "facts/claims.csv"),
@@ -67,7 +67,7 @@ class ArithCatalog:
                 raise InputError(f"{place}: {name}: {error}") from error
 
     def _check_ancestors(self, name: str) -> None:
-        """Raise InputError if a parent is unknown, does not fit, or forms a cycle."""
+        """Raise InputError if an ancestor is unknown, does not fit or forms a cycle."""
         row, seen = self.rows[name], [name]
         while row.parent:
             here = f"{self.path}: {row.name}"
@@ -84,7 +84,7 @@ class ArithCatalog:
         return self.rows[name]
 
     def comparison_models(self, name: str) -> list[str]:
-        """Return a model, its parent, and equal models with random initial weights."""
+        """Return a model, its parent, and equal models that have no parent."""
         row = self.row(name)
         keys = ("operation", "digits", "layers", "heads", "steps")
         shape = [getattr(row, key) for key in keys]
@@ -101,14 +101,14 @@ class ArithCatalog:
         kind = f"inserted_{row.operation}" if row.parent else row.operation
         place = f"{self.path}: {name}"
         check_choice(kind, shared.operations, place, "operation")
-        given = shared.grokfast
-        grokfast = GrokFast(given.decay, given.strength, given.keep_average)
+        chosen = shared.grokfast
+        grokfast = GrokFast(chosen.decay, chosen.strength, chosen.keep_average)
         return ArithModel(
             name,
             Questions(
                 row.digits,
                 shared.operations[kind],
-                given.mixing if row.grokfast else "batches",
+                chosen.mixing if row.grokfast else "batches",
                 shared.enrichment,
             ),
             DecoderConfig(
@@ -159,7 +159,7 @@ class ArithCatalog:
 
 
 def _read(path: Path, name: Path) -> list[tuple[str, DecoderRow]]:
-    """Read the rows of a table, each with its location `name:line`."""
+    """Return the location `name:line` and the content of each row of a table."""
     with path.open(newline="") as file:
         lines = list(csv.DictReader(file, delimiter="\t", restkey="extra cells"))
     places = [f"{name}:{number}" for number in range(2, 2 + len(lines))]
@@ -169,7 +169,7 @@ def _read(path: Path, name: Path) -> list[tuple[str, DecoderRow]]:
 
 
 def _row(line: dict[str, str], place: str) -> DecoderRow:
-    """Convert a line; an empty cell is a missing value."""
+    """Convert a line to a row; an empty cell is a missing value."""
     values: dict[str, Any] = {key: text for key, text in line.items() if text}
     if values.get("grokfast") in ("yes", "no"):
         values["grokfast"] = values["grokfast"] == "yes"
@@ -180,7 +180,7 @@ def _row(line: dict[str, str], place: str) -> DecoderRow:
 
 
 def _check_fit(child: DecoderRow, parent: DecoderRow, place: str) -> None:
-    """Raise InputError for a parent of other digits, or with more layers or heads."""
+    """Raise InputError if digits differ, or if a parent has more layers or heads."""
     if parent.digits != child.digits:
         raise InputError(
             f"{place}: {child.digits} digits, but the parent {parent.name} has "

@@ -52,7 +52,7 @@ class LinalgCatalog:
     def _all_recipes(self) -> dict[tuple[str, str], Recipe]:
         """Return all recipes by task and name.
 
-        A recipe is `base` with the overrides of the task, then those of the recipe.
+        A recipe is `base`, overridden first for the task and then by the recipe.
         """
         known, tasks = self.settings.recipes, self.settings.tasks
         check_choice(BASE, known, f"{self.place}.recipes", "recipe")
@@ -87,7 +87,7 @@ class LinalgCatalog:
         return self._recipes[TASKS.check(task), name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return settings, with complete recipes for the task of the first table."""
+        """Return all settings, with complete recipes for the task of a table."""
         task = self.settings.tables.out_of_distribution[0].task
         names = self.settings.recipes
         recipes = {name: self.recipe(task, name).to_dict() for name in names}
@@ -115,8 +115,8 @@ class LinalgCatalog:
     def model(self, task: str, distribution: str, n: int | str, recipe: str) -> Model:
         """Return the specification of a model.
 
-        Its learning curve has those test distributions of the recipe that fit the task.
-        The training distribution is added if none fits or training may stop early.
+        Its learning curve has the test distributions of the recipe that fit the task.
+        The training distribution is added if none fits, or if training may stop early.
         """
         data = self._matrices(task, distribution, n)
         settings = self.recipe(task, recipe)
@@ -153,8 +153,8 @@ class LinalgCatalog:
     def table_entries(self, table: str, task: str, n: int | str) -> list[TableEntry]:
         """Return the entries of a table for a task and size.
 
-        If the configuration has none, the result is its first entry with this task and
-        size and all distributions of the task.
+        If the table has none, return its first entry, with its task and size replaced,
+        and with all distributions of the task.
         """
         entries = self.entries[table]
         found = [e for e in entries if (e.task, str(e.n)) == (task, str(n))]
@@ -180,7 +180,7 @@ def entry_models(entry: TableEntry) -> list[dict[str, Any]]:
 
 
 def parse_size(text: int | str) -> tuple[int, int]:
-    """Return rows and columns of a size: `5` is square, `5x3` has five rows."""
+    """Return (rows, columns) of a size such as `5` (square) or `5x3` (five rows)."""
     rows, _, columns = str(text).partition("x")
     return int(rows), int(columns or rows)
 
@@ -195,7 +195,7 @@ def rounding_error(digits: int) -> float:
 
 
 def _parse_recipe(values: dict[str, Any], place: str) -> Recipe:
-    """Return a recipe after checking names, and digits against the tolerance."""
+    """Return a recipe; check its names, and that its digits suffice."""
     recipe = Recipe.from_dict(values, place)
     _check_encoding(recipe.input, f"{place}.input")
     _check_encoding(recipe.output, f"{place}.output")

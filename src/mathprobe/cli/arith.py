@@ -39,7 +39,7 @@ def arith_accuracy(
 
 @command(WORKFLOW)
 def arith_evidence(out: Out, /, *, published: Published) -> None:
-    """Check published numbers of Quirke et al. for consistency and by simulation."""
+    """Check numbers published by Quirke et al., for consistency and by simulation."""
     from mathprobe.paper import arith_tables
     from mathprobe.studies import arith_evidence, evidence
 
@@ -72,7 +72,7 @@ def arith_table(
 def arith_map(
     model: Weights, spec: Spec, out: Path, /, *, threads: Threads = 1
 ) -> None:
-    """Analyse the circuit of a decoder: sub-tasks of its nodes, and claims.
+    """Analyse the circuit of a decoder: find sub-tasks of nodes and evaluate claims.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
     for path in paths:
         arrays = files.load_arrays(path)
         test, trained = TestSet.from_json(str(arrays.pop("spec"))).data, model.data
-        # Only the distribution may differ from that of the training.
+        # Only the distribution may differ from the training data.
         expected = structs.replace(
             test,
             distribution=trained.distribution,
@@ -79,9 +79,9 @@ def _read_tests(paths: list[Path], model: Model) -> dict[str, dict[str, Any]]:
 def score(
     predictions: Path,
     out: Out,
+    examples: Path,
     /,
     *,
-    examples: Path,
     tests: Tests,
     tolerances: list[float],
 ) -> None:
@@ -163,7 +163,7 @@ def failures(
 
 @command(WORKFLOW)
 def condition_numbers(spec: Spec, out: Out, /, *, published: Published) -> None:
-    """Write quantiles of the condition numbers of sampled matrices."""
+    """Write quantiles of the condition numbers of random matrices."""
     from mathprobe.paper import tables
     from mathprobe.paper.published import read_all
     from mathprobe.spec import ConditionNumbers
@@ -186,7 +186,7 @@ def oracle(spec: Spec, out: Out, /) -> None:
 
 @command(WORKFLOW)
 def evidence(spec: Spec, out: Out, /, *, published: Published) -> None:
-    """Check published numbers of Charton for consistency and by simulation."""
+    """Check numbers published by Charton, for consistency and by simulation."""
     from mathprobe.paper.published import read_all
     from mathprobe.spec import Evidence
     from mathprobe.studies import evidence

@@ -45,7 +45,7 @@ def table(
     missing
         Models without results, as task/distribution/nSIZE/recipe.
     target_accuracies
-        MODEL=ACCURACY pairs, for `learning_speed`: accuracies that models should reach.
+        MODEL=ACCURACY pairs, for the table `learning_speed`.
     """
     from mathprobe.paper import tables
     from mathprobe.paper.published import read_all
@@ -65,7 +65,7 @@ def table(
 
 
 def _parse_target(text: str) -> tuple[str, float]:
-    """Return model and accuracy of MODEL=ACCURACY."""
+    """Parse MODEL=ACCURACY."""
     model, _, accuracy = text.partition("=")
     try:
         return model, float(accuracy)
@@ -156,7 +156,7 @@ def notebook(
     failed_notebook: Path,
     parameters: str,
 ) -> None:
-    """Execute a notebook, which also saves figures, and convert it to HTML.
+    """Execute a notebook, which saves its figures, and convert it to HTML.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from mathprobe.cli.app import CONFIG, USER, Config, Results, command
 
 PUBLISHED = Path("paper/published")
 RECORD = Path("paper/record")
-UTILIZATION = 0.8  # measured at n = 5: benchmarks/README.md
+UTILIZATION = 0.8  # measured at n = 5; see benchmarks/README.md
 
 
 @command(USER)
@@ -44,7 +44,8 @@ def plan(
     published
         Folder of published numbers.
     flops_per_second
-        Training rate of one device.  By default, matrix products are timed here.
+        Training rate of one device.
+        Default: the measured rate of matrix products times `utilization`.
     utilization
         Training rate divided by the rate of matrix products.
         The default was measured on a CPU; a GPU with small batches reaches less.
@@ -64,7 +65,7 @@ def plan(
 
 @command(USER)
 def stale(results: Path = Path("results"), /) -> None:
-    """List models and test sets that were made by another version of the code.
+    """List models and test sets of another version of the code.
 
     Nothing is retrained automatically.  To retrain a model, remove its folder.
 
@@ -82,7 +83,7 @@ def stale(results: Path = Path("results"), /) -> None:
     for path in (*models, *testsets):
         print(path)
     counts = f"{len(models)} of {len(runs)} models, {len(testsets)} of {len(tests)}"
-    print(f"{counts} test sets were made by another version", file=sys.stderr)
+    print(f"{counts} test sets are of another version", file=sys.stderr)
 
 
 @command(USER)
@@ -117,7 +118,7 @@ def archive(
 
 @command(USER)
 def unpack(archive: Path, folder: Path, /) -> None:
-    """Unpack an archive and verify it.
+    """Unpack and verify an archive.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ def unpack(archive: Path, folder: Path, /) -> None:
     manifest = unpack(archive, folder)
     print(f"{folder}: {_contents(manifest)}, verified")
     if manifest["code"] != provenance.code_digests():
-        print("Its models were trained by another version of the code.")
+        print("Its models were trained with another version of the code.")
 
 
 def _contents(manifest: dict[str, Any]) -> str:
