@@ -20,10 +20,7 @@ PAIR = ("mixed", "inserted")  # families that `transfer` compares
 
 @rc_context(STYLE)
 def losses(table: pd.DataFrame) -> Figure:
-    """Draw loss against training questions: a panel per family, a line per model.
-
-    The colour encodes the number of digits.
-    """
+    """Draw loss against training questions by family, coloured by number of digits."""
     families = [name for name in TITLES if name in set(table["family"])]
     digits = sorted(table["digits"].unique())
     colours = dict(zip(digits, cycle(COLOURS), strict=False))

@@ -1,7 +1,6 @@
 """Tidy tables of the second study: decoders and their circuits, with published numbers.
 
-Source of published numbers: Quirke, Neo, Barez 2024, from a million questions of each
-operation.  Their intervals are computed here, exactly and for each operation.
+Source: Quirke, Neo, Barez 2024, with a million questions of each operation.
 """
 
 from collections.abc import Iterable
@@ -67,10 +66,9 @@ def models_frame(models: Iterable[Row]) -> Frame:
 def build(
     kind: str, models: Iterable[Row], folders: Iterable[Path], published: Row
 ) -> Frame:
-    """Build the table of a kind from the folders of trained models.
+    """Build a table from folders of trained models, in the order of the catalog's rows.
 
-    `models` are rows of the catalog and give the order of the table; `published` is
-    the result of `read_published`.
+    `published` is the result of `read_published`.
     """
     if kind not in COLUMNS:
         raise InputError(f"unknown kind {kind!r}; known are {', '.join(COLUMNS)}")
@@ -90,17 +88,17 @@ def add_model_columns(kind: str, models: Iterable[Row], table: Frame) -> Frame:
 
 
 def _concat(kind: str, folders: Iterable[Path]) -> Frame:
-    tables = [_of_model(kind, folder).assign(model=folder.name) for folder in folders]
+    tables = []
+    for folder in folders:
+        first, *others = (folder / name for name in TABLE_SOURCES[kind])
+        if kind == "circuits":
+            rows = comparisons.summary(Facts.load(first), *map(read, others))
+            table = Frame(rows).astype({"total": COUNT})
+        else:
+            table = read(first)
+        tables.append(table.assign(model=folder.name))
     empty = Frame(columns=["model", *MEASURED_COLUMNS[kind]])
     return pd.concat(tables, ignore_index=True) if tables else empty
-
-
-def _of_model(kind: str, folder: Path) -> Frame:
-    first, *others = (folder / name for name in TABLE_SOURCES[kind])
-    if kind != "circuits":
-        return read(first)
-    rows = comparisons.summary(Facts.load(first), *map(read, others))
-    return Frame(rows).astype({"total": COUNT})
 
 
 def accuracy(counts: Frame, curves: Frame, published: Row) -> Frame:

@@ -1,6 +1,5 @@
 """Circuits of decoders for notebooks: read, displayed, and saved as figures."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -14,8 +13,6 @@ from mathprobe import files
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD
 from mathprobe.paper import figures, pivots, quanta, tables
-
-DIGIT = re.compile(r"D\d+")  # token of the first number
 
 
 class Circuit(NamedTuple):
@@ -36,12 +33,10 @@ class Circuit(NamedTuple):
             tables.read(nodes.with_name(f"{name}.csv"))
             for name in ("positions", "controls", "claims")
         )
-        name, digits = nodes.parent.parent.name, positions["token"].str.fullmatch(DIGIT)
-        facts, panels = (
-            Facts.load(nodes),
-            files.load_arrays(nodes.with_name("panels.npz")),
-        )
-        return cls(name, int(digits.sum()), facts, positions, controls, claims, panels)
+        digits = positions["token"].str.fullmatch(r"D\d+").sum()  # of the first number
+        panels = files.load_arrays(nodes.with_name("panels.npz"))
+        known = Facts.load(nodes), positions, controls, claims, panels
+        return cls(nodes.parent.parent.name, int(digits), *known)
 
     def map(self, kind: str) -> Figure:
         """Draw a quanta map."""
@@ -85,10 +80,7 @@ class Page(NamedTuple):
     def figure(
         self, name: str, draw: Callable[[Circuit], Figure] | None = None
     ) -> None:
-        """Save and display a figure of each model, by default the map of that name.
-
-        Without models an empty figure is saved.
-        """
+        """Save and display a figure of each model, or an empty one without models."""
         stem = Path(f"{self.stem}_{name}")
         for model in self.models:
             drawn = draw(model) if draw else model.map(name)

@@ -1,7 +1,6 @@
 """Figures of failures: properties of answers, and verifiers by condition number.
 
-S: seeds, B: test examples.  A panel shows one model.  As in `figures`, equal tables
-give bitwise identical files.
+S: seeds, B: test examples.  A panel shows one model.
 """
 
 import json
@@ -49,7 +48,6 @@ CONDITIONS = {  # label of a verifier's logarithmic axis, and its origin
     "matrix_condition": ("$c(M)$", 0.0),
 }
 EDGES = 1e-4, 1e6  # points outside are drawn on the edge
-DOT = 1.5  # points squared
 
 
 class Measurements(NamedTuple):
@@ -123,9 +121,8 @@ def properties(models: Sequence[Measurements], published: Frame) -> Figure:
         own, (label, bound) = _own(published, model), PROPERTIES[name]
         axes.axvline(bound, color="0.35", linewidth=0.7, linestyle=":")
         for group, props in LINES.items():
-            axes.plot(
-                BOUNDS, 100 * share_below(model.select(name, group), BOUNDS), **props
-            )
+            shares = 100 * share_below(model.select(name, group), BOUNDS)
+            axes.plot(BOUNDS, shares, **props)
             printed = _printed(own, name, group)
             axes.plot(printed.index, printed, "o", color=props["color"], **UNCLIPPED)
         axes.set(xscale="log", xlabel=label, title=model.title)
@@ -147,9 +144,8 @@ def _printed(published: Frame, name: str, group: str) -> pd.Series:
 def _own(table: Frame, model: Measurements) -> Frame:
     """Return the rows of a model."""
     name = model.task, model.n, model.distribution, model.recipe
-    return table[
-        (table[[*MODEL_KEYS]] == pd.Series(name, MODEL_KEYS, object)).all(axis=1)
-    ]
+    same = table[[*MODEL_KEYS]] == pd.Series(name, MODEL_KEYS, object)
+    return table[same.all(axis=1)]
 
 
 def condition_numbers(models: Sequence[Measurements], rules: Frame) -> Figure:
@@ -162,7 +158,7 @@ def condition_numbers(models: Sequence[Measurements], rules: Frame) -> Figure:
             points = model.select(name, group) - origin, model.select("error", group)
             x, y = (np.clip(values, *EDGES) for values in points)
             colour = LINES[group]["color"]
-            axes.scatter(x, y, DOT, colour, linewidths=0, alpha=0.4, rasterized=True)
+            axes.scatter(x, y, 1.5, colour, linewidths=0, alpha=0.4, rasterized=True)
         axes.axhline(TOLERANCE, color="0.35", linewidth=0.7, linestyle=":")
         for chosen_by, props in THRESHOLDS.items():
             bounds = own.loc[own["chosen_by"] == chosen_by, "threshold"]

@@ -1,7 +1,6 @@
-"""Figures of the first study: heat maps of accuracy and learning curves.
+"""Figures of the first study: heat maps of accuracy and learning curves, in percent.
 
-A figure depends on its table alone: equal tables give bitwise identical files.  Tables
-have shares between 0 and 1; figures show percent.
+A figure depends on its table alone: equal tables give bitwise identical files.
 """
 
 import io
@@ -25,6 +24,7 @@ from mathprobe import files
 from mathprobe.linalg.distributions import DISTRIBUTIONS, components
 from mathprobe.paper.naming import GROUPS, POSITIVE, Labels, Model, group, size_text
 from mathprobe.paper.pivots import Pivot
+from mathprobe.paper.tables import Frame
 
 WIDTH = 5.5  # inches: the paper's text
 ArtistProps = dict[str, Any]  # keyword arguments of lines and patches
@@ -92,7 +92,7 @@ class Panel(NamedTuple):
     """A heat map of shares, or of differences of shares, and its format."""
 
     title: str
-    values: pd.DataFrame  # a row per model, a column per test
+    values: Frame  # a row per model, a column per test
     colours: Colormap = CIVIDIS
     norm: Normalize = SHARE
     number: str = "{:.0f}"
@@ -224,7 +224,20 @@ def learning_curves(
 
     layout = min(len(tests), 3), (0.55, 1.9)
     figure, grid = draw_panels(tests, *layout, draw, "accuracy (%)", sharex=True)
-    _examples_axis(grid, points["examples"])
+    examples = points["examples"]
+    units = {"training examples (millions)": 1e6, "training examples (thousands)": 1e3}
+    fitting = [name for name, unit in units.items() if examples.max() >= 10 * unit]
+    name = next(iter(fitting), "training examples")
+    unit = units.get(name, 1)
+    first, last = (1, 10) if examples.empty else (examples.min(), examples.max())
+    axes = grid.flat[0]
+    axes.set(xscale="log", xlim=(first, last if first < last else 2 * last))
+    axes.set(ylim=(0, 100), yticks=range(0, 101, 25))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / unit:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    for below in grid[-1]:
+        below.set_xlabel(name)
     lines = dict(zip(curves.models, grid.flat[0].get_lines(), strict=False))
     rows = [[lines[m] for m in lines if group(m.distribution) == g] for g in GROUPS]
     rows = [row for row in rows if row]
@@ -242,34 +255,15 @@ def learning_curves(
     return figure
 
 
-def _examples_axis(grid: np.ndarray, examples: pd.Series) -> None:
-    units = {"training examples (millions)": 1e6, "training examples (thousands)": 1e3}
-    fitting = [name for name, unit in units.items() if examples.max() >= 10 * unit]
-    name = next(iter(fitting), "training examples")
-    unit = units.get(name, 1)
-    first, last = (1, 10) if examples.empty else (examples.min(), examples.max())
-    axes = grid.flat[0]
-    axes.set(xscale="log", xlim=(first, last if first < last else 2 * last))
-    axes.set(ylim=(0, 100), yticks=range(0, 101, 25))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / unit:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    for below in grid[-1]:
-        below.set_xlabel(name)
-
-
 def draw_panels(
     items: Sequence[Any],
     columns: int,
-    height: tuple[float, float],
+    height: tuple[float, float],  # inches: around the panels, and of each row
     draw: Callable[[Axes, Any], None],
     ylabel: str,
     sharex: bool = False,
 ) -> tuple[Figure, np.ndarray]:
-    """Draw a panel per item, row by row; return the figure and its axes.
-
-    `height` is in inches: of everything around the panels, and of a row of panels.
-    """
+    """Draw a panel per item, row by row; return the figure and its axes."""
     rows = max(1, -(-len(items) // columns))
     figure = Figure(figsize=(WIDTH, height[0] + height[1] * rows))
     grid = figure.subplots(rows, columns, sharex=sharex, sharey=True, squeeze=False)
@@ -298,9 +292,7 @@ def line_style(train: str) -> ArtistProps:
     }
 
 
-def _curves(
-    axes: Axes, table: pd.DataFrame, trained: list[Model], labels: Labels
-) -> None:
+def _curves(axes: Axes, table: Frame, trained: list[Model], labels: Labels) -> None:
     for model, name in zip(trained, model_labels(trained, labels), strict=True):
         style, first = line_style(model.distribution), model.recipe == trained[0].recipe
         own = (table["train"] == model.distribution) & (table["recipe"] == model.recipe)

@@ -15,12 +15,8 @@ DASH = "---"
 MAX_SHADE = 45  # percent of the hue in a cell with accuracy 1
 SPECIAL = {
     **{char: f"\\{char}" for char in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "|": r"\textbar{}"},
+    **{"^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"},
     **{"·": r"$\cdot$", "×": r"$\times$", "−": "$-$", "√": r"$\surd$"},
     **{"Λ": r"$\Lambda$", "λ": r"$\lambda$", "ᵀ": r"$^{\top}$"},
     **{"“": "``", "”": "''", "’": "'"},

@@ -1,7 +1,4 @@
-"""LaTeX from tables and templates.
-
-Every number passes a filter that formats it: templates refuse unformatted floats.
-"""
+"""LaTeX from tables and templates, which refuse numbers that no filter formats."""
 
 from functools import partial
 from pathlib import Path

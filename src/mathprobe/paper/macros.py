@@ -83,10 +83,8 @@ def definitions(macros: Macros) -> str:
     r"""Return the LaTeX code that defines macros for \result."""
     for key, text in macros.items():
         if not re.fullmatch(r"[\w/]+", key) or not isinstance(text, str):
-            raise InputError(
-                f"{key!r}: {text!r} cannot be a macro: a name has letters, digits, _ "
-                "and /, and its value is LaTeX text"
-            )
+            allowed = "the name has letters, digits, _ and /, the value is text"
+            raise InputError(f"{key!r}: {text!r} cannot be a macro: {allowed}")
     return "".join(f"\\defresult{{{key}}}{{{text}}}\n" for key, text in macros.items())
 
 

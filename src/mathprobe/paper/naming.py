@@ -7,10 +7,9 @@ from mathprobe.catalog import parse_size
 from mathprobe.linalg import distributions
 from mathprobe.linalg.distributions import DISTRIBUTIONS, MIXTURE_SEPARATOR, components
 
-SYMMETRIC, POSITIVE, BOTH, GENERAL = GROUPS = (
-    *("symmetric", "positive"),  # eigenvalues symmetric about zero, or positive
-    *("both", "general"),  # a mixture of these, or matrices that are not symmetric
-)
+# Eigenvalues symmetric about zero, positive, a mixture of both; matrices not symmetric.
+GROUPS = ("symmetric", "positive", "both", "general")
+SYMMETRIC, POSITIVE, BOTH, GENERAL = GROUPS
 
 
 class Model(NamedTuple):

@@ -31,9 +31,7 @@ VOLATILE = (  # differs between runs with equal results
     (re.compile(r"/[^\s\"]*/ipykernel_\d+/\d+\.py"), "cell"),
 )
 ABSOLUTE = re.compile(r'"(/[^"]*)/')  # folder of an absolute path in JSON
-STYLED = re.compile(
-    r"\bT_[0-9a-f]{5}(?=[_\" ])"
-)  # random name that pandas gives a styled table
+STYLED = re.compile(r"\bT_[0-9a-f]{5}(?=[_\" ])")  # pandas' random name of a table
 
 
 class Executed(NamedTuple):
@@ -74,10 +72,19 @@ def _run(
     notebook: NotebookNode, parameters: Mapping[str, Any], folder: Path
 ) -> tuple[NotebookNode, str]:
     """Execute in a new kernel; return the notebook and the reason of a failure."""
+    packages = [str(Path(mathprobe.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    variables = {  # our packages, and no settings of the user
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(filter(None, packages)),
+    }
     after, failure = folder / "executed.ipynb", ""
     nbformat.write(notebook, after)
     try:
-        with mock.patch.dict(os.environ, _environment(folder)):
+        with mock.patch.dict(os.environ, variables):
             papermill.execute_notebook(
                 notebook,
                 after,
@@ -103,19 +110,6 @@ def _transport(folder: Path) -> Config:
     if len(f"{folder}{SOCKET_NAME}") > SOCKET_PATH:
         return Config()
     return Config(KernelManager={"transport": "ipc", "ip": f"{folder}/ipc"})
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """Return variables so that the kernel has our packages and no user settings."""
-    packages = [str(Path(mathprobe.__file__).parents[1]), os.environ.get("PYTHONPATH")]
-    return {
-        "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "PYTHONHASHSEED": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, packages)),
-    }
 
 
 def _normal(notebook: NotebookNode, hidden: Iterable[str]) -> str:

@@ -219,22 +219,19 @@ def oracle_comparisons(tables: Tables, context: Row) -> list[Row]:
     """Return the oracle accuracies of published tables, with a verdict per cell."""
     found = []
     for pivot in ceilings(tables, context):
-        if pivot.same_size and not pivot.first("law"):
-            published = column_by_keys(pivot.printed, ["train", "test"], "published")
-            verdicts = {
-                (train, test): verdict(share, pivot.cells[test, TOLERANCE])
-                for (train, test), share in published.items()
-                if test in set(pivot.rows["test"])
-            }
-            found.append(
-                {"oracle": pivot, "published": published, "verdicts": verdicts}
-            )
+        if pivot.first("law") or not pivot.same_size:
+            continue
+        published = column_by_keys(pivot.printed, ["train", "test"], "published")
+        verdicts = {
+            (train, test): verdict(share, pivot.cells[test, TOLERANCE])
+            for (train, test), share in published.items()
+            if test in set(pivot.rows["test"])
+        }
+        found.append({"oracle": pivot, "published": published, "verdicts": verdicts})
     return found
 
 
-ENVIRONMENT = (
-    *("cpu", "device", "threads", "precision", "python", "torch", "revision", "clean"),
-)
+HOST = ("cpu", "device", "threads", "precision", "python", "torch", "revision", "clean")
 
 
 def device(row: Row) -> str:
@@ -248,7 +245,7 @@ def runs(tables: Tables, context: Row) -> list[Row]:
     order = sort_distributions(row["law"] for row in rows)
 
     def environment(row: Row) -> list[str]:
-        return [str(row[key]) for key in ENVIRONMENT]
+        return [str(row[key]) for key in HOST]
 
     def key(row: Row) -> Key:
         n, place = parse_size(row["n"]), order.index(row["law"])
@@ -351,10 +348,7 @@ def maps(tables: Tables, context: Row) -> Frame:
 
 
 def sufficiency(controls: Frame) -> Frame:
-    """Return shares of right answers while only some nodes are kept.
-
-    Rows are sets of nodes; columns are ablations of the others, and the set's size.
-    """
+    """Return shares of right answers by nodes kept and ablation of the others."""
     rows = controls[controls["control"].str.startswith(KEEP_ONLY)]
     rows = rows.assign(replaced=rows["control"].str.removeprefix(KEEP_ONLY))
     nodes = rows.groupby("of")["nodes"].first()

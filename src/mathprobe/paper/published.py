@@ -1,8 +1,7 @@
 """Published numbers of the first study, from the CSV files in paper/published/.
 
-Source: Charton 2022, arXiv 2211.00170.  The files have the printed units: percent and
-millions.  Added columns have the units of our tables, shares and counts: `published`,
-and `notebook` for the stored output of the published notebook.
+Source: Charton 2022, arXiv 2211.00170.  The files have the printed units.  Columns in
+the units of our tables are added: `published`, and `notebook` for its stored output.
 """
 
 from collections.abc import Iterable

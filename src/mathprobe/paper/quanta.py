@@ -23,7 +23,7 @@ from mathprobe.interp.nodes import Node
 from mathprobe.paper.figures import STYLE, WIDTH, ArtistProps
 from mathprobe.registry import Registry
 from mathprobe.studies import arith_facts
-from mathprobe.studies.arith_facts import failures_by_class, is_found
+from mathprobe.studies.arith_facts import FAILS, TRI_STATE, failures_by_class, is_found
 
 LETTERS = {"S": "addition", "M": "positive difference", "N": "negative difference"}
 LISTED, CLOSE, STRONG = 0.1, 0.05, 0.4  # shares of attention
@@ -69,7 +69,7 @@ def _map(name: str, title: str, **fields: Any) -> Callable[[CellOf], CellOf]:
 def fails(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Return the percentage of questions that fail without the node."""
     for fact in facts:
-        if fact.name == arith_facts.FAILS:
+        if fact.name == FAILS:
             share = fact.value or 0.0
             return Cell(arith_facts.truncated_percent(share), share, share >= MANY)
     return Cell()
@@ -223,10 +223,7 @@ def page(
     facts: Facts,
     **tables: Iterable[Mapping[str, Any]],
 ) -> str:
-    """Return the page of a model as HTML.
-
-    `tables` are the rows of `positions`, `claims` and `controls`.
-    """
+    """Return the HTML page of a model; `tables`: `positions`, `claims`, `controls`."""
     layout = Layout(digits)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent),
@@ -258,7 +255,7 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
         yield "does", list(dict.fromkeys(subtasks))
     yield (
         "without it",
-        [_line("fail", fact) for fact in facts if fact.name == arith_facts.FAILS],
+        [_line("fail", fact) for fact in facts if fact.name == FAILS],
     )
     yield "wrong digits", [format_digits(wrong_digits(facts))]
     yield "classes", [_line(*pair) for pair in failures_by_class(facts).items()]
@@ -266,11 +263,7 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
     if tokens:
         ordered = sorted(tokens, key=lambda pair: -(pair[1].value or 0.0))
         yield "attends to", [_line(*pair) for pair in ordered]
-    states = [
-        fact
-        for fact in facts
-        if fact.name.startswith(f"{arith_facts.TRI_STATE} agreement")
-    ]
+    states = [fact for fact in facts if fact.name.startswith(f"{TRI_STATE} agreement")]
     if states:
         yield "tells apart", [f"three states of column {fact.digit}" for fact in states]
 

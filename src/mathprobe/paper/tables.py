@@ -265,9 +265,8 @@ def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
         malformed=("malformed", mean),
     )
     correct = (made["accuracy"] * made["examples"]).round().astype(int)
-    made["low"], made["high"] = zip(
-        *map(wilson, correct, made["examples"]), strict=True
-    )
+    ends = [*map(wilson, correct, made["examples"])]
+    made["low"], made["high"] = [low for low, _ in ends], [high for _, high in ends]
     return made.reset_index()
 
 
@@ -331,10 +330,7 @@ def learning_speed(curve: Frame, target: float) -> Frame:
 
 
 def examples_to_reach(curve: Frame, target: float) -> float | None:
-    """Return the examples at which a curve first reaches a target, or None.
-
-    The accuracy is interpolated linearly between points, starting from (0, 0).
-    """
+    """Return where the linearly interpolated curve first reaches a target, or None."""
     before = 0.0, 0.0
     for examples, accuracy in curve[["examples", "accuracy"]].itertuples(index=False):
         if accuracy >= target:

@@ -51,9 +51,7 @@ class Engine:
         if self.usable:
             return f"TeX: {self.kind} at {self.command}"
         if self.kind == "installable":
-            return (
-                f"TeX: none; a private one will be unpacked into {self.note} ({SIZE})"
-            )
+            return f"TeX: a private one will be unpacked into {self.note} ({SIZE})"
         reason = f" ({self.note.splitlines()[-1]})" if self.note else ""
         return f"TeX: none{reason}; the PDF is skipped"
 
@@ -84,8 +82,7 @@ def find(cache: Path = CACHE, path: str | None = None) -> Engine:
     private = cache / "bin" / "pdflatex"
     if private.exists():
         return Engine("private", str(private.absolute()))
-    marker = failed_marker(cache)
-    if marker.exists():
+    if (marker := failed_marker(cache)).exists():
         return Engine("none", note=marker.read_text().strip() or "no reason recorded")
     if all(shutil.which(name, path=path) for name in ("apt-get", "dpkg")):
         return Engine("installable", note=str(cache))
@@ -93,10 +90,7 @@ def find(cache: Path = CACHE, path: str | None = None) -> Engine:
 
 
 def find_or_unpack(cache: Path = CACHE, script: Path = SCRIPT) -> Engine:
-    """Find a TeX; if there is none, try to unpack a private one into `cache`.
-
-    A failure is recorded next to `cache`: `find` reports it, this function tries again.
-    """
+    """Find a TeX, or unpack a private one; `find` reports the last failure to do so."""
     failed_marker(cache).unlink(missing_ok=True)
     engine = find(cache)
     if engine.kind != "installable":
