@@ -171,9 +171,7 @@ def test_every_table_of_the_paper_is_named():
 
 def test_rows_name_their_recipe_where_a_table_has_several():
     text = page("out_of_distribution.tex.j2", "paper")
-    rows = re.findall(
-        r"tablelabel{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text
-    )
+    rows = re.findall(r"tablelabel{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text)
     assert rows == [("Gaussian", "deep12"), ("Laplace", "deep8")]
 
 
