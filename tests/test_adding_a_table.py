@@ -1,4 +1,4 @@
-"""A table is added as docs/development.md says: a function, a template, a line."""
+"""A table is added as in docs/development.md: a function, a template, a line."""
 
 import json
 import re

@@ -50,7 +50,7 @@ def measured(fails, operation="addition", level="all", model=NAME):
 
 
 def prose(changed=(), scale="demo"):
-    """Numbers of the prose when some rows of the made-up table are others."""
+    """Return the macros if some rows of the synthetic table are replaced."""
     rows = decoders(scale)
     for row in rows:
         for model, operation, rate in changed:
@@ -215,5 +215,7 @@ def test_the_command_makes_the_table_of_folders_and_models(folder):
 def test_a_kind_that_is_none_is_named(folder, tmp_path):
     files.write_json(tmp_path / "facts.json", {"arith": {"models": MODELS}})
     given = "--facts", tmp_path / "facts.json", "--published", *ARITH_FILES
-    told = refused("arith_table", "rates", tmp_path / "t", *given, "--models", folder)
-    assert "unknown kind 'rates'; known are accuracy" in told
+    message = refused(
+        "arith_table", "rates", tmp_path / "t", *given, "--models", folder
+    )
+    assert "unknown kind 'rates'; known are accuracy" in message

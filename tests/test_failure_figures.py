@@ -1,4 +1,4 @@
-"""What the figures of failures show, whatever the answers are."""
+"""Figures of failures exist for correct, wrong and malformed answers."""
 
 import json
 
@@ -23,7 +23,7 @@ ANSWERS = ("mixed", "right", "wrong", "malformed")
 
 
 def measured(task, n=5, answers="mixed"):
-    """Made-up measures of two seeds and of exact answers, at home and elsewhere."""
+    """Return synthetic data of two seeds and the oracle on two distributions."""
     rng = np.random.default_rng(1)
     shape = 2, EXAMPLES
     errors = {
@@ -146,8 +146,8 @@ def test_only_answers_at_home_are_looked_at():
         5,
     )
     assert model.verifier == "matrix_condition"
-    home = measured("inverse")["uniform_coefficients.error"]
-    assert (model.select("error", "all") == home.ravel()).all()
+    expected = measured("inverse")["uniform_coefficients.error"]
+    assert (model.select("error", "all") == expected.ravel()).all()
     assert len(model.select("error", "oracle")) == EXAMPLES
     parted = [model.select("error", group) for group in ("success", "failure")]
     assert (parted[0] < 0.05).all()

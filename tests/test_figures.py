@@ -1,4 +1,4 @@
-"""What the figures show, and that they repeat to the byte."""
+"""Figures contain the data and are byte-identical when drawn again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reaches the paper: numbers as they print, whole tables, and the whole PDF."""
+"""Numbers are formatted, tables are complete, and the PDF compiles."""
 
 import math
 import re
@@ -243,7 +243,7 @@ def figure(path: Path) -> None:
 
 
 def build(folder: Path, scale: str) -> Path:
-    """Put what the paper takes from the results into a folder."""
+    """Write the tables and figures that the paper includes into a folder."""
     tables = synthetic_tables(scale)
     for name in ("tables", "figures"):
         (folder / name).mkdir()

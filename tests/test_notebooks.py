@@ -1,4 +1,4 @@
-"""Executed notebooks repeat to the byte, and failures say where and why."""
+"""Executed notebooks are reproducible, and failures state their place and reason."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ import sys, time
 for _ in range(3):
     print("step", flush=True)
     time.sleep(0.3)
-print(object(), __file__ if "__file__" in globals() else "", {"distribution", "size", "test"})
+names = {"distribution", "size", "test"}
+print(object(), __file__ if "__file__" in globals() else "", names)
 
 # %%
 import pandas
@@ -129,7 +130,7 @@ PARAMETERS = {"learning_speed": "speeds"}  # others have the name of their kind
 
 
 def executed(name: str, folder: Path) -> notebooks.Executed:
-    """Execute a notebook of the paper on made-up tables in a folder."""
+    """Execute a notebook of the paper on synthetic tables in a folder."""
     paths: dict[str, list[str]] = {}
     for stem, rows in TABLES[name].items():
         kind = next(kind for kind in tables.KINDS if stem.startswith(f"{kind}_"))

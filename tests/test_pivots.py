@@ -160,7 +160,7 @@ def test_published_squares_stand_above_the_ceilings_of_their_tests(demo):
 
 
 def test_ceilings_keep_distributions_together_that_are_compared(demo):
-    groups = pivots.ceilings(*demo)
+    groups = pivots.oracle_accuracies(*demo)
     sizes = {(g.task, g.n, g.first("input"), g.rows["test"].nunique()) for g in groups}
     assert ("eigenvectors", 5, "fp15", 7) in sizes
     assert ("eigenvectors", 5, "fp15", 1) in sizes

@@ -53,15 +53,15 @@ SAID = {
 
 @pytest.mark.parametrize("kind", MAPS)
 def test_cells_say_what_is_known(kind):
-    said = quanta.cells(kind, FACTS, LAYOUT)
-    assert set(said) == set(FACTS.nodes)
-    assert {node: c.text for node, c in said.items() if c.text} == SAID[kind]
-    assert all(0.0 <= cell.shade <= 1.0 for cell in said.values())
+    cells = quanta.cells(kind, FACTS, LAYOUT)
+    assert set(cells) == set(FACTS.nodes)
+    assert {node: c.text for node, c in cells.items() if c.text} == SAID[kind]
+    assert all(0.0 <= cell.shade <= 1.0 for cell in cells.values())
 
 
 def test_many_fails_are_marked():
-    said = quanta.cells("fails", FACTS, LAYOUT)
-    assert [node for node, cell in said.items() if cell.marked] == [C]
+    cells = quanta.cells("fails", FACTS, LAYOUT)
+    assert [node for node, cell in cells.items() if cell.marked] == [C]
 
 
 @pytest.mark.parametrize(

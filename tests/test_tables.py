@@ -341,10 +341,10 @@ def test_what_is_no_path_of_a_model_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("oods", "known names are ood"), ("evidence", "not")]
+    ("kind", "message"), [("oods", "known names are ood"), ("evidence", "not")]
 )
-def test_what_is_no_table_of_models_is_refused(kind, said):
-    with pytest.raises((InputError, UnknownName), match=said):
+def test_a_kind_that_is_no_table_of_models_is_refused(kind, message):
+    with pytest.raises((InputError, UnknownName), match=message):
         tables.build(kind, [], PUBLISHED)
 
 

@@ -1,4 +1,4 @@
-"""What is decided about TeX, how a private one is made, and what typesetting says."""
+"""LaTeX is found or unpacked privately, and typesetting reports its errors."""
 
 import shutil
 import subprocess
@@ -131,9 +131,9 @@ def test_a_private_tex_is_unpacked(apt, cache, tmp_path, capsys):
     body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'
     engine = tex.find_or_unpack(cache, program(tmp_path, "get.sh", body))
     assert engine == tex.Engine("private", str(cache / "bin" / "pdflatex"))
-    said = capsys.readouterr().out.splitlines()
-    assert len(said) == 1
-    assert str(cache) in said[0]
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert str(cache) in lines[0]
 
 
 def test_a_failed_installation_leaves_only_its_reason(apt, cache, tmp_path):
@@ -215,9 +215,11 @@ def test_an_error_is_told_with_its_place_and_three_lines(programs, tmp_path):
     source = write(tmp_path / "paper")
     with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", fake(programs, log, 1))
-    told = str(caught.value)
-    assert told.endswith("./main.tex:3: Undefined control sequence.\nl.3 \\foo\n1\n2")
-    assert "noise" not in told
+    message = str(caught.value)
+    assert message.endswith(
+        "./main.tex:3: Undefined control sequence.\nl.3 \\foo\n1\n2"
+    )
+    assert "noise" not in message
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ ALLOWED = [
     r"What is my math transformer doing",
     r"home\.npz",
     r"\$HOME|HOME=|home director|/home/",
-    r"[\"`]law[\"`]|^law,|,law,|\.law\b|\blaw=",  # a column, for instance of `runs.csv`
+    # a column, for instance of `runs.csv`
+    r"[\"`]law[\"`]|^law,|,law,|\.law\b|\b(task|model) law\b|\blaw,n\b|\blaw=",
     r"\bceilings?\.csv|ceilings\.(log|tex)|[\"/]ceilings|\bceilings\(\)",  # a table
     r'rng_for\("ceiling"',  # the name of a random generator
 ]
@@ -46,7 +47,7 @@ RETIRED = {
     "if": r'"""(Where|Who|How)\b',
     "the machine": r"\bat the door\b|\bknows? no\b|\bhouse has floors\b",
     "bitwise identical": r"\bthe same bits\b|\bto the (last )?bit\b",
-    "is stored": r"\bstands? (beside|in|on|between|here|there)\b|\bstood\b",
+    "is stored": r"\bstands? (beside|in|on|between|here)\b|\bstood\b",
     "analyse": r"\btaken apart\b|\blooked for\b|\blooks into\b",
 }
 

@@ -25,7 +25,7 @@ verifiers = ["results/demo/tables/verifiers_inverse_n2.csv"]
 accuracy = "results/demo/tables/arith_accuracy.csv"
 claims = "results/demo/tables/arith_claims.csv"
 conditions = "results/demo/tables/condition_numbers.csv"
-ceilings = "results/demo/tables/ceilings.csv"
+oracle = "results/demo/tables/ceilings.csv"
 errata = ["paper/published/errata.yaml", "paper/published/arith_errata.yaml"]
 evidence = ["results/demo/tables/evidence.csv", "results/demo/tables/arith_evidence.csv"]
 runs = "results/demo/tables/runs.csv"
@@ -161,7 +161,7 @@ quantiles.style.format("{:,.1f}", na_rep="–").format_index("{:g}", level=0, ax
 # accuracy only by lucky rounding.
 
 # %%
-limits = tables.read(ceilings)
+limits = tables.read(oracle)
 limits["encodings"] = limits["input"] + " to " + limits["output"]
 for name, prefix in {"oracle": "", "label": "label_"}.items():
     ends = [limits[name], limits[f"{prefix}low"], limits[f"{prefix}high"]]

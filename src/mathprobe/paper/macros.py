@@ -289,7 +289,7 @@ def _oracle(tables: Tables, context: Row) -> Macros:
         "at": str(verdicts.count("at")),
         "above": str(verdicts.count("above")),
     }
-    for pivot in pivots.ceilings(tables, context):
+    for pivot in pivots.oracle_accuracies(tables, context):
         rows = pivot.rows[pivot.rows["tolerance"] == TOLERANCE]
         # The first pivot of a task and size has the encodings of the paper's table.
         for key, column in (("accuracy", "oracle"), ("label", "label")):

@@ -208,17 +208,17 @@ def verdict(published: float, oracle: Row) -> str:
     return "at" if published + ROUNDING >= oracle["low"] else "below"
 
 
-def ceilings(tables: Tables, context: Row) -> list[Pivot]:
+def oracle_accuracies(tables: Tables, context: Row) -> list[Pivot]:
     """Return oracle accuracies; the tests of an accuracy matrix share a pivot."""
     rows = tables.get("ceilings", Frame(columns=["test"]))
-    law = rows["test"].mask(rows["test"].isin(context["distributions"]), "")
-    return make_pivots("ceilings", rows.assign(law=law), context["published"])
+    column = rows["test"].mask(rows["test"].isin(context["distributions"]), "")
+    return make_pivots("ceilings", rows.assign(law=column), context["published"])
 
 
 def oracle_comparisons(tables: Tables, context: Row) -> list[Row]:
     """Return the oracle accuracies of published tables, with a verdict per cell."""
     found = []
-    for pivot in ceilings(tables, context):
+    for pivot in oracle_accuracies(tables, context):
         if pivot.first("law") or not pivot.same_size:
             continue
         published = column_by_keys(pivot.printed, ["train", "test"], "published")
@@ -371,7 +371,7 @@ def reuse(tables: Tables, context: Row) -> dict[str, list[Row]]:
 
 def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
     """Return the functions that templates call: one per kind of table, and others."""
-    functions = (ceilings, oracle_comparisons, runs, summaries)
+    functions = (oracle_accuracies, oracle_comparisons, runs, summaries)
     arith = (rates, decoders, by_class, maps, reuse)
     return {
         **{kind: partial(pivots, kind) for kind in KINDS},

@@ -265,7 +265,10 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
         yield "attends to", [_line(*pair) for pair in ordered]
     states = [fact for fact in facts if fact.name.startswith(f"{TRI_STATE} agreement")]
     if states:
-        yield "tells apart", [f"three states of column {fact.digit}" for fact in states]
+        yield (
+            "distinguishes",
+            [f"three states of column {fact.digit}" for fact in states],
+        )
 
 
 def _line(label: str, fact: Fact) -> str:
