@@ -40,13 +40,9 @@ def predict(model: Weights, out: Out, /, *, tests: Tests, threads: Threads = 1) 
     from mathprobe.cli.device import set_up_torch
 
     device = set_up_torch(threads)
-    from mathprobe import checkpoint
-    from mathprobe.spec import Model
     from mathprobe.studies.linalg import models
 
-    spec = Model.from_dict(checkpoint.model_metadata(model)["spec"])
-    networks = models.build_all(spec)
-    checkpoint.load_model(model, networks)
+    spec, networks = models.load(model)
     networks = {seed: network.to(device) for seed, network in networks.items()}
     arrays = models.predict_all(spec, networks, _read_tests(tests, spec))
     files.save_arrays(out, arrays, spec=spec.to_json())

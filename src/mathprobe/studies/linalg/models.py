@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from mathprobe import checkpoint
 from mathprobe.decoding import greedy_decode
 from mathprobe.linalg.codec import END, PADDING, MatrixCodec
 from mathprobe.nets.seq2seq import Seq2Seq, SequenceConfig
@@ -38,6 +41,14 @@ def _sequence_config(codec: MatrixCodec, shape: tuple[int, int]) -> SequenceConf
 def build_all(spec: Model) -> dict[int, Seq2Seq]:
     """Return the networks of all seeds, by seed."""
     return {seed: build(spec, seed) for seed in range(1, spec.seeds + 1)}
+
+
+def load(path: Path) -> tuple[Model, dict[int, Seq2Seq]]:
+    """Load a trained model; return its specification and the networks by seed."""
+    spec = Model.from_dict(checkpoint.model_metadata(path)["spec"])
+    networks = build_all(spec)
+    checkpoint.load_model(path, networks)
+    return spec, networks
 
 
 def predict(codecs: Codecs, network: Seq2Seq, matrix: Tensor) -> tuple[Tensor, Tensor]:
