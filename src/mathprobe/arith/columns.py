@@ -21,7 +21,7 @@ def column_index(k: int) -> int:
 
 
 def random_integers(rng: Generator, low: int, high: int, *shape: int) -> Tensor:
-    """Draw uniform integers from low to high, both included."""
+    """Draw uniform integers [*shape] from low to high, both included."""
     return torch.randint(low, high + 1, shape, generator=rng, device=rng.device)
 
 

@@ -113,7 +113,7 @@ class Addition(Operation):
     def enrich(
         rng: Generator, first: Tensor, second: Tensor, enrichment: Enrichment
     ) -> tuple[Tensor, Tensor]:
-        """Make column sums 9, so that carries cascade further.
+        """Make sums of columns [N, B, n] 9, so that carries cascade further.
 
         A fixed share of the columns of each batch is chosen at random.  All changed
         digits of a batch belong to the same operand.
@@ -169,7 +169,7 @@ class Subtraction(Operation):
     def enrich(
         rng: Generator, first: Tensor, second: Tensor, enrichment: Enrichment
     ) -> tuple[Tensor, Tensor]:
-        """Make negative answers more frequent; in a few batches, make all answers 0."""
+        """Make answers of questions [N, B, n] negative more often; of few batches, 0."""
         equal = _random_batches(rng, len(first), enrichment.equal)
         return first, torch.where(equal, first, (second + 1).clamp(max=9))
 

@@ -315,28 +315,28 @@ def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
 @DISTRIBUTIONS.add("semicircle")
 @from_matrices(WIGNER)
 def semicircle(rng: Generator, shape: Shape, parameters: Wigner) -> Tensor:
-    """Draw Wigner matrices, whose spectrum converges to the semicircle law."""
+    """Draw Wigner matrices [B, n, n]; their spectrum tends to the semicircle law."""
     return parameters.draw(rng, *shape[:2])
 
 
 @DISTRIBUTIONS.add("uniform")
 @from_eigenvalues
 def uniform(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
-    """Draw iid uniform eigenvalues."""
+    """Draw iid uniform eigenvalues [B, n]."""
     return _uniform(rng, (batch, n), parameters.rms_eigenvalue(n))
 
 
 @DISTRIBUTIONS.add("gaussian")
 @from_eigenvalues
 def gaussian(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
-    """Draw iid Gaussian eigenvalues."""
+    """Draw iid Gaussian eigenvalues [B, n]."""
     return _normal(rng, (batch, n), parameters.rms_eigenvalue(n))
 
 
 @DISTRIBUTIONS.add("laplace")
 @from_eigenvalues
 def laplace(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
-    """Draw iid Laplace eigenvalues."""
+    """Draw iid Laplace eigenvalues [B, n]."""
     return _laplace(rng, (batch, n), parameters.rms_eigenvalue(n))
 
 
@@ -344,7 +344,7 @@ def laplace(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
 @positive
 @from_matrices(WIGNER)
 def abs_semicircle(rng: Generator, shape: Shape, parameters: Wigner) -> Tensor:
-    """Draw Wigner matrices and replace their eigenvalues by the absolute values."""
+    """Draw Wigner matrices [B, n, n] and make their eigenvalues absolute."""
     values, vectors = torch.linalg.eigh(parameters.draw(rng, *shape[:2]))
     return with_spectrum(vectors, values.abs())
 
@@ -353,7 +353,7 @@ def abs_semicircle(rng: Generator, shape: Shape, parameters: Wigner) -> Tensor:
 @positive
 @from_eigenvalues
 def abs_laplace(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
-    """Draw absolute values of iid Laplace variables as eigenvalues."""
+    """Draw absolute values of iid Laplace variables as eigenvalues [B, n]."""
     return _laplace(rng, (batch, n), parameters.rms_eigenvalue(n)).abs()
 
 
@@ -361,7 +361,7 @@ def abs_laplace(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tenso
 @positive
 @from_matrices(FACTOR)
 def marchenko_pastur(rng: Generator, shape: Shape, parameters: Factor) -> Tensor:
-    """Draw N^T N, where N has iid coefficients."""
+    """Draw N^T N [B, n, n], where N has iid coefficients."""
     factor = COEFFICIENTS[parameters.coefficients](rng, shape, parameters.deviation)
     return _symmetrize(factor.mT @ factor)
 
@@ -376,12 +376,12 @@ def uniform_wigner(rng: Generator, shape: Shape, parameters: Iid) -> Tensor:
 @DISTRIBUTIONS.add("uniform_coefficients")
 @from_matrices(IID, symmetric=False, tabulated=False)
 def uniform_coefficients(rng: Generator, shape: Shape, parameters: Iid) -> Tensor:
-    """Draw matrices with iid uniform coefficients."""
+    """Draw matrices [B, r, c] with iid uniform coefficients."""
     return _uniform(rng, shape, parameters.std)
 
 
 @DISTRIBUTIONS.add("gaussian_coefficients")
 @from_matrices(IID, symmetric=False, tabulated=False)
 def gaussian_coefficients(rng: Generator, shape: Shape, parameters: Iid) -> Tensor:
-    """Draw matrices with iid Gaussian coefficients."""
+    """Draw matrices [B, r, c] with iid Gaussian coefficients."""
     return _normal(rng, shape, parameters.std)

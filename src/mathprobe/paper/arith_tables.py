@@ -66,9 +66,9 @@ def models_frame(models: Iterable[Row]) -> Frame:
 def build(
     kind: str, models: Iterable[Row], folders: Iterable[Path], published: Row
 ) -> Frame:
-    """Build a table from folders of trained models, in the order of the catalog's rows.
+    """Build a table from folders of trained models, in the order of the catalog.
 
-    `published` is the result of `read_published`.
+    `published` is the result of `read_published`.  Raises InputError for unknown kinds.
     """
     if kind not in COLUMNS:
         raise InputError(f"unknown kind {kind!r}; known are {', '.join(COLUMNS)}")

@@ -80,7 +80,7 @@ def all_macros(tables: Tables, context: Row) -> Macros:
 
 
 def definitions(macros: Macros) -> str:
-    r"""Return the LaTeX code that defines macros for \result."""
+    r"""Return LaTeX definitions for \result; reject invalid keys and values."""
     for key, text in macros.items():
         if not re.fullmatch(r"[\w/]+", key) or not isinstance(text, str):
             allowed = "the name has letters, digits, _ and /, the value is text"

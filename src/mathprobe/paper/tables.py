@@ -169,6 +169,7 @@ def build(
 
     `missing` are the paths of models without files.  `targets` are pairs of a model's
     path and a target accuracy; learning speed counts the examples until this accuracy.
+    Raises UnknownName or InputError for kinds that are not built from models.
     """
     chosen = KINDS[kind]
     if chosen.build is None:
