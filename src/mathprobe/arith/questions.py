@@ -169,7 +169,7 @@ class Subtraction(Operation):
     def enrich(
         rng: Generator, first: Tensor, second: Tensor, enrichment: Enrichment
     ) -> tuple[Tensor, Tensor]:
-        """Make answers of questions [N, B, n] negative more often; of few batches, 0."""
+        """Make negative answers more frequent; in a few batches, make all answers 0."""
         equal = _random_batches(rng, len(first), enrichment.equal)
         return first, torch.where(equal, first, (second + 1).clamp(max=9))
 
