@@ -1,4 +1,4 @@
-"""A table is added as in docs/development.md: a function, a template, a line."""
+"""The steps of docs/development.md add a table: a function, a template, a line."""
 
 import json
 import re
@@ -19,7 +19,7 @@ FUNCTION, TEMPLATE = (
 
 @pytest.fixture
 def added(tmp_path):
-    """Register the function of the documentation; give its template."""
+    """Register the function of the documentation and return its template."""
     exec(FUNCTION, {**vars(tables), "__name__": tables.__name__})
     template = tmp_path / "worst.tex.j2"
     template.write_text(TEMPLATE)
@@ -44,10 +44,10 @@ def test_a_new_table_goes_from_scores_to_latex(added, tmp_path):
     given = "--facts", facts, "--published", *PRINTED, "--errata", *ERRATA
     run("latex", added, tmp_path / "worst.tex", *given, "--tables", csv)
     text = (tmp_path / "worst.tex").read_text()
-    assert text == "\\tablelabel{Laplace} & Uniform & 12.5 \\\\\n"
+    assert text == "\\distributionname{Laplace} & Uniform & 12.5 \\\\\n"
 
 
-def test_the_workflow_makes_a_new_table_and_the_paper_waits_for_it(tmp_path):
+def test_the_workflow_makes_a_new_table_for_the_paper(tmp_path):
     copy = Workflow(tmp_path / "copy")
     before = copy.planned_jobs("results/demo/paper.pdf")
     module = copy.folder / "src/mathprobe/paper/tables.py"

@@ -1,4 +1,4 @@
-"""Figures and notebook of the second study, on any run: whole, or not there."""
+"""Figures and notebook of the second study, for complete and empty runs."""
 
 import pandas as pd
 import pytest
@@ -15,7 +15,7 @@ from mathprobe.paper import (
 
 
 def curves(scale):
-    """Two points of each operation of every model's curve."""
+    """Return two points per operation of every model's curve."""
     point = {"seed": 1, "test": "addition", "accuracy": 0.5, "malformed": 0.0}
     points = [{**point, "examples": k, "loss": 10.0**-k} for k in (1, 1, 2, 2)]
     models = CATALOG.arith(scale).facts()["models"]
@@ -42,7 +42,7 @@ def test_every_model_has_a_line_in_the_panel_of_its_family():
     assert all(len(line.get_xdata()) == 2 for axes in drawn.axes for line in axes.lines)
 
 
-def test_published_and_own_counts_stand_at_their_digits():
+def test_measured_and_published_rates_are_drawn_at_their_digits():
     rows = decoders("paper")
     drawn = arith_figures.transfer(table(rows, "accuracy"))
     panel = next(axes for axes in drawn.axes if axes.get_title() == "subtractions")
@@ -58,7 +58,7 @@ def test_published_and_own_counts_stand_at_their_digits():
     assert {(round(x), y) for x, y in found} == expected
 
 
-def test_every_model_has_a_bar_of_each_share_that_is_known_of_it():
+def test_every_model_has_a_bar_for_each_known_share():
     rows = circuits("paper")["arith_circuits"]
     drawn = circuit_figures.node_shares(pd.DataFrame(rows))
     names = list(dict.fromkeys(row["model"] for row in rows))
@@ -73,7 +73,7 @@ def test_every_model_has_a_bar_of_each_share_that_is_known_of_it():
 
 
 @pytest.mark.parametrize("scale", ["paper", "demo"])
-def test_equal_tables_give_equal_bytes(scale, tmp_path):
+def test_figures_are_bitwise_reproducible(scale, tmp_path):
     for place in ("one", "other"):
         for name, kind, rows in (
             ("losses", "curves", curves(scale)),
@@ -86,7 +86,7 @@ def test_equal_tables_give_equal_bytes(scale, tmp_path):
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_the_notebook_shows_what_is_there(there, tmp_path):
+def test_the_notebook_runs_on_complete_and_empty_tables(there, tmp_path):
     rows = {"accuracy": decoders("demo"), "curves": curves("demo")}
     rows["circuits"] = circuits("demo")["arith_circuits"]
     given = {"figures": str(tmp_path)}
@@ -95,7 +95,7 @@ def test_the_notebook_shows_what_is_there(there, tmp_path):
         files.write_csv(given[kind], own if there else [], arith_tables.COLUMNS[kind])
     source = PROJECT / "paper/notebooks/decoders.py"
     template = PROJECT / "paper/templates/notebook.html.j2"
-    page = notebooks.execute(source, template, given, tmp_path / "kept.ipynb").html
+    page = notebooks.execute(source, template, given, tmp_path / "failed.ipynb").html
     assert f"models trained and tested: {4 if there else 0}" in page
     assert ("inserted</td>" in page) == there
     drawn = {path.name for path in tmp_path.glob("*.svg")}

@@ -1,4 +1,4 @@
-"""The accuracy of decoders beside published numbers, as table, view and prose."""
+"""Accuracy of decoders with published numbers: table, pivots and macros."""
 
 import csv
 
@@ -22,12 +22,12 @@ from mathprobe.paper import arith_tables, macros, pivots
 
 COUNTS = PUBLISHED_ARITH["arith_accuracy"]
 NAME = "add_d5_l1_h3_t30K_s372001"
-GROKFAST = "add_d10_l2_h3_t40K_gf_s572091"  # of which no fails are printed
+GROKFAST = "add_d10_l2_h3_t40K_gf_s572091"  # without published fails
 MODELS = CATALOG.arith("paper").facts()["models"]
 
 
 def accuracy(names, counts=(), losses=()):
-    """The table of models of the paper of which this is there."""
+    """Return the accuracy table of these models with these measurements."""
     keys = ["model", "operation", "class"]
     measured = pd.DataFrame(list(counts), columns=[*keys, *measurements(0)])
     curve = pd.DataFrame([{"model": NAME, "loss": loss} for loss in losses])
@@ -49,8 +49,8 @@ def measured(fails, operation="addition", level="all", model=NAME):
     return {**key, **measurements(fails)}
 
 
-def prose(changed=(), scale="demo"):
-    """Return the macros if some rows of the synthetic table are replaced."""
+def changed_macros(changed=(), scale="demo"):
+    """Return the macros after changing rates of the synthetic table."""
     rows = decoders(scale)
     for row in rows:
         for model, operation, rate in changed:
@@ -59,7 +59,7 @@ def prose(changed=(), scale="demo"):
     return macros.decoders({"arith_accuracy": frame(rows)}, facts(scale))
 
 
-def test_published_numbers_stand_beside_measured_ones():
+def test_published_numbers_are_merged():
     (row,) = accuracy([NAME], [measured(7)], losses=[1.0, 0.5])
     assert list(row) == arith_tables.COLUMNS["accuracy"]
     assert (row["family"], row["digits"]) == ("addition", 5)
@@ -70,14 +70,14 @@ def test_published_numbers_stand_beside_measured_ones():
     assert found == pytest.approx([1e6 * end for end in ends])
 
 
-def test_only_the_whole_of_an_operation_has_a_published_number():
+def test_single_complexity_classes_have_no_published_number():
     whole, row = accuracy([NAME], [measured(7, level="S1")], losses=[0.5])
     assert row["class"] == "S1"
     assert row["published"] is row["published_loss"] is row["loss"] is None
     assert (whole["class"], whole["published"]) == ("all", 12621.0)
 
 
-def test_a_model_that_is_not_there_has_what_is_printed():
+def test_a_missing_model_has_its_published_numbers():
     both = "mix_d5_l3_h4_t40K_s372001"
     rows = accuracy([both, GROKFAST, NAME])
     found = [(row["model"], row["operation"], row["published"]) for row in rows]
@@ -89,7 +89,7 @@ def test_a_model_that_is_not_there_has_what_is_printed():
     assert all(row["fails"] is None for row in rows)
 
 
-def test_rows_are_in_the_order_of_the_catalog_and_of_difficulty():
+def test_rows_are_sorted_by_catalog_and_complexity():
     both = "mix_d5_l3_h4_t40K_s372001"
     counts = [
         measured(1, operation, level, both)
@@ -107,7 +107,7 @@ def test_rows_are_in_the_order_of_the_catalog_and_of_difficulty():
     ]
 
 
-def test_every_printed_number_is_there_once():
+def test_every_published_number_occurs_once():
     keys = {
         "arith_accuracy": ["model", "operation"],
         "arith_models": ["model"],
@@ -119,7 +119,7 @@ def test_every_printed_number_is_there_once():
         assert set(table["source"]) <= {"table", "notebook", "text"}
 
 
-def test_every_printed_model_of_the_44_has_its_name_and_operations():
+def test_every_published_model_has_its_name_and_operations():
     rows = CATALOG.arith("paper").rows
     assert set(rows) <= set(PUBLISHED_ARITH["arith_models"]["model"])
     for name, row in rows.items():
@@ -128,7 +128,7 @@ def test_every_printed_model_of_the_44_has_its_name_and_operations():
             assert list(COUNTS["operation"][COUNTS["model"] == name]) == list(asked)
 
 
-def test_classes_are_summed_up_over_a_family():
+def test_complexity_classes_are_summed_over_a_family():
     names = list(CATALOG.arith("demo").rows)
     families = ("addition", "addition", "mixed", "inserted")
     rows = [
@@ -144,9 +144,11 @@ def test_classes_are_summed_up_over_a_family():
     assert ends == pytest.approx([1e6 * end for end in clopper_pearson(7, 2000)])
 
 
-def test_prose_names_the_worst_and_counts_who_passes():
+def test_macros_have_the_worst_rate_and_the_number_that_pass():
     one_layer, two_layers, scratch, child = CATALOG.arith("demo").rows
-    numbers = prose([(one_layer, "addition", 9600.0), (scratch, "addition", 9.0)])
+    numbers = changed_macros(
+        [(one_layer, "addition", 9600.0), (scratch, "addition", 9.0)]
+    )
     assert numbers["addition/worst"] == r"9\,600"
     assert numbers["mixed/worst"] == "9"
     assert numbers["models"] == numbers["tested"] == "4"
@@ -155,9 +157,9 @@ def test_prose_names_the_worst_and_counts_who_passes():
     assert [part.replace(r"\_", "_") for part in parts] == [two_layers, scratch, child]
 
 
-def test_prose_counts_what_is_published():
-    """Of the 44, 43 have a count; 28 of the 40 that are stated pass, none by far."""
-    numbers = prose(scale="paper")
+def test_macros_count_published_models():
+    """Of the 44 models, 43 have a published count; 28 of them pass (stated: 40)."""
+    numbers = changed_macros(scale="paper")
     own = COUNTS[COUNTS["model"].isin(list(CATALOG.arith("paper").rows))]
     worst = [max(rows["fails"]) for _, rows in own.groupby("model")]
     assert numbers["printed"] == str(len(worst)) == "43"
@@ -165,7 +167,7 @@ def test_prose_counts_what_is_published():
     assert numbers["published/passed"] == str(passed) == "28"
 
 
-def test_prose_of_a_record_that_is_empty_has_dashes():
+def test_macros_of_an_empty_record_are_dashes():
     numbers = macros.decoders(
         {"arith_accuracy": frame(accuracy([NAME]))}, facts("paper")
     )
@@ -176,7 +178,7 @@ def test_prose_of_a_record_that_is_empty_has_dashes():
 
 @pytest.fixture
 def folder(tmp_path):
-    """A model of the paper of which there is a curve and an accuracy."""
+    """Return the folder of a model with a curve and an accuracy."""
     folder = tmp_path / NAME
     folder.mkdir()
     curve = "seed,examples,test,accuracy,malformed,loss,loss_A0"
@@ -187,7 +189,7 @@ def folder(tmp_path):
 
 
 def make(kind, folder):
-    """Make a table of two models, of which one has a folder."""
+    """Write and read the table of two models; one has a folder."""
     named = (NAME, "sub_d6_l2_h3_t30K_s372001")
     models = [model for model in MODELS if model["name"] in named]
     settings, out = folder.parent / "facts.json", folder.parent / "table.csv"
@@ -198,13 +200,13 @@ def make(kind, folder):
         return list(csv.DictReader(file))
 
 
-def test_curves_are_put_together_by_model(folder):
+def test_curves_are_concatenated(folder):
     (row,) = make("curves", folder)
     assert list(row) == arith_tables.COLUMNS["curves"]
     assert (row["model"], row["family"], row["loss"]) == (NAME, "addition", "0.5")
 
 
-def test_the_command_makes_the_table_of_folders_and_models(folder):
+def test_the_command_writes_the_table_of_all_models(folder):
     rows = make("accuracy", folder)
     assert [row["fails"] for row in rows] == ["1", ""]
     assert [row["published"] for row in rows] == ["12621.0", "2.0"]
@@ -212,7 +214,7 @@ def test_the_command_makes_the_table_of_folders_and_models(folder):
     assert [row["loss"] for row in rows] == ["0.5", ""]
 
 
-def test_a_kind_that_is_none_is_named(folder, tmp_path):
+def test_an_unknown_kind_is_refused(folder, tmp_path):
     files.write_json(tmp_path / "facts.json", {"arith": {"models": MODELS}})
     given = "--facts", tmp_path / "facts.json", "--published", *ARITH_FILES
     message = refused(

@@ -1,4 +1,4 @@
-"""The published numbers are whole, and the errata agree wherever they are shown."""
+"""Published numbers are complete; errata agree with settings, evidence and docs."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from mathprobe.studies.evidence import EVIDENCE
 FIRST = {**ERRATA["contradictions"], **ERRATA["omissions"]}
 SECOND = {**ERRATA["arith_contradictions"], **ERRATA["arith_omissions"]}
 POINTS = {**FIRST, **SECOND}
-TABLES = {  # of the paper: where its numbers are kept, its rows and columns
+TABLES = {  # of the paper: file, task, sizes, rows, columns
     1: ("accuracy", "eigenvalues", [5], 7, 7),
     2: ("accuracy", "eigenvalues", [8, 10], 7, 7),
     3: ("accuracy", "eigenvectors", [5], 7, 7),
@@ -34,7 +34,7 @@ TABLES = {  # of the paper: where its numbers are kept, its rows and columns
 
 
 @pytest.mark.parametrize("number", TABLES)
-def test_every_published_table_is_whole(number):
+def test_every_published_table_is_complete(number):
     kind, task, sizes, height, width = TABLES[number]
     rows = PUBLISHED[kind][PUBLISHED[kind]["table"] == number]
     assert list(rows["n"].unique()) == sizes
@@ -47,7 +47,7 @@ def test_every_published_table_is_whole(number):
     assert len(first) == height * width
 
 
-def test_the_lower_part_of_table_2_is_whole():
+def test_the_lower_part_of_table_2_is_complete():
     lower = PUBLISHED["accuracy"]
     lower = lower[lower["n"] == 10]
     assert set(lower["train"]) == {"gaussian", "laplace"}
@@ -58,14 +58,14 @@ def test_the_lower_part_of_table_2_is_whole():
     ("kind", "printed"),
     [("out_of_distribution", "accuracy"), ("learning_speed", "learning_speed")],
 )
-def test_every_published_table_is_reproduced_and_the_reverse(kind, printed):
+def test_exactly_the_published_tables_are_reproduced(kind, printed):
     entries = CATALOG.linalg(REFERENCE).entries[kind]
     made = {(entry.task, entry.n) for entry in entries}
     rows = PUBLISHED[printed][["task", "n"]].itertuples(index=False, name=None)
     assert made == set(rows)
 
 
-def test_every_published_accuracy_stands_beside_its_ceiling():
+def test_every_published_accuracy_is_compared_with_the_oracle():
     tables = synthetic_tables("smoke")
     template = Path("paper/templates/ceilings.tex.j2")
     text = latex.render(template, tables, facts("smoke"))
@@ -78,7 +78,7 @@ def test_every_published_accuracy_stands_beside_its_ceiling():
             assert shown[1:] == [str(value) for value in row["percent"]]
 
 
-def test_every_point_says_what_is_printed_and_what_is_done():
+def test_every_point_has_the_required_fields():
     known = {"title", "text", "code", "here", "setting", "macro"}
     omissions = ERRATA["omissions"] | ERRATA["arith_omissions"]
     for point in omissions.values():
@@ -89,7 +89,7 @@ def test_every_point_says_what_is_printed_and_what_is_done():
         assert set(point) <= known | {"location", "effect", "evidence"}
 
 
-def test_no_point_of_one_study_has_the_name_of_anothers():
+def test_names_of_points_are_unique_over_both_studies():
     assert len(POINTS) == len(FIRST) + len(SECOND)
     assert not set(EVIDENCE) & set(arith_evidence.EVIDENCE)
 
@@ -97,19 +97,19 @@ def test_no_point_of_one_study_has_the_name_of_anothers():
 @pytest.mark.parametrize(
     ("points", "evidence"), [(FIRST, EVIDENCE), (SECOND, arith_evidence.EVIDENCE)]
 )
-def test_all_evidence_belongs_to_a_point_and_the_reverse(points, evidence):
+def test_evidence_and_points_correspond(points, evidence):
     named = [name for point in points.values() for name in point.get("evidence", [])]
     assert sorted(named) == sorted(evidence)
 
 
-def test_every_setting_of_this_run_that_a_point_shows_is_known():
+def test_every_macro_of_a_point_is_defined():
     numbers = all_macros(synthetic_tables("demo"), facts("demo"))
     named = {f"here/{p['macro']}" for p in POINTS.values() if "macro" in p}
     assert named
     assert named <= numbers.keys()
 
 
-def test_every_recipe_and_scale_of_another_choice_exists():
+def test_every_named_recipe_and_scale_exists():
     names = [
         point["setting"].split() for point in POINTS.values() if "setting" in point
     ]
@@ -120,6 +120,6 @@ def test_every_recipe_and_scale_of_another_choice_exists():
 
 
 @pytest.mark.parametrize("name", POINTS)
-def test_latex_has_a_way_to_print_every_character(name):
+def test_every_character_can_be_typeset(name):
     text = "".join(str(value) for value in POINTS[name].values())
     assert all(char.isascii() or char in formats.SPECIAL for char in text)

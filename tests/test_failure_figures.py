@@ -1,4 +1,4 @@
-"""Figures of failures exist for correct, wrong and malformed answers."""
+"""Contents and reproducibility of the figures of failures."""
 
 import json
 
@@ -18,12 +18,12 @@ QUANTITIES = {
     ),
     "inverse": ("inverse_error", "matrix_condition"),
 }
-HOME = {"eigenvectors": "uniform_wigner", "inverse": "uniform_coefficients"}
+TRAINED_ON = {"eigenvectors": "uniform_wigner", "inverse": "uniform_coefficients"}
 ANSWERS = ("mixed", "right", "wrong", "malformed")
 
 
 def measured(task, n=5, answers="mixed"):
-    """Return synthetic data of two seeds and the oracle on two distributions."""
+    """Return synthetic quantities of two seeds and the oracle for two tests."""
     rng = np.random.default_rng(1)
     shape = 2, EXAMPLES
     errors = {
@@ -33,7 +33,7 @@ def measured(task, n=5, answers="mixed"):
         "malformed": np.full(shape, np.nan),
     }
     arrays = {}
-    for distribution in (HOME[task], "elsewhere"):
+    for distribution in (TRAINED_ON[task], "other"):
         for name in ("error", *QUANTITIES[task]):
             offset = 1.0 if name.endswith("condition") else 0.0
             values = errors[answers] if name == "error" else rng.uniform(0, 1, shape)
@@ -43,16 +43,19 @@ def measured(task, n=5, answers="mixed"):
             arrays[f"{distribution}.oracle_{name}"] = offset + rng.uniform(
                 0, 0.04, EXAMPLES
             )
-    data = {"task": task, "distribution": HOME[task], "n": n}
+    data = {"task": task, "distribution": TRAINED_ON[task], "n": n}
     return {**arrays, "spec": np.array(json.dumps({"data": data}))}
 
 
 def models(answers="mixed"):
-    return [draw.measurements(measured(task, answers=answers), "base") for task in HOME]
+    return [
+        draw.measurements(measured(task, answers=answers), "base")
+        for task in TRAINED_ON
+    ]
 
 
 def rules(threshold=1.5):
-    """Verdicts on both models; a chosen threshold that believes everything."""
+    """Return rates of verifiers for both models; the chosen threshold is infinite."""
     rows = [
         {
             **{
@@ -65,7 +68,7 @@ def rules(threshold=1.5):
             **{"chosen_by": chosen_by, "threshold": bound, "statistic": statistic},
             **{"value": value, "published": published},
         }
-        for task, distribution in HOME.items()
+        for task, distribution in TRAINED_ON.items()
         for chosen_by, bound, published in (
             ("paper", threshold, 0.75),
             ("calibration", np.inf, None),
@@ -93,7 +96,7 @@ def curves():
             **{"seed": who, "threshold": x, "false_positive_rate": x},
             "true_positive_rate": y,
         }
-        for task, distribution in HOME.items()
+        for task, distribution in TRAINED_ON.items()
         for who in ("1", "2", "oracle")
         for x, y in ((0.0, 0.0), (0.2, 0.9))
     ]
@@ -113,7 +116,7 @@ KINDS = ("properties", "conditions", "roc")
 
 
 def lines(axes):
-    """The lines with points, by their colour."""
+    """Return the lines with points by colour."""
     return {
         line.get_color(): line
         for line in axes.get_lines()
@@ -123,7 +126,7 @@ def lines(axes):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("answers", ANSWERS)
-def test_any_answers_can_be_drawn_and_repeat_to_the_byte(kind, answers, tmp_path):
+def test_figures_of_any_answers_are_bitwise_reproducible(kind, answers, tmp_path):
     made = []
     for name in ("first", "second"):
         stem = tmp_path / name / "figure"
@@ -134,11 +137,11 @@ def test_any_answers_can_be_drawn_and_repeat_to_the_byte(kind, answers, tmp_path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_figure_is_as_wide_as_the_text(kind):
+def test_a_figure_has_the_width_of_the_text(kind):
     assert drawn(kind).get_figwidth() == figures.WIDTH
 
 
-def test_only_answers_at_home_are_looked_at():
+def test_only_answers_in_distribution_are_used():
     model = draw.measurements(measured("inverse"), "half")
     assert (model.task, model.distribution, model.n) == (
         "inverse",
@@ -146,8 +149,8 @@ def test_only_answers_at_home_are_looked_at():
         5,
     )
     assert model.verifier == "matrix_condition"
-    expected = measured("inverse")["uniform_coefficients.error"]
-    assert (model.select("error", "all") == expected.ravel()).all()
+    trained = measured("inverse")["uniform_coefficients.error"]
+    assert (model.select("error", "all") == trained.ravel()).all()
     assert len(model.select("error", "oracle")) == EXAMPLES
     parted = [model.select("error", group) for group in ("success", "failure")]
     assert (parted[0] < 0.05).all()
@@ -155,7 +158,7 @@ def test_only_answers_at_home_are_looked_at():
     assert sum(map(len, parted)) == 2 * EXAMPLES
 
 
-def test_shares_count_what_is_malformed_as_not_below():
+def test_malformed_answers_are_below_no_bound():
     values = np.array([0.1, np.nan, 0.3, np.inf])
     at = np.array([0.1, 0.2, 1e9])
     assert draw.share_below(values, at).tolist() == [0.0, 0.25, 0.5]
@@ -170,7 +173,7 @@ def test_each_property_of_each_model_has_a_panel_with_four_lines():
         assert {look["color"] for look in draw.LINES.values()} <= lines(each).keys()
 
 
-def test_printed_shares_are_dots_on_the_line_that_they_belong_to():
+def test_published_shares_belong_to_their_model():
     model = draw.measurements(measured("eigenvectors"), "base")
     printed = draw._own(PUBLISHED["failures"], model)
     found = draw._printed(printed, "norm_deviation", "all")
@@ -181,7 +184,7 @@ def test_printed_shares_are_dots_on_the_line_that_they_belong_to():
     assert draw._own(PUBLISHED["failures"], model._replace(n=2)).empty
 
 
-def test_the_thresholds_are_drawn_where_they_are_finite():
+def test_finite_thresholds_are_drawn():
     axes = drawn("conditions").axes[1]
     upright = [line for line in axes.get_lines() if len(set(line.get_xdata())) == 1]
     assert [line.get_xdata()[0] for line in upright] == [1.5]
@@ -189,7 +192,7 @@ def test_the_thresholds_are_drawn_where_they_are_finite():
     assert [line.get_xdata()[0] for line in left][1] == pytest.approx(0.5)  # of c - 1
 
 
-def test_every_point_keeps_within_the_panel():
+def test_points_outside_are_drawn_on_the_edge():
     model = draw.measurements(measured("inverse"), "base")
     wild = {**model.quantities, "matrix_condition": np.full(2 * EXAMPLES, 1e300)}
     figure = draw.condition_numbers([model._replace(quantities=wild)], rules())
@@ -197,14 +200,14 @@ def test_every_point_keeps_within_the_panel():
         assert (dots.get_offsets()[:, 0] == draw.EDGES[1]).all()
 
 
-def test_a_curve_ends_where_everything_is_believed():
+def test_a_roc_curve_ends_at_100_percent():
     axes = drawn("roc").axes[0]
     for line in lines(axes).values():
         assert (line.get_xdata()[-1], line.get_ydata()[-1]) == (100, 100)
     assert "area 0.950" in [text.get_text() for text in axes.texts]
 
 
-def test_verdicts_lie_at_their_rates():
+def test_thresholds_lie_at_their_rates():
     verdicts = rules()[rules()["task"] == "inverse"]
     for name, (x, y) in {"paper": (20, 90), "published": (25, 75)}.items():
         false, true = draw._verdict(verdicts, name)

@@ -1,4 +1,4 @@
-"""The notebooks of sections 2 and 3, on any predictions: right, mixed, malformed."""
+"""The notebooks of sections 2 and 3 on right, mixed and malformed predictions."""
 
 import re
 
@@ -18,8 +18,8 @@ NOTEBOOKS = PROJECT / "paper" / "notebooks"
 HOME = {"eigenvectors": "uniform_wigner", "inverse": "uniform_coefficients"}
 
 
-def spoiled(best, answers):
-    """Answers of two seeds, of which none, every third or all are spoiled."""
+def corrupted(best, answers):
+    """Return answers of two seeds; none, every third or all are corrupted."""
     made = torch.from_numpy(best).repeat(2, 1, 1, 1)
     if answers == "mixed":
         made[:, ::3] += 0.5
@@ -29,7 +29,7 @@ def spoiled(best, answers):
 
 
 def written(folder, task, answers):
-    """Write what a run leaves of a model; give the notebooks' parameters."""
+    """Write the files of a model; return the parameters of the notebooks."""
     distribution = HOME[task]
     spec = CATALOG.model("demo", task, distribution, 2, "base")
     test = make_testset(CATALOG.testset("demo", task, distribution, 2))
@@ -38,11 +38,11 @@ def written(folder, task, answers):
     }
     best = Codecs(spec).oracle(torch.from_numpy(test["matrix"])).numpy()
     made = {
-        f"{distribution}.prediction": spoiled(best, answers),
+        f"{distribution}.prediction": corrupted(best, answers),
         f"{distribution}.oracle": best,
     }
     measured = scoring.measure(spec, {distribution: test}, made)
-    rows = failures.tables(spec, measured, [0.05, 0.01])
+    statistics = failures.tables(spec, measured, [0.05, 0.01])
     arrays = failures.in_distribution_arrays(spec, measured, {distribution: test}, made)
     parameters = {"predictions": folder / task / "base" / "home.npz"}
     files.save_arrays(
@@ -52,7 +52,7 @@ def written(folder, task, answers):
     for kind, source in kinds.items():
         path = folder / f"{kind}_{task}_n2.csv"
         csv = folder / task / f"{source}.csv"
-        files.write_csv(csv, rows[source], failures.COLUMNS[source])
+        files.write_csv(csv, statistics[source], failures.COLUMNS[source])
         run = {"spec": spec.to_dict()}
         model = tables.model_rows("base", run, tables.read(csv))
         made = tables.build(kind, [model], PUBLISHED)
@@ -76,31 +76,31 @@ def executed(name, results, needed):
     parameters = {key: given[key] for key in needed.split()}
     source = NOTEBOOKS / f"{name}.py"
     template = PROJECT / "paper/templates/notebook.html.j2"
-    return notebooks.execute(source, template, parameters, folder / "kept.ipynb").html
+    return notebooks.execute(source, template, parameters, folder / "failed.ipynb").html
 
 
 def drawn(results):
     return {path.stem for path in (results[1] / "figures").glob("*.svg")}
 
 
-def test_what_failures_keep_is_shown_of_any_predictions(results):
+def test_spectral_properties_runs_on_any_predictions(results):
     html = executed(
         "spectral_properties", results, "failures predictions published figures"
     )
     assert "failure_properties" in drawn(results)
     assert html.count("<table") == 4
-    assert "Nothing is published for these models" in html
+    assert "Of these models nothing is printed" in html
     wrong = {"exact": 0, "mixed": 40, "malformed": 120}[results[0]]
     found = re.findall(r"eigenvectors, n=2, base: (\d+) wrong, (\d+) malformed", html)
     assert [int(count) for count in found[0]] == [wrong, 120 * (wrong == 120)]
     assert str(results[1]) not in html
 
 
-def test_rules_are_applied_to_any_predictions(results):
+def test_verifiers_runs_on_any_predictions(results):
     needed = "verifiers roc predictions figures"
     html = executed("verifiers", results, needed)
     assert {"condition_error", "roc"} <= drawn(results)
-    accepted = re.search(r"(\d+) of 60 predictions are accepted", html)[1]
-    assert int(accepted) == {"exact": 60, "mixed": 40, "malformed": 0}[results[0]]
+    believed = re.search(r"(\d+) of 60 predictions are believed", html)[1]
+    assert int(believed) == {"exact": 60, "mixed": 40, "malformed": 0}[results[0]]
     assert "below 1.045" in html
     assert str(results[1]) not in html

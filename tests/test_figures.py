@@ -1,4 +1,4 @@
-"""Figures contain the data and are byte-identical when drawn again."""
+"""Contents and reproducibility of figures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ood() -> pd.DataFrame:
     return table.assign(oracle=0.875, recipe="base")
 
 
-def square(table: pd.DataFrame, task: str = "eigenvalues", n: int = 5) -> Pivot:
+def pivot_of(table: pd.DataFrame, task: str = "eigenvalues", n: int = 5) -> Pivot:
     (pivot,) = pivots.make_pivots("ood", table.assign(task=task, n=n), PUBLISHED)
     return pivot
 
@@ -68,12 +68,12 @@ def content(figure: Any, stem: Path) -> list[bytes]:
 
 def drawn(kind: str, ood: pd.DataFrame) -> Any:
     if kind == "heatmaps":
-        return figures.heatmaps(square(ood), LABELS)
+        return figures.heatmaps(pivot_of(ood), LABELS)
     return drawn_curves(points([100, 200, 400]), 0.8)
 
 
 @pytest.mark.parametrize("kind", ["heatmaps", "learning_curves"])
-def test_a_figure_repeats_to_the_byte(kind, ood, tmp_path):
+def test_a_figure_is_bitwise_reproducible(kind, ood, tmp_path):
     first, second = (
         content(drawn(kind, ood), tmp_path / name / "figure")
         for name in ("first", "second")
@@ -81,7 +81,7 @@ def test_a_figure_repeats_to_the_byte(kind, ood, tmp_path):
     assert first == second
 
 
-def test_files_hold_no_date_and_text_that_can_be_searched(ood, tmp_path):
+def test_files_have_no_date_and_searchable_text(ood, tmp_path):
     pdf, svg = content(drawn("heatmaps", ood), tmp_path / "figure")
     assert b"CreationDate" not in pdf
     assert b"<dc:date>" not in svg
@@ -89,19 +89,19 @@ def test_files_hold_no_date_and_text_that_can_be_searched(ood, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"figure.pdf", "figure.svg"}
 
 
-def test_a_figure_is_as_wide_as_the_text(ood):
+def test_a_figure_has_the_width_of_the_text(ood):
     assert drawn("heatmaps", ood).get_figwidth() == pytest.approx(5.5)
     assert drawn("learning_curves", ood).get_figwidth() == 5.5
 
 
-def test_drawing_leaves_the_global_style_alone(tmp_path):
+def test_drawing_does_not_change_rcparams(tmp_path):
     before = dict(matplotlib.rcParams)
     content(drawn_curves(points([1, 2])), tmp_path / "figure")
     assert dict(matplotlib.rcParams) == before
 
 
-def test_published_numbers_and_the_difference_stand_beside(ood):
-    figure = figures.heatmaps(square(ood), LABELS)
+def test_published_numbers_and_the_difference_have_panels(ood):
+    figure = figures.heatmaps(pivot_of(ood), LABELS)
     assert titles(figure) == [
         "measured, $n=5$",
         "published, $n=5$",
@@ -112,27 +112,27 @@ def test_published_numbers_and_the_difference_stand_beside(ood):
     assert texts(figure.axes[1]).count("100") == (table1["percent"] == 100).sum()
 
 
-def test_without_a_printed_size_the_printed_one_is_marked_as_another(ood):
-    figure = figures.heatmaps(square(ood, n=2), LABELS)
+def test_the_panel_of_another_published_size_is_labelled(ood):
+    figure = figures.heatmaps(pivot_of(ood, n=2), LABELS)
     assert titles(figure) == [
         "measured, $n=2$",
         "published for $n=5$, none for $n=2$",
     ]
 
 
-def test_a_task_of_which_nothing_is_printed_is_shown_alone(ood):
-    figure = figures.heatmaps(square(ood, "transpose"), LABELS)
+def test_an_unpublished_task_has_one_panel(ood):
+    figure = figures.heatmaps(pivot_of(ood, "transpose"), LABELS)
     assert titles(figure) == ["measured, $n=5$"]
 
 
-def test_a_partly_printed_table_leaves_the_rest_empty(ood):
-    figure = figures.heatmaps(square(ood, n=10), LABELS)
+def test_a_partly_published_table_has_empty_cells(ood):
+    figure = figures.heatmaps(pivot_of(ood, n=10), LABELS)
     numbers = [text for text in texts(figure.axes[1]) if text not in GROUPS]
     assert len(numbers) == 14
 
 
-def test_the_ceiling_is_a_row_of_its_own(ood):
-    axes = figures.heatmaps(square(ood), LABELS).axes[0]
+def test_the_oracle_has_its_own_row(ood):
+    axes = figures.heatmaps(pivot_of(ood), LABELS).axes[0]
     assert axes.get_yticklabels()[-1].get_text() == figures.ORACLE_LABEL
     assert texts(axes).count("88") >= len(DISTRIBUTIONS)
 
@@ -140,11 +140,11 @@ def test_the_ceiling_is_a_row_of_its_own(ood):
 def test_missing_cells_are_drawn_empty(ood, tmp_path):
     ood.loc[ood["train"] == "laplace", ["accuracy", "oracle"]] = np.nan
     few = ood[ood["test"].isin(["semicircle", "abs_laplace"])]
-    content(figures.heatmaps(square(few), LABELS), tmp_path / "figure")
+    content(figures.heatmaps(pivot_of(few), LABELS), tmp_path / "figure")
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_every_distribution_has_a_printed_label_and_a_group(distribution):
+def test_every_distribution_has_a_label_and_a_group(distribution):
     assert distribution in LABELS
     assert group(distribution) in GROUPS[:2]
 
@@ -180,7 +180,7 @@ def test_the_axis_counts_in_a_fitting_unit(last, unit):
 
 
 @pytest.mark.parametrize("tests", [TESTS[:1], tuple(DISTRIBUTIONS)])
-def test_one_point_no_point_and_any_number_of_panels_can_be_drawn(tests, tmp_path):
+def test_any_number_of_points_and_panels_can_be_drawn(tests, tmp_path):
     table = points([300_000], tests)
     table.loc[table["train"] == "laplace", "accuracy"] = np.nan
     figure = drawn_curves(table, 0.99)
@@ -188,7 +188,7 @@ def test_one_point_no_point_and_any_number_of_panels_can_be_drawn(tests, tmp_pat
     content(figure, tmp_path / "figure")
 
 
-def test_nothing_here_imports_torch():
+def test_figures_and_notebooks_do_not_import_torch():
     code = "import sys; from mathprobe.paper import figures, notebooks\n"
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

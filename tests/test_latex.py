@@ -1,4 +1,4 @@
-"""Numbers are formatted, tables are complete, and the PDF compiles."""
+"""Numbers, tables and the PDF of the paper."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from synthetic import PAPER, PROJECT, SCALES, facts, synthetic_tables, task_size
 from mathprobe.errors import InputError
 from mathprobe.paper import formats, latex, macros
 
-PER_TABLE = {  # templates that show each tidy table of a kind in a table of its own
+PER_TABLE = {  # templates with a table for every task and size, by configuration
     "out_of_distribution.tex.j2": "out_of_distribution",
     "tolerances.tex.j2": "out_of_distribution",
     "learning_speed.tex.j2": "learning_speed",
@@ -82,7 +82,7 @@ def line(template: str, **values) -> str:
         ("{{ {'low': none, 'high': none, 'spread': none} | uncertainty }}", "---"),
     ],
 )
-def test_a_filter_prints_a_number_as_it_is_read(text, printed):
+def test_a_filter_formats_a_value(text, printed):
     text = text.replace("{{", r"\VAR{").replace(" }}", "}")
     escaped = r"\textbackslash{}\{\textasciitilde{}\textasciicircum{}\}"
     printed = escaped + r"\textless{}\$\#" if printed is None else printed
@@ -91,8 +91,8 @@ def test_a_filter_prints_a_number_as_it_is_read(text, printed):
 
 @pytest.mark.parametrize("write", FILTERS, ids=lambda write: write.__name__)
 @pytest.mark.parametrize("value", [None, math.nan, ""])
-def test_what_is_missing_prints_as_a_dash(write, value):
-    assert write(value) == "---"  # those that look into a cell: above
+def test_a_missing_value_is_a_dash(write, value):
+    assert write(value) == "---"  # filters of cells are tested above
 
 
 @pytest.mark.parametrize("value", [0.5, None, math.nan, True])
@@ -107,21 +107,21 @@ def test_an_unknown_name_in_a_template_is_refused():
         line(r"\VAR{nobody}")
 
 
-def test_latex_itself_passes_through_a_template():
+def test_a_template_leaves_latex_unchanged():
     text = "\\begin{a}{#1} % {{x}} {%\n%% if false\nno\n%% endif\n\\% &\n"
     assert line(text) == "\\begin{a}{#1} % {{x}} {%\n\\% &\n"
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_template_gives_whole_tables(kind, scale):
+def test_every_template_gives_complete_tables(kind, scale):
     text = page(kind, scale)
     table = PER_TABLE.get(kind)
     wanted = len(task_sizes(scale, table)) if table else 1
     if kind in (*OF_TWO_TASKS, *OF_TWO_TABLES):
         wanted = 2
     if kind == "squares.tex.j2" and scale != "paper":
-        wanted = 0  # one square needs no summary
+        wanted = 0  # one accuracy matrix needs no summary
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == wanted
     assert text.count("{") == text.count("}")
     assert r"\texttt{" + scale in text or kind in WITHOUT_MODELS or not wanted
@@ -129,16 +129,16 @@ def test_every_template_gives_whole_tables(kind, scale):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "runs" not in kind])
-def test_a_table_that_is_not_asked_for_leaves_its_label(kind):
+def test_an_empty_table_still_defines_its_label(kind):
     assert r"\label{tab:" in page(kind, tables={})
 
 
-def test_the_square_names_both_sizes_where_they_differ():
+def test_a_caption_names_both_sizes_if_they_differ():
     text = page("out_of_distribution.tex.j2", "demo")
     joined = " ".join(text.split())
-    assert "published at $n=5$ (Table~1 of Charton, 2022), ours at" in joined
+    assert "published at $n=5$ (Table~1 of the paper), ours at" in joined
     assert text.count(r"\reprocell") == 49
-    assert r"\midrule" + "\n" + r"\tablelabel{abs-sc}" in text
+    assert r"\midrule" + "\n" + r"\distributionname{abs-sc}" in text
     assert "published for the same size" in page("out_of_distribution.tex.j2", "paper")
 
 
@@ -149,7 +149,7 @@ def models(task: str, n: int | str, recipe: str, *distributions: str) -> list[di
     ]
 
 
-def test_the_first_entry_of_the_settings_comes_first():
+def test_tables_of_the_settings_come_first():
     others = [
         *models("transpose", 3, "base", "gaussian_coefficients"),
         *models("eigenvalues", 10, "base", "gaussian"),
@@ -161,21 +161,23 @@ def test_the_first_entry_of_the_settings_comes_first():
     assert "Nothing is published for this task" in text
 
 
-def test_every_table_of_the_paper_is_named():
+def test_every_caption_names_the_papers_table():
     text = page("out_of_distribution.tex.j2", "paper")
-    assert re.findall(r"\(Table~(\d) of Charton, 2022\)", text) == list("12235")
+    assert re.findall(r"\(Table~(\d) of the paper\)", text) == list("12235")
     text = page("learning_speed.tex.j2", "paper")
-    assert re.findall(r"Table~(\d) of Charton, 2022", text) == list("67")
+    assert re.findall(r"Table~(\d) of the paper", text) == list("67")
     assert "for the same size, in the text, to" in text.replace("\n ", "")
 
 
-def test_rows_name_their_recipe_where_a_table_has_several():
+def test_rows_have_their_recipe_if_a_table_has_several():
     text = page("out_of_distribution.tex.j2", "paper")
-    rows = re.findall(r"tablelabel{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text)
+    rows = re.findall(
+        r"distributionname{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text
+    )
     assert rows == [("Gaussian", "deep12"), ("Laplace", "deep8")]
 
 
-def test_mixtures_other_distributions_and_rectangles_are_shown():
+def test_mixtures_other_distributions_and_rectangles_have_tables():
     others = [
         *models(
             *("transpose", "5x3", "base"),
@@ -189,23 +191,23 @@ def test_mixtures_other_distributions_and_rectangles_are_shown():
     text = page("out_of_distribution.tex.j2", tables=synthetic_tables("demo", *others))
     assert r"transpose for" + "\n  $5\\times 3$ matrices" in text
     small, general = text.split(r"\begin{table}")[2:]
-    names = re.findall(r"^\\tablelabel{([^\\]+)}$", small, re.M)
+    names = re.findall(r"^\\distributionname{([^\\]+)}$", small, re.M)
     assert names == ["Laplace", "uniform wigner", "Laplace + Uniform", "abs-Lapl"]
     assert small.count(r"\midrule") == 3
-    assert r"\tablelabel{uniform coefficients}" in general
+    assert r"\distributionname{uniform coefficients}" in general
     assert r"\footnotesize" in small  # eight columns
 
 
-def test_an_accuracy_that_was_not_reached_is_a_dash_with_the_best():
+def test_an_accuracy_that_was_not_reached_is_a_dash():
     rows = page("learning_speed.tex.j2", "paper").split("\\\\\n")
     uniform = next(
-        row for row in rows if row.strip().startswith(r"\tablelabel{Uniform}")
+        row for row in rows if row.strip().startswith(r"\distributionname{Uniform}")
     )
     cells = [cell.strip() for cell in uniform.split("&")[1:]]
     assert cells == ["---", "50.0", "---", r"41\,000", "100.0", "---"]
 
 
-def test_models_of_several_places_are_told_apart():
+def test_models_of_several_machines_are_lettered():
     tables = synthetic_tables("demo")
     tables["runs"].loc[3, ["device", "threads"]] = "cuda", 4
     text = page("runs.tex.j2", tables=tables)
@@ -216,7 +218,7 @@ def test_models_of_several_places_are_told_apart():
 
 @pytest.fixture(scope="module")
 def tex():
-    """The typesetter, with a TeX that is here."""
+    """Return a function that typesets with an installed TeX."""
     tex = pytest.importorskip("mathprobe.paper.tex")
     engine = tex.find(PROJECT / tex.CACHE)
     if not engine.usable:
@@ -243,7 +245,7 @@ def figure(path: Path) -> None:
 
 
 def build(folder: Path, scale: str) -> Path:
-    """Write the tables and figures that the paper includes into a folder."""
+    """Write the tables, macros and figures of the paper into a folder."""
     tables = synthetic_tables(scale)
     for name in ("tables", "figures"):
         (folder / name).mkdir()
@@ -271,13 +273,13 @@ def build(folder: Path, scale: str) -> Path:
 
 
 @pytest.mark.parametrize("scale", ["demo", "paper"])
-def test_the_paper_compiles_and_fits(tex, tmp_path, capsys, scale):
+def test_the_paper_compiles_without_overfull_boxes(tex, tmp_path, capsys, scale):
     assert tex(PAPER / "main.tex", build(tmp_path, scale)).startswith(b"%PDF")
     assert "Overfull" not in (tmp_path / "main.log").read_text("latin-1")
     assert capsys.readouterr().err == ""
 
 
-def test_an_unknown_result_stops_the_paper(tex, tmp_path):
+def test_an_undefined_macro_is_an_error(tex, tmp_path):
     source = tmp_path / "main.tex"
     source.write_text(
         "\\documentclass{article}\\usepackage{mathprobe}\n\\defresult{scale}{demo}\n"

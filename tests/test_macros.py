@@ -8,7 +8,7 @@ from mathprobe.paper import macros
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_every_number_of_the_prose_is_there(scale):
+def test_every_macro_of_the_prose_is_defined(scale):
     made = macros.all_macros(synthetic_tables(scale), facts(scale))
     prose = "".join(file.read_text() for file in (PAPER / "sections").glob("*.tex"))
     prose += (PAPER / "main.tex").read_text()
@@ -18,7 +18,7 @@ def test_every_number_of_the_prose_is_there(scale):
     assert named <= made.keys()
 
 
-def test_the_numbers_are_those_of_the_tables():
+def test_macros_are_the_numbers_of_the_tables():
     made = macros.all_macros(synthetic_tables("paper"), facts("paper"))
     assert made["main/ours/in_distribution"] == "0.0 to~85.7"
     assert made["main/published/in_distribution"] == "100"
@@ -30,7 +30,7 @@ def test_the_numbers_are_those_of_the_tables():
     assert made["runs/time"] == r"1\,h 53\,min"  # 34 models
 
 
-def test_every_printed_square_is_described_at_every_scale():
+def test_every_published_accuracy_matrix_has_macros_at_every_scale():
     made = macros.all_macros(synthetic_tables("demo"), facts("demo"))
     assert made["published/eigenvalues_n8/semicircle/semicircle"] == "0"
     assert made["published/eigenvectors_n5/positive_on_symmetric"] == "0 to~3"
@@ -41,7 +41,7 @@ def test_every_printed_square_is_described_at_every_scale():
     )
 
 
-def test_failures_are_described_by_their_first_model_of_each_kind():
+def test_failures_are_those_of_the_first_model_of_each_kind():
     made = macros.all_macros(synthetic_tables("paper"), facts("paper"))
     assert made["failures/vectors/n"] == made["failures/vectors/published_n"] == "5"
     assert made["failures/vectors/same_n"] == "yes"
@@ -58,7 +58,7 @@ def test_failures_are_described_by_their_first_model_of_each_kind():
     assert made["verifiers/inverses/area"] == "0.600"
 
 
-def test_a_scale_without_inverses_says_so():
+def test_a_scale_without_inverses_has_dashes():
     tables = {
         kind: rows[~rows["task"].str.contains("inverse")] if "task" in rows else rows
         for kind, rows in synthetic_tables("demo").items()
@@ -72,7 +72,7 @@ def test_a_scale_without_inverses_says_so():
     assert made["verifiers/inverses/paper/threshold"] == "---"
 
 
-def test_a_scale_without_learning_speeds_says_so():
+def test_a_scale_without_learning_speeds_has_dashes():
     tables = synthetic_tables("demo")
     for rows in ({}, {"learning_speed": tables["learning_speed"].iloc[:0]}):
         others = {kind: t for kind, t in tables.items() if kind != "learning_speed"}
@@ -81,7 +81,7 @@ def test_a_scale_without_learning_speeds_says_so():
         assert made["speed/target"] == made["speed/ours/laplace"] == "---"
 
 
-def test_only_what_latex_can_name_is_defined():
+def test_an_invalid_macro_is_refused():
     assert macros.definitions({"a/b_n2": "5"}) == "\\defresult{a/b_n2}{5}\n"
     for key, text in (("a b", "5"), ("a", 5.0), ("a{", "5")):
         with pytest.raises(InputError, match="cannot be a macro"):

@@ -17,7 +17,7 @@ def test_every_distribution_and_mixture_has_a_group(distribution, group):
     assert naming.group(distribution) == group
 
 
-def test_distributions_stand_in_their_groups_and_mixtures_behind_single_distributions():
+def test_distributions_are_sorted_by_group_with_mixtures_last():
     distributions = [
         "abs_laplace+abs_semicircle",
         "abs_laplace",
@@ -32,11 +32,11 @@ def test_distributions_stand_in_their_groups_and_mixtures_behind_single_distribu
 
 
 @pytest.mark.parametrize(
-    ("task", "n", "question"),
+    ("task", "n", "title"),
     [
         ("symmetric_inverse", 5, "symmetric inverse, 5 × 5"),
         ("transpose", "5x3", "transpose, 5 × 3"),
     ],
 )
-def test_a_question_says_what_is_asked_about_which_matrices(task, n, question):
-    assert naming.task_title(task, n) == question
+def test_a_title_has_the_task_and_the_size(task, n, title):
+    assert naming.task_title(task, n) == title

@@ -1,4 +1,4 @@
-"""Executed notebooks are reproducible, and failures state their place and reason."""
+"""Executed notebooks are bitwise reproducible, and failures name cell and reason."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ import sys, time
 for _ in range(3):
     print("step", flush=True)
     time.sleep(0.3)
-names = {"distribution", "size", "test"}
-print(object(), __file__ if "__file__" in globals() else "", names)
+print(object(), __file__ if "__file__" in globals() else "", {"task", "size", "test"})
 
 # %%
 import pandas
@@ -50,8 +49,8 @@ pandas.DataFrame({"a": [1]}).style.format("{:.2f}")
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    return tmp_path / "kept" / "failed.ipynb"
+def failed(tmp_path: Path) -> Path:
+    return tmp_path / "failed" / "failed.ipynb"
 
 
 def source(folder: Path, body: str) -> Path:
@@ -143,7 +142,7 @@ def executed(name: str, folder: Path) -> notebooks.Executed:
         "figures": str(folder / "figures"),
     }
     source = PROJECT / f"paper/notebooks/{name}.py"
-    return notebooks.execute(source, TEMPLATE, parameters, folder / "kept.ipynb")
+    return notebooks.execute(source, TEMPLATE, parameters, folder / "failed.ipynb")
 
 
 def figures(folder: Path) -> set[str]:
@@ -156,7 +155,7 @@ def generalization(tmp_path_factory) -> tuple[Path, notebooks.Executed]:
     return folder, executed("generalization", folder)
 
 
-def test_every_square_is_shown_and_drawn_for_the_paper(generalization):
+def test_every_accuracy_matrix_is_displayed_and_saved(generalization):
     folder, shown = generalization
     stems = [stem for stem in TABLES["generalization"] if stem.startswith("ood_")]
     assert figures(folder) == {
@@ -169,18 +168,18 @@ def test_every_square_is_shown_and_drawn_for_the_paper(generalization):
     assert ">uniform coefficients<" in shown.html
 
 
-def test_accuracies_stand_beside_interval_exact_answers_and_printed_value(
+def test_accuracies_have_interval_oracle_and_published_value(
     generalization,
 ):
     _, shown = generalization
-    assert shown.html.count(">50.0% (40.0%–60.0%), published 100%</td>") == 42 + 14 + 4
+    assert shown.html.count(">50.0% (40.0%–60.0%), paper 100%</td>") == 42 + 14 + 4
     assert shown.html.count(">50.0% (40.0%–60.0%)</td>") == 7
     assert shown.html.count(">90.0%</td>") == 7 + 7 + 2
-    assert shown.html.count(">50.0% (40.0%–60.0%), oracle 90.0%</td>") == 4
+    assert shown.html.count(">50.0% (40.0%–60.0%), exact 90.0%</td>") == 4
     assert shown.html.count(">1.00%</td>") == 2
 
 
-def test_learning_speeds_are_ranked_beside_the_printed_ones(tmp_path):
+def test_learning_speeds_are_ranked_with_the_published_ones(tmp_path):
     shown = executed("learning_speed", tmp_path)
     stems = ("curves_eigenvalues_n5", "curves_eigenvalues_n8")
     assert figures(tmp_path) == {
@@ -198,54 +197,56 @@ def test_learning_speeds_are_ranked_beside_the_printed_ones(tmp_path):
     ]
 
 
-def test_no_path_of_this_machine_stays(generalization):
+def test_outputs_have_no_absolute_paths(generalization):
     folder, shown = generalization
     for text in shown:
         assert str(folder) not in text
         assert str(PROJECT) not in text
 
 
-def test_the_page_loads_nothing(generalization):
+def test_the_page_is_self_contained(generalization):
     _, shown = generalization
     assert "<script" not in shown.html
     assert not re.search(r"<(img|link|iframe)[^>]*(src|href)=.https?:", shown.html)
     assert "@import" not in shown.html
 
 
-def test_the_notebook_is_valid_and_opens_with_its_question(generalization):
+def test_the_notebook_is_valid_and_starts_with_its_title(generalization):
     _, shown = generalization
     notebook = nbformat.reads(shown.ipynb, as_version=4)
     nbformat.validate(notebook)
     assert notebook.cells[0].source.startswith(
-        "# Which training distributions generalize"
+        "# Which training distributions generalise"
     )
     assert [cell.id for cell in notebook.cells[:2]] == ["cell-000", "cell-001"]
     assert "papermill" not in notebook.metadata
 
 
-def test_the_page_shows_the_parameters_that_were_used(generalization):
+def test_the_page_has_the_given_parameters(generalization):
     _, shown = generalization
     assert "ood_eigenvalues_n5.csv" in shown.html
     assert "results/demo" not in shown.html
 
 
-def test_a_notebook_repeats_to_the_byte(tmp_path, kept):
+def test_a_notebook_is_bitwise_reproducible(tmp_path, failed):
     path = source(tmp_path, VOLATILE)
     first, second = (
-        notebooks.execute(path, TEMPLATE, {"number": 2}, kept) for _ in range(2)
+        notebooks.execute(path, TEMPLATE, {"number": 2}, failed) for _ in range(2)
     )
     assert first == second
     assert "T_000" in first.html
-    assert not kept.exists()
+    assert not failed.exists()
 
 
-def test_the_environment_reaches_the_kernel_and_is_restored(
-    tmp_path, kept, monkeypatch
+def test_the_kernel_gets_the_environment_which_is_restored(
+    tmp_path, failed, monkeypatch
 ):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     before = dict(os.environ)
     body = "# %%\nimport os\nprint(os.environ['PYTHONPATH'])\n"
-    executed = notebooks.execute(source(tmp_path, body), TEMPLATE, {"number": 1}, kept)
+    executed = notebooks.execute(
+        source(tmp_path, body), TEMPLATE, {"number": 1}, failed
+    )
     assert f"src{os.pathsep}elsewhere" in executed.ipynb
     assert dict(os.environ) == before
 
@@ -254,54 +255,54 @@ PATH_LIKE = "results/a folder/with 'quotes'.csv"
 
 
 @pytest.mark.parametrize("value", [2, 0.5, True, None, PATH_LIKE, [PATH_LIKE], []])
-def test_a_parameter_keeps_its_type(tmp_path, kept, value):
+def test_a_parameter_keeps_its_type(tmp_path, failed, value):
     path = source(tmp_path, "# %%\nprint([number])\n")
-    executed = notebooks.execute(path, TEMPLATE, {"number": value}, kept)
+    executed = notebooks.execute(path, TEMPLATE, {"number": value}, failed)
     cell = nbformat.reads(executed.ipynb, as_version=4).cells[-1]
     assert cell.outputs[0].text == f"{[value]}\n"
 
 
-def test_a_stream_is_one_output(tmp_path, kept):
+def test_a_stream_is_one_output(tmp_path, failed):
     executed = notebooks.execute(
-        source(tmp_path, VOLATILE), TEMPLATE, {"number": 1}, kept
+        source(tmp_path, VOLATILE), TEMPLATE, {"number": 1}, failed
     )
     outputs = nbformat.reads(executed.ipynb, as_version=4).cells[2].outputs
     assert len(outputs) == 1
     assert outputs[0].text.startswith("step\nstep\nstep\n")
 
 
-def test_a_failure_names_cell_and_reason_and_keeps_what_was_done(tmp_path, kept):
+def test_a_failure_names_cell_and_reason_and_saves_outputs(tmp_path, failed):
     body = "# %%\nprint('so far', number)\n\n# %%\nopen('no such table')\n"
     with pytest.raises(InputError) as caught:
-        notebooks.execute(source(tmp_path, body), TEMPLATE, {"number": 7}, kept)
+        notebooks.execute(source(tmp_path, body), TEMPLATE, {"number": 7}, failed)
     message = str(caught.value)
     assert "question.py: cell In [4], `open('no such table')`" in message
     assert "FileNotFoundError: [Errno 2] No such file or directory" in message
-    assert str(kept) in message
+    assert str(failed) in message
     assert "\n" not in message
-    outputs = [cell.get("outputs") for cell in json.loads(kept.read_text())["cells"]]
+    outputs = [cell.get("outputs") for cell in json.loads(failed.read_text())["cells"]]
     assert "so far 7" in json.dumps(outputs)
 
 
-def test_an_unknown_parameter_is_refused_before_anything_runs(tmp_path, kept):
+def test_an_unknown_parameter_is_refused_before_anything_runs(tmp_path, failed):
     path = source(tmp_path, "# %%\nraise RuntimeError('ran')\n")
     with pytest.raises(
         InputError, match="unknown parameters nubmer; known ones are nu"
     ):
-        notebooks.execute(path, TEMPLATE, {"nubmer": 1}, kept)
+        notebooks.execute(path, TEMPLATE, {"nubmer": 1}, failed)
 
 
-def test_a_missing_parameter_is_refused_as_its_default_is_the_demos(tmp_path, kept):
+def test_a_missing_parameter_is_refused(tmp_path, failed):
     path = source(tmp_path, "")
     with pytest.raises(InputError, match="missing parameters number; known ones are"):
-        notebooks.execute(path, TEMPLATE, {}, kept)
+        notebooks.execute(path, TEMPLATE, {}, failed)
 
 
-def test_a_kernel_that_dies_is_reported(tmp_path, kept):
+def test_a_kernel_that_dies_is_reported(tmp_path, failed):
     path = source(tmp_path, "# %%\nimport os\nos._exit(1)\n")
     with pytest.raises(InputError, match=r"question\.py: the kernel died"):
-        notebooks.execute(path, TEMPLATE, {"number": 1}, kept)
-    assert kept.exists()
+        notebooks.execute(path, TEMPLATE, {"number": 1}, failed)
+    assert failed.exists()
 
 
 def test_long_socket_paths_are_avoided():

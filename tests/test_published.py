@@ -1,4 +1,4 @@
-"""Printed numbers: what is read of them, and what stands nearest."""
+"""Published numbers: units, sizes, table numbers and labels."""
 
 import pytest
 from synthetic import LABELS, PUBLISHED
@@ -7,13 +7,13 @@ from mathprobe.paper import published
 
 
 @pytest.mark.parametrize(("n", "size"), [(2, 5), (5, 5), (6, 5), (7, 8), (20, 10)])
-def test_sizes_are_near_by_their_difference_and_small_on_ties(n, size):
+def test_the_nearest_size_is_the_smaller_on_a_tie(n, size):
     near = published.nearest_size(PUBLISHED["accuracy"], "eigenvalues", n)
     assert set(near["n"]) == {size}
 
 
 @pytest.mark.parametrize(("task", "n"), [("eigenvalues", "5x3"), ("transpose", 5)])
-def test_of_rectangles_and_other_tasks_nothing_is_near(task, n):
+def test_rectangles_and_other_tasks_have_no_nearest_size(task, n):
     assert published.nearest_size(PUBLISHED["accuracy"], task, n).empty
 
 
@@ -28,7 +28,7 @@ def test_tables_have_the_papers_numbers():
     assert published.table_number(speeds, "eigenvalues", 8) is None  # in the text
 
 
-def test_printed_units_stay_beside_those_of_our_tables():
+def test_columns_in_our_units_are_added():
     rates = PUBLISHED["verifiers"]
     assert (rates["text"] / 100 == rates["published"]).all()
     speeds = PUBLISHED["learning_speed"].dropna(subset="millions")
@@ -38,7 +38,7 @@ def test_printed_units_stay_beside_those_of_our_tables():
     assert (means["text"] == means["published"]).all()
 
 
-def test_what_is_printed_as_above_is_read_as_below():
+def test_shares_above_a_bound_become_shares_below():
     failures = PUBLISHED["failures"]
     assert "above" not in set(failures["statistic"])
     wrong = failures[
@@ -47,14 +47,14 @@ def test_what_is_printed_as_above_is_read_as_below():
     assert wrong[["at", "published"]].to_numpy().tolist() == [[0.03, 0.1]]
 
 
-def test_what_the_paper_does_not_name_has_its_own_name():
+def test_a_distribution_without_a_label_keeps_its_name():
     assert LABELS["abs_laplace"] == "abs-Lapl"
     assert LABELS["uniform_coefficients"] == "uniform coefficients"
     assert LABELS["laplace+uniform_wigner"] == "Laplace + uniform wigner"
 
 
-def test_the_notebook_and_the_text_agree_but_for_one_mean():
-    """Printed with fewer digits; 1.28 is the mantissa of the notebook's mean."""
+def test_the_notebook_and_the_text_agree_except_for_one_mean():
+    """The text has fewer digits; its 1.28 is the mantissa of the notebook's mean."""
     both = PUBLISHED["failures"].dropna(subset=["text", "stored"])
     apart = both[(both["text"] / both["stored"] - 1).abs() > 4e-3]
     assert len(both) == 7

@@ -1,4 +1,4 @@
-"""Maps of what nodes do, and the page on which a person reads it."""
+"""Quanta maps as figures and as an HTML page."""
 
 import re
 from html.parser import HTMLParser
@@ -39,7 +39,7 @@ FACTS = Facts(
         Fact(D, "OPR", None, 0.9, 0.8, 1.0),
     ]
 )
-SAID = {
+TEXTS = {
     "fails": {A: "<1", B: "5", C: "57", D: "10"},
     "impact": {A: "A7", B: "A7", C: "A5..3,A1"},
     "attention": {A: "D'5 D5", C: "D'1 D'2"},
@@ -52,16 +52,16 @@ SAID = {
 
 
 @pytest.mark.parametrize("kind", MAPS)
-def test_cells_say_what_is_known(kind):
-    cells = quanta.cells(kind, FACTS, LAYOUT)
-    assert set(cells) == set(FACTS.nodes)
-    assert {node: c.text for node, c in cells.items() if c.text} == SAID[kind]
-    assert all(0.0 <= cell.shade <= 1.0 for cell in cells.values())
+def test_cells_have_the_known_facts(kind):
+    found = quanta.cells(kind, FACTS, LAYOUT)
+    assert set(found) == set(FACTS.nodes)
+    assert {node: c.text for node, c in found.items() if c.text} == TEXTS[kind]
+    assert all(0.0 <= cell.shade <= 1.0 for cell in found.values())
 
 
-def test_many_fails_are_marked():
-    cells = quanta.cells("fails", FACTS, LAYOUT)
-    assert [node for node, cell in cells.items() if cell.marked] == [C]
+def test_nodes_with_many_fails_are_marked():
+    found = quanta.cells("fails", FACTS, LAYOUT)
+    assert [node for node, cell in found.items() if cell.marked] == [C]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_many_fails_are_marked():
         ([5, 4, 3, 1, 0], "A5..3,A1,A0"),
     ],
 )
-def test_digits_are_written_as_ranges_where_three_follow(digits, text):
+def test_three_consecutive_digits_are_a_range(digits, text):
     assert format_digits(digits) == text
 
 
@@ -83,10 +83,10 @@ def texts(figure):
 
 
 @pytest.mark.parametrize("kind", MAPS)
-def test_a_figure_says_all_that_its_cells_say(kind):
+def test_a_figure_has_the_text_of_all_cells(kind):
     figure = quanta.draw(kind, FACTS, 6)
     written = " ".join(texts(figure)).replace("\n", " ").split()
-    for text in SAID[kind].values():
+    for text in TEXTS[kind].values():
         assert set(text.split()) <= set(written)
     axes = figure.axes[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["P11", "P18"]
@@ -94,7 +94,7 @@ def test_a_figure_says_all_that_its_cells_say(kind):
     assert rows == ["L0H0", "L0H1", "L1MLP"]
 
 
-def test_equal_neighbours_are_one_cell_except_where_shares_are_shown():
+def test_equal_neighbours_are_merged_except_for_shares():
     heights = [
         [patch.get_height() for patch in quanta.draw(kind, FACTS, 6).axes[0].patches]
         for kind in ("impact", "fails")
@@ -104,7 +104,7 @@ def test_equal_neighbours_are_one_cell_except_where_shares_are_shown():
     assert set(heights[1]) == {1}
 
 
-def test_a_figure_repeats_to_the_byte(tmp_path):
+def test_a_figure_is_bitwise_reproducible(tmp_path):
     for name in ("first", "second"):
         figures.save(quanta.draw("purpose", FACTS, 6), tmp_path / name / "map")
     for kind in ("pdf", "svg"):
@@ -112,13 +112,13 @@ def test_a_figure_repeats_to_the_byte(tmp_path):
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_model_of_which_nothing_is_known_has_an_empty_map():
+def test_a_model_without_facts_has_an_empty_map():
     figure = quanta.draw("purpose", Facts(), 6)
     assert texts(figure) == []
 
 
 class Page(HTMLParser):
-    """Collects what a page holds."""
+    """Collect the tags and ids of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -153,7 +153,7 @@ def page():
     )
 
 
-def test_the_page_is_whole_and_loads_nothing(page):
+def test_the_page_is_valid_and_self_contained(page):
     found = Page(page)
     assert found.open == []
     assert not {"script", "img", "link", "iframe"} & set(found.tags)
@@ -161,7 +161,7 @@ def test_the_page_is_whole_and_loads_nothing(page):
     assert {"positions", "claims", "controls", *MAPS} == set(found.ids)
 
 
-def test_the_page_says_of_every_node_what_is_known(page):
+def test_the_page_has_the_facts_of_every_node(page):
     for node in FACTS.nodes:
         assert page.count(f"<b>{node.name}</b>") == len(MAPS)
     assert "A2.SA 100.0 % (95.0 to 100.0) with H2" in page

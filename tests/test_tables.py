@@ -1,4 +1,4 @@
-"""Tidy tables: means over seeds beside printed numbers, and what is missing."""
+"""Tidy tables: means over seeds, published numbers and missing models."""
 
 import io
 
@@ -24,7 +24,7 @@ MADE = [kind for kind in KINDS if KINDS[kind].build]
 
 
 def scored(distribution, n=5, accuracies=(0.5,)):
-    """Scores of a model whose seeds have these accuracies."""
+    """Return scores of a model whose seeds have these accuracies."""
     rows = [
         {
             **{"seed": seed, "test": test, "tolerance": tolerance},
@@ -40,7 +40,7 @@ def scored(distribution, n=5, accuracies=(0.5,)):
 
 
 def learned(distribution, accuracies=(0.5,)):
-    """A curve whose seeds reach half, all and one and a half of these accuracies."""
+    """Return a curve whose seeds reach 0.5, 1 and 1.5 times these accuracies."""
     rows = [
         {"seed": seed, "examples": 100 * k, "test": "semicircle", "loss": 1.0}
         | {"accuracy": 0.5 * accuracy * k, "malformed": 0.0}
@@ -51,7 +51,7 @@ def learned(distribution, accuracies=(0.5,)):
 
 
 def made(kind, *models, missing=(), target=None):
-    """The rows of a table that were measured or are missing, with all its columns."""
+    """Return all rows of a table, measured or missing."""
     paths = ["{0}/{2}/n{1}/{3}".format(*model.name) for model in models]
     paths += missing
     targets = [] if target is None else [(path, target) for path in paths]
@@ -66,7 +66,7 @@ def measured(kind, *models, **options):
     return [row for row in rows if row[column] is not None]
 
 
-def test_out_of_distribution_has_the_promised_columns():
+def test_ood_has_the_documented_columns():
     assert KINDS["ood"].columns == (
         *("task", "train", "test", "n", "recipe", "seeds", "examples"),
         *("accuracy", "low", "high", "oracle", "published", "spread"),
@@ -74,11 +74,11 @@ def test_out_of_distribution_has_the_promised_columns():
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_every_table_of_a_size_says_its_task_and_size(kind):
+def test_every_table_has_columns_for_task_and_size(kind):
     assert {"task", "n"} <= set(KINDS[kind].columns)
 
 
-def test_published_shares_stand_beside_ours():
+def test_published_shares_are_merged():
     rows = measured("ood", *map(scored, DISTRIBUTIONS))
     shown = {(row["train"], row["test"]): row["published"] for row in rows}
     assert shown == {
@@ -113,18 +113,18 @@ def test_learning_speed_of_several_seeds_needs_all_of_them():
     assert (row["reached"], row["examples"], row["spread"]) == (1, None, None)
 
 
-def test_nothing_stands_where_nothing_was_published():
+def test_an_unpublished_size_has_no_published_numbers():
     rows = measured("ood", scored("laplace", n=2))
     assert {row["published"] for row in rows} == {None}
 
 
-def test_a_measured_test_without_printed_number_and_the_reverse_have_rows():
+def test_measured_and_published_rows_are_joined_outer():
     rows = made("learning_speed", learned("laplace"), target=0.5)
     shown = {row["test"]: (row["seeds"], row["published"]) for row in rows}
     assert shown == {"semicircle": (1, 2_700_000), "abs_semicircle": (None, 2_400_000)}
 
 
-def test_tolerances_are_those_of_the_own_distribution():
+def test_tolerances_are_of_the_training_distribution():
     rows = measured("tolerances", scored("laplace"))
     assert [(row["train"], row["tolerance"]) for row in rows] == [
         ("laplace", 0.05),
@@ -136,29 +136,29 @@ def test_tolerances_are_those_of_the_own_distribution():
     ("target", "reached"),
     [(0.5, 200), (0.6, 240), (0.1, 40), (0.75, 300), (0.76, None)],
 )
-def test_learning_speed_is_interpolated_where_it_is_first_reached(target, reached):
+def test_learning_speed_is_interpolated_at_the_first_crossing(target, reached):
     (row,) = measured("learning_speed", learned("laplace"), target=target)
     assert row["examples"] == reached
     assert (row["resolution"], row["budget"], row["best"]) == (100, 400, 0.75)
     assert row["published"] == 2_700_000
 
 
-def test_a_curve_that_falls_again_counts_from_its_first_crossing():
+def test_a_curve_that_falls_again_counts_its_first_crossing():
     points = {"examples": [1, 2, 3, 4], "accuracy": [0.0, 1.0, 0.0, 1.0]}
     assert tables.examples_to_reach(pd.DataFrame(points), 0.5) == 1.5
 
 
-def test_quantiles_meet_their_published_ones():
+def test_quantiles_have_their_published_values():
     row = {"law": "marchenko_pastur", "n": 5, "quantile": 0.9}
-    shown, other = (
+    same, other = (
         tables.condition_numbers([{**row, "n": n}], PUBLISHED)["published"]
         for n in (5, 4)
     )
-    assert shown.item() == 5293
+    assert same.item() == 5293
     assert other.isna().all()
 
 
-def test_runs_name_the_model_by_its_path():
+def test_runs_have_the_path_of_the_model():
     run = run_of("eigenvalues", "laplace", 5) | {"machine": "m", "clean": True}
     run["spec"] |= {"seeds": 3, "precision": "float32"}
     (row,) = made("runs", tables.model_rows("base", run))
@@ -167,7 +167,7 @@ def test_runs_name_the_model_by_its_path():
     assert (row["seeds"], row["precision"], row["joules"]) == (3, "float32", None)
 
 
-def test_cells_are_typed_and_an_empty_one_is_none(tmp_path):
+def test_cells_are_typed_and_empty_cells_are_none(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("law,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n")
     assert records(tables.read(path)) == [
@@ -181,7 +181,7 @@ def test_a_rectangle_has_its_size_as_text():
     assert rows["n"].tolist() == [5, "5x3"]
 
 
-def test_what_is_written_is_read_and_written_alike(tmp_path):
+def test_a_table_round_trips(tmp_path):
     table = tables.build("ood", [scored("laplace", accuracies=(0.25, 0.75))], PUBLISHED)
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     tables.write(first, table, KINDS["ood"].columns)
@@ -190,7 +190,7 @@ def test_what_is_written_is_read_and_written_alike(tmp_path):
     assert b"laplace,semicircle,5,base,2,10,0.5," in first.read_bytes()
 
 
-def test_tables_are_collected_by_their_columns_whatever_they_are_called(tmp_path):
+def test_the_kind_of_a_table_follows_from_its_columns(tmp_path):
     for name, distribution in (("a", "laplace"), ("b", "uniform")):
         table = tables.build("ood", [scored(distribution)], PUBLISHED)
         tables.write(tmp_path / f"{name}.csv", table, KINDS["ood"].columns)
@@ -200,22 +200,22 @@ def test_tables_are_collected_by_their_columns_whatever_they_are_called(tmp_path
     assert set(found["ood"]["train"]) == {"laplace", "uniform"}
 
 
-MAIN = [  # models of which sections 2 and 3 print something
+MAIN = [  # models with published numbers in sections 2 and 3
     *(("eigenvectors", "uniform_wigner", n, "base") for n in (5, 6)),
     ("eigenvectors", "uniform_wigner", 5, "half"),
     ("inverse", "uniform_coefficients", 5, "base"),
 ]
 
 
-def of_model(printed, task, distribution, n, recipe):
+def published_rows(printed, task, distribution, n, recipe):
     names = {"task": task, "train": distribution, "n": n, "recipe": recipe}
     return printed[(printed[list(names)] == pd.Series(names)).all(axis=1)]
 
 
 @pytest.mark.parametrize("model", MAIN)
-def test_every_printed_property_stands_beside_its_own_row(model):
+def test_every_published_property_has_its_row(model):
     rows = measured("failures", model_result(*model, measured_properties(*model[:3])))
-    printed = records(of_model(PUBLISHED["failures"], *model))
+    printed = records(published_rows(PUBLISHED["failures"], *model))
     assert printed
     shown = {tuple(row[key] for key in STATISTIC_KEYS): row for row in rows}
     for column in ("published", "notebook"):
@@ -226,17 +226,17 @@ def test_every_printed_property_stands_beside_its_own_row(model):
             assert shown[key][column] == row[column]
 
 
-def test_all_printed_statistics_are_of_models_that_are_looked_at():
+def test_all_published_statistics_are_of_the_main_models():
     for kind in ("failures", "verifiers"):
         names = PUBLISHED[kind][["task", "train", "n", "recipe"]].drop_duplicates()
         assert set(names.itertuples(index=False, name=None)) <= set(MAIN)
 
 
 @pytest.mark.parametrize("model", [MAIN[0], MAIN[-1]])
-def test_every_printed_rate_stands_beside_its_own_row(model):
+def test_every_published_rate_has_its_row(model):
     rows = measured("verifiers", model_result(*model, measured_rates(*model[:2])))
     shown = [row for row in rows if row["published"] is not None]
-    printed = records(of_model(PUBLISHED["verifiers"], *model))
+    printed = records(published_rows(PUBLISHED["verifiers"], *model))
     keys = ("verifier", "chosen_by", "threshold", "statistic", "published")
     expected = [tuple(row[key] for key in keys) for row in printed]
     assert sorted(tuple(row[key] for key in keys) for row in shown) == sorted(expected)
@@ -251,13 +251,13 @@ def test_every_printed_rate_stands_beside_its_own_row(model):
         ("inverse", "uniform_coefficients", 5, "half"),
     ],
 )
-def test_of_other_models_nothing_is_printed(model):
+def test_other_models_have_no_published_numbers(model):
     rows = made("failures", model_result(*model, measured_properties(*model[:3])))
     assert rows
     assert {row["published"] for row in rows} == {None} == {r["notebook"] for r in rows}
 
 
-def test_failures_are_those_at_home_with_the_oracles_beside():
+def test_failures_are_in_distribution_with_oracle_values():
     model = MAIN[0]
     rows = measured("failures", model_result(*model, measured_properties(*model[:3])))
     assert {row["test"] for row in rows} == {"uniform_wigner"}
@@ -276,7 +276,7 @@ def test_failures_are_those_at_home_with_the_oracles_beside():
         ((None, None), (0, None, None, 0.0)),
     ],
 )
-def test_rates_are_means_over_the_seeds_that_have_one(values, expected):
+def test_rates_are_means_over_the_seeds_with_a_value(values, expected):
     task, distribution = "inverse", "uniform_coefficients"
     rows = made(
         "verifiers",
@@ -290,7 +290,7 @@ def test_rates_are_means_over_the_seeds_that_have_one(values, expected):
     assert (rows[0]["oracle"], rows[0]["threshold"]) == (1.0, 62.0)
 
 
-def test_points_of_curves_have_the_name_of_their_model():
+def test_points_of_roc_curves_have_the_name_of_their_model():
     point = {"seed": "1", "verifier": "matrix_condition", "threshold": 3.0}
     point |= {"false_positive_rate": 0.25, "true_positive_rate": 0.5}
     point |= {"test": "uniform_coefficients"}
@@ -301,7 +301,7 @@ def test_points_of_curves_have_the_name_of_their_model():
     assert row == {**point, **name, "recipe": "base"}
 
 
-def test_a_missing_model_has_what_is_printed_of_it_and_stands_behind():
+def test_a_missing_model_comes_last_with_its_published_numbers():
     rows = made("ood", scored("semicircle"), missing=["eigenvalues/laplace/n5/base"])
     missing = [row for row in rows if row["train"] == "laplace"]
     assert rows[-len(missing) :] == missing
@@ -310,7 +310,7 @@ def test_a_missing_model_has_what_is_printed_of_it_and_stands_behind():
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_tables_of_missing_models_alone_have_no_numbers_of_ours(kind):
+def test_tables_of_missing_models_have_no_measured_numbers(kind):
     options = {"target": 0.9} if kind == "learning_speed" else {}
     missing = ["eigenvectors/uniform_wigner/n5/base", "eigenvectors/gaussian/n5/base"]
     rows = made(kind, missing=missing, **options)
@@ -325,7 +325,7 @@ def test_tables_of_missing_models_alone_have_no_numbers_of_ours(kind):
         }
 
 
-def test_a_missing_model_of_which_nothing_is_printed_has_rows_of_accuracies():
+def test_a_missing_unpublished_model_has_rows_of_accuracies():
     rows = made("ood", missing=["transpose/uniform_coefficients/n5x3/base"])
     assert [(row["n"], row["published"]) for row in rows] == 2 * [("5x3", None)]
 
@@ -335,15 +335,15 @@ def test_a_table_of_no_models_is_empty(kind):
     assert made(kind) == []
 
 
-def test_what_is_no_path_of_a_model_is_refused():
-    with pytest.raises(InputError, match=r"eigenvalues/laplace.*: invalid size"):
+def test_an_invalid_path_of_a_model_is_refused():
+    with pytest.raises(InputError, match=r"eigenvalues/laplace.* is no size"):
         made("ood", missing=["eigenvalues/laplace"])
 
 
 @pytest.mark.parametrize(
     ("kind", "message"), [("oods", "known names are ood"), ("evidence", "not")]
 )
-def test_a_kind_that_is_no_table_of_models_is_refused(kind, message):
+def test_a_kind_that_is_not_built_from_models_is_refused(kind, message):
     with pytest.raises((InputError, UnknownName), match=message):
         tables.build(kind, [], PUBLISHED)
 

@@ -1,4 +1,4 @@
-"""LaTeX is found or unpacked privately, and typesetting reports its errors."""
+"""Choice and installation of TeX, and errors and warnings of typesetting."""
 
 import shutil
 import subprocess
@@ -25,7 +25,7 @@ BIB = "@book{euler, author={Leonhard Euler}, title={Algebra}, publisher={X}, yea
 
 
 def program(folder: Path, name: str, body: str = "exit 0") -> Path:
-    """Write a tiny program that a search of PATH finds."""
+    """Write an executable script."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / name
     file.write_text(f"#!/bin/sh\n{body}\n")
@@ -40,7 +40,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder that stands for PATH, empty at first."""
+    """Return an empty folder that is used as PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     return folder
@@ -48,7 +48,7 @@ def programs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def apt(programs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH on which a private TeX is the only way; a shell is still there."""
+    """Set a PATH with a shell on which only a private TeX can be installed."""
     for name in ("apt-get", "dpkg"):
         program(programs, name)
     for name in ("bash", "mkdir", "touch", "chmod"):
@@ -76,7 +76,7 @@ def test_a_complete_pdflatex_is_taken_first(programs, cache):
 
 
 @pytest.mark.parametrize("missing", ["kpsewhich", "bibtex", "a package"])
-def test_an_incomplete_pdflatex_is_passed_over(programs, cache, missing):
+def test_an_incomplete_pdflatex_is_not_used(programs, cache, missing):
     for name in ("pdflatex", "bibtex"):
         program(programs, name)
     lacks_one = f"shift; {HAVE_ALL}"
@@ -110,7 +110,7 @@ def test_with_apt_a_private_tex_is_installable(programs, cache):
     assert f"unpacked into {cache} (about 60 MB" in engine.message
 
 
-def test_with_nothing_the_pdf_is_skipped(programs, cache):
+def test_without_any_tex_the_pdf_is_skipped(programs, cache):
     engine = tex.find(cache, str(programs))
     assert engine == tex.Engine("none")
     assert engine.message == "TeX: none; the PDF is skipped"
@@ -118,7 +118,7 @@ def test_with_nothing_the_pdf_is_skipped(programs, cache):
     assert not cache.parent.exists()
 
 
-def test_a_failed_attempt_is_not_repeated_and_is_explained(apt, cache):
+def test_a_failed_installation_is_reported_and_not_repeated(apt, cache):
     cache.parent.mkdir()
     tex.failed_marker(cache).write_text("E: no network\nfailed while downloading\n")
     engine = tex.find(cache)
@@ -150,21 +150,21 @@ mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"
 """
 
 
-def test_empty_folders_are_no_obstacle(apt, cache, tmp_path):
+def test_empty_folders_are_replaced(apt, cache, tmp_path):
     (cache / "bin").mkdir(parents=True)
     assert (
         tex.find_or_unpack(cache, program(tmp_path, "get.sh", WHOLE)).kind == "private"
     )
 
 
-def test_a_folder_with_files_is_left_alone(apt, cache, tmp_path):
+def test_a_folder_with_files_is_not_changed(apt, cache, tmp_path):
     (cache / "bin").mkdir(parents=True)
-    (cache / "bin" / "mine").write_text("kept")
+    (cache / "bin" / "mine").write_text("text")
     assert tex.find_or_unpack(cache, program(tmp_path, "get.sh", WHOLE)).kind == "none"
-    assert (cache / "bin" / "mine").read_text() == "kept"
+    assert (cache / "bin" / "mine").read_text() == "text"
 
 
-def test_asking_again_tries_again(apt, cache, tmp_path):
+def test_a_failed_installation_can_be_repeated(apt, cache, tmp_path):
     tex.find_or_unpack(cache, program(tmp_path, "get.sh", "exit 7"))
     body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'
     engine = tex.find_or_unpack(cache, program(tmp_path, "again.sh", body))
@@ -172,12 +172,12 @@ def test_asking_again_tries_again(apt, cache, tmp_path):
     assert not tex.failed_marker(cache).exists()
 
 
-def test_a_silent_failure_has_a_reason_too(apt, cache, tmp_path):
+def test_a_silent_failure_reports_its_exit_status(apt, cache, tmp_path):
     engine = tex.find_or_unpack(cache, program(tmp_path, "get.sh", "exit 7"))
     assert "exit status 7" in engine.note
 
 
-def test_the_box_is_a_box_and_names_the_ways():
+def test_the_message_is_framed_and_lists_all_commands():
     for reason in ("", "E: no network\n" + 200 * "long "):
         box = tex.skipped_message(reason)
         assert {len(line) for line in box.splitlines()} == {80}
@@ -187,12 +187,12 @@ def test_the_box_is_a_box_and_names_the_ways():
         assert ("E: no network" in box) == bool(reason)
 
 
-def test_the_script_is_valid_and_refuses_a_folder_that_is_there(tmp_path):
+def test_the_script_is_valid_and_refuses_an_existing_folder(tmp_path):
     script = PROJECT / tex.SCRIPT
     subprocess.run(["bash", "-n", script], check=True)
     done = subprocess.run(["bash", script, tmp_path], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "exists; remove it first" in done.stderr
+    assert "is there already" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -205,12 +205,12 @@ echo "pdf of $SOURCE_DATE_EPOCH" > main.pdf
 
 
 def fake(folder: Path, log: str, code: int = 0) -> tex.Engine:
-    """Make a pdflatex that writes the given log."""
+    """Return an engine whose pdflatex writes this log."""
     body = f"{FAKE}cat > main.log <<'END'\n{log}\nEND\nexit {code}"
     return tex.Engine("pdflatex", str(program(folder, "pdflatex", body)))
 
 
-def test_an_error_is_told_with_its_place_and_three_lines(programs, tmp_path):
+def test_an_error_has_its_location_and_three_lines(programs, tmp_path):
     log = "noise\n./main.tex:3: Undefined control sequence.\nl.3 \\foo\n1\n2\n3\nnoise"
     source = write(tmp_path / "paper")
     with pytest.raises(InputError) as caught:
@@ -230,14 +230,14 @@ def test_an_error_is_told_with_its_place_and_three_lines(programs, tmp_path):
         "Package mathprobe Error: no result of the name 'c'.",
     ],
 )
-def test_what_is_undefined_is_an_error(programs, tmp_path, line):
+def test_an_undefined_reference_is_an_error(programs, tmp_path, line):
     source = write(tmp_path / "paper")
     with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", fake(programs, f"x\n{line}\n{line}\ny"))
     assert str(caught.value) == line
 
 
-def test_only_what_sticks_out_visibly_is_warned_of(programs, tmp_path, capsys):
+def test_only_visible_overfull_boxes_are_reported(programs, tmp_path, capsys):
     wide = r"Overfull \hbox (5.5pt too wide) in paragraph at lines 3--4"
     log = wide + "\n" + wide.replace("5.5pt", "4.9pt")
     source = write(tmp_path / "paper")
@@ -246,7 +246,7 @@ def test_only_what_sticks_out_visibly_is_warned_of(programs, tmp_path, capsys):
     assert capsys.readouterr().err == f"{wide}\n"
 
 
-def test_passes_end(programs, tmp_path):
+def test_the_number_of_passes_is_limited(programs, tmp_path):
     log = "LaTeX Warning: Label(s) may have changed. Rerun to get cross-references"
     build = tmp_path / "build"
     tex.typeset(write(tmp_path / "paper"), build, fake(programs, log))
@@ -264,14 +264,14 @@ def test_tectonic_is_called_once(programs, tmp_path):
 
 @pytest.fixture(scope="module")
 def engine() -> tex.Engine:
-    """A TeX that is here, the project's own included; Tectonic may want the network."""
+    """Return an installed pdflatex; Tectonic may need the network."""
     found = tex.find(PROJECT / tex.CACHE)
     if found.kind not in ("pdflatex", "private"):
         pytest.skip(found.message)
     return found
 
 
-def test_equal_sources_give_equal_bytes(engine, tmp_path):
+def test_the_pdf_is_bitwise_reproducible(engine, tmp_path):
     source = write(tmp_path / "paper")
     first = tex.typeset(source, tmp_path / "build", engine)
     assert first.startswith(b"%PDF")
@@ -293,7 +293,7 @@ def test_a_real_error_names_file_line_and_command(engine, tmp_path):
     assert len(str(caught.value).splitlines()) < 15
 
 
-def test_real_undefined_names_are_all_told(engine, tmp_path):
+def test_all_undefined_references_are_reported(engine, tmp_path):
     source = write(tmp_path / "paper", r"\ref{nowhere} \citep{nobody}")
     with pytest.raises(InputError) as caught:
         tex.typeset(source, tmp_path / "build", engine)
@@ -301,7 +301,7 @@ def test_real_undefined_names_are_all_told(engine, tmp_path):
     assert "Citation `nobody'" in str(caught.value)
 
 
-def test_inputs_may_lie_in_the_build_folder(engine, tmp_path):
+def test_inputs_are_found_in_the_build_folder(engine, tmp_path):
     source = write(tmp_path / "a paper", r"\input{numbers}")
     build = tmp_path / "a build"
     build.mkdir()
