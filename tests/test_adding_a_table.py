@@ -44,7 +44,7 @@ def test_a_new_table_goes_from_scores_to_latex(added, tmp_path):
     given = "--facts", facts, "--published", *PRINTED, "--errata", *ERRATA
     run("latex", added, tmp_path / "worst.tex", *given, "--tables", csv)
     text = (tmp_path / "worst.tex").read_text()
-    assert text == "\\distributionname{Laplace} & Uniform & 12.5 \\\\\n"
+    assert text == "\\tablelabel{Laplace} & Uniform & 12.5 \\\\\n"
 
 
 def test_the_workflow_makes_a_new_table_for_the_paper(tmp_path):

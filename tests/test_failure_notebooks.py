@@ -89,7 +89,7 @@ def test_spectral_properties_runs_on_any_predictions(results):
     )
     assert "failure_properties" in drawn(results)
     assert html.count("<table") == 4
-    assert "Of these models nothing is printed" in html
+    assert "Nothing is published for these models" in html
     wrong = {"exact": 0, "mixed": 40, "malformed": 120}[results[0]]
     found = re.findall(r"eigenvectors, n=2, base: (\d+) wrong, (\d+) malformed", html)
     assert [int(count) for count in found[0]] == [wrong, 120 * (wrong == 120)]
@@ -100,7 +100,7 @@ def test_verifiers_runs_on_any_predictions(results):
     needed = "verifiers roc predictions figures"
     html = executed("verifiers", results, needed)
     assert {"condition_error", "roc"} <= drawn(results)
-    believed = re.search(r"(\d+) of 60 predictions are believed", html)[1]
-    assert int(believed) == {"exact": 60, "mixed": 40, "malformed": 0}[results[0]]
+    accepted = re.search(r"(\d+) of 60 predictions are accepted", html)[1]
+    assert int(accepted) == {"exact": 60, "mixed": 40, "malformed": 0}[results[0]]
     assert "below 1.045" in html
     assert str(results[1]) not in html

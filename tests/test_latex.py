@@ -136,9 +136,9 @@ def test_an_empty_table_still_defines_its_label(kind):
 def test_a_caption_names_both_sizes_if_they_differ():
     text = page("out_of_distribution.tex.j2", "demo")
     joined = " ".join(text.split())
-    assert "published at $n=5$ (Table~1 of the paper), ours at" in joined
+    assert "published at $n=5$ (Table~1 of Charton, 2022), ours at" in joined
     assert text.count(r"\reprocell") == 49
-    assert r"\midrule" + "\n" + r"\distributionname{abs-sc}" in text
+    assert r"\midrule" + "\n" + r"\tablelabel{abs-sc}" in text
     assert "published for the same size" in page("out_of_distribution.tex.j2", "paper")
 
 
@@ -163,17 +163,15 @@ def test_tables_of_the_settings_come_first():
 
 def test_every_caption_names_the_papers_table():
     text = page("out_of_distribution.tex.j2", "paper")
-    assert re.findall(r"\(Table~(\d) of the paper\)", text) == list("12235")
+    assert re.findall(r"\(Table~(\d) of Charton, 2022\)", text) == list("12235")
     text = page("learning_speed.tex.j2", "paper")
-    assert re.findall(r"Table~(\d) of the paper", text) == list("67")
+    assert re.findall(r"Table~(\d) of Charton, 2022", text) == list("67")
     assert "for the same size, in the text, to" in text.replace("\n ", "")
 
 
 def test_rows_have_their_recipe_if_a_table_has_several():
     text = page("out_of_distribution.tex.j2", "paper")
-    rows = re.findall(
-        r"distributionname{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text
-    )
+    rows = re.findall(r"tablelabel{(\w+)}\\newline{\\scriptsize\\texttt{(\w+)}}", text)
     assert rows == [("Gaussian", "deep12"), ("Laplace", "deep8")]
 
 
@@ -191,17 +189,17 @@ def test_mixtures_other_distributions_and_rectangles_have_tables():
     text = page("out_of_distribution.tex.j2", tables=synthetic_tables("demo", *others))
     assert r"transpose for" + "\n  $5\\times 3$ matrices" in text
     small, general = text.split(r"\begin{table}")[2:]
-    names = re.findall(r"^\\distributionname{([^\\]+)}$", small, re.M)
+    names = re.findall(r"^\\tablelabel{([^\\]+)}$", small, re.M)
     assert names == ["Laplace", "uniform wigner", "Laplace + Uniform", "abs-Lapl"]
     assert small.count(r"\midrule") == 3
-    assert r"\distributionname{uniform coefficients}" in general
+    assert r"\tablelabel{uniform coefficients}" in general
     assert r"\footnotesize" in small  # eight columns
 
 
 def test_an_accuracy_that_was_not_reached_is_a_dash():
     rows = page("learning_speed.tex.j2", "paper").split("\\\\\n")
     uniform = next(
-        row for row in rows if row.strip().startswith(r"\distributionname{Uniform}")
+        row for row in rows if row.strip().startswith(r"\tablelabel{Uniform}")
     )
     cells = [cell.strip() for cell in uniform.split("&")[1:]]
     assert cells == ["---", "50.0", "---", r"41\,000", "100.0", "---"]

@@ -172,10 +172,10 @@ def test_accuracies_have_interval_oracle_and_published_value(
     generalization,
 ):
     _, shown = generalization
-    assert shown.html.count(">50.0% (40.0%–60.0%), paper 100%</td>") == 42 + 14 + 4
+    assert shown.html.count(">50.0% (40.0%–60.0%), published 100%</td>") == 42 + 14 + 4
     assert shown.html.count(">50.0% (40.0%–60.0%)</td>") == 7
     assert shown.html.count(">90.0%</td>") == 7 + 7 + 2
-    assert shown.html.count(">50.0% (40.0%–60.0%), exact 90.0%</td>") == 4
+    assert shown.html.count(">50.0% (40.0%–60.0%), oracle 90.0%</td>") == 4
     assert shown.html.count(">1.00%</td>") == 2
 
 
@@ -216,7 +216,7 @@ def test_the_notebook_is_valid_and_starts_with_its_title(generalization):
     notebook = nbformat.reads(shown.ipynb, as_version=4)
     nbformat.validate(notebook)
     assert notebook.cells[0].source.startswith(
-        "# Which training distributions generalise"
+        "# Which training distributions generalize"
     )
     assert [cell.id for cell in notebook.cells[:2]] == ["cell-000", "cell-001"]
     assert "papermill" not in notebook.metadata

@@ -192,7 +192,7 @@ def test_the_script_is_valid_and_refuses_an_existing_folder(tmp_path):
     subprocess.run(["bash", "-n", script], check=True)
     done = subprocess.run(["bash", script, tmp_path], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "is there already" in done.stderr
+    assert "exists; remove it first" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -180,7 +180,7 @@ class Inputs:
                 "errata": ERRATA,
                 "evidence": [table["evidence"], table["arith_evidence"]],
                 "conditions": table["condition_numbers"],
-                "ceilings": table["ceilings"],
+                "oracle": table["ceilings"],
                 "accuracy": table["arith_accuracy"],
                 "claims": table["arith_claims"],
                 "runs": table["runs"],
