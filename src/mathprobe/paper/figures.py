@@ -66,7 +66,7 @@ ORACLE_LABEL = "exact answer"
 
 @rc_context(STYLE)
 def save(figure: Figure, stem: Path) -> None:
-    """Write `stem`.pdf and `stem`.svg; equal figures give equal bytes."""
+    """Write `stem`.pdf and `stem`.svg; equal figures give bitwise identical files."""
     for kind, metadata in UNDATED.items():
         content = io.BytesIO()
         figure.savefig(content, format=kind, metadata=metadata)
