@@ -28,8 +28,8 @@ SHARES = {  # of a model's nodes: titles of the panels
     "nodes for M": "needed for\ndifferences",
     "nodes for N": "for negative\ndifferences",
     "nodes for 3 of 3 classes": "needed\nfor all",
-    "heads with a purpose": "heads with\na purpose",
-    "mlps with a purpose": "MLPs with\na purpose",
+    "heads with a purpose": "heads with\na sub-task",
+    "mlps with a purpose": "MLPs with\na sub-task",
 }
 
 
@@ -70,8 +70,8 @@ def pca_scatter(arrays: Mapping[str, np.ndarray], facts: Facts) -> Figure:
     for axes in figure.axes[len(names) :]:
         axes.set_axis_off()
     if names:
-        shown = figure.axes[0].get_legend_handles_labels()
-        figure.legend(*shown, loc="outside lower center", ncols=len(CASES))
+        named = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*named, loc="outside lower center", ncols=len(CASES))
     return figure
 
 
@@ -122,6 +122,6 @@ def learning_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
     for axes in figure.axes:
         axes.set_xlabel("training questions (thousands)")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1e3:g}")
-    shown = last.get_legend_handles_labels()
-    figure.legend(*shown, loc="outside lower center", ncols=2, fontsize=6)
+    named = last.get_legend_handles_labels()
+    figure.legend(*named, loc="outside lower center", ncols=2, fontsize=6)
     return figure

@@ -25,15 +25,19 @@ LINES: dict[str, ArtistProps] = {  # groups of answers, and the oracle's answers
     "success": {"color": COLOURS[0], "label": "right answers"},
     "failure": {"color": COLOURS[1], "label": "wrong answers", "linestyle": "--"},
     "all": {"color": "black", "label": "all answers", "linewidth": 0.7},
-    ORACLE: {"color": "0.55", "label": "exact answers", "linestyle": ":"},
+    ORACLE: {"color": "0.55", "label": "oracle", "linestyle": ":"},
 }
 THRESHOLDS: dict[str, ArtistProps] = {  # by who chose them
-    "paper": {"linestyle": "-", "label": "threshold of the paper"},
-    "calibration": {"linestyle": "--", "label": "chosen threshold"},
+    "paper": {"linestyle": "-", "label": "published threshold"},
+    "calibration": {"linestyle": "--", "label": "calibrated threshold"},
 }
 VERDICTS: dict[str, ArtistProps] = {  # points on a ROC curve
-    "paper": {"color": COLOURS[0], "marker": "o", "label": "threshold of the paper"},
-    "calibration": {"color": COLOURS[2], "marker": "D", "label": "chosen threshold"},
+    "paper": {"color": COLOURS[0], "marker": "o", "label": "published threshold"},
+    "calibration": {
+        "color": COLOURS[2],
+        "marker": "D",
+        "label": "calibrated threshold",
+    },
     "published": {"color": COLOURS[1], "marker": "X", "label": "published"},
 }
 PROPERTIES = {  # label of the axis, and the paper's bound
@@ -190,12 +194,12 @@ def roc(models: Sequence[Measurements], curves: Frame, rules: Frame) -> Figure:
             axes.text(96, 4, f"area {area:.3f}", ha="right", va="bottom", size=7)
         axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal", title=model.title)
         axes.set(xticks=range(0, 101, 25), yticks=range(0, 101, 25))
-        axes.set_xlabel("wrong answers believed (%)")
+        axes.set_xlabel("wrong answers accepted (%)")
 
     point = {"linestyle": "none"}
     handles = [{"color": COLOURS[0], "label": "ours"}, LINES[ORACLE]]
     handles += [point | props for props in VERDICTS.values()]
-    return _draw_panels(models, 2, draw, handles, "right answers believed (%)")
+    return _draw_panels(models, 2, draw, handles, "right answers accepted (%)")
 
 
 def _verdict(rules: Frame, name: str) -> tuple[pd.Series, pd.Series]:

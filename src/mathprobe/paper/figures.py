@@ -61,12 +61,12 @@ SHARE = Normalize(0.0, 1.0)
 MARGINS = 1.2, 1.1  # inches for the labels of heat maps: horizontal, vertical
 GAP = 0.3  # between groups of distributions, in cells
 LARGEST = 0.6  # inches: side of a cell
-ORACLE_LABEL = "exact answer"
+ORACLE_LABEL = "oracle"
 
 
 @rc_context(STYLE)
 def save(figure: Figure, stem: Path) -> None:
-    """Write `stem`.pdf and `stem`.svg; equal figures give equal bytes."""
+    """Write `stem`.pdf and `stem`.svg; equal figures give bitwise identical files."""
     for kind, metadata in UNDATED.items():
         content = io.BytesIO()
         figure.savefig(content, format=kind, metadata=metadata)

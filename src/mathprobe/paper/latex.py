@@ -24,7 +24,7 @@ def _finalize(value: Any) -> Any:
 
 def environment(folder: Path) -> jinja2.Environment:
     r"""Return a Jinja environment with delimiters for LaTeX: \VAR{...}, lines of %%."""
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         block_start_string=r"\BLOCK{",
         block_end_string="}",
         variable_start_string=r"\VAR{",
@@ -41,8 +41,8 @@ def environment(folder: Path) -> jinja2.Environment:
         finalize=_finalize,
         loader=jinja2.FileSystemLoader(folder),
     )
-    made.filters |= FILTERS
-    return made
+    environment.filters |= FILTERS
+    return environment
 
 
 def template_files(template: Path) -> list[Path]:

@@ -93,7 +93,7 @@ def _run(
                 progress_bar=False,
                 cwd=Path.cwd(),
                 config=_transport(folder),
-                coalesce_streams=True,  # where a stream is split is random
+                coalesce_streams=True,  # the places of splits are random
                 shutdown_kernel="immediate",
             )
     except PapermillExecutionError as error:

@@ -133,7 +133,7 @@ for _letter, _questions in LETTERS.items():
     _map(f"complexity_{_letter}", _title)(partial(_simplest, _letter))
 
 
-@_map("purpose", "Sub-tasks that the node does")
+@_map("purpose", "Sub-task of each node")
 def purpose(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Return the sub-tasks of the node."""
     tasks = list(dict.fromkeys(subtask_label(fact) for fact in facts if is_found(fact)))

@@ -102,7 +102,7 @@ class TableKind:
     """A kind of tidy table: how it is built, and which LaTeX files show it."""
 
     columns: tuple[str, ...] = ()
-    build: Build | None = None  # from the rows of all models; None: made elsewhere
+    build: Build | None = None  # from the rows of all models; None: built elsewhere
     model_file: str | None = None  # file of each model; None: only its run.json
     config_table: str | None = None  # list of tasks and sizes in the configuration
     published: str | None = None  # file of published numbers
@@ -174,17 +174,17 @@ def build(
     chosen = KINDS[kind]
     if chosen.build is None:
         raise InputError(f"{kind!r}: tables of this kind are not built from models")
-    gone = [*map(_model_name, missing)]
+    lacking = [*map(_model_name, missing)]
     groups: dict[float | None, list[Name]] = {}
     for path, accuracy in targets:
         groups.setdefault(accuracy, []).append(_model_name(path))
-    groups = groups or {None: [*(model.name for model in models), *gone]}
+    groups = groups or {None: [*(model.name for model in models), *lacking]}
     parts = []
-    for target, own in groups.items():
-        there = [model for model in models if model.name in own]
-        lost = [name for name in gone if name in own]
+    for target, members in groups.items():
+        own = [model for model in models if model.name in members]
+        own_missing = [name for name in lacking if name in members]
         options = {} if target is None else {"target": target}
-        parts.append(_build(chosen, there, published, lost, options))
+        parts.append(_build(chosen, own, published, own_missing, options))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -257,7 +257,7 @@ def _spread(values: pd.Series) -> float:
 
 def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
     """Average the seeds of every model; the interval is for one seed's examples."""
-    made = scores.groupby([*keys], sort=False).agg(
+    averages = scores.groupby([*keys], sort=False).agg(
         seeds=("accuracy", "size"),
         examples=("examples", "first"),
         accuracy=("accuracy", mean),
@@ -265,10 +265,11 @@ def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
         oracle=("oracle", "first"),
         malformed=("malformed", mean),
     )
-    correct = (made["accuracy"] * made["examples"]).round().astype(int)
-    ends = [*map(wilson, correct, made["examples"])]
-    made["low"], made["high"] = [low for low, _ in ends], [high for _, high in ends]
-    return made.reset_index()
+    correct = (averages["accuracy"] * averages["examples"]).round().astype(int)
+    ends = [*map(wilson, correct, averages["examples"])]
+    averages["low"] = [low for low, _ in ends]
+    averages["high"] = [high for _, high in ends]
+    return averages.reset_index()
 
 
 @table_kind(
@@ -317,17 +318,17 @@ def learning_speed(curve: Frame, target: float) -> Frame:
     seeds = curve.groupby([*keys, "seed"], sort=False)
     per_seed = seeds.agg(best=("accuracy", "max"))
     per_seed["examples"] = [examples_to_reach(points, target) for _, points in seeds]
-    made = per_seed.groupby(keys, sort=False).agg(
+    averages = per_seed.groupby(keys, sort=False).agg(
         seeds=("best", "size"),
         reached=("examples", "count"),
         examples=("examples", mean),
         spread=("examples", _spread),
         best=("best", mean),
     )
-    missed = made["reached"] < made["seeds"]
-    made[["examples", "spread"]] = made[["examples", "spread"]].mask(missed)
-    made["examples"] = made["examples"].round()
-    return made.assign(target=target).reset_index()
+    missed = averages["reached"] < averages["seeds"]
+    averages[["examples", "spread"]] = averages[["examples", "spread"]].mask(missed)
+    averages["examples"] = averages["examples"].round()
+    return averages.assign(target=target).reset_index()
 
 
 def examples_to_reach(curve: Frame, target: float) -> float | None:
@@ -385,13 +386,13 @@ def _mean_in_distribution(rows: Frame, keys: Sequence[str], *averaged: str) -> F
     known = seeds["value"].notna()
     some = known.groupby([seeds[key] for key in keys], dropna=False).transform("any")
     groups = seeds[known | ~some].groupby(keys, sort=False, dropna=False)
-    made = groups.agg(
+    averages = groups.agg(
         seeds=("value", "count"),
         examples=("examples", lambda counts: round(fmean(counts))),
         **{column: (column, mean) for column in averaged},
         spread=("value", _spread),
     )
-    return made.reset_index().merge(oracle.reset_index(), "left", keys)
+    return averages.reset_index().merge(oracle.reset_index(), "left", keys)
 
 
 @table_kind(
@@ -401,15 +402,15 @@ def _mean_in_distribution(rows: Frame, keys: Sequence[str], *averaged: str) -> F
     "clean joules",
     templates=("runs",),
 )
-def runs(made: Frame) -> Frame:
+def runs(trained: Frame) -> Frame:
     """Return which models were trained, on what machine and for how long."""
     path = "{task}/{train}/n{n}/{recipe}"
-    return made.assign(
-        model=[path.format(**row) for row in records(made)],
-        law=made["train"],
-        torch=made["versions.torch"],
-        seeds=made["spec.seeds"],
-        precision=made["spec.precision"],
+    return trained.assign(
+        model=[path.format(**row) for row in records(trained)],
+        law=trained["train"],
+        torch=trained["versions.torch"],
+        seeds=trained["spec.seeds"],
+        precision=trained["spec.precision"],
     )
 
 
