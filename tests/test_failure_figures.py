@@ -55,7 +55,7 @@ def models(answers="mixed"):
 
 
 def rules(threshold=1.5):
-    """Return rates of verifiers for both models; the calibrated threshold is infinite."""
+    """Return rates of verifiers for both models; one threshold is infinite."""
     rows = [
         {
             **{
