@@ -35,7 +35,7 @@ def models_tested_on(scale, distribution):
     return sum(distribution in distributions for distributions in tests)
 
 
-def testsets_of(scale):
+def all_testsets(scale):
     """Return the test sets of all models of a scale."""
     return {
         (model["task"], distribution, model["n"])
@@ -48,7 +48,7 @@ def testsets_of(scale):
 
 def of_distribution(scale, distribution):
     """Return the test sets of a distribution."""
-    return [test for test in testsets_of(scale) if distribution in test]
+    return [test for test in all_testsets(scale) if distribution in test]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_the_paper_of_a_scale_needs_all_its_models(fresh, scale):
     jobs = fresh.planned_jobs(f"results/{scale}/paper.pdf")
     for rule in ("train", "predict", "score"):
         assert jobs[f"linalg_{rule}"] == len(MODELS[scale])
-    assert jobs["linalg_testset"] == len(testsets_of(scale))
+    assert jobs["linalg_testset"] == len(all_testsets(scale))
     assert jobs["linalg_condition_numbers"] == 1
     assert jobs["paper_pdf"] == 1
 
@@ -705,7 +705,7 @@ def test_the_distribution_in_the_readme_is_added_to_tables_and_figures(smoke, tm
     assert jobs["linalg_train"] == 1
     # The module of distributions has changed, so all test sets are made again.
     new = of_distribution("smoke", "laplace")
-    assert jobs["linalg_testset"] == len(testsets_of("smoke")) + len(new)
+    assert jobs["linalg_testset"] == len(all_testsets("smoke")) + len(new)
     assert jobs["linalg_predict"] == len(MODELS["smoke"]) + 1
     done = more.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
     assert done.returncode == 0, done.stdout
