@@ -143,7 +143,7 @@ class Recipe(Spec, frozen=True):
         doc("query of cross-attention: layer input or output of self-attention"),
     ]
     precision: Annotated[
-        Literal["float32", "bfloat16"], doc("of matrix products; weights are float32")
+        Literal["float32", "bfloat16"], doc("for matrix products; weights are float32")
     ]
     schedule: Schedule
     curve: CurveSettings
