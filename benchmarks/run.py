@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mathprobe import files, provenance
 from mathprobe.catalog import Catalog
+from mathprobe.data_loader import BATCHES_PER_BLOCK
 from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.losses import PRECISIONS
 from mathprobe.seeds import rng_for
@@ -30,7 +31,6 @@ from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.data import draw
 from mathprobe.studies.linalg.models import build, predict
 from mathprobe.studies.linalg.training import trainer
-from mathprobe.train_state import BATCHES_PER_BLOCK
 
 REPEATS = 3
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -64,8 +64,8 @@ def generation(model: Model) -> dict[str, Any]:
     """Measure the generation of examples; on a CPU, with one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    batch_source = trainer(model, DEVICE).train_states[1].batch_source
-    ours = rate(lambda: batch_source(1), BATCHES_PER_BLOCK * model.schedule.batch, 10)
+    draw = trainer(model, DEVICE).train_states[1].loader.draw
+    ours = rate(lambda: draw(1), BATCHES_PER_BLOCK * model.schedule.batch, 10)
     data = baseline.Data(model.data.n)
     plain = rate(lambda: data.batch(256), 256)
     torch.set_num_threads(threads)

@@ -88,7 +88,7 @@ def test_another_seed_gives_other_weights_and_data(tmp_path):
         one.train_states[7].state_dict(), other.train_states[8].state_dict()
     )
     assert not torch.equal(
-        one.train_states[7].batch_source(0)[0], other.train_states[8].batch_source(0)[0]
+        one.train_states[7].loader.draw(0)[0], other.train_states[8].loader.draw(0)[0]
     )
 
 
@@ -141,7 +141,7 @@ def test_an_update_matches_plain_torch(keeps):
     adam = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.1)
     means = {}
     for update in range(4):
-        (ids,) = ours.batch_source(0)
+        (ids,) = ours.loader.draw(0)
         batch = ids[8 * update :][:8]
         logits = network(batch[:, :-1])[:, -4:].double()
         adam.zero_grad()

@@ -48,7 +48,7 @@ def test_test_sets_are_reproducible():
 
 def test_training_data_and_test_set_are_disjoint(demo):
     trainer = training.trainer(demo, "cpu")
-    source, target = trainer.train_states[1].batch_source(0)
+    source, target = trainer.train_states[1].loader.draw(0)
     codecs = Codecs(demo)
     tested = codecs.source.encode(torch.from_numpy(make_test("laplace")["matrix"]))
     both = torch.cat([source, tested]).unique(dim=0)
@@ -76,7 +76,7 @@ def test_validation_sets_use_distribution_settings(demo):
 
 
 def test_blocks_are_reproducible_and_different(demo):
-    blocks = training.trainer(demo, "cpu").train_states[1].batch_source
+    blocks = training.trainer(demo, "cpu").train_states[1].loader.draw
     assert torch.equal(blocks(3)[0], blocks(3)[0])
     assert not torch.equal(blocks(3)[0], blocks(4)[0])
 

@@ -36,7 +36,7 @@ def test_an_update_equals_an_update_in_plain_torch(smoke_model):
     adam = torch.optim.Adam(network.parameters())
     for update in range(3):
         batch = smoke_model.schedule.batch
-        source, target = (ids[update * batch :][:batch] for ids in ours.batch_source(0))
+        source, target = (ids[update * batch :][:batch] for ids in ours.loader.draw(0))
         logits = network(source, target[:, :-1])
         loss = functional.cross_entropy(
             logits.transpose(1, 2),
@@ -84,8 +84,8 @@ def test_a_restored_state_continues_bitwise_identically(smoke_model):
 def test_each_block_is_drawn_once_and_none_after_the_end(smoke_model):
     schedule = structs.replace(smoke_model.schedule, examples=64 * 128)
     ours, drawn = train_state(changed(smoke_model, schedule=schedule)), []
-    batch_source = ours.batch_source
-    ours.batch_source = lambda number: drawn.append(number) or batch_source(number)
+    draw = ours.loader.draw
+    ours.loader.draw = lambda number: drawn.append(number) or draw(number)
     for update in range(128):
         ours.step(update)
     assert drawn == [0, 1]

@@ -1,6 +1,7 @@
 """Named random number generators: equal names produce equal numbers.
 
-The numbers differ between CPU and GPU.  Each block of training data has a separate
+All generators are on the CPU: the numbers of a GPU's generator depend on its model.
+Each block of training data has a separate
 generator; its name ends with the number of the block.  A resumed training therefore
 needs only the number of updates made, not the state of a generator.
 """
@@ -26,6 +27,6 @@ def seed_for(*names: str | int) -> int:
     return int.from_bytes(digest, "big") >> (64 - SEED_BITS)
 
 
-def rng_for(*names: str | int, device: str = "cpu") -> Generator:
-    """Return a new generator on a device, seeded by its name."""
-    return torch.Generator(device).manual_seed(seed_for(*names))
+def rng_for(*names: str | int) -> Generator:
+    """Return a new generator on the CPU, seeded by its name."""
+    return torch.Generator().manual_seed(seed_for(*names))

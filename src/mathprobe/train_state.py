@@ -6,7 +6,7 @@ Barez 2024 (AdamW, and GrokFast by Lee et al. 2024 for a few models).
 An update depends only on the state and the position in the data, so it is bitwise
 reproducible.  On CUDA, the update is captured as a CUDA graph and replayed: at batch
 size 64, launching its small kernels takes longer than running them.  Each seed has its
-own CUDA streams, so the seeds of a model run concurrently.
+own CUDA stream, so the seeds of a model run concurrently.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from mathprobe.data_loader import BATCHES_PER_BLOCK, BlockLoader
 from mathprobe.losses import Batch, LossFunction
 from mathprobe.spec import DecoderSchedule, GrokFast, Schedule
 
-BATCHES_PER_BLOCK = 64  # batches that are drawn together; another value changes results
 GRADIENT_MEAN = "gradient_mean"  # key in the optimizer state of a parameter
 WARMUP_UPDATES = 3  # before the capture, as in the documentation of torch.cuda.graphs
 Network = TypeVar("Network", bound=nn.Module)
-# From the number of a block to its data: tensors of BATCHES_PER_BLOCK * B rows.
-BatchSource = Callable[[int], Batch]
 
 
 @dataclass(frozen=True)
@@ -49,18 +47,18 @@ class TrainState(Generic[Network]):
     def __init__(
         self,
         network: Network,
-        batch_source: BatchSource,
+        loader: BlockLoader,
         schedule: Schedule | DecoderSchedule,
         loss_function: LossFunction,
         optimizer_config: OptimizerConfig,
         pre_update_hook: Callable[[int], None] = lambda update: None,
     ) -> None:
-        """Initialise the optimizer and, on CUDA, the streams.
+        """Initialise the optimizer and, on CUDA, the stream.
 
         `pre_update_hook` is called before each update with its number, and may change
         weights.
         """
-        self.network, self.batch_source = network, batch_source
+        self.network, self.loader = network, loader
         self.schedule, self.loss_function = schedule, loss_function
         self.config, self.pre_update_hook = optimizer_config, pre_update_hook
         self.device = next(network.parameters()).device
@@ -72,39 +70,22 @@ class TrainState(Generic[Network]):
         self.loss_sum = torch.zeros(
             loss_function.shape, dtype=torch.float64, device=self.device
         )
-        self._block: tuple[int, Batch] = (-1, ())
         self._graph_input: Batch = ()
         self._graph: torch.cuda.CUDAGraph | None = None
         self._stream = torch.cuda.Stream() if self._uses_graph else None
-        self._data_stream = torch.cuda.Stream() if self._uses_graph else None
         if self._uses_graph:
-            torch.cuda.synchronize()  # new streams do not wait for earlier work
+            torch.cuda.synchronize()  # a new stream does not wait for earlier work
 
     def step(self, update: int) -> None:
         """Make an update, numbered from 0; on CUDA, return before it has finished."""
-        block_number, position = divmod(update, BATCHES_PER_BLOCK)
-        block = self._load_block(block_number)
+        number, position = divmod(update, BATCHES_PER_BLOCK)
         size = self.schedule.batch
         rows = slice(position * size, (position + 1) * size)
         with torch.cuda.stream(self._stream):
+            block = self.loader.load(number)
             self._learning_rate.fill_(self.schedule.learning_rate_at(update))
             self.pre_update_hook(update)
             self._run_update(tuple(ids[rows] for ids in block))
-        following = (update + 1) // BATCHES_PER_BLOCK
-        if following > block_number and update + 1 < self.schedule.updates:
-            self._load_block(following)  # while the device computes this update
-
-    def _load_block(self, number: int) -> Batch:
-        """Return a block of data; on CUDA, draw it on a separate stream."""
-        if self._block[0] != number:
-            with torch.cuda.stream(self._data_stream):
-                block = self.batch_source(number)
-            if self._stream and self._data_stream:
-                self._stream.wait_stream(self._data_stream)
-                for ids in block:
-                    ids.record_stream(self._stream)
-            self._block = number, block
-        return self._block[1]
 
     def _run_update(self, batch: Batch) -> None:
         if not self._uses_graph:

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Generic
@@ -66,7 +68,8 @@ class Trainer(Generic[Network]):
         self.updates = 0
         self.curve: list[dict[str, Any]] = []
         # One entry for each attempt, that is, each process that worked on the training:
-        # the examples seen at its start and at its last checkpoint, and its energy.
+        # the examples seen at its start and at its last checkpoint, its energy, and
+        # the seconds that it waited for data.
         self.history: list[dict[str, Any]] = [{"begun_at": 0}]
         self._earlier_seconds, self._started = 0.0, time.monotonic()
         self._read_energy, self._joules_at_start = read_energy, read_energy()
@@ -91,11 +94,20 @@ class Trainer(Generic[Network]):
             ]
 
     def _record_attempt(self) -> None:
-        """Record the examples and the joules of this attempt; None if unknown."""
+        """Record the examples, the joules (None if unknown) and the waiting time."""
         self.history[-1]["saved_at"] = self.examples
         now, start = self._read_energy(), self._joules_at_start
         joules = None if now is None or start is None else now - start
         self.history[-1]["joules"] = joules
+        waited = sum(s.loader.seconds_waited for s in self.train_states.values())
+        self.history[-1]["seconds_waited"] = round(waited, 3)
+
+    @cached_property
+    def data_digests(self) -> dict[str, list[str]]:
+        """Return the digests of the first block of training data, by seed."""
+        return {
+            str(k): state.loader.digests() for k, state in self.train_states.items()
+        }
 
     def make_checkpoint(self) -> checkpoint.Checkpoint:
         """Return a checkpoint from which the training can resume."""
@@ -109,13 +121,15 @@ class Trainer(Generic[Network]):
             "curve": self.curve,
             "history": self.history,
             "seconds": self.seconds,
+            "data_digests": self.data_digests,
         }
         return checkpoint.Checkpoint(self.updates, tensors, metadata)
 
     def resume(self, folder: Path) -> bool:
         """Load the last checkpoint of a folder; return whether there was one.
 
-        Raises InputError if the checkpoint has another specification.
+        Raises InputError if the checkpoint has another specification, or if its
+        training data differ from those that this machine draws.
         """
         found = checkpoint.load_checkpoint(folder)
         if found is None:
@@ -126,6 +140,12 @@ class Trainer(Generic[Network]):
                 f"{folder} has checkpoints of another specification "
                 f"({'; '.join(changed)}): restore these settings to resume, or remove "
                 "the folder to start again"
+            )
+        if found.metadata.get("data_digests") != self.data_digests:
+            raise InputError(
+                f"{folder} has checkpoints of a training on other data: this "
+                "version of mathprobe, torch or LAPACK draws other examples; resume with the "
+                "earlier versions, or remove the folder to start again"
             )
         for seed, state in self.train_states.items():
             state.load_state_dict(checkpoint.strip_prefix(f"{seed}.", found.tensors))
@@ -149,7 +169,8 @@ class Trainer(Generic[Network]):
         """Return the specification and the cost of the training, for run.json.
 
         `parameters` and `examples` count one seed; `examples_per_second` is the rate of
-        all seeds together.
+        all seeds together.  `seconds_waited` is the part of `seconds` in which the
+        training waited for data.
         """
         self._record_attempt()
         joules = [attempt["joules"] for attempt in self.history]
@@ -164,6 +185,10 @@ class Trainer(Generic[Network]):
             "joules": None if None in joules else sum(joules),
             "attempts": len(self.history),
             "history": self.history,
+            "seconds_waited": sum(
+                attempt["seconds_waited"] for attempt in self.history
+            ),
+            "data_digests": self.data_digests,
         }
 
     def run(
@@ -207,7 +232,7 @@ class Trainer(Generic[Network]):
 
     def _last_evaluation(self) -> list[dict[str, Any]]:
         last = self.curve[-1]["examples"] if self.curve else None
-        return [row for row in self.curve if row["examples"] == last]
+        return list(takewhile(lambda row: row["examples"] == last, self.curve[::-1]))
 
     def _check_finite(self, folder: Path) -> None:
         if not all(state.is_finite() for state in self.train_states.values()):

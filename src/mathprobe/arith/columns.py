@@ -22,7 +22,7 @@ def column_index(k: int) -> int:
 
 def random_integers(rng: Generator, low: int, high: int, *shape: int) -> Tensor:
     """Draw uniform integers [*shape] from low to high, both included."""
-    return torch.randint(low, high + 1, shape, generator=rng, device=rng.device)
+    return torch.randint(low, high + 1, shape, generator=rng)
 
 
 def random_states(rng: Generator, operation: str, count: int, n: int) -> Tensor:
@@ -37,7 +37,7 @@ def digits_with_states(
     """Draw operands [B, n] whose columns have the carry states [B, n]."""
     pairs = torch.cartesian_prod(*[torch.arange(10, device=state.device)] * 2)
     pair_state = OPERATIONS[operation].state(*pairs.unbind(1))  # [100]
-    priority = torch.rand(*state.shape, 100, generator=rng, device=rng.device)
+    priority = torch.rand(*state.shape, 100, generator=rng)
     chosen = priority.masked_fill(pair_state != state[..., None], -1.0).argmax(-1)
     first, second = pairs[chosen].unbind(-1)
     return first, second

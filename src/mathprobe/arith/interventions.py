@@ -164,7 +164,7 @@ def digit(letter: str) -> PairSampler:
 def _other_digits(rng: Generator, base: Operands, k: int) -> tuple[Tensor, Tensor]:
     """Draw two digits [B] for column k with another result, and without a carry."""
     one, two = base.first[:, column_index(k)], base.second[:, column_index(k)]
-    count, share = len(one), torch.rand(len(one), generator=rng, device=rng.device)
+    count, share = len(one), torch.rand(len(one), generator=rng)
     shift = random_integers(rng, 1, 8, count)
     if base.letter == "S":  # sums are 0 .. 8
         value = (one + two + shift) % 9

@@ -119,7 +119,7 @@ class Addition(Operation):
         digits of a batch belong to the same operand.
         """
         batches, cells = len(first), math.prod(first.shape[1:])
-        order = torch.rand(batches, cells, generator=rng, device=rng.device).argsort()
+        order = torch.rand(batches, cells, generator=rng).argsort()
         chosen = (order < int(enrichment.nines * cells)).view_as(first)
         is_first = _random_batches(rng, batches, 0.5)
         return (
@@ -176,19 +176,19 @@ class Subtraction(Operation):
 
 def _random_batches(rng: Generator, batches: int, probability: float) -> Tensor:
     """Choose each batch with this probability, bool [N, 1, 1]."""
-    return torch.rand(batches, 1, 1, generator=rng, device=rng.device) < probability
+    return torch.rand(batches, 1, 1, generator=rng) < probability
 
 
 @MIXINGS.add("batches")
 def batches_of_one(rng: Generator, batches: int, batch: int) -> Tensor:
     """Draw one operation per batch: uniform numbers [N, 1]."""
-    return torch.rand(batches, 1, generator=rng, device=rng.device)
+    return torch.rand(batches, 1, generator=rng)
 
 
 @MIXINGS.add("rows")
 def rows_of_each(rng: Generator, batches: int, batch: int) -> Tensor:
     """Return equally spaced values [B], so that each batch has all operations."""
-    return torch.arange(batch, device=rng.device) / batch
+    return torch.arange(batch) / batch
 
 
 def check(settings: Questions) -> None:
@@ -221,7 +221,7 @@ def sample(settings: Questions, rng: Generator, batches: int, batch: int) -> Ten
     """
     check(settings)
     shape = 2, batches, batch, settings.digits
-    first, second = torch.randint(10, shape, generator=rng, device=rng.device)
+    first, second = torch.randint(10, shape, generator=rng)
     number = MIXINGS[settings.mixing](rng, batches, batch)[..., None]
     ids, *others = (
         encode_questions(

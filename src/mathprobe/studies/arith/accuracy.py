@@ -11,6 +11,7 @@ from torch import Tensor
 from mathprobe.arith import question_sets, questions
 from mathprobe.arith.complexity import CLASSES
 from mathprobe.arith.tokens import Layout
+from mathprobe.data_loader import BATCHES_PER_BLOCK, BlockLoader
 from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
 from mathprobe.seeds import rng_for
@@ -19,7 +20,6 @@ from mathprobe.studies.arith import STUDY
 from mathprobe.studies.arith.models import score_answers
 
 ALL = "all"  # all complexity classes together
-BATCHES_PER_BLOCK = 64  # each block has its own random generator
 COLUMNS = (
     *("operation", "class", "questions", "fails", "malformed"),
     *("per_million", "low", "high", "nines"),
@@ -51,11 +51,16 @@ def _counts(
     layout = Layout(digits)
     settings = questions.single_operation(operation, digits, test.enrichment)
     counts = torch.zeros(len(CLASSES), 3, dtype=torch.int64, device=device)
-    for block, remaining in enumerate(_remaining(test)):
-        names = STUDY, "accuracy", operation, digits, block
-        rng = rng_for(*names, device=device.type)
+    remaining = _remaining(test)
+
+    def draw(block: int) -> tuple[Tensor]:
+        rng = rng_for(STUDY, "accuracy", operation, digits, block)
         ids = questions.sample(settings, rng, BATCHES_PER_BLOCK, test.batch)
-        ids = ids[:remaining]
+        return (ids[: remaining[block]],)
+
+    loader = BlockLoader(draw, len(remaining), device.type)
+    for block in range(len(remaining)):
+        (ids,) = loader.load(block)
         correct, malformed = score_answers(network, layout, ids)
         level = question_sets.classify(operation, digits, ids)
         flags = torch.stack([torch.ones_like(correct), ~correct, malformed], -1)

@@ -11,6 +11,7 @@ from torch import Tensor
 from mathprobe import gpus
 from mathprobe.arith import questions
 from mathprobe.arith.tokens import Layout
+from mathprobe.data_loader import BATCHES_PER_BLOCK, BlockLoader, number_of_blocks
 from mathprobe.errors import InputError
 from mathprobe.losses import AnswerTokenLoss
 from mathprobe.nets import insertion
@@ -19,7 +20,7 @@ from mathprobe.seeds import rng_for
 from mathprobe.spec import INSERTION_MODES, ArithModel, Insertion
 from mathprobe.studies.arith import STUDY
 from mathprobe.studies.arith.models import build, score_answers
-from mathprobe.train_state import BATCHES_PER_BLOCK, OptimizerConfig, TrainState
+from mathprobe.train_state import OptimizerConfig, TrainState
 from mathprobe.training import Trainer
 
 
@@ -45,7 +46,7 @@ def trainer(
     schedule = spec.schedule
     train_state = TrainState(
         network,
-        partial(_block, spec, device),
+        BlockLoader(partial(_block, spec), number_of_blocks(schedule.updates), device),
         schedule,
         AnswerTokenLoss(layout.answer_length),
         OptimizerConfig(
@@ -87,11 +88,11 @@ def _restore_frozen(
         insertion.restore_frozen(parent, network, parts, settings.complete)
 
 
-def _block(spec: ArithModel, device: str, block: int) -> tuple[Tensor]:
+def _block(spec: ArithModel, block: int) -> tuple[Tensor]:
     """Draw a block of training data: token ids [BATCHES_PER_BLOCK * batch, T]."""
     data, batch = spec.questions, spec.schedule.batch
     name = "+".join(data.shares)
-    rng = rng_for(STUDY, "train", name, data.digits, spec.seed, block, device=device)
+    rng = rng_for(STUDY, "train", name, data.digits, spec.seed, block)
     return (questions.sample(data, rng, BATCHES_PER_BLOCK, batch),)
 
 

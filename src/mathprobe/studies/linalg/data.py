@@ -22,16 +22,12 @@ def draw(data: MatrixSpec, rng: Generator, count: int) -> examples.Examples:
     )
 
 
-def matrix_rng(
-    use: str, data: MatrixSpec, *names: int, device: str = "cpu"
-) -> Generator:
+def matrix_rng(use: str, data: MatrixSpec, *names: int) -> Generator:
     """Return the random generator of matrices for a use, such as "train" or "test"."""
     # For square matrices, the name contains the size once.  Another name would change
     # the random numbers and all existing results.
     size = dict.fromkeys((data.n, data.columns))
-    return rng_for(
-        STUDY, use, data.task, data.distribution, *size, *names, device=device
-    )
+    return rng_for(STUDY, use, data.task, data.distribution, *size, *names)
 
 
 def make_testset(spec: TestSet) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from msgspec import structs
 from torch import Tensor
 
 from mathprobe import gpus
+from mathprobe.data_loader import BATCHES_PER_BLOCK, BlockLoader, number_of_blocks
 from mathprobe.linalg.codec import PADDING
 from mathprobe.linalg.scores import relative_error
 from mathprobe.losses import Seq2SeqLoss
@@ -20,7 +21,7 @@ from mathprobe.spec import Model
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.data import draw, matrix_rng
 from mathprobe.studies.linalg.models import build_all, predict
-from mathprobe.train_state import BATCHES_PER_BLOCK, OptimizerConfig, TrainState
+from mathprobe.train_state import OptimizerConfig, TrainState
 from mathprobe.training import Trainer
 
 
@@ -37,10 +38,11 @@ def trainer(spec: Model, device: str) -> Trainer[Seq2Seq]:
             for distribution, examples in validation.items()
         ]
 
+    blocks = number_of_blocks(spec.schedule.updates)
     train_states = {
         seed: TrainState(
             network.to(device),
-            partial(_block, spec, device, seed),
+            BlockLoader(partial(_block, spec, seed), blocks, device),
             spec.schedule,
             Seq2SeqLoss(PADDING, spec.precision),
             OptimizerConfig(spec.schedule.clip_norm),
@@ -67,9 +69,9 @@ def validation_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
     return validation
 
 
-def _block(spec: Model, device: str, seed: int, block: int) -> tuple[Tensor, Tensor]:
+def _block(spec: Model, seed: int, block: int) -> tuple[Tensor, Tensor]:
     """Draw a block of training data for a seed: input ids [N, S], output ids [N, T]."""
-    rng = matrix_rng("train", spec.data, seed, block, device=device)
+    rng = matrix_rng("train", spec.data, seed, block)
     matrix, answer, _ = draw(spec.data, rng, BATCHES_PER_BLOCK * spec.schedule.batch)
     codecs = Codecs(spec)
     return codecs.source.encode(matrix), codecs.target.encode(answer)
