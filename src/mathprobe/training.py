@@ -144,8 +144,8 @@ class Trainer(Generic[Network]):
         if found.metadata.get("data_digests") != self.data_digests:
             raise InputError(
                 f"{folder} has checkpoints of a training on other data: this "
-                "version of mathprobe, torch or LAPACK draws other examples; resume with the "
-                "earlier versions, or remove the folder to start again"
+                "version of mathprobe, torch or LAPACK draws other examples; resume "
+                "with the earlier versions, or remove the folder to start again"
             )
         for seed, state in self.train_states.items():
             state.load_state_dict(checkpoint.strip_prefix(f"{seed}.", found.tensors))
