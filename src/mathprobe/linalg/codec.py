@@ -78,9 +78,9 @@ class MatrixCodec:
                 f"dimensions must be at most {MAX_DIMENSION}"
             )
         numbers = self.encoding.encode(matrix.flatten(1)).flatten(1)  # [B, r c W]
-        body = self._ids.to(matrix.device)[numbers]
-        header = torch.tensor(self._header(rows, columns), device=matrix.device)
-        end = torch.full((batch, 1), END, device=matrix.device)
+        body = self._ids[numbers]
+        header = torch.tensor(self._header(rows, columns))
+        end = torch.full((batch, 1), END)
         ids = torch.cat([header.expand(batch, -1), body, end], dim=1)
         return _close_gaps(ids) if self.variable_length else ids
 
@@ -90,7 +90,7 @@ class MatrixCodec:
         The mask is true for well-formed matrices; a malformed matrix is all NaN.  Any
         ids are accepted; ids after the last number are ignored.
         """
-        header = torch.tensor(self._header(rows, columns), device=ids.device)
+        header = torch.tensor(self._header(rows, columns))
         header_ok = (ids[:, :3] == header).all(1)
         numbers, body_ok = self._split_numbers(ids[:, 3:], rows * columns)
         values, numbers_ok = self.encoding.decode(numbers)  # [B, r c]
@@ -119,11 +119,11 @@ class MatrixCodec:
         starts = self.encoding.starts_number(tokens)
         number = starts.cumsum(1) - 1  # index of the number that a token belongs to
         number = torch.where(tokens == NO_TOKEN, count, number)
-        position = torch.arange(body.shape[1], device=body.device).expand_as(body)
+        position = torch.arange(body.shape[1]).expand_as(body)
         within = position - torch.where(starts, position, 0).cummax(1).values
         # The last row and column receive surplus numbers and surplus tokens.
-        split = torch.full((batch, count + 1, width + 1), NO_TOKEN, device=body.device)
-        example = torch.arange(batch, device=body.device)[:, None].expand_as(body)
+        split = torch.full((batch, count + 1, width + 1), NO_TOKEN)
+        example = torch.arange(batch)[:, None].expand_as(body)
         split[example, number.clamp(0, count), within.clamp(max=width)] = tokens
         precedes = (number < 0).any(1)
         too_long = (split[:, : count - 1, width] != NO_TOKEN).any(1)
@@ -132,7 +132,7 @@ class MatrixCodec:
     def _to_encoding_ids(self, body: Tensor) -> Tensor:
         """Return ids of the encoding, NO_TOKEN from the first end token on."""
         index = (body - len(SPECIAL_TOKENS)).clamp(0, len(self._encoding_ids) - 1)
-        tokens = self._encoding_ids.to(body.device)[index]
+        tokens = self._encoding_ids[index]
         invalid = (body < len(SPECIAL_TOKENS)) | (body >= self._first_dimension)
         ended = (body == END).cumsum(1) > 0
         return tokens.masked_fill(invalid, INVALID_TOKEN).masked_fill(ended, NO_TOKEN)

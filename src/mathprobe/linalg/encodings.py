@@ -21,7 +21,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,7 +44,7 @@ TIE_TOLERANCE = 1e-41
 
 
 @cache
-def _powers(device: torch.device) -> torch.Tensor:
+def _powers() -> torch.Tensor:
     """Return powers of ten [3, K], each as the sum of three floats in a column."""
     columns = []
     for j in range(MIN_POWER, MAX_POWER + 1):
@@ -52,7 +52,7 @@ def _powers(device: torch.device) -> torch.Tensor:
         high = float(power)
         middle = float(power - Fraction(high))
         columns.append((high, middle, float(power - Fraction(high) - Fraction(middle))))
-    return torch.tensor(columns, dtype=torch.float64, device=device).T.contiguous()
+    return torch.tensor(columns, dtype=torch.float64).T.contiguous()
 
 
 def _split(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,7 +96,7 @@ def _nearest(x: torch.Tensor, power: torch.Tensor) -> torch.Tensor:
 
 def _times_power(mantissa: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
     """Return the float nearest to m·10^k, as Python parses the decimal number."""
-    high, middle, low = _powers(mantissa.device)[:, exponent - MIN_POWER]
+    high, middle, low = _powers()[:, exponent - MIN_POWER]
     product, error = _two_product(mantissa, high)
     rest, rest_error = _two_product(mantissa, middle)
     small, small_error = _two_sum(error, rest)
@@ -114,7 +114,7 @@ def _scientific(x: torch.Tensor, digits: int) -> tuple[torch.Tensor, torch.Tenso
 
     Numbers with k < -100 become zero.  Raises ValueError for NaN and for k > 100.
     """
-    powers = _powers(x.device)
+    powers = _powers()
     over = MAX_EXPONENT + 1
     smallest = powers[0, digits - 1 : digits + over - MIN_POWER]  # by k
     exponent = torch.bucketize(x.abs(), smallest, right=True) + MIN_POWER - 1
@@ -191,7 +191,6 @@ class Encoding(ABC):
             "mantissa_ids": order[kind[order] == MANTISSA],  # in order of value
             "exponent_ids": order[kind[order] == EXPONENT],
         }
-        self._tensors: dict[torch.device, SimpleNamespace] = {}
 
     @property
     def used_ids(self) -> np.ndarray:
@@ -221,7 +220,7 @@ class Encoding(ABC):
             raise ValueError(
                 f"ids must have shape (..., {self.max_tokens}), not {shape}"
             )
-        tables = self._tables(ids.device)
+        tables = self._tables
         rows = self._rows(ids)
         ok = (tables.kind[rows] == tables.pattern).all(-1)
         ok |= (ids == tables.zero).all(-1)
@@ -231,7 +230,7 @@ class Encoding(ABC):
     def starts_number(self, ids: Any) -> torch.Tensor:
         """Return a mask, of the shape of `ids`, of the first tokens of numbers."""
         ids = _as_ids(ids)
-        tables = self._tables(ids.device)
+        tables = self._tables
         return tables.kind[self._rows(ids)] == tables.pattern[0]
 
     def tokens(self, x: Any) -> list[Any]:
@@ -249,12 +248,12 @@ class Encoding(ABC):
         size = len(self.vocabulary)
         return ids.masked_fill((ids < 0) | (ids >= size), size)
 
-    def _tables(self, device: torch.device) -> SimpleNamespace:
-        if device not in self._tensors:
-            arrays = self._arrays.items()
-            moved = {name: torch.tensor(array, device=device) for name, array in arrays}
-            self._tensors[device] = SimpleNamespace(**moved)
-        return self._tensors[device]
+    @cached_property
+    def _tables(self) -> SimpleNamespace:
+        """Return the arrays as tensors."""
+        return SimpleNamespace(
+            **{name: torch.from_numpy(array) for name, array in self._arrays.items()}
+        )
 
 
 class Positional(Encoding):
@@ -275,7 +274,7 @@ class Positional(Encoding):
         return (SIGN, *[MANTISSA] * -(-self.digits // self.digits_per_token), EXPONENT)
 
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
-        tables = self._tables(x.device)
+        tables = self._tables
         mantissa, exponent = _scientific(x, self.digits)
         magnitude, base = mantissa.abs(), 10**self.digits_per_token
         powers = [base**i for i in reversed(range(self.max_tokens - 2))]
@@ -322,7 +321,7 @@ class B1999(Encoding):
         return dict(sorted((numbers | EXPONENTS).items()))
 
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
-        tables = self._tables(x.device)
+        tables = self._tables
         mantissa, exponent = _scientific(x, self.digits)
         mantissa_ids = tables.mantissa_ids[mantissa + 10**self.digits]
         exponent_ids = tables.exponent_ids[exponent + MAX_EXPONENT]
@@ -358,11 +357,11 @@ class FP15(Encoding):
         # A rounding error of the logarithm at a power of ten has no effect: the
         # mantissa 10^d at exponent e has the rank of 10^(d-1) at e + 1.
         e = scaled.clamp(min=1.0).log10().floor()
-        power = _powers(x.device)[0][self.digits - 1 - MIN_POWER - e.long()]
+        power = _powers()[0][self.digits - 1 - MIN_POWER - e.long()]
         # Ties round away from zero.  The published code has the same rounding errors.
         mantissa = (scaled * power + 0.5).floor()
         rank = mantissa + 9 * 10 ** (self.digits - 1) * e  # among nonnegative values
-        ids = self._tables(x.device).mantissa_ids
+        ids = self._tables.mantissa_ids
         return ids[len(ids) // 2 + rank.copysign(x).long()][..., None]
 
     def _decode(self, values: torch.Tensor) -> torch.Tensor:

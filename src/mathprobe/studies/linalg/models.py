@@ -54,15 +54,12 @@ def load(path: Path) -> tuple[Model, dict[int, Seq2Seq]]:
 def predict(codecs: Codecs, network: Seq2Seq, matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return predicted answers [B, r, c], and a mask [B] of the well-formed ones.
 
-    `matrix` can be on any device; the results are on the CPU.
+    `matrix` [B, r, c] and the results are on the CPU.
     """
-    device = next(network.parameters()).device
-    source = codecs.source.encode(matrix.to(device))
-    ids = greedy_decode(
-        network, source, END, codecs.target.max_length(*codecs.output_shape)
-    )
-    values, ok = codecs.target.decode(ids, *codecs.output_shape)
-    return values.cpu(), ok.cpu()
+    source = codecs.source.encode(matrix).to(next(network.parameters()).device)
+    length = codecs.target.max_length(*codecs.output_shape)
+    ids = greedy_decode(network, source, END, length).cpu()
+    return codecs.target.decode(ids, *codecs.output_shape)
 
 
 def predict_all(
