@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mathprobe.cli.app import CONFIG, USER, Config, Results, command
+from mathprobe.cli.app import CONFIG, USER, Config, Out, Results, command
 
 PUBLISHED = Path("paper/published")
 RECORD = Path("paper/record")
@@ -61,6 +61,17 @@ def plan(
     else:
         rate = plan.measure_rate(catalog, scale, utilization)
     print(plan.format_costs(costs, rate))
+
+
+@command(USER)
+def digests(scale: str, out: Out, /, *, config: Config = CONFIG) -> None:
+    """Write digests of the training data of a scale, to compare two machines."""
+    from mathprobe import files
+    from mathprobe.catalog import Catalog
+    from mathprobe.studies import data_digests
+
+    rows = data_digests.table(Catalog.load(config), scale)
+    files.write_csv(out, rows, data_digests.COLUMNS)
 
 
 @command(USER)

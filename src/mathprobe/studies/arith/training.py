@@ -46,7 +46,7 @@ def trainer(
     schedule = spec.schedule
     train_state = TrainState(
         network,
-        BlockLoader(partial(_block, spec), number_of_blocks(schedule.updates), device),
+        block_loader(spec, device),
         schedule,
         AnswerTokenLoss(layout.answer_length),
         OptimizerConfig(
@@ -59,6 +59,12 @@ def trainer(
     tokens = layout.names[-layout.answer_length :]
     energy = partial(gpus.total_energy, device)
     return Trainer({spec.seed: train_state}, spec, measure, energy, tokens)
+
+
+def block_loader(spec: ArithModel, device: str) -> BlockLoader:
+    """Return the training data of a model: ids [BATCHES_PER_BLOCK * batch, T]."""
+    blocks = number_of_blocks(spec.schedule.updates)
+    return BlockLoader(partial(_block, spec), blocks, device)
 
 
 def _insert_parent(

@@ -38,11 +38,10 @@ def trainer(spec: Model, device: str) -> Trainer[Seq2Seq]:
             for distribution, examples in validation.items()
         ]
 
-    blocks = number_of_blocks(spec.schedule.updates)
     train_states = {
         seed: TrainState(
             network.to(device),
-            BlockLoader(partial(_block, spec, seed), blocks, device),
+            block_loader(spec, seed, device),
             spec.schedule,
             Seq2SeqLoss(PADDING, spec.precision),
             OptimizerConfig(spec.schedule.clip_norm),
@@ -50,6 +49,12 @@ def trainer(spec: Model, device: str) -> Trainer[Seq2Seq]:
         for seed, network in build_all(spec).items()
     }
     return Trainer(train_states, spec, evaluate, partial(gpus.total_energy, device))
+
+
+def block_loader(spec: Model, seed: int, device: str) -> BlockLoader:
+    """Return the training data of a seed: input ids [N, S] and output ids [N, T]."""
+    blocks = number_of_blocks(spec.schedule.updates)
+    return BlockLoader(partial(_block, spec, seed), blocks, device)
 
 
 def validation_sets(spec: Model) -> dict[str, tuple[Tensor, Tensor]]:
