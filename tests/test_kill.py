@@ -91,7 +91,7 @@ def kill_at_random(spec, folder, kills, rng):
 
 
 @pytest.mark.parametrize(
-    "kills", [20, pytest.param(200, marks=pytest.mark.slow)], ids=str
+    "kills", [8, pytest.param(200, marks=pytest.mark.slow)], ids=str
 )
 def test_killed_trainings_end_bitwise_identical(spec, whole, tmp_path, kills):
     rng, rounds, reached = random.Random(kills), 0, []

@@ -65,7 +65,13 @@ def plan(
 
 @command(USER)
 def digests(scale: str, out: Out, /, *, config: Config = CONFIG) -> None:
-    """Write digests of the training data of a scale, to compare two machines."""
+    """Write digests of the training data of a scale, to compare two machines.
+
+    Parameters
+    ----------
+    scale
+        Name of the scale.
+    """
     from mathprobe import files
     from mathprobe.catalog import Catalog
     from mathprobe.studies import data_digests
