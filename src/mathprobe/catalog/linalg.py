@@ -128,7 +128,8 @@ class LinalgCatalog:
             **structs.asdict(structs.replace(settings.curve, tests=tests)),
             distribution_settings=self._distribution_settings(tests),
         )
-        return Model(**{**structs.asdict(settings), "data": data, "curve": curve})
+        new = {"curve": curve, "zero_answers": self.settings.tests.zero_answers}
+        return Model(**{**structs.asdict(settings), "data": data, **new})
 
     def condition_numbers(self) -> ConditionNumbers:
         """Return the samples for the table of condition numbers."""

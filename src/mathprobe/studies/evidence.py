@@ -25,7 +25,7 @@ from mathprobe.linalg.distributions import (
     FACTOR,
     WIGNER,
 )
-from mathprobe.linalg.scores import relative_error
+from mathprobe.linalg.scores import is_below, relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.registry import Registry
@@ -243,7 +243,8 @@ def _absolute_values(
         name = labels[distribution]
         yield percentage(f"{name}: all eigenvalues positive", (truth > 0).all(1)[:, 0])
         error = relative_error("eigenvalues", matrix, truth, guess)
-        yield percentage(f"{name}: |λ| correct within 5 %", error < TOLERANCE)
+        correct = is_below(error, TOLERANCE)
+        yield percentage(f"{name}: |λ| correct within 5 %", correct)
 
 
 # Section 4: text and tables.
@@ -430,7 +431,8 @@ def product_order(published: Published, spec: Evidence) -> Iterator[Row]:
     }
     for variant, (factor, inverse) in variants.items():
         error = relative_error("inverse", factor, inverse, inverse)
-        yield percentage(f"training labels: correct by {variant}", error < TOLERANCE)
+        correct = is_below(error, TOLERANCE)
+        yield percentage(f"training labels: correct by {variant}", correct)
 
 
 @EVIDENCE.add("exact_tokens")
@@ -438,11 +440,13 @@ def exact_tokens(published: Published, spec: Evidence) -> Iterator[Row]:
     """Compute the accuracy if predictions that equal their label are correct."""
     matrix, label, oracle = _inversions(spec)
     equal = (oracle == label).flatten(1).all(1)
-    correct = relative_error("inverse", matrix, label, oracle) < TOLERANCE
+    correct, of_label = (
+        is_below(relative_error("inverse", matrix, label, inverse), TOLERANCE)
+        for inverse in (oracle, label)
+    )
     yield percentage("oracle: correct by relative error", correct)
     yield percentage("oracle: correct, or equal to the label", correct | equal)
-    outside = relative_error("inverse", matrix, label, label) >= TOLERANCE
-    yield percentage("training labels outside the tolerance", outside)
+    yield percentage("training labels outside the tolerance", ~of_label)
 
 
 @EVIDENCE.add("inverse_oracle")
@@ -454,7 +458,8 @@ def inverse_oracle(published: Published, spec: Evidence) -> Iterator[Row]:
     accuracy = _below("text", printed, "error", TOLERANCE)
     verifier = VERIFIERS["matrix_condition"]
     for name, inverse in {"oracle": oracle, "training labels": label}.items():
-        correct = relative_error("inverse", matrix, label, inverse) < TOLERANCE
+        error = relative_error("inverse", matrix, label, inverse)
+        correct = is_below(error, TOLERANCE)
         yield percentage(f"{name}: correct", correct, accuracy)
         accepted = verifier.predict(matrix, inverse)
         for rate, found in verifiers.rates(accepted, correct).items():

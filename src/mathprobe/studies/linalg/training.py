@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mathprobe import gpus
 from mathprobe.linalg.codec import PADDING
-from mathprobe.linalg.scores import relative_error
+from mathprobe.linalg.scores import is_below, relative_error
+from mathprobe.linalg.tasks import TASKS
 from mathprobe.losses import Seq2SeqLoss
 from mathprobe.nets.seq2seq import Seq2Seq
 from mathprobe.spec import Model
@@ -72,7 +73,8 @@ def _block(spec: Model, device: str, seed: int, block: int) -> tuple[Tensor, Ten
     rng = matrix_rng("train", spec.data, seed, block, device=device)
     matrix, answer, _ = draw(spec.data, rng, BATCHES_PER_BLOCK * spec.schedule.batch)
     codecs = Codecs(spec)
-    return codecs.source.encode(matrix), codecs.target.encode(answer)
+    label = TASKS[spec.data.task].label(matrix, answer, spec.signs)
+    return codecs.source.encode(matrix), codecs.target.encode(label)
 
 
 def _evaluate(
@@ -82,8 +84,8 @@ def _evaluate(
     codecs = Codecs(spec)
     prediction, ok = predict(codecs, network, matrix)
     rounded = codecs.round_trip(matrix, answer)
-    error = relative_error(spec.data.task, *rounded, prediction)
+    error = relative_error(spec.data.task, *rounded, prediction, spec.zero_answers)
     return {
-        "accuracy": float((error < spec.curve.tolerance).double().mean()),
+        "accuracy": float(is_below(error, spec.curve.tolerance).double().mean()),
         "malformed": float((~ok).double().mean()),
     }
