@@ -114,10 +114,10 @@ class Circuit:
         ]
         ids = torch.cat(drawn)
         run = self.run(ids)
-        correct = self.is_below(run, ids)
+        correct = self.is_correct(run, ids)
         return run.select(correct.to(run.ids.device)), torch.cat(level)[correct]
 
-    def is_below(self, run: Run, ids: Tensor) -> Tensor:
+    def is_correct(self, run: Run, ids: Tensor) -> Tensor:
         """Return whether the run's answers equal those in ids [Q, T], bool [Q]."""
         return (run.unpatched_answers.cpu() == self.layout.split(ids).answer).all(1)
 
@@ -270,8 +270,8 @@ class Circuit:
         rng = self.rng_for("pairs", task.name, -1 if k is None else k)
         drawn = task.pairs(rng, self.digits, k, self.settings.pairs)
         base, source = (self.run(ids) for ids in (drawn.base, drawn.source))
-        correct = self.is_below(base, drawn.base)
-        correct &= self.is_below(source, drawn.source)
+        correct = self.is_correct(base, drawn.base)
+        correct &= self.is_correct(source, drawn.source)
         device = base.ids.device
         return InterchangeIntervention(
             base.select(correct.to(device)),
