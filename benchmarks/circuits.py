@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tables
 import torch
-from measurements import CONFIG, FOLDER, Measurements
+from measurements import CONFIG, DEVICE, FOLDER, Measurements
 from torch import Tensor
 
 from mathprobe.catalog import Catalog
@@ -50,7 +50,8 @@ def main() -> None:
     args = parser.parse_args()
     catalog = Catalog.load(CONFIG).arith("paper")
     spec = catalog.model(args.model)
-    circuit = Untrained(spec, models.build(spec).eval(), catalog.circuits())
+    network = models.build(spec).to(DEVICE).eval()
+    circuit = Untrained(spec, network, catalog.circuits())
     stages: dict[str, Callable[[], object]] = {
         "questions": lambda: circuit.varied_questions,
         "ablation values": lambda: circuit.ablation_values,
@@ -71,7 +72,7 @@ def main() -> None:
         "interventions": sum(len(rates) for _, rates in circuit.search_results),
         "nodes": len(circuit.ablation_facts.nodes),
     }
-    measured = Measurements.of_device(args.folder, "cpu")
+    measured = Measurements.of_device(args.folder)
     measured.add(tables.CIRCUITS, args.model, {"seconds": seconds, **counts})
     section = measured.section(tables.CIRCUITS)
     print(f"\n{tables.format_section(tables.CIRCUITS, section)}")

@@ -1,7 +1,7 @@
 """Measurements of a device, stored in `measured/{device}.json`.
 
-A file has the name of the device and measurements by section and name.  Each measurement
-has an origin: the revision of the code, the versions and the date.
+A file has the name of the device, and measurements by section and name.  Each has an
+origin: the revision of the code, the versions and the date.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Measurements:
     def add(self, section: str, name: str, row: dict[str, Any]) -> None:
         """Store a measurement and write the file."""
         rows = self.content["sections"].setdefault(section, {})
-        rows[name] = {**row, "origin": self.origin}
+        rows[name] = {**row, "origin": dict(self.origin)}
         files.write_json(self.path, self.content)
 
     def measure(

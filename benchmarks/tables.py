@@ -42,11 +42,9 @@ def _rate_cells(name: str, row: Row) -> list[str]:
         f"{ours / plain:.1f}" if plain else "",
         f"{row['share_of_floor']:.0%}" if "share_of_floor" in row else "",
         f"{row['waiting']:.2%}" if "waiting" in row else "",
-        *(f"{row[key]:,.0f}" if key in row else "" for key in _MEMORY),
+        f"{row['memory']:,.0f}" if "memory" in row else "",
+        f"{row['plain_memory']:,.0f}" if "plain_memory" in row else "",
     ]
-
-
-_MEMORY = ("memory", "plain_memory")
 
 
 def _circuits(rows: Rows) -> str:
@@ -66,8 +64,13 @@ def _circuits(rows: Rows) -> str:
 def _trainings(rows: Rows) -> str:
     header = ("processor time of an update, ms", "old", "new", "saved", "old revision")
     cells = [
-        [name, f"{row['old']:.1f}", f"{row['new']:.1f}", f"{row['saved']:.0%}"]
-        + [row["old_revision"]]
+        [
+            name,
+            f"{row['old']:.1f}",
+            f"{row['new']:.1f}",
+            f"{row['saved']:.0%}",
+            row["old_revision"],
+        ]
         for name, row in rows.items()
     ]
     return markdown(header, cells)
