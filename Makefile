@@ -14,7 +14,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: all run report env tex from-archive preview test test-modules test-workflow test-slurm lint bench lock clean
+.PHONY: all run report env tex from-archive preview test test-modules test-workflow test-slurm lint bench bench-tables check-gpu lock clean
 
 all:
 	@mkdir -p .cache
@@ -94,7 +94,15 @@ lint: env
 
 # No test checks timings; these are benchmarks.
 bench: env
-	python benchmarks/run.py results/benchmarks.json --sizes $(SIZES)
+	python benchmarks/run.py --sizes $(SIZES)
+
+# The tables of benchmarks/README.md, from benchmarks/measured/*.json.
+bench-tables: env
+	python benchmarks/tables.py
+
+# Tests, a resumed training, rates and the smoke scale on a GPU; takes a few minutes.
+check-gpu: env
+	@python benchmarks/check_gpu.py
 
 # Choose the versions of all packages.  Needs uv (pip install uv).
 lock:

@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import tables
 import torch
+from measurements import CONFIG, DEVICE, FOLDER, Measurements
 from torch import Tensor
 
-from mathprobe import files
 from mathprobe.catalog import Catalog
 from mathprobe.interp.patching import Run
 from mathprobe.studies.arith import models
 from mathprobe.studies.circuits import Circuit, SubtaskSearch
 
-CONFIG = Path(__file__).parent.parent / "config/config.yaml"
 # Number of candidate nodes and pairs at one position of a trained decoder (2 layers,
 # 3 heads).
 SINGLE, PAIRED = 8, 3
@@ -43,14 +43,15 @@ class Untrained(Circuit):
 
 
 def main() -> None:
-    """Time the stages of the analysis and write a JSON file."""
+    """Time the stages of the analysis and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path, help="JSON file")
     parser.add_argument("--model", default="add_d6_l2_h3_t15K_s372001")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
     args = parser.parse_args()
     catalog = Catalog.load(CONFIG).arith("paper")
     spec = catalog.model(args.model)
-    circuit = Untrained(spec, models.build(spec).eval(), catalog.circuits())
+    network = models.build(spec).to(DEVICE).eval()
+    circuit = Untrained(spec, network, catalog.circuits())
     stages: dict[str, Callable[[], object]] = {
         "questions": lambda: circuit.varied_questions,
         "ablation values": lambda: circuit.ablation_values,
@@ -70,10 +71,11 @@ def main() -> None:
         "questions": len(circuit.varied_questions[0].ids),
         "interventions": sum(len(rates) for _, rates in circuit.search_results),
         "nodes": len(circuit.ablation_facts.nodes),
-        "threads": torch.get_num_threads(),
     }
-    print(counts, f"{sum(seconds.values()):.0f} s")
-    files.write_json(args.out, {"model": args.model, "seconds": seconds, **counts})
+    measured = Measurements.of_device(args.folder)
+    measured.add(tables.CIRCUITS, args.model, {"seconds": seconds, **counts})
+    section = measured.section(tables.CIRCUITS)
+    print(f"\n{tables.format_section(tables.CIRCUITS, section)}")
 
 
 if __name__ == "__main__":

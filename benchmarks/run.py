@@ -6,25 +6,27 @@ Rates are examples per second: the best and the median of several repeats.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import baseline
+import tables
 import torch
+from measurements import CONFIG, DEVICE, FOLDER, Measurements
 from msgspec.structs import replace
-from torch.utils.flop_counter import FlopCounterMode
 
-from mathprobe import files, provenance
+from mathprobe import flops
 from mathprobe.catalog import Catalog
 from mathprobe.data_loader import BATCHES_PER_BLOCK
+from mathprobe.estimates import flops_per_example
 from mathprobe.linalg.encodings import ENCODINGS
-from mathprobe.losses import PRECISIONS
 from mathprobe.seeds import rng_for
 from mathprobe.spec import Model
 from mathprobe.studies.linalg.codecs import Codecs
@@ -32,15 +34,29 @@ from mathprobe.studies.linalg.data import draw
 from mathprobe.studies.linalg.models import build, predict
 from mathprobe.studies.linalg.training import trainer
 
-REPEATS = 3
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-UPDATES = {"cpu": 1, "cuda": 100}[DEVICE]  # in each timed call
-MEMORY_COLUMNS = ("memory", "plain_memory")
 TASK, DISTRIBUTION = "eigenvalues", "laplace"
+SHORT_SIZE = 5
+# Features of a CPU that multiplies bfloat16 matrices; others are many times slower.
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+Planned = dict[str, Callable[[], dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Extent of the measurements."""
+
+    repeats: int
+    updates: int  # in each timed call
+    memory: bool  # whether to measure the peak memory
+    examples: int  # to decode
+
+
+FULL = Effort(3, {"cpu": 1, "cuda": 100}[DEVICE], memory=True, examples=256)
+SHORT = Effort(1, {"cpu": 1, "cuda": 50}[DEVICE], memory=False, examples=64)
 
 
 def rate(
-    function: Callable[[], object], examples: int, repeats: int = REPEATS
+    function: Callable[[], object], examples: int, repeats: int
 ) -> dict[str, float]:
     """Return the examples per second of a function that processes `examples`."""
     function()  # the first call includes one-time costs
@@ -54,20 +70,15 @@ def rate(
     return {"best": max(rates), "median": statistics.median(rates)}
 
 
-def matrix_rate(precision: str, size: int = 2048) -> float:
-    """Measure the FLOP/s of matrix products on the device."""
-    a = torch.randn(size, size, device=DEVICE, dtype=PRECISIONS[precision])
-    return rate(lambda: a @ a, 2 * size**3, 10)["best"]
-
-
-def generation(model: Model) -> dict[str, Any]:
-    """Measure the generation of examples; on a CPU, with one thread."""
+def generation(model: Model, effort: Effort) -> dict[str, Any]:
+    """Measure the generation of examples, on one thread of the CPU."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    draw = trainer(model, DEVICE).train_states[1].loader.draw
-    ours = rate(lambda: draw(1), BATCHES_PER_BLOCK * model.schedule.batch, 10)
+    draw_block = trainer(model, "cpu").train_states[1].loader.draw
+    examples = BATCHES_PER_BLOCK * model.schedule.batch
+    ours = rate(lambda: draw_block(1), examples, 3 * effort.repeats)
     data = baseline.Data(model.data.n)
-    plain = rate(lambda: data.batch(256), 256)
+    plain = rate(lambda: data.batch(256), 256, effort.repeats)
     torch.set_num_threads(threads)
     return {"ours": ours, "plain": plain}
 
@@ -75,16 +86,33 @@ def generation(model: Model) -> dict[str, Any]:
 def trainings(model: Model) -> dict[str, Model]:
     """Return the training variants to measure, by name; fewer on a CPU."""
     one = replace(model, seeds=1)
+    single = replace(one, precision="float32")
     if DEVICE == "cpu":
-        single = replace(one, precision="float32")
-        return {"float32": single, "float32, 3 seeds": replace(single, seeds=3)}
+        several = {"float32, 3 seeds": replace(single, seeds=3)}
+        return {"float32": single, "bfloat16": one, **several}
     large = replace(model.schedule, batch=1024)
     return {
-        "float32": replace(one, precision="float32"),
+        "float32": single,
         "bfloat16": one,
         "bfloat16, 3 seeds": replace(model, seeds=3),
         "bfloat16, batch 1024": replace(one, schedule=large),
     }
+
+
+def cpu_flags() -> set[str]:
+    """Return the features of the CPU; none if they are unknown."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text() if path.exists() else ""
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.M)
+    return set(found[1].split()) if found else set()
+
+
+def reason_to_leave_out(precision: str, flags: set[str]) -> str | None:
+    """Return why a CPU with these features does not train in a precision, or None."""
+    if precision != "bfloat16" or flags & BFLOAT16_FLAGS:
+        return None
+    *others, last = sorted(BFLOAT16_FLAGS)
+    return f"the CPU has none of {', '.join(others)} and {last}"
 
 
 def build_baseline(model: Model) -> baseline.Model:
@@ -112,40 +140,55 @@ def plain(model: Model) -> Callable[[], None]:
     return step
 
 
-def training(model: Model, matmul_rate: float) -> dict[str, Any]:
-    """Measure updates of a model and of the baseline.
+def training(model: Model, effort: Effort) -> dict[str, Any]:
+    """Measure updates of a model and of the baseline, which is always in float32."""
+    reason = reason_to_leave_out(model.precision, cpu_flags())
+    if DEVICE == "cpu" and reason:
+        return {"left_out": reason}
+    examples = effort.updates * model.schedule.batch
+    row = our_updates(model, effort)
+    row["plain"] = rate(repeated(plain(model), effort), examples, effort.repeats)
+    if effort.memory:
+        row["memory"] = peak_memory(ours, model)
+        row["plain_memory"] = peak_memory(plain, model)
+    return row
 
-    `matmul_rate` is the FLOP/s of matrix products on the device.
+
+def our_updates(model: Model, effort: Effort) -> dict[str, Any]:
+    """Measure updates of a model: rate, share of the matmul rate, waiting for data.
+
+    The measurement begins at the end of a block of data, so that at least one block is
+    loaded.  On a CPU, its data had less time to be drawn than in a training.
     """
-    examples = UPDATES * model.schedule.batch
-    flops = example_flops(model)
-    rates = rate(repeated(ours(model)), model.seeds * examples)
+    matmul_rate, _ = flops.measure_matmul_rate(model.precision)
+    training = trainer(model, DEVICE)
+    training.updates = BATCHES_PER_BLOCK - 1
+    training.step()
+    loaders = [state.loader for state in training.train_states.values()]
+    first = sum(loader.seconds_waited for loader in loaders)
+    batch = model.seeds * model.schedule.batch
+    step = repeated(training.step, effort)
+    rates = rate(step, effort.updates * batch, effort.repeats)
+    waited = sum(loader.seconds_waited for loader in loaders) - first
+    blocks = (training.updates - 1) // BATCHES_PER_BLOCK
+    flop = flops_per_example(model)
     return {
         "ours": rates,
-        "plain": rate(repeated(plain(model)), examples),
-        "flops": flops,
-        "share_of_floor": flops * rates["best"] / matmul_rate,
-        "memory": peak_memory(ours, model),
-        "plain_memory": peak_memory(plain, model),
+        "flops": flop,
+        "matmul_rate": matmul_rate,
+        "share_of_floor": flop * rates["best"] / matmul_rate,
+        "waiting": waited / blocks * rates["best"] / (BATCHES_PER_BLOCK * batch),
     }
 
 
-def repeated(step: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that makes UPDATES updates without synchronization."""
+def repeated(step: Callable[[], None], effort: Effort) -> Callable[[], None]:
+    """Return a function that makes several updates without synchronization."""
 
     def steps() -> None:
-        for _ in range(UPDATES):
+        for _ in range(effort.updates):
             step()
 
     return steps
-
-
-def example_flops(model: Model, batch: int = 8) -> float:
-    """Count the FLOPs of training on one example."""
-    small = replace(model, seeds=1, schedule=replace(model.schedule, batch=batch))
-    with FlopCounterMode(display=False) as counter:
-        trainer(small, "cpu").step()
-    return counter.get_total_flops() / batch
 
 
 def peak_memory(prepare: Callable[[Model], Callable[[], None]], model: Model) -> float:
@@ -165,112 +208,87 @@ def _peak_memory(prepare: Callable[[Model], Callable[[], None]], model: Model) -
     return 1.024e-3 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
 
-def decoding(model: Model, examples: int = 256) -> dict[str, Any]:
+def decoding(model: Model, effort: Effort) -> dict[str, Any]:
     """Measure greedy decoding of test examples."""
-    codecs = Codecs(model)
+    codecs, examples = Codecs(model), effort.examples
     network = build(model, 1).to(DEVICE)
     matrix = draw(model.data, rng_for("benchmark", model.data.n), examples).matrix
-    rates = rate(lambda: predict(codecs, network, matrix), examples)
+    decode = partial(predict, codecs, network, matrix)
     other = build_baseline(model)
     source = baseline.Data(model.data.n).batch(examples)[0].to(DEVICE)
     length = codecs.target.max_length(*codecs.output_shape)
+    decode_plain = partial(baseline.decode, other, source, length)
     return {
-        "ours": rates,
-        "plain": rate(lambda: baseline.decode(other, source, length), examples),
+        "ours": rate(decode, examples, effort.repeats),
+        "plain": rate(decode_plain, examples, effort.repeats),
     }
 
 
-def encodings(numbers: int = 200_000) -> dict[str, Any]:
-    """Measure the encodings of numbers with three digits, on one thread."""
+def encoding(name: str, direction: str, numbers: int = 200_000) -> dict[str, Any]:
+    """Measure an encoding of numbers with three digits, on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    chosen = ENCODINGS[name](digits=3)
     x = 10 * torch.randn(numbers, dtype=torch.float64)
-    rates = {}
-    for name in ENCODINGS:
-        encoding = ENCODINGS[name](digits=3)
-        ids = encoding.encode(x)
-        rates[f"{name} write"] = {"ours": rate(lambda e=encoding: e.encode(x), numbers)}
-        rates[f"{name} read"] = {
-            "ours": rate(lambda e=encoding, i=ids: e.decode(i), numbers)
-        }
+    ids = chosen.encode(x)
+    calls = {"write": partial(chosen.encode, x), "read": partial(chosen.decode, ids)}
+    measured = rate(calls[direction], numbers, FULL.repeats)
     torch.set_num_threads(threads)
-    return rates
+    return {"ours": measured}
 
 
-def measurements(
-    sizes: list[int], matmul_rates: dict[str, float]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the name and the result of each measurement, at the paper's shapes."""
-    catalog = Catalog.load("config/config.yaml")
-    for key, value in encodings().items():
-        yield f"numbers, {key}", value
+def all_measurements(catalog: Catalog, sizes: list[int]) -> Planned:
+    """Return functions that make the measurements, by name, at the paper's shapes."""
+    planned: Planned = {
+        f"numbers, {name} {direction}": partial(encoding, name, direction)
+        for name in ENCODINGS
+        for direction in ("write", "read")
+    }
     for n in sizes:
         model = catalog.model("paper", TASK, DISTRIBUTION, n, "base")
-        yield f"generation, n={n}", generation(model)
-        for name, varied in trainings(model).items():
-            result = training(varied, matmul_rates[varied.precision])
-            yield f"training, n={n}, {name}", result
-        yield f"decoding, n={n}", decoding(model)
+        planned |= measurements_of_size(model, trainings(model), FULL)
+    return planned
 
 
-def measure(sizes: list[int]) -> dict[str, Any]:
-    """Run all measurements and print each result."""
-    matmul_rates = {precision: matrix_rate(precision) for precision in PRECISIONS}
-    results = {}
-    for name, row in measurements(sizes, matmul_rates):
-        results[name] = row
-        print(f"{name}: {row['ours']['best']:,.0f}/s", flush=True)
+def short_measurements(catalog: Catalog) -> Planned:
+    """Return the functions of the short form, which takes a minute or two."""
+    model = catalog.model("paper", TASK, DISTRIBUTION, SHORT_SIZE, "base")
+    variants = trainings(model)
+    chosen = {name: variants[name] for name in ("float32", "bfloat16")}
+    return measurements_of_size(model, chosen, SHORT)
+
+
+def measurements_of_size(
+    model: Model, variants: dict[str, Model], effort: Effort
+) -> Planned:
+    """Return functions that make the measurements of a model, by name."""
+    n = model.data.n
     return {
-        "machine": {
-            **provenance.collect("linalg"),
-            "device": torch.cuda.get_device_name() if DEVICE == "cuda" else DEVICE,
-            "threads": torch.get_num_threads(),
-            "matrix_rates": matmul_rates,
+        f"generation, n={n}": partial(generation, model, effort),
+        **{
+            f"training, n={n}, {name}": partial(training, variant, effort)
+            for name, variant in variants.items()
         },
-        "results": results,
+        f"decoding, n={n}": partial(decoding, model, effort),
     }
-
-
-def table(measured: dict[str, Any], previous: dict[str, Any] | None) -> str:
-    """Return the measurements as a Markdown table."""
-    machine = measured["machine"]
-    rates = machine["matrix_rates"].items()
-    matmuls = ", ".join(f"{rate / 1e9:,.0f} ({precision})" for precision, rate in rates)
-    lines = [
-        f"{machine['device']} ({machine['cpu']}), {machine['threads']} threads, "
-        f"torch {machine['versions']['torch']}; matrix products at {matmuls} GFLOP/s",
-        "",
-        "| examples/s (best of several) | ours | baseline | ratio | of matmul rate "
-        "| previous | memory, MB | baseline |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for name, row in measured["results"].items():
-        ours = row["ours"]["best"]
-        plain = row.get("plain", {}).get("best")
-        old = previous and previous["results"].get(name, {}).get("ours", {})
-        cells = [
-            f"{ours:,.0f}",
-            f"{plain:,.1f}" if plain else "",
-            f"{ours / plain:.1f}" if plain else "",
-            f"{row['share_of_floor']:.0%}" if "share_of_floor" in row else "",
-            f"{old['best']:,.0f}" if old else "",
-            *(f"{row[key]:,.0f}" if key in row else "" for key in MEMORY_COLUMNS),
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def main() -> None:
-    """Run the benchmarks, write a JSON file and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, help="JSON file")
+    """Make the measurements that are missing or of other code, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[5, 8, 10])
-    parser.add_argument("--previous", type=Path, help="JSON of an earlier release")
+    parser.add_argument("--short", action="store_true", help="a minute or two")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
     args = parser.parse_args()
-    previous = json.loads(args.previous.read_text()) if args.previous else None
-    measured = measure(args.sizes)
-    files.write_json(args.out, measured)
-    print(table(measured, previous))
+    catalog = Catalog.load(CONFIG)
+    measured = Measurements.of_device(args.folder)
+    if args.short:
+        section, planned = tables.SHORT_RATES, short_measurements(catalog)
+    else:
+        section, planned = tables.RATES, all_measurements(catalog, args.sizes)
+    measured.measure(section, planned)
+    print(f"\n{tables.format_section(section, measured.section(section))}")
+    print(f"\nwritten to {measured.path}")
 
 
 if __name__ == "__main__":

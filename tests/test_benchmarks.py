@@ -1,10 +1,13 @@
-"""The baseline does the same work as mathprobe, so that the two can be compared."""
+"""The baseline does the work of mathprobe; measurements are stored and tabulated."""
 
+import re
 from functools import cache
 
 import baseline
+import measurements
 import pytest
 import run
+import tables
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,29 +47,132 @@ def test_the_baseline_learns():
     assert decoded.shape == (8, 5)
 
 
-def test_the_table_compares_with_the_baseline_and_an_earlier_release():
-    machine = {
-        "device": "cpu",
-        "cpu": "C",
-        "threads": 2,
-        "matrix_rates": {"float32": 1e11},
+ROW = {
+    "ours": {"best": 300.0, "median": 290.0},
+    "plain": {"best": 100.0, "median": 99.0},
+    "share_of_floor": 0.5,
+    "waiting": 0.001,
+    "memory": 7.4,
+}
+ORIGIN = {
+    "revision": "abc",
+    "torch": "2.13.0",
+    "cuda": None,
+    "driver": None,
+    "cpu": "C",
+    "threads": 2,
+    "date": "2026-01-02",
+}
+
+
+def test_the_table_compares_with_the_baseline():
+    rows = {"training, n=5": {**ROW, "origin": ORIGIN}}
+    lines = tables.format_section("rates", rows).splitlines()
+    assert lines[0] == "Revision abc, torch 2.13.0, 2 threads of C, 2026-01-02."
+    assert lines[-1] == "| training, n=5 | 300 | 100.0 | 3.0 | 50% | 0.10% | 7 |  |"
+
+
+def test_the_table_gives_the_reason_why_a_row_is_left_out():
+    reason = run.reason_to_leave_out("bfloat16", {"avx512f"})
+    assert reason == "the CPU has none of amx_bf16, avx512_bf16 and bf16"
+    table = tables.SECTIONS["rates"]({"training": {"left_out": reason}})
+    assert f"| training | left out: {reason} |" in table
+    assert table.splitlines()[-1].count("|") == table.splitlines()[0].count("|")
+
+
+@pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16"])
+def test_bfloat16_is_measured_on_a_cpu_that_has_it(flag):
+    assert run.reason_to_leave_out("bfloat16", {"sse", flag}) is None
+    assert run.reason_to_leave_out("float32", set()) is None
+
+
+def test_the_tables_of_the_readme_are_those_of_the_stored_measurements():
+    text = tables.README.read_text("utf-8")
+    assert tables.update(text, tables.stored()) == text, "run `make bench-tables`"
+
+
+def test_the_tables_replace_only_the_text_between_the_marks():
+    text = f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n"
+    content = {"device": "D", "sections": {"rates": {"x": {**ROW, "origin": ORIGIN}}}}
+    updated = tables.update(text, [content])
+    assert updated.startswith(f"before\n{tables.BEGIN}\n\n### D\n\n#### Rates\n\n")
+    assert updated.endswith(f"|\n\n{tables.END}\nafter\n")
+    assert tables.update(updated, [content]) == updated
+    assert tables.NOTHING in tables.update(text, [])
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(measurements, "code_revision", lambda: "abc")
+    return measurements.Measurements(tmp_path / "d.json", "D")
+
+
+def test_a_stopped_run_continues_after_the_last_measurement(measured):
+    def fail():
+        raise KeyboardInterrupt
+
+    planned = {"a": lambda: {"value": 1}, "b": fail}
+    with pytest.raises(KeyboardInterrupt):
+        measured.measure("rates", planned)
+    again = measurements.Measurements(measured.path, "D")
+    again.measure("rates", {"a": fail, "b": lambda: {"value": 2}})
+    assert {k: row["value"] for k, row in again.section("rates").items()} == {
+        "a": 1,
+        "b": 2,
     }
-    machine["versions"] = {"torch": "2.13.0"}
-    row = {"ours": {"best": 300.0}, "plain": {"best": 100.0}, "share_of_floor": 0.5}
-    row["memory"] = 7.4
-    now = {"machine": machine, "results": {"training, n=5": row}}
-    old = {"results": {"training, n=5": {"ours": {"best": 150.0}}}}
-    assert run.table(now, old).splitlines()[-1] == (
-        "| training, n=5 | 300 | 100.0 | 3.0 | 50% | 150 | 7 |  |"
-    )
 
 
-def test_the_training_benchmark_measures_flops_rates_and_memory(smoke_model):
-    result = run.training(smoke_model, matmul_rate=1e9)
-    again = run.example_flops(smoke_model, batch=4)
-    assert result["flops"] == pytest.approx(again, rel=1e-3)  # zeros have fewer tokens
+@pytest.mark.parametrize(
+    "change",
+    [{"revision": "def"}, {"revision": "abc+"}, {"torch": "0"}, {"threads": 0}],
+)
+def test_measurements_of_other_code_or_versions_are_made_again(measured, change):
+    measured.add("rates", "a", {"value": 1})
+    assert measured.is_current("rates", "a")
+    measured.origin |= change
+    assert not measured.is_current("rates", "a")
+
+
+def test_the_revision_marks_modified_code():
+    assert re.fullmatch(r"[0-9a-f]{9,}\+?", measurements.code_revision())
+
+
+def test_files_are_named_after_the_device():
+    assert measurements.slug("NVIDIA A100-SXM4-40GB") == "nvidia-a100-sxm4-40gb"
+    assert measurements.slug("AMD EPYC, 2 threads") == "amd-epyc-2-threads"
+
+
+@pytest.fixture
+def quick():
+    """One repeat, without the memory of separate processes."""
+    return run.Effort(1, 1, memory=False, examples=4)
+
+
+def test_the_training_benchmark_measures_rates_and_waiting(smoke_model, quick):
+    result = run.training(smoke_model, quick)
+    share = result["flops"] * result["ours"]["best"] / result["matmul_rate"]
+    assert result["share_of_floor"] == share > 0.0
+    assert 0.0 < result["waiting"] < 1.0
+    assert result["plain"]["best"] > 0.0
+
+
+def test_the_training_benchmark_measures_memory(smoke_model):
+    result = run.training(smoke_model, run.Effort(1, 1, memory=True, examples=4))
     assert result["memory"] > 100.0 < result["plain_memory"]
-    assert result["share_of_floor"] == result["flops"] * result["ours"]["best"] / 1e9
+
+
+def test_decoding_and_generation_are_measured(smoke_model, quick):
+    for measure in (run.generation, run.decoding):
+        result = measure(smoke_model, quick)
+        assert result["ours"]["best"] > 0.0 < result["plain"]["best"]
+
+
+def test_both_forms_measure_float32_and_bfloat16(catalog):
+    short = run.short_measurements(catalog)
+    long = run.all_measurements(catalog, [5, 8])
+    assert {"training, n=5, float32", "training, n=5, bfloat16"} <= short.keys()
+    assert short.keys() < long.keys()
+    assert "training, n=8, bfloat16" in long
 
 
 def idle(model):
@@ -79,5 +185,5 @@ def test_memory_excludes_the_parent_process(smoke_model):
 
 
 def test_a_rate_counts_examples_per_second():
-    result = run.rate(lambda: None, 10)
+    result = run.rate(lambda: None, 10, 3)
     assert result["best"] >= result["median"] > 0

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from mathprobe.lazy import torch
+from mathprobe.seeds import rng_for
 from mathprobe.spec import DecoderConfig, LayerConfig
 
 BACKWARD = 2  # FLOPs of the backward pass, relative to the forward pass
@@ -130,11 +131,13 @@ def _seconds(function: Callable[[], object]) -> float:
 def measure_matmul_rate(precision: str) -> tuple[float, str]:
     """Measure the FLOP/s of a matrix product on this machine.
 
-    Returns the rate and a description of the measurement.
+    Returns the rate and a description of the measurement.  The entries are random: a
+    GPU is faster on matrices of equal numbers, because they need less power.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     size = MATRIX_SIZES[device]
-    matrix = torch.ones(size, size, device=device, dtype=getattr(torch, precision))
+    matrix = torch.randn(size, size, generator=rng_for("matmul"))
+    matrix = matrix.to(device, getattr(torch, precision))
     times = [_seconds(lambda: matrix @ matrix) for _ in range(1 + REPEATS)]
     rate = 2 * size**3 / min(times[1:])  # the first call includes one-time costs
     description = (

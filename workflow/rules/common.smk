@@ -18,6 +18,13 @@ from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
 from mathprobe.paper import latex, tables, tex  # noqa: E402
 
+# Let glibc keep the memory that a job frees: by default it returns blocks of the size
+# of our tensors to the system, which must clear the pages of the next ones.  This affects
+# time only; `python benchmarks/trainings.py` measures it.
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": 32 * 2**20,  # bytes; the largest value that glibc accepts
+    "MALLOC_TRIM_THRESHOLD_": 256 * 2**20,
+}
 # Jobs use the Python interpreter of Snakemake, unless conda environments are enabled.
 python = shlex.quote(str(Path(sys.executable).parent))
 with_conda = bool(workflow.deployment_settings.deployment_method)
@@ -25,6 +32,7 @@ shell.prefix(
     "set -euo pipefail; "
     + ("" if with_conda else f'export PATH={python}:"$PATH"; ')
     + f"export PYTHONPATH={shlex.quote(str(ROOT / 'src'))}; "
+    + "".join(f"export {name}={value}; " for name, value in ALLOCATOR.items())
 )
 
 try:
