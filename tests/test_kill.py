@@ -136,6 +136,7 @@ def test_a_second_process_for_the_same_output_waits_and_finds_it_trained(
     first = start(spec, tmp_path)
     first.send_signal(signal.SIGSTOP)
     second = start_in_background(spec, tmp_path)
+    assert second.stdout.readline().startswith("device: ")
     assert "in use by another process; waiting" in second.stdout.readline()
     first.send_signal(signal.SIGCONT)
     first.communicate()
@@ -150,6 +151,7 @@ def test_a_second_process_for_the_same_output_waits_and_finds_it_trained(
 def test_a_second_process_resumes_where_the_first_was_stopped(spec, whole, tmp_path):
     first = start(spec, tmp_path)
     second = start_in_background(spec, tmp_path)
+    assert second.stdout.readline().startswith("device: ")
     assert "in use by another process; waiting" in second.stdout.readline()
     first.terminate()
     first.communicate()

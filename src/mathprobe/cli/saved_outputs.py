@@ -17,6 +17,7 @@ from typing import Any
 from cyclopts import Parameter
 
 from mathprobe import files
+from mathprobe.cli.app import Device
 from mathprobe.spec import ArithModel, Model
 
 OUTPUTS = ("model", "curve", "run")  # written in this order: `run` marks completion
@@ -41,6 +42,8 @@ class TrainingJob:
         Output file of the settings, the code and the cost of the training.
     state
         Folder of checkpoints, from which a stopped training resumes.
+    device
+        Device of torch; auto: a GPU if there is one, else the CPU.
     threads
         Number of CPU threads.
     save_every
@@ -51,6 +54,7 @@ class TrainingJob:
     curve: Path
     run: Path
     state: Path
+    device: Device = "auto"
     threads: int = 1
     save_every: float = 5.0
 

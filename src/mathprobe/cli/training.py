@@ -23,7 +23,7 @@ STOPPED = 75  # exit code EX_TEMPFAIL: a checkpoint is saved, run again to resum
 @command(WORKFLOW)
 def train(spec: Spec, /, *, job: TrainingJob) -> None:
     """Train a model of the study of linear algebra, or resume its training."""
-    device = set_up_torch(job.threads)
+    device = set_up_torch(job.device, job.threads)
     from mathprobe.studies.linalg import STUDY
     from mathprobe.studies.linalg.training import trainer
 
@@ -44,7 +44,7 @@ def arith_train(spec: Spec, /, *, job: TrainingJob, parent: Path | None = None) 
     parent
         Model whose weights are the initial weights.
     """
-    device = set_up_torch(job.threads)
+    device = set_up_torch(job.device, job.threads)
     from mathprobe.studies.arith import STUDY
     from mathprobe.studies.arith.models import load_parent
     from mathprobe.studies.arith.training import trainer
