@@ -173,4 +173,4 @@ def test_a_changed_specification_is_refused_with_the_difference(spec, tmp_path):
     done = subprocess.run(command(other, tmp_path), capture_output=True, text=True)
     assert done.returncode == 1
     assert "seeds: expected 3, found 2" in done.stderr
-    assert "remove the folder to start again" in done.stderr
+    assert "remove its .safetensors files to start again" in done.stderr

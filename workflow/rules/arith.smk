@@ -6,7 +6,8 @@ MAP = [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP_FILES]
 
 rule arith_train:
     input:
-        parent=lambda w: INPUTS.parent_file(w, "model.safetensors"),
+        # A newer time stamp of the parent must not delete its child.
+        parent=ancient(lambda w: INPUTS.parent_file(w, "model.safetensors")),
     output:
         model=f"{ARITH}/model.safetensors",
         curve=f"{ARITH}/curve.csv",
