@@ -50,7 +50,9 @@ def main() -> None:
     args = parser.parse_args()
     catalog = Catalog.load(CONFIG).arith("paper")
     spec = catalog.model(args.model)
-    circuit = Untrained(spec, models.build(spec).eval(), catalog.circuits())
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = models.build(spec).to(device).eval()
+    circuit = Untrained(spec, model, catalog.circuits())
     stages: dict[str, Callable[[], object]] = {
         "questions": lambda: circuit.varied_questions,
         "ablation values": lambda: circuit.ablation_values,
@@ -71,6 +73,7 @@ def main() -> None:
         "interventions": sum(len(rates) for _, rates in circuit.search_results),
         "nodes": len(circuit.ablation_facts.nodes),
         "threads": torch.get_num_threads(),
+        "device": device,
     }
     print(counts, f"{sum(seconds.values()):.0f} s")
     files.write_json(args.out, {"model": args.model, "seconds": seconds, **counts})

@@ -41,7 +41,7 @@ def _decode_chunk(model: Seq2Seq, source: Tensor, start: int, length: int) -> Te
         x = model.target_embedding(ids[:, position : position + 1], start=position)
         for layer, cache in zip(model.decoder, caches, strict=True):
             new = layer.attention.project_key_values(x)
-            prefix = _append(cache.prefix, new, position)
+            prefix = cache.prefix.write(new, position)
             x = layer(x, LayerCache(prefix, cache.source), mask, causal=False)
         ids[:, position + 1] = model.logits(x[:, -1]).argmax(-1)
     return ids
@@ -51,15 +51,6 @@ def _empty_cache(attention: Attention, memory: Tensor, length: int) -> KeyValues
     width = attention.out.in_features // attention.heads
     shape = len(memory), length, attention.heads, width
     return KeyValues(memory.new_zeros(shape), memory.new_zeros(shape))
-
-
-def _append(cache: KeyValues, new: KeyValues, position: int) -> KeyValues:
-    """Write keys and values of a position; return the cache up to this position."""
-    cache.keys[:, position], cache.values[:, position] = (
-        new.keys[:, 0],
-        new.values[:, 0],
-    )
-    return KeyValues(cache.keys[:, : position + 1], cache.values[:, : position + 1])
 
 
 @torch.inference_mode()
@@ -78,8 +69,9 @@ def greedy_answers(
 
 def _answer_chunk(model: Decoder, ids: Tensor, length: int) -> Tensor:
     ids, rows = ids.clone(), torch.arange(len(ids), device=ids.device)
+    first = ids.shape[1] - 1 - length  # position that predicts the first token
     while len(rows):
-        answer = model(ids[rows, :-1])[:, -length:].argmax(-1)
+        answer = model(ids[rows, :-1], output_from=first).argmax(-1)
         changed = answer != ids[rows, -length:]
         ids[rows, -length:] = answer
         rows = rows[changed[:, :-1].any(1)]  # the last token is not an input

@@ -108,8 +108,10 @@ def _components(values: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
     Uses a randomised SVD, which is faster than a full decomposition.
     """
     number = min(COMPONENTS, *values.shape)
-    with torch.random.fork_rng():
-        torch.manual_seed(int(torch.randint(2**31, (), generator=rng)))
+    # `pca_lowrank` takes no generator; it draws from torch's own for the CPU.
+    with torch.random.fork_rng(devices=[]):
+        seed = torch.randint(2**31, (), generator=rng)
+        torch.default_generator.manual_seed(int(seed))
         q = min(number + OVERSAMPLING, *values.shape)
         left, size, _ = torch.pca_lowrank(values, q=q, niter=POWER_ITERATIONS)
     return left[:, :number], size[:number]
