@@ -24,9 +24,9 @@ from mathprobe.nets.decoder import Decoder
 from mathprobe.nets.hooks import capture, patch
 from mathprobe.nets.layers import KeyValues
 
-# Rows of a batch (questions times patched runs): on CUDA, as many as fit into a share of
-# the memory.  The share is of the total and not of the free memory, so that the sizes of
-# batches, and with them rounding errors, are equal on equal devices.
+# Rows of a batch (questions times patched runs): on CUDA, as many as fit into a share
+# of the memory.  The share is of the total and not of the free memory, so that equal
+# devices have equal batches, and therefore equal rounding errors.
 CPU_ROWS = 1024
 CUDA_MEMORY_SHARE = 0.25
 RESIDUAL = "hook_resid_post"
