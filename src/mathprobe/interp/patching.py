@@ -18,7 +18,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from mathprobe.decoding import greedy_answers
+from mathprobe.decoding import greedy_answers, write_next_token
 from mathprobe.interp.nodes import Node, all_nodes
 from mathprobe.nets.decoder import Decoder
 from mathprobe.nets.hooks import capture, patch
@@ -116,23 +116,20 @@ class Run:
         return found
 
     @cached_property
-    def layer_inputs(self) -> list[Tensor]:
-        """Return the unpatched input [Q, T - 1, D] of each layer."""
-        hooks = [f"blocks.{layer}.hook_resid_pre" for layer in range(self.layers)]
-        activations = self.activations(*hooks)
-        return [activations[hook] for hook in hooks]
+    def _reused(self) -> dict[str, Tensor]:
+        """Return the unpatched inputs, keys and values of all layers."""
+        hooks = ("hook_resid_pre", "attn.hook_k", "attn.hook_v")
+        layers = range(self.layers)
+        return self.activations(*(f"blocks.{n}.{h}" for n in layers for h in hooks))
 
-    @cached_property
-    def keys_values(self) -> list[KeyValues]:
-        """Return the unpatched keys and values of each layer."""
-        attention = [f"blocks.{layer}.attn" for layer in range(self.layers)]
-        activations = self.activations(
-            *(f"{one}.hook_{letter}" for one in attention for letter in "kv")
-        )
-        return [
-            KeyValues(activations[f"{one}.hook_k"], activations[f"{one}.hook_v"])
-            for one in attention
-        ]
+    def layer_input(self, layer: int) -> Tensor:
+        """Return the unpatched input [Q, T - 1, D] of a layer."""
+        return self._reused[f"blocks.{layer}.hook_resid_pre"]
+
+    def keys_values(self, layer: int) -> KeyValues:
+        """Return the unpatched keys and values of a layer."""
+        names = (f"blocks.{layer}.attn.hook_{letter}" for letter in "kv")
+        return KeyValues(*(self._reused[name] for name in names))
 
     @property
     def batch_rows(self) -> int:
@@ -200,8 +197,8 @@ class _Batch:
             torch.arange(questions, device=unpatched.ids.device).repeat(count),
             unpatched.ids.repeat(count, 1),
             [
-                KeyValues(*(x.repeat(count, 1, 1, 1) for x in one))
-                for one in unpatched.keys_values
+                KeyValues(*(x.repeat(count, 1, 1, 1) for x in unpatched.keys_values(i)))
+                for i in range(unpatched.layers)
             ],
         )
 
@@ -227,10 +224,10 @@ class _Batch:
         lowest, start = run.start(patches)
         end = 1 + max((one.position for one in patches), default=run.positions[-1])
         equals = run.positions.stop - run.answer_length  # predicts the first token
-        x = run.layer_inputs[lowest][:, start:end][self.question]
+        x = run.layer_input(lowest)[:, start:end][self.question]
         for layer in range(lowest, run.layers):
             if layer == lowest + 1:
-                later = run.layer_inputs[layer][:, end:][self.question]
+                later = run.layer_input(layer)[:, end:][self.question]
                 x = torch.cat([x, later], 1)
             output_from = equals if layer == run.layers - 1 else 0
             with self._patched(range(start, start + x.shape[1])):
@@ -266,10 +263,10 @@ class _Batch:
     def _decode(self, start: int) -> None:
         """Decode greedily, token by token, from the token at position `start` on."""
         for position in range(start, self.unpatched.positions.stop):
-            token = self.ids[:, position : position + 1]
             with self._patched(range(position, position + 1)):
-                logits = self.unpatched.model(token, self.kv_cache, position)
-            self.ids[:, position + 1] = logits[:, 0].argmax(-1)
+                write_next_token(
+                    self.unpatched.model, self.ids, self.kv_cache, position
+                )
 
     @contextmanager
     def _patched(self, positions: range) -> Iterator[None]:
@@ -280,8 +277,8 @@ class _Batch:
                 if one.position in positions:
                     by_hook.setdefault(one.hook_name, []).append((rows, one))
         with ExitStack() as stack:
-            for hook, patches in by_hook.items():
-                write = partial(self._write, patches, positions.stop)
+            for hook, found in by_hook.items():
+                write = partial(self._write, found, positions.stop)
                 stack.enter_context(patch(self.unpatched.model, hook, write))
             yield
 
@@ -298,5 +295,6 @@ class _Batch:
                 value = one.value
                 if len(value) > 1:
                     value = value[self.question[rows]]
-                activation[(rows, place, *one.index)] = value
+                index: tuple[slice | int, ...] = (rows, place, *one.index)
+                activation[index] = value
         return activation
