@@ -98,7 +98,8 @@ def add_to_record(results: Path, record: Path, config: Any) -> list[Path]:
         if not (run["revision"] and run["clean"]):
             raise InputError(
                 f"{folder}: trained with uncommitted code "
-                f"(revision {run['revision']}, clean {run['clean']}); "
+                f"(revision {run['revision']}, clean {run['clean']}, "
+                f"problem of git: {run.get('revision_problem') or 'none'}); "
                 "commit, remove the folder and train again"
             )
     for folder in folders:

@@ -16,7 +16,7 @@ class Revision:
 
     commit: str | None
     clean: bool | None
-    reason: str = ""  # why they are unknown
+    problem: str = ""  # why they are unknown
 
 
 def revision(root: Path = ROOT) -> Revision:

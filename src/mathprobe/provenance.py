@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import platform
 import re
-import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mathprobe import dependencies, files, gpus
+from mathprobe import dependencies, files, git, gpus
 from mathprobe.lazy import torch
 
-PACKAGE = Path(__file__).parent
 TRAINING_COMMANDS = {"linalg": "train", "arith": "arith_train"}  # by study
 TESTSET_COMMAND = "testset"
 VERSIONS = ("mathprobe", "torch", "numpy", "scipy")
@@ -67,21 +65,16 @@ def is_stale_testset(path: Path) -> bool:
     )
 
 
-def _git(*arguments: str) -> str | None:
-    command = ["git", "-C", str(PACKAGE), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None  # not a checkout, or no git
-    return done.stdout.strip()
-
-
 def revision() -> dict[str, Any]:
-    """Return the git revision and whether the tree is clean; None if unknown."""
-    changes = _git("status", "--porcelain", "--untracked-files=no")
+    """Return the git revision, whether the tree is clean, and why they are unknown.
+
+    Unknown values are None; `revision_problem` is empty if both are known.
+    """
+    found = git.revision()
     return {
-        "revision": _git("rev-parse", "HEAD"),
-        "clean": None if changes is None else not changes,
+        "revision": found.commit,
+        "clean": found.clean,
+        "revision_problem": found.problem,
     }
 
 

@@ -34,7 +34,7 @@ def test_a_commit_is_clean_until_a_tracked_file_changes(project):
     assert git.revision(project).clean
     (project / "file").write_text("changed", encoding="utf-8")
     found = git.revision(project)
-    assert (len(found.commit), found.clean, found.reason) == (40, False, "")
+    assert (len(found.commit), found.clean, found.problem) == (40, False, "")
 
 
 def test_a_copy_inside_another_repository_has_no_revision(tmp_path):
@@ -43,7 +43,7 @@ def test_a_copy_inside_another_repository_has_no_revision(tmp_path):
     copy.mkdir()
     found = git.revision(copy)
     assert (found.commit, found.clean) == (None, None)
-    assert found.reason == f"{copy} is only a subfolder of {tmp_path}"
+    assert found.problem == f"{copy} is only a subfolder of {tmp_path}"
 
 
 @pytest.mark.parametrize("variable", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"])
@@ -58,7 +58,7 @@ def test_variables_of_git_do_not_select_another_repository(
 
 
 def test_a_folder_outside_any_repository_has_no_revision(tmp_path):
-    assert "not a git repository" in git.revision(tmp_path).reason
+    assert "not a git repository" in git.revision(tmp_path).problem
 
 
 def test_without_git_the_reason_is_given(project, monkeypatch):
@@ -73,4 +73,4 @@ def test_without_git_the_reason_is_given(project, monkeypatch):
 def test_a_repository_of_another_user_has_the_reason_of_git(project):
     for path in (project, *project.rglob("*")):
         shutil.chown(path, 12345)
-    assert "dubious ownership" in git.revision(project).reason
+    assert "dubious ownership" in git.revision(project).problem
