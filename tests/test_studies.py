@@ -91,7 +91,7 @@ def test_only_training_labels_have_canonical_signs(catalog, task):
     )
     assert structs.replace(canonical, signs="lapack") == base
     (matrix, plain), (same, changed) = (
-        training.trainer(one, "cpu").train_states[1].batch_source(0)
+        training.trainer(one, "cpu").train_states[1].loader.draw(0)
         for one in (base, canonical)
     )
     assert torch.equal(matrix, same)
