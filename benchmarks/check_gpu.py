@@ -143,10 +143,15 @@ def check_resume(machine: Machine) -> str:
     last = files.read_json(resumed / "run.json")["history"][-1]["begun_at"]
     if last == 0:
         raise Failed("the training was not killed before its end")
+    compare_outputs(whole, resumed)
+    return f"bitwise identical, killed after {last:,} examples"
+
+
+def compare_outputs(whole: Path, resumed: Path) -> None:
+    """Raise Failed unless the weights and curves in two folders are identical."""
     for name in OUTPUTS:
         if (whole / name).read_bytes() != (resumed / name).read_bytes():
-            raise Failed(f"{name} differs after {last:,} examples and a resume")
-    return f"bitwise identical, killed after {last:,} examples"
+            raise Failed(f"{name} of the resumed training differs")
 
 
 def check_rates(machine: Machine, folder: Path) -> str:
