@@ -9,7 +9,9 @@ from mathprobe import settings
 from mathprobe.catalog import Catalog
 from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
+from mathprobe.linalg.distributions import Spectrum, default_parameters
 from mathprobe.registry import UnknownName
+from mathprobe.structs import flatten
 
 EXAMPLES = {
     "example_models": {
@@ -65,14 +67,35 @@ def test_a_scale_overrides_only_the_keys_that_it_lists(catalog):
     assert demo.recipe("eigenvalues", "base").schedule.batch == 64
 
 
-def test_the_scale_as_coded_differs_from_the_paper_only_in_distributions(catalog):
-    paper, coded = (catalog.linalg(name).to_dict() for name in ("paper", "as_coded"))
-    assert {
-        distribution["coefficients"] for distribution in coded["distributions"].values()
-    } == {"uniform"}
-    deviation = coded["distributions"]["marchenko_pastur"]["deviation"]
+def test_the_distributions_of_the_scale_as_coded_are_those_of_the_code(catalog):
+    coded = catalog.linalg("as_coded").settings.distributions
+    assert {settings["coefficients"] for settings in coded.values()} == {"uniform"}
+    deviation = coded["marchenko_pastur"]["deviation"]
     assert deviation == pytest.approx(10**0.5 / 3**0.5)
-    assert {**coded, "distributions": paper["distributions"]} == paper
+    rows = {name for name, one in coded.items() if one.get("eigenvectors") == "rows"}
+    oriented = {
+        name
+        for name in catalog.distributions
+        if isinstance(default_parameters(name), Spectrum)
+    }
+    assert rows == oriented
+
+
+def test_the_scale_as_coded_differs_from_the_paper_only_in_stated_settings(catalog):
+    paper, coded = (
+        flatten(catalog.linalg(name).to_dict()) for name in ("paper", "as_coded")
+    )
+    different = {
+        key for key in paper.keys() | coded.keys() if paper.get(key) != coded.get(key)
+    }
+    others = {key for key in different if not key.startswith("distributions")}
+    assert others == {
+        "tests.zero_answers",
+        *(f"recipes.{name}.schedule.restart_factor" for name in catalog.recipes),
+    }
+    model = catalog.model("as_coded", "eigenvectors", "laplace", 5, "base")
+    assert (model.zero_answers, model.schedule.restart_factor) == ("right", 0.1)
+    assert model.signs == "lapack"
 
 
 def test_a_recipe_overrides_base(catalog):
@@ -268,6 +291,27 @@ INVALID = {
     "linalg.distributions.uniform": (
         {"coefficients": "normal"},
         "uniform.coefficients: unknown distribution of coefficients 'normal'",
+    ),
+    "linalg.distributions.abs_laplace": (
+        {"eigenvectors": "diagonal"},
+        "abs_laplace.eigenvectors: unknown orientation of eigenvectors 'diagonal'; "
+        "known names are columns, rows",
+    ),
+    "linalg.distributions.semicircle": (
+        {"eigenvectors": "rows"},
+        "semicircle: unknown parameter 'eigenvectors'; known names are bound, coeffic",
+    ),
+    "linalg.recipes.base.signs": (
+        "positive",
+        "signs: 'positive' is not one of 'lapack', 'canonical'",
+    ),
+    "linalg.tests.zero_answers": (
+        "ignored",
+        "tests.zero_answers: 'ignored' is not one of 'wrong', 'right'",
+    ),
+    "linalg.recipes.base.schedule.restart_factor": (
+        1.5,
+        "schedule.restart_factor: 1.5 is not a number",
     ),
     "linalg.distributions.gaussian": (
         {"bound": "ten"},

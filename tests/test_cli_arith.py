@@ -8,8 +8,9 @@ import pytest
 from msgspec import structs
 from test_cli import refused, run
 
-from mathprobe import cli, files
+from mathprobe import checkpoint, cli, files, provenance
 from mathprobe.cli import saved_outputs
+from mathprobe.errors import InputError
 from mathprobe.studies.arith import accuracy as counted
 from mathprobe.studies.arith import models
 
@@ -120,13 +121,46 @@ def test_a_lost_child_is_restored_if_its_parent_is_the_same(
     run(*train_arguments(child, lost, trained[0]))
     assert "restored from" in capsys.readouterr().out
     (lost / "run.json").unlink()
-    files.write_json(lost / "state/done/run", {**facts(lost), "parent": "another"})
-    saved = lost / "state/done"
+    [saved] = (lost / "state/done").iterdir()
+    change_parent(saved, "run", "another")
     files.write_json(saved / saved_outputs.CHECKSUMS, saved_outputs._checksums(saved))
+    shutil.move(saved, saved.with_name("of another parent"))
     run(*train_arguments(child, lost, trained[0]))
-    assert "training again" in capsys.readouterr().out
-    assert facts(lost)["parent"] == files.checksum(trained[0] / "model.safetensors")
+    message = "kept, of another training (other weights of the parent)\ntraining again"
+    assert message in capsys.readouterr().out
+    facts = json.loads((lost / "run.json").read_text())
+    assert facts["parent"] == files.checksum(trained[0] / "model.safetensors")
 
 
-def facts(folder):
-    return json.loads((folder / "state/done/run").read_text())
+def change_parent(folder, name, parent):
+    """Change the checksum of the parent's weights in a run.json."""
+    facts = json.loads((folder / name).read_text())
+    files.write_json(folder / name, {**facts, "parent": parent})
+
+
+def test_a_child_of_other_weights_of_its_parent_is_stale(trained, child, tmp_path):
+    folders = [tmp_path / child.insertion.parent.name, tmp_path / child.name]
+    for trained_folder, folder in zip(trained, folders, strict=True):
+        shutil.copytree(trained_folder, folder)
+    runs = [folder / "run.json" for folder in folders]
+    assert not any(map(provenance.has_other_parent, runs))
+    change_parent(folders[1], "run.json", "another")
+    assert list(map(provenance.has_other_parent, runs)) == [False, True]
+
+
+def test_a_child_does_not_resume_from_other_weights_of_its_parent(
+    trained, child, tmp_path, monkeypatch
+):
+    save, folder = checkpoint.save_checkpoint, tmp_path / "child"
+
+    def stop(*arguments):
+        save(*arguments)
+        raise InputError("stopped")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save_checkpoint", stop)
+        arguments = train_arguments(child, folder, trained[0])
+        assert "stopped" in refused(*arguments, "--save-every", 0)
+        patched.setattr(files, "checksum", lambda path: "of other weights")
+        message = refused(*arguments)
+    assert "that started from other weights of the parent: remove its" in message

@@ -35,7 +35,7 @@ def mapped(known, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wired")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "load", lambda path: (known.spec, known.model))
-        patch.setattr(device, "set_up_torch", lambda threads: "cpu")
+        patch.setattr(device, "set_up_torch", lambda device, threads: "cpu")
         patch.setattr(models, "build", untrained)
         run("arith_map", folder / "model", SETTINGS.to_json(), folder / "facts")
     named = "--name", "wired", "--digits", 2, "--template", TEMPLATE

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,8 +24,16 @@ PAPER = [
 POSITIVE = {"abs_semicircle", "abs_laplace", "marchenko_pastur"}
 SYMMETRIC = [name for name in DISTRIBUTIONS if distributions.is_symmetric(name)]
 GENERAL = [name for name in DISTRIBUTIONS if not distributions.is_symmetric(name)]
-WITH_EIGENVALUES = {"uniform", "gaussian", "laplace", "abs_laplace"}  # drawn directly
+WITH_EIGENVALUES = {"uniform", "gaussian", "laplace", "abs_semicircle", "abs_laplace"}
 COUNT, N = 20_000, 5
+
+
+def draw_with(distribution, stream, count, n=N, **parameters):
+    """Return matrices [B, n, n] of a distribution with some parameters replaced."""
+    defaults = distributions.default_parameters(distribution)
+    return DISTRIBUTIONS[distribution](
+        rng_for(stream), count, n, replace(defaults, **parameters)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +111,7 @@ def test_wigner_coefficients_are_gaussian_with_the_stated_std():
 def test_uniform_and_gaussian_coefficients_give_equal_second_moments(
     spectra, distribution
 ):
-    matrix = DISTRIBUTIONS[distribution](
-        rng_for("u"), COUNT, N, distributions.Wigner(coefficients="uniform")
-    )
+    matrix = draw_with(distribution, "u", COUNT, coefficients="uniform")
     squares = torch.linalg.eigvalsh(matrix).square().mean(1).numpy()
     expected = (spectra[distribution] ** 2).mean(1)
     error = math.sqrt((squares.var() + expected.var()) / COUNT)
@@ -120,9 +127,12 @@ def test_uniform_wigner_coefficients_are_bounded():
 
 def test_unknown_coefficients_raise_an_error_with_the_known_names():
     with pytest.raises(UnknownName, match="known names are gaussian, uniform"):
-        DISTRIBUTIONS["laplace"](
-            rng_for("u"), 1, 2, distributions.Wigner(coefficients="cauchy")
-        )
+        draw_with("laplace", "u", 1, coefficients="cauchy")
+
+
+def test_unknown_orientations_raise_an_error_with_the_known_names():
+    with pytest.raises(UnknownName, match="known names are columns, rows"):
+        draw_with("laplace", "u", 1, eigenvectors="diagonal")
 
 
 def test_marchenko_pastur_mean_eigenvalue_follows_from_the_factor(spectra):
@@ -149,6 +159,70 @@ def test_with_spectrum_has_the_given_eigenvalues_and_eigenvectors():
     matrix = distributions.with_spectrum(vectors, values)
     torch.testing.assert_close(torch.linalg.eigvalsh(matrix), values)
     torch.testing.assert_close(matrix @ vectors, vectors * values[:, None, :])
+
+
+def test_eigenvectors_are_columns_or_rows_of_h():
+    values = torch.randn(10, N, generator=rng_for("values"), dtype=torch.float64)
+    wigner = DISTRIBUTIONS["semicircle"](rng_for("h"), 10, N)
+    h = torch.linalg.eigh(wigner)[1]
+    given = distributions.from_eigensystem(lambda *_: (values, h))
+    for orientation in ("columns", "rows"):
+        parameters = distributions.Spectrum(eigenvectors=orientation)
+        sample = given.draw(rng_for("none"), (10, N, N), parameters)
+        assert torch.equal(sample.eigenvalues, values)
+        for matrix, one, spectrum in zip(sample.matrix, h, values, strict=True):
+            left = one if orientation == "columns" else one.T
+            expected = left.numpy() @ np.diag(spectrum) @ left.T.numpy()
+            np.testing.assert_allclose(matrix, expected, atol=1e-13)
+            np.testing.assert_array_equal(matrix, matrix.T)
+
+
+@pytest.mark.parametrize("distribution", sorted(WITH_EIGENVALUES))
+def test_orientation_changes_matrices_but_not_their_eigenvalues(distribution):
+    columns, rows = (
+        draw_with(distribution, "turn", 100, eigenvectors=orientation)
+        for orientation in ("columns", "rows")
+    )
+    assert not torch.isclose(columns, rows).all(1).all(1).any()
+    torch.testing.assert_close(*map(torch.linalg.eigvalsh, (columns, rows)))
+
+
+def deviations(distribution, **parameters):
+    """Return the standard deviations [n, n] of coefficients by position."""
+    return draw_with(distribution, "position", 60_000, **parameters).std(0).numpy()
+
+
+def test_coefficients_depend_on_their_position_only_if_eigenvectors_are_rows():
+    """Expected values are from the published code, and from a sample of our own."""
+    code, text = (
+        deviations("laplace", eigenvectors=place) for place in ("rows", "columns")
+    )
+    np.testing.assert_allclose([code[0, 1], code[0, 4]], [4.73, 5.57], rtol=0.02)
+    np.testing.assert_allclose([code[0, 0], code[2, 2]], [7.99, 8.46], rtol=0.02)
+    np.testing.assert_allclose([text[0, 1], text[0, 4]], [4.98, 4.99], rtol=0.02)
+    np.testing.assert_allclose([text[0, 0], text[2, 2]], [8.15, 8.11], rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "on", "off"), [("rows", 3.41, 2.87), ("columns", 2.83, 3.03)]
+)
+def test_orientation_changes_the_diagonal_of_absolute_spectra(orientation, on, off):
+    """Expected values are from the published code, and from a sample of our own."""
+    uniform = {"coefficients": "uniform", "eigenvectors": orientation}
+    matrix = draw_with("abs_semicircle", "diagonal", 40_000, **uniform)
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    others = matrix[:, *torch.tril_indices(N, N, -1)]
+    assert float(diagonal.std()) == pytest.approx(on, rel=0.01)
+    assert float(others.std()) == pytest.approx(off, rel=0.01)
+
+
+def test_only_distributions_with_given_eigenvalues_have_an_orientation():
+    oriented = {
+        name
+        for name in DISTRIBUTIONS
+        if hasattr(distributions.default_parameters(name), "eigenvectors")
+    }
+    assert oriented == WITH_EIGENVALUES
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)

@@ -4,7 +4,9 @@ from scipy import stats
 
 from mathprobe.errors import InputError
 from mathprobe.linalg import distributions, scores
+from mathprobe.linalg.codec import MatrixCodec
 from mathprobe.linalg.distributions import DISTRIBUTIONS
+from mathprobe.linalg.encodings import ENCODINGS
 from mathprobe.linalg.examples import MAX_REDRAWS, check, distributions_for, draw
 from mathprobe.linalg.tasks import TASKS, Task
 from mathprobe.registry import UnknownName
@@ -37,6 +39,18 @@ def test_without_rejections_matrices_are_drawn_once(distribution):
     torch.testing.assert_close(answer, TASKS["eigenvalues"].solve(matrix))
     assert rejected == 0
     assert torch.equal(rng.get_state(), same.get_state())
+
+
+@pytest.mark.parametrize("encoding", ["p1000", "fp15"])
+@pytest.mark.parametrize("distribution", ["laplace", "abs_semicircle"])
+def test_known_eigenvalues_have_the_tokens_of_computed_ones(distribution, encoding):
+    matrix, answer, _ = draw(
+        "eigenvalues", distribution, {}, rng_for("tokens"), 5000, 5, 5
+    )
+    codec = MatrixCodec(ENCODINGS[encoding](digits=3))
+    computed = TASKS["eigenvalues"].solve(matrix)
+    assert not torch.equal(answer, computed)
+    assert torch.equal(codec.encode(answer), codec.encode(computed))
 
 
 @pytest.mark.parametrize("task", ["eigenvectors", "symmetric_inverse"])

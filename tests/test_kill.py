@@ -136,6 +136,7 @@ def test_a_second_process_for_the_same_output_waits_and_finds_it_trained(
     first = start(spec, tmp_path)
     first.send_signal(signal.SIGSTOP)
     second = start_in_background(spec, tmp_path)
+    assert second.stdout.readline().startswith("device: ")
     assert "in use by another process; waiting" in second.stdout.readline()
     first.send_signal(signal.SIGCONT)
     first.communicate()
@@ -150,6 +151,7 @@ def test_a_second_process_for_the_same_output_waits_and_finds_it_trained(
 def test_a_second_process_resumes_where_the_first_was_stopped(spec, whole, tmp_path):
     first = start(spec, tmp_path)
     second = start_in_background(spec, tmp_path)
+    assert second.stdout.readline().startswith("device: ")
     assert "in use by another process; waiting" in second.stdout.readline()
     first.terminate()
     first.communicate()
@@ -171,4 +173,4 @@ def test_a_changed_specification_is_refused_with_the_difference(spec, tmp_path):
     done = subprocess.run(command(other, tmp_path), capture_output=True, text=True)
     assert done.returncode == 1
     assert "seeds: expected 3, found 2" in done.stderr
-    assert "remove the folder to start again" in done.stderr
+    assert "remove its .safetensors files to start again" in done.stderr

@@ -68,7 +68,7 @@ def test_patched_runs_are_independent(teacher_forced, run, values, monkeypatch):
     nodes = [[node_patch(node, values)] for node in run.nodes]
     both = [[*one, *two] for one, two in zip(nodes, reversed(nodes), strict=True)]
     together = run.answers(nodes + both, teacher_forced)
-    monkeypatch.setattr(patching, "BATCH_ROWS", 1)
+    monkeypatch.setattr(patching, "CPU_ROWS", 1)
     assert torch.equal(run.answers(nodes + both, teacher_forced), together)
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from mathprobe import dependencies, files, provenance
+from mathprobe import dependencies, files, gpus, provenance
 
 
 def test_provenance_has_code_versions_and_machine():
@@ -11,6 +12,40 @@ def test_provenance_has_code_versions_and_machine():
     assert len(found["code"]) == 64
     assert found["started"].endswith("+00:00")
     assert set(found) >= {"revision", "clean", "python", "machine"}
+    assert found["cuda"] == torch.version.cuda
+    assert found["driver"] == gpus.driver_version()
+    assert found["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert found["lapack"] != "unknown"
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (
+            "  - Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build "
+            "20240605\n  - Build settings: BLAS_INFO=mkl, LAPACK_INFO=mkl, USE_CUDA=0",
+            "mkl 2024.2",
+        ),
+        ("  - Build settings: BLAS_INFO=open, LAPACK_INFO=open, USE_CUDA=0", "open"),
+        ("  - OpenBLAS 0.3.28\n  - Build settings: LAPACK_INFO=open", "open 0.3.28"),
+        ("PyTorch built with:\n  - GCC 13.3", "unknown"),
+    ],
+)
+def test_vendor_and_version_of_lapack_are_read(config, expected):
+    assert provenance.lapack(config) == expected
+
+
+def test_only_recorded_facts_that_differ_are_named():
+    origin = {**provenance.collect("linalg"), "device": "cpu", "threads": 1}
+    attempt = provenance.reproducibility(origin)
+    assert provenance.differences(attempt, origin) == {}
+    attempt |= {"device": "NVIDIA A100", "code": "0123456789abcdef"}
+    del attempt["lapack"]
+    code = origin["code"][:12]
+    assert provenance.differences(attempt, {**origin, "lapack": "other"}) == {
+        "device": "device NVIDIA A100 (now cpu)",
+        "code": f"code 0123456789ab (now {code})",
+    }
 
 
 @pytest.mark.parametrize("study", provenance.TRAINING_COMMANDS)

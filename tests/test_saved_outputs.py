@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 from test_cli import run, train_arguments
 
-from mathprobe import files, provenance
+from mathprobe import checkpoint, files, provenance
 from mathprobe.cli import saved_outputs, training
 
 OUTPUTS = ("model.safetensors", "curve.csv", "run.json")
@@ -61,6 +61,20 @@ def left(folder):
     return {path.name for path in (folder / "state").iterdir()}
 
 
+def saved(folder):
+    """The only folder of saved outputs."""
+    [found] = (folder / "state/done").iterdir()
+    return found
+
+
+def change_run(folder, **changes):
+    """Change the saved run.json, and its checksum."""
+    facts = json.loads((saved(folder) / "run").read_text())
+    files.write_json(saved(folder) / "run", {**facts, **changes})
+    sums = saved_outputs._checksums(saved(folder))
+    files.write_json(saved(folder) / saved_outputs.CHECKSUMS, sums)
+
+
 def killed_at(monkeypatch, place, name, call):
     """Raise Killed at the `call`-th call of a function."""
     function, calls = getattr(place, name), []
@@ -82,9 +96,10 @@ def test_lost_outputs_are_restored_without_training(
     assert content(emptied) == content(done)
     assert left(emptied) == {"done", "lock"}
     assert list(emptied.glob(".*")) == []
-    assert capsys.readouterr().out == (
-        f"{emptied / 'run.json'}: restored from {emptied / 'state/done'}; "
-        f"to train again, remove {emptied / 'state'} and rerun\n"
+    run_file = emptied / "run.json"
+    assert capsys.readouterr().out.endswith(
+        f"{run_file}: restored from {saved(emptied)}; "
+        f"to train again, remove {saved(emptied)} and {run_file}\n"
     )
 
 
@@ -106,7 +121,7 @@ def test_a_single_lost_output_is_restored(smoke_model, done, tmp_path, trained, 
 
 def test_saved_outputs_are_hard_links(done):
     for name, output in zip(saved_outputs.OUTPUTS, OUTPUTS, strict=True):
-        assert (done / "state/done" / name).samefile(done / output)
+        assert (saved(done) / name).samefile(done / output)
 
 
 def test_a_file_system_without_hard_links_has_copies(
@@ -114,7 +129,7 @@ def test_a_file_system_without_hard_links_has_copies(
 ):
     run(*train_arguments(smoke_model, tmp_path))
     before = content(tmp_path)
-    assert not (tmp_path / "state/done/model").samefile(tmp_path / OUTPUTS[0])
+    assert not (saved(tmp_path) / "model").samefile(tmp_path / OUTPUTS[0])
     lose(tmp_path)
     run(*train_arguments(smoke_model, tmp_path))
     assert len(trained) == 1
@@ -138,56 +153,86 @@ def test_a_training_without_checkpoint_folder_is_run_again(
     assert content(emptied, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
 
 
-def test_other_settings_are_trained_again(smoke_model, emptied, trained, capsys):
-    other = structs.replace(smoke_model, seeds=1)
+def test_outputs_of_other_settings_are_kept_and_found_again(
+    smoke_model, done, emptied, trained, capsys
+):
+    other, first = structs.replace(smoke_model, seeds=1), saved(emptied)
     run(*train_arguments(other, emptied))
     assert len(trained) == 1
     assert json.loads((emptied / "run.json").read_text())["spec"]["seeds"] == 1
     assert (
-        "of another specification, code or machine; training again"
-        in capsys.readouterr().out
+        f"{first}: kept, of another training (seeds: expected 1, found 2)\n"
+        "training again\n" in capsys.readouterr().out
     )
-    lose(emptied)
-    run(*train_arguments(other, emptied))
+    for spec in (smoke_model, other, smoke_model):
+        lose(emptied)
+        run(*train_arguments(spec, emptied))
     assert len(trained) == 1
+    assert content(emptied) == content(done)
 
 
-def test_other_code_is_trained_again(smoke_model, emptied, trained, monkeypatch):
+def test_checkpoints_of_other_settings_are_kept(smoke_model, emptied, trained):
+    other = emptied / "state/000000000001.safetensors"
+    other.write_text("of an interrupted training with other settings")
+    run(*train_arguments(smoke_model, emptied))
+    assert trained == []
+    assert other.exists()
+
+
+def changed_origin(monkeypatch, **changes):
+    """Change the provenance of the next trainings."""
+    collect = provenance.collect
+    monkeypatch.setattr(
+        provenance, "collect", lambda study: {**collect(study), **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("code", "newer", " (now newer)"),
+        ("lapack", "open 0.3", " (now open 0.3)"),
+        ("versions", {"torch": "3.0"}, " (now 3.0)"),
+    ],
+)
+def test_other_code_and_other_machines_restore_with_a_message(
+    smoke_model, done, emptied, trained, monkeypatch, capsys, key, value, message
+):
+    changed_origin(monkeypatch, **{key: value})
+    run(*train_arguments(smoke_model, emptied))
+    assert trained == []
+    assert content(emptied) == content(done)
+    printed = capsys.readouterr().out
+    assert "made with " in printed
+    assert message in printed
+
+
+def test_an_attempt_with_other_code_is_named(smoke_model, emptied, trained, capsys):
+    facts = json.loads((saved(emptied) / "run").read_text())
+    older = {**facts["history"][0], "code": "older"}
+    change_run(emptied, history=[older, *facts["history"]])
+    run(*train_arguments(smoke_model, emptied))
+    assert trained == []
+    assert "made with code older (now " in capsys.readouterr().out
+
+
+def test_a_restored_model_of_other_code_is_stale(smoke_model, emptied, monkeypatch):
+    run_file = emptied / "run.json"
+    run(*train_arguments(smoke_model, emptied))
+    assert not provenance.is_stale(run_file)
+    run_file.unlink()
     monkeypatch.setattr(provenance.dependencies, "digest", lambda command: "newer")
     run(*train_arguments(smoke_model, emptied))
-    assert len(trained) == 1
-    assert json.loads((emptied / "run.json").read_text())["code"] == "newer"
-
-
-def test_other_code_of_the_first_attempt_is_trained_again(
-    smoke_model, emptied, trained
-):
-    saved = emptied / "state/done"
-    facts = json.loads((saved / "run").read_text())
-    facts["history"].insert(0, {**facts["history"][0], "code": "older"})
-    files.write_json(saved / "run", facts)
-    sums = json.loads((saved / saved_outputs.CHECKSUMS).read_text())
-    files.write_json(
-        saved / saved_outputs.CHECKSUMS, {**sums, "run": files.checksum(saved / "run")}
-    )
-    run(*train_arguments(smoke_model, emptied))
-    assert len(trained) == 1
-
-
-def test_another_number_of_threads_is_trained_again(
-    smoke_model, emptied, trained, monkeypatch
-):
-    monkeypatch.setattr("torch.set_num_threads", lambda threads: None)
-    run(*train_arguments(smoke_model, emptied), "--threads", 2)
-    assert len(trained) == 1
+    assert provenance.is_stale(run_file)
 
 
 @pytest.mark.parametrize("name", [*saved_outputs.OUTPUTS, saved_outputs.CHECKSUMS])
 @pytest.mark.parametrize("damage", ["gone", "half", "changed"])
 def test_damaged_outputs_are_trained_again(
-    smoke_model, done, emptied, trained, name, damage
+    smoke_model, done, emptied, trained, name, damage, capsys
 ):
-    path = emptied / "state/done" / name
+    whole = saved(emptied)
+    path = whole / name
     data = path.read_bytes()
     path.unlink()
     if damage != "gone":
@@ -197,24 +242,42 @@ def test_damaged_outputs_are_trained_again(
     run(*train_arguments(smoke_model, emptied))
     assert len(trained) == 1
     assert content(emptied, OUTPUTS[:2]) == content(done, OUTPUTS[:2])
+    damaged = whole.with_suffix(".damaged")
+    assert f"{damaged}: kept, but it is damaged" in capsys.readouterr().out
+    assert set((emptied / "state/done").iterdir()) == {whole, damaged}
 
 
-def test_existing_outputs_are_trained_again_on_request(
-    smoke_model, done, tmp_path, trained
+def test_finished_outputs_are_not_trained_again(
+    smoke_model, done, tmp_path, trained, capsys
 ):
     shutil.copytree(done, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "state")  # as in results that were copied without it
     run(*train_arguments(smoke_model, tmp_path))
-    assert len(trained) == 1
-    assert left(tmp_path) == {"done", "lock"}
+    assert trained == []
+    assert content(tmp_path) == content(done)
+    assert "run.json: already trained; to train again, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "run.json"])
+def test_damaged_outputs_are_replaced_by_the_saved_ones(
+    smoke_model, done, tmp_path, trained, name
+):
+    shutil.copytree(done, tmp_path, dirs_exist_ok=True)
+    half = (tmp_path / name).read_bytes()[:-40]
+    (tmp_path / name).unlink()  # it may be a link
+    (tmp_path / name).write_bytes(half)
+    run(*train_arguments(smoke_model, tmp_path))
+    assert trained == []
+    assert content(tmp_path) == content(done)
 
 
 @pytest.mark.parametrize(
     ("place", "name", "call", "again"),
     [
         (files, "checksum", 1, True),
-        (Path, "rename", 1, True),
+        (Path, "rename", 1, False),
         *((files, "link_or_copy", call, False) for call in (1, 2, 3)),
-        (saved_outputs, "clear_state_folder", 1, False),
+        (saved_outputs, "_move_to_done", 1, False),
     ],
 )
 def test_a_training_killed_at_its_end_leaves_all_outputs_or_none(
@@ -247,16 +310,66 @@ def test_an_interrupted_restore_is_completed(
     assert list(emptied.glob(".*")) == []
 
 
-def test_partly_removed_outputs_are_trained_again_without_old_checkpoints(
-    smoke_model, emptied, trained, monkeypatch
+def test_weights_of_another_specification_are_replaced_by_the_saved_ones(
+    smoke_model, done, tmp_path, trained
 ):
-    (emptied / "state/000000000001.safetensors").write_text("of another training")
-    other = structs.replace(smoke_model, seeds=1)
+    shutil.copytree(done, tmp_path, dirs_exist_ok=True)
+    weights = tmp_path / OUTPUTS[0]
+    metadata = checkpoint.model_metadata(weights)
+    other = {**metadata, "spec": {**metadata["spec"], "seeds": 1}}
+    checkpoint.save_model(weights, {}, other)
+    run(*train_arguments(smoke_model, tmp_path))
+    assert trained == []
+    assert content(tmp_path) == content(done)
+
+
+def test_a_copied_result_is_restored(smoke_model, done, tmp_path, trained):
+    """A plain copy has new time stamps, and its saved outputs are not links."""
+    shutil.copytree(done, tmp_path / "copy", copy_function=shutil.copyfile)
+    lose(tmp_path / "copy")
+    run(*train_arguments(smoke_model, tmp_path / "copy"))
+    assert trained == []
+    assert content(tmp_path / "copy") == content(done)
+
+
+def test_a_training_resumed_elsewhere_is_reported(
+    smoke_model, tmp_path, monkeypatch, capsys
+):
+    stop_after_a_checkpoint(smoke_model, tmp_path, monkeypatch)
+    changed_origin(monkeypatch, cuda="12.6")
+    run(*train_arguments(smoke_model, tmp_path))
+    printed = capsys.readouterr().out
+    assert (
+        "resuming a training begun with cuda None (now 12.6): the data are the same, "
+        "but the weights may differ from those of an uninterrupted training\n"
+    ) in printed
+    attempts = json.loads((tmp_path / "run.json").read_text())["history"]
+    assert [attempt["cuda"] for attempt in attempts] == [None, "12.6"]
+
+
+def test_another_lapack_may_change_the_data_of_a_resumed_training(
+    smoke_model, tmp_path, monkeypatch, capsys
+):
+    stop_after_a_checkpoint(smoke_model, tmp_path, monkeypatch)
+    changed_origin(monkeypatch, lapack="open 0.3")
+    run(*train_arguments(smoke_model, tmp_path))
+    printed = capsys.readouterr().out
+    assert "(now open 0.3): the weights may differ" in printed
+
+
+def test_resuming_on_the_same_machine_is_not_reported(
+    smoke_model, tmp_path, monkeypatch, capsys
+):
+    stop_after_a_checkpoint(smoke_model, tmp_path, monkeypatch)
+    run(*train_arguments(smoke_model, tmp_path))
+    printed = capsys.readouterr().out
+    assert "resuming after" in printed
+    assert "resuming a training begun" not in printed
+
+
+def stop_after_a_checkpoint(spec, folder, monkeypatch):
+    """Train until the first checkpoint is saved, then stop."""
     with monkeypatch.context() as patched:
-        killed_at(patched, saved_outputs.shutil, "rmtree", 1)
+        killed_at(patched, checkpoint, "save_checkpoint", 2)
         with pytest.raises(Killed):
-            run(*train_arguments(other, emptied))
-    assert left(emptied) == {"done", "lock"}
-    (emptied / "state/done/run").unlink()
-    run(*train_arguments(other, emptied))
-    assert len(trained) == 1
+            run(*train_arguments(spec, folder), "--save-every", 0)

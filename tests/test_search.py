@@ -10,6 +10,7 @@ from mathprobe.interp.search import (
     InterchangeIntervention,
     Rate,
     head_pairs,
+    lowest_rates,
     sample_nodes,
     search,
 )
@@ -110,6 +111,18 @@ def test_the_rate_is_unknown_if_a_case_has_no_pairs(run):
         assert math.isnan(rate.value)
         assert (rate.low, rate.high) == (0.0, 1.0)
         assert not rate.is_found
+
+
+def test_the_rates_of_all_sets_of_nodes_are_computed_together():
+    case = torch.tensor([0, 1, 0, 1, 1])
+    success = torch.tensor([[1, 1, 1, 1, 1], [0, 1, 1, 1, 0], [1, 1, 1, 0, 0]]).bool()
+    pairs = [(2, 2), (1, 2), (1, 3)]  # successes and pairs of the case with fewest
+    expected = [Rate(a / b, *clopper_pearson(a, b)) for a, b in pairs]
+    assert lowest_rates(success, case, 2) == expected
+    assert lowest_rates(success[:0], case, 2) == []
+    assert [rate.value for rate in lowest_rates(success, case, 3)] == [
+        pytest.approx(math.nan, nan_ok=True)
+    ] * 3
 
 
 def test_head_pairs_have_the_same_layer_and_position():

@@ -1,10 +1,15 @@
+import math
+
 import pytest
 from msgspec import structs
 
 from mathprobe.errors import InputError
 from mathprobe.spec import Enrichment, MatrixSpec, Questions, Schedule, TestSet
 
-SCHEDULE = Schedule(1000, 64, 1e-3, 1e-5, 4, None, None, 5.0, 300)
+SCHEDULE = Schedule(1000, 64, 1e-3, 1e-5, 4, None, None, None, 5.0, 300)
+PAPER = Schedule(
+    36_000_000, 64, 1e-4, 1e-5, 10_000, 4_000_000, None, None, 5.0, 300_000
+)
 TEST = TestSet(
     MatrixSpec("eigenvalues", "laplace", 5, 5, {"laplace": {"bound": 10.0}}), 100
 )
@@ -58,9 +63,40 @@ def test_the_learning_rate_warms_up_then_decays_to_its_final_value():
 
 
 def test_learning_rate_of_the_paper_after_36_million_examples():
-    paper = Schedule(36_000_000, 64, 1e-4, 1e-5, 10_000, 4_000_000, None, 5.0, 300_000)
+    paper = PAPER
     assert paper.updates == 562_500
     assert paper.learning_rate_at(paper.updates) == pytest.approx(9.6e-5, abs=1e-6)
+
+
+def published_rate(update):
+    """Return the learning rate of the published code, in its own terms."""
+    t, period, shrink, least, most = update - 10_000, 4_000_000, 0.1, 1e-5, 1e-4
+    pid = t // period
+    t_curr = t % period
+    low, high = least * shrink**pid, most * shrink**pid
+    return low + 0.5 * (high - low) * (1 + math.cos(math.pi * t_curr / period))
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        10_000,
+        562_500,
+        2_010_000,
+        4_009_999,
+        4_010_000,
+        5_000_000,
+        8_010_000,
+        12_345_678,
+    ],
+)
+def test_the_learning_rate_restarts_as_in_the_published_code(update):
+    coded = structs.replace(PAPER, restart_factor=0.1)
+    assert coded.learning_rate_at(update) == pytest.approx(published_rate(update))
+    if update < 4_010_000:
+        assert coded.learning_rate_at(update) == PAPER.learning_rate_at(update)
+    else:
+        assert PAPER.learning_rate_at(update) == pytest.approx(1e-5)
 
 
 def test_questions_round_trip_through_json():

@@ -7,6 +7,7 @@ from mathprobe.intervals import quantile_ranks
 from mathprobe.linalg import distributions
 from mathprobe.linalg.distributions import DISTRIBUTIONS, IID
 from mathprobe.linalg.encodings import ENCODINGS, Positional
+from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.scores import relative_error
 from mathprobe.linalg.tasks import TASKS, Task
 from mathprobe.spec import ConditionNumbers, EncodingSpec, MatrixSpec, TestSet
@@ -79,6 +80,56 @@ def test_blocks_are_reproducible_and_different(demo):
     blocks = training.trainer(demo, "cpu").train_states[1].loader.draw
     assert torch.equal(blocks(3)[0], blocks(3)[0])
     assert not torch.equal(blocks(3)[0], blocks(4)[0])
+
+
+@pytest.mark.parametrize("task", ["eigenvectors", "singular_vectors"])
+def test_only_training_labels_have_canonical_signs(catalog, task):
+    distribution = distributions_for(task)[0]
+    base, canonical = (
+        catalog.model("demo", task, distribution, 3, recipe)
+        for recipe in ("base", "canonical")
+    )
+    assert structs.replace(canonical, signs="lapack") == base
+    (matrix, plain), (same, changed) = (
+        training.trainer(one, "cpu").train_states[1].batch_source(0)
+        for one in (base, canonical)
+    )
+    assert torch.equal(matrix, same)
+    rows = 4 if task == "eigenvectors" else 7
+    before, after = (
+        Codecs(base).target.decode(ids, rows, 3)[0] for ids in (plain, changed)
+    )
+    assert torch.equal(before.abs(), after.abs())
+    assert not torch.equal(before, after)
+    left = after[:, 1:4]
+    assert torch.equal(left.amax(1), left.abs().amax(1))  # rounding makes equal ones
+    one, other = map(training.validation_sets, (base, canonical))
+    for name, pair in one.items():
+        assert all(map(torch.equal, pair, other[name]))
+
+
+@pytest.mark.parametrize("verdict", ["wrong", "right"])
+def test_the_verdict_on_zeros_reaches_scores_and_learning_curves(
+    catalog, monkeypatch, verdict
+):
+    model = catalog.model("smoke", "eigenvectors", "laplace", 2, "base")
+    model = structs.replace(model, zero_answers=verdict)
+
+    def predict_zeros(codecs, network, matrix):
+        answers = torch.zeros(len(matrix), *codecs.output_shape, dtype=torch.float64)
+        return answers, torch.ones(len(matrix), dtype=torch.bool)
+
+    for module in (models, training):
+        monkeypatch.setattr(module, "predict", predict_zeros)
+    network = models.build(model, 1)
+    test = {"laplace": make_testset(TestSet(model.data, 20))}
+    predictions = models.predict_all(model, {1: network}, test)
+    measured = scoring.measure(model, test, predictions)
+    (row,) = scoring.accuracy_rows(measured, [0.05])
+    curve = training.trainer(model, "cpu").compute_metrics(network)
+    expected = float(verdict == "right")
+    assert row["accuracy"] == expected
+    assert {point["accuracy"] for point in curve} == {expected}
 
 
 def test_rounded_labels_have_no_error(demo):

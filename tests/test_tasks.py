@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.utils.extmath import svd_flip
 
 from mathprobe.linalg import distributions, scores
 from mathprobe.linalg.codec import MatrixCodec
@@ -193,6 +194,52 @@ def test_errors_do_not_depend_on_signs_of_vectors(task):
     sign = torch.tensor([1.0, -1.0, -1.0, 1.0]).double()
     prediction = torch.cat([answer[:, :1], sign * answer[:, 1:]], dim=1)
     assert relative_error(task, matrix, prediction).max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("task", "shape"),
+    [
+        ("eigenvectors", (4, 4)),
+        ("singular_vectors", (5, 3)),
+        ("singular_vectors", (3, 5)),
+    ],
+)
+def test_canonical_labels_agree_with_scikit_learn(task, shape):
+    matrix, answer, _ = draw(
+        task, distributions_for(task)[0], {}, rng_for("flip"), 20, *shape
+    )
+    label = TASKS[task].label(matrix, answer, "canonical")
+    for solution, found in zip(answer.numpy(), label.numpy(), strict=True):
+        values, left, right = np.split(solution.copy(), [1, 1 + shape[0]])
+        # svd_flip changes its arguments; eigenvectors are their own right vectors.
+        left, right = svd_flip(left, (right if len(right) else left).T.copy())
+        expected = [left, right.T] if task == "singular_vectors" else [left]
+        np.testing.assert_array_equal(found, np.vstack([values, *expected]))
+    assert not torch.equal(label, answer)
+    assert relative_error(task, matrix, label).max() < 1e-9
+
+
+@every_task
+def test_labels_have_the_signs_of_the_solver_unless_they_are_canonical(task):
+    matrix, answer, _ = draw(
+        task, distributions_for(task)[0], {}, rng_for("label"), 50, 3, 3
+    )
+    assert TASKS[task].label(matrix, answer, "lapack") is answer
+    changed = not torch.equal(TASKS[task].label(matrix, answer, "canonical"), answer)
+    assert changed == (task in ("eigenvectors", "singular_vectors"))
+
+
+def test_canonical_labels_do_not_depend_on_the_eigensolver():
+    matrix = distributions.DISTRIBUTIONS["laplace"](rng_for("solver"), 200, 5)
+    task = TASKS["eigenvectors"]
+    flipped = matrix.flip(1, 2)  # LAPACK returns other signs for it
+    values, vectors = torch.linalg.eigh(flipped)
+    other = torch.cat([values[:, None], vectors.flip(1)], dim=1).flip(-1)
+    ours = task.solve(matrix)
+    assert not torch.allclose(ours, other)
+    torch.testing.assert_close(
+        *(task.label(matrix, answer, "canonical") for answer in (ours, other))
+    )
 
 
 P1000 = MatrixCodec(ENCODINGS["p1000"](digits=3))

@@ -128,7 +128,7 @@ def test_a_checkpoint_that_is_not_finite_is_never_saved(fresh, tmp_path):
                 trainer.train_states[1].network.output_bias[7] = torch.inf
 
     trainer.step = step_with_overflow
-    with pytest.raises(InputError, match="remove the folder and train again"):
+    with pytest.raises(InputError, match="files and train again"):
         trainer.run(tmp_path, 0.0)
     resumed = fresh()
     assert resumed.resume(tmp_path)

@@ -185,6 +185,16 @@ def test_the_profile_lists_the_scales_with_gpus(profile):
     assert set(re.findall(r"'([a-z_]+)'", partition)) - {"gpu", "cpu"} == scales
 
 
+def test_rules_require_a_gpu_exactly_if_they_request_one(on_the_cluster):
+    for scale, device in (("paper", "cuda"), ("demo", "auto")):
+        found = {
+            needs["device"]
+            for rule, _, needs in on_the_cluster(scale)
+            if rule in WITH_GPUS
+        }
+        assert found == {device}
+
+
 def test_trainings_request_their_estimated_time_up_to_the_limit(
     on_the_cluster, profile
 ):
@@ -498,6 +508,12 @@ def test_a_changed_tolerance_trains_nothing(changed):
     jobs = changed.planned_jobs(*SMOKE)
     assert jobs["linalg_score"] == len(MODELS["smoke"])
     assert not {"linalg_train", "linalg_predict", "linalg_testset"} & set(jobs)
+
+
+def test_another_device_reruns_nothing(smoke):
+    rules = "linalg_train", "linalg_predict", "arith_train", "arith_map"
+    devices = [f"{rule}:device=cpu" for rule in rules]
+    assert smoke.planned_jobs(*SMOKE, "--set-resources", *devices) == {}
 
 
 def test_changed_resources_rerun_nothing(changed):

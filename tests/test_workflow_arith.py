@@ -1,6 +1,7 @@
 """Dry runs of the second study: parents are trained before their children."""
 
 import re
+import shutil
 
 import pytest
 
@@ -50,3 +51,57 @@ def test_an_added_row_adds_a_model_and_changes_no_other(copy):
     path = "results/paper/arith/add_d3_l1_h3_t1K_s5/accuracy.csv"
     assert copy.planned_jobs(path) == {"arith_accuracy": 1, "arith_train": 1}
     table.write_text(rows)
+
+
+SMALL = "results/smoke/arith/ins1_mix_d2_l2_h3_t0.02K_s1"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A copy with a trained decoder and its parent."""
+    workflow = Workflow(tmp_path_factory.mktemp("trained") / "copy")
+    done = workflow.snakemake(f"{SMALL}/run.json", "--cores", 2)
+    assert done.returncode == 0, done.stdout
+    return workflow
+
+
+def weights(workflow):
+    """Return the weights of all models."""
+    paths = workflow.folder.glob("results/smoke/arith/*/model.safetensors")
+    return {path.parent.name: path.read_bytes() for path in paths}
+
+
+def models(workflow):
+    return [f"results/smoke/arith/{name}/run.json" for name in weights(workflow)]
+
+
+def test_a_touched_parent_trains_nothing(trained):
+    [parent] = set(weights(trained)) - {SMALL.split("/")[-1]}
+    (trained.folder / f"results/smoke/arith/{parent}/model.safetensors").touch()
+    # As for a model of the paper, which is too large for Snakemake's checksums.
+    large = "--max-checksum-file-size", 0
+    assert trained.planned_jobs(f"{SMALL}/run.json", *large) == {}
+
+
+def test_copied_results_train_nothing(trained, tmp_path):
+    """The copy has new time stamps, in any order, and no records of Snakemake."""
+    other = Workflow(tmp_path / "copy")
+    names = [name.split("/")[-2] for name in models(trained)]
+    for order in (names, names[::-1]):
+        for name in order:
+            folder = f"results/smoke/arith/{name}"
+            target = other.folder / folder
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(
+                trained.folder / folder, target, copy_function=shutil.copyfile
+            )
+        assert other.planned_jobs(f"{SMALL}/run.json") == {}
+
+
+def test_a_forced_run_restores_finished_models(trained):
+    before = weights(trained)
+    assert len(before) == 2
+    done = trained.snakemake(*models(trained), "--cores", 1, "--force")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("run.json: restored from") == 2
+    assert weights(trained) == before

@@ -37,6 +37,7 @@ import pandas as pd
 from IPython.display import SVG
 
 from mathprobe import files
+from mathprobe.linalg.scores import is_below
 from mathprobe.paper import failure_figures, tables
 from mathprobe.paper import figures as draw
 from mathprobe.paper.published import read_all
@@ -65,8 +66,8 @@ def statistics_table(chosen):
 
 
 for model in models:
-    right = (model.quantities["error"] < failure_figures.TOLERANCE).mean()
-    oracle = (model.oracle["error"] < failure_figures.TOLERANCE).mean()
+    errors = model.quantities["error"], model.oracle["error"]
+    right, oracle = (is_below(one, failure_figures.TOLERANCE).mean() for one in errors)
     print(f"{model.name}: {right:.1%} right, oracle {oracle:.1%}")
 
 # %% [markdown]
@@ -140,7 +141,7 @@ others.style.format("{:.4g}", na_rep="–").format_index("{:g}", level="at", na_
 # %%
 for model in models:
     table = pd.DataFrame(model.quantities)
-    wrong = table[~(table["error"] < failure_figures.TOLERANCE)]
+    wrong = table[~is_below(table["error"], failure_figures.TOLERANCE)]
     malformed = wrong["error"].isna().sum()
     print(f"{model.name}: {len(wrong)} wrong, {malformed} malformed")
     worst = wrong.dropna().sort_values("error", ascending=False, kind="stable")

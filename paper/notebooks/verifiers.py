@@ -39,7 +39,7 @@ import torch
 from IPython.display import SVG, Markdown, display
 
 from mathprobe import files
-from mathprobe.linalg.scores import relative_error
+from mathprobe.linalg.scores import is_below, relative_error
 from mathprobe.linalg.verifiers import VERIFIERS, calibrate
 from mathprobe.paper import failure_figures, tables
 from mathprobe.paper import figures as draw
@@ -78,7 +78,7 @@ for model, matrix, _, prediction in examples:
 
 # %%
 for model, matrix, answer, prediction in examples:
-    correct = relative_error(model.task, matrix, answer, prediction) < 0.05
+    correct = is_below(relative_error(model.task, matrix, answer, prediction), 0.05)
     accepted = VERIFIERS[model.verifier].predict(matrix, prediction)
     confusion = pd.crosstab(
         pd.Categorical.from_codes(correct.int(), ["wrong", "right"]),
@@ -98,7 +98,7 @@ for model, matrix, answer, prediction in examples:
 
 # %%
 for model, matrix, answer, prediction in examples:
-    correct = relative_error(model.task, matrix, answer, prediction) < 0.05
+    correct = is_below(relative_error(model.task, matrix, answer, prediction), 0.05)
     published = VERIFIERS[model.verifier]
     quantity = published.quantity(matrix, prediction)
     calibrated = replace(published, threshold=calibrate(quantity[::2], correct[::2]))

@@ -8,10 +8,12 @@ one after the tokens before it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from mathprobe.nets.decoder import Decoder
+from mathprobe.nets.decoder import CausalAttention, Decoder
 from mathprobe.nets.layers import Attention, KeyValues
 from mathprobe.nets.seq2seq import LayerCache, Seq2Seq
 
@@ -34,32 +36,25 @@ def _decode_chunk(model: Seq2Seq, source: Tensor, start: int, length: int) -> Te
     memory = model.encode(source, mask)
     caches = []
     for layer in model.decoder:
-        prefix = _empty_cache(layer.attention, memory, length)
+        prefix = _empty_cache(layer.attention, memory, len(memory), length)
         caches.append(LayerCache(prefix, layer.cross.project_key_values(memory)))
     ids = torch.full((len(source), length), start, device=source.device)
     for position in range(length - 1):
         x = model.target_embedding(ids[:, position : position + 1], start=position)
         for layer, cache in zip(model.decoder, caches, strict=True):
             new = layer.attention.project_key_values(x)
-            prefix = _append(cache.prefix, new, position)
+            prefix = cache.prefix.write(new, position)
             x = layer(x, LayerCache(prefix, cache.source), mask, causal=False)
         ids[:, position + 1] = model.logits(x[:, -1]).argmax(-1)
     return ids
 
 
-def _empty_cache(attention: Attention, memory: Tensor, length: int) -> KeyValues:
+def _empty_cache(
+    attention: Attention | CausalAttention, like: Tensor, rows: int, length: int
+) -> KeyValues:
     width = attention.out.in_features // attention.heads
-    shape = len(memory), length, attention.heads, width
-    return KeyValues(memory.new_zeros(shape), memory.new_zeros(shape))
-
-
-def _append(cache: KeyValues, new: KeyValues, position: int) -> KeyValues:
-    """Write keys and values of a position; return the cache up to this position."""
-    cache.keys[:, position], cache.values[:, position] = (
-        new.keys[:, 0],
-        new.values[:, 0],
-    )
-    return KeyValues(cache.keys[:, : position + 1], cache.values[:, : position + 1])
+    shape = rows, length, attention.heads, width
+    return KeyValues(like.new_zeros(shape), like.new_zeros(shape))
 
 
 @torch.inference_mode()
@@ -69,18 +64,44 @@ def greedy_answers(
     """Return the greedy answers [B, length] to the questions in ids [B, T].
 
     The last `length` tokens of `ids` are an initial guess; a wrong guess costs time,
-    not correctness.  Each pass fixes at least one more token.  `chunk` is the number of
-    rows that are decoded together.
+    not correctness: one pass checks the guess, and wrong answers are then decoded token
+    by token.  `chunk` is the number of rows that are decoded together.
     """
     parts = [_answer_chunk(model, part, length) for part in ids.split(chunk)]
     return torch.cat(parts)
 
 
 def _answer_chunk(model: Decoder, ids: Tensor, length: int) -> Tensor:
-    ids, rows = ids.clone(), torch.arange(len(ids), device=ids.device)
-    while len(rows):
-        answer = model(ids[rows, :-1])[:, -length:].argmax(-1)
-        changed = answer != ids[rows, -length:]
-        ids[rows, -length:] = answer
-        rows = rows[changed[:, :-1].any(1)]  # the last token is not an input
-    return ids[:, -length:]
+    first = ids.shape[1] - length  # position of the answer
+    answer = model(ids[:, :-1], output_from=first - 1).argmax(-1)
+    # The last token is not an input, so its change has no effect.
+    changed = (answer != ids[:, first:])[:, :-1].cpu()
+    ids = torch.cat([ids[:, :first], answer], 1)
+    if changed.any():
+        rows = changed.any(1).nonzero()[:, 0].to(ids.device)
+        start = first + int(changed.any(0).int().argmax())
+        ids[rows] = _decode_from(model, ids[rows], start)
+    return ids[:, first:]
+
+
+def _decode_from(model: Decoder, ids: Tensor, start: int) -> Tensor:
+    """Replace the tokens of ids [B, T] after position `start` by greedy ones."""
+    rows, length = len(ids), ids.shape[1] - 1
+    like = model.unembed.weight
+    kv_cache = [_empty_cache(b.attn, like, rows, length) for b in model.blocks]
+    model(ids[:, :start], kv_cache, output_from=start)
+    for position in range(start, length):
+        write_next_token(model, ids, kv_cache, position)
+    return ids
+
+
+def write_next_token(
+    model: Decoder, ids: Tensor, kv_cache: Sequence[KeyValues], position: int
+) -> None:
+    """Write the most likely token after `position` into ids [B, T].
+
+    `kv_cache` contains keys and values of all earlier tokens; those of the token at
+    `position` are added.
+    """
+    logits = model(ids[:, position : position + 1], kv_cache, position)
+    ids[:, position + 1] = logits[:, 0].argmax(-1)

@@ -31,6 +31,7 @@ from mathprobe.spec import (
     PositiveInt,
     Probability,
     Recipe,
+    ZeroAnswers,
     check_unique,
     doc,
 )
@@ -53,7 +54,7 @@ class RecordSettings(Spec, frozen=True):
 
 
 class TestSettings(Spec, frozen=True):
-    """Size of the test sets, and tolerances of correct answers."""
+    """Size of the test sets, and conditions of correct answers."""
 
     __test__ = False  # pytest must not collect this class
 
@@ -64,6 +65,10 @@ class TestSettings(Spec, frozen=True):
     failure_tolerances: Annotated[
         Tolerances,
         doc("relative L1 errors above which an answer fails; verifiers use the first"),
+    ]
+    zero_answers: Annotated[
+        ZeroAnswers,
+        doc("verdict on vectors and values that are all 0; published code: right"),
     ]
 
     def __post_init__(self) -> None:
@@ -119,7 +124,10 @@ class LinalgSettings(Spec, frozen=True):
 
     distributions: Annotated[
         DistributionSettings,
-        doc("overrides by distribution: `coefficients`, `bound`, `deviation`"),
+        doc(
+            "overrides by distribution: "
+            "`coefficients`, `bound`, `eigenvectors`, `deviation`"
+        ),
     ]
     tests: TestSettings
     recipes: Annotated[dict[str, Overrides], doc("overrides of `base`, by recipe")]

@@ -21,6 +21,8 @@ NonNegativeInt = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
+Signs = Literal["lapack", "canonical"]
+ZeroAnswers = Literal["wrong", "right"]
 # Overrides of the parameters of distributions, by distribution and parameter.
 DistributionSettings = dict[str, dict[str, PositiveFloat | str]]
 
@@ -82,6 +84,10 @@ class Schedule(Spec, frozen=True):
         PositiveInt | None,
         doc("half a period of the cosine; null: all updates after warm-up"),
     ]
+    restart_factor: Annotated[
+        Fraction | None,
+        doc("factor of both rates when a cosine ends; null: no restart"),
+    ]
     stop_accuracy: Annotated[
         Fraction | None, doc("in-distribution accuracy that ends training early")
     ]
@@ -101,14 +107,22 @@ class Schedule(Spec, frozen=True):
     def learning_rate_at(self, update: int) -> float:
         """Return the learning rate of an update, counted from 0.
 
-        Linear warm-up from 1e-7, then a cosine from the peak to the final rate.
+        Linear warm-up from 1e-7, then a cosine from the peak to the final rate.  Then,
+        the rate stays, or another cosine starts, with both rates reduced by
+        `restart_factor`.
         """
         start, peak, floor = 1e-7, self.learning_rate, self.final_learning_rate
         if update < self.warmup_updates:
             return start + update * (peak - start) / self.warmup_updates
         period = self.cosine_updates or max(1, self.updates - self.warmup_updates)
-        angle = math.pi * min(1.0, (update - self.warmup_updates) / period)
-        return floor + 0.5 * (peak - floor) * (1.0 + math.cos(angle))
+        step, factor = update - self.warmup_updates, 1.0
+        if self.restart_factor is None:
+            step = min(step, period)
+        else:
+            restarts, step = divmod(step, period)
+            factor = self.restart_factor**restarts
+        angle = math.pi * (step / period)
+        return factor * (floor + 0.5 * (peak - floor) * (1.0 + math.cos(angle)))
 
 
 class CurveSettings(Spec, frozen=True):
@@ -145,6 +159,10 @@ class Recipe(Spec, frozen=True):
     precision: Annotated[
         Literal["float32", "bfloat16"], doc("for matrix products; weights are float32")
     ]
+    signs: Annotated[
+        Signs,
+        doc("of labels: LAPACK's, or the largest coefficient of a vector is positive"),
+    ]
     schedule: Schedule
     curve: CurveSettings
     seeds: Annotated[PositiveInt, doc("number of seeds (weights and training data)")]
@@ -155,6 +173,7 @@ class Model(Recipe, frozen=True, kw_only=True):
 
     data: MatrixSpec
     curve: Curve
+    zero_answers: ZeroAnswers
 
     def should_stop(self, point: list[dict[str, Any]]) -> bool:
         """Return whether all seeds have reached `stop_accuracy`.

@@ -139,7 +139,7 @@ class Trainer(Generic[Network]):
             raise InputError(
                 f"{folder} has checkpoints of another specification "
                 f"({'; '.join(changed)}): restore these settings to resume, or remove "
-                "the folder to start again"
+                "its .safetensors files to start again"
             )
         if found.metadata.get("data_digests") != self.data_digests:
             raise InputError(
@@ -239,7 +239,7 @@ class Trainer(Generic[Network]):
             raise InputError(
                 f"the loss or a weight is not finite after {self.updates} updates "
                 f"(the last finite checkpoint is in {folder}): reduce learning_rate or "
-                "clip_norm, remove the folder and train again"
+                "clip_norm, remove its .safetensors files and train again"
             )
 
     def _progress(self) -> Progress:

@@ -51,7 +51,9 @@ class Site:
         }
         path.write_text(yaml.safe_dump(config, sort_keys=False))
         self.edit("('paper', 'as_coded')", "('smoke',)")
-        self.edit("# gpu_model: \"'a100'", f"gpu_model: \"'{cluster.model}'")
+        # Its GPUs are simulated, so torch cannot use them.
+        gpu = f"device: cpu\n    gpu_model: \"'{cluster.model}'"
+        self.edit("# gpu_model: \"'a100'", gpu)
         self.edit("jobs: 64", "jobs: 64\nslurm-init-seconds-before-status-checks: 1")
 
     def edit(self, old: str, new: str, path: str = PROFILE) -> None:

@@ -146,7 +146,9 @@ def local(sites, cluster, tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("local") / "copy", cluster)
     trainings = {name: site.training(name) for name, _ in FAULTS.values()}
     targets = [training.target for training in trainings.values()]
-    done = site.workflow.snakemake("--cores", 2, "--show-failed-logs", *targets)
+    on_cpu = ("--set-resources", "linalg_train:device=cpu")
+    settings = ("--cores", 2, "--show-failed-logs", *on_cpu)
+    done = site.workflow.snakemake(*targets, *settings)
     assert done.returncode == 0, done.stdout
     return trainings
 

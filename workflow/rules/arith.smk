@@ -6,7 +6,8 @@ MAP = [f"{ARITH}/facts/{name}" for name in catalog.arith.MAP_FILES]
 
 rule arith_train:
     input:
-        parent=lambda w: INPUTS.parent_file(w, "model.safetensors"),
+        # A newer time stamp of the parent must not delete its child.
+        parent=ancient(lambda w: INPUTS.parent_file(w, "model.safetensors")),
     output:
         model=f"{ARITH}/model.safetensors",
         curve=f"{ARITH}/curve.csv",
@@ -27,7 +28,7 @@ rule arith_train:
     shell:
         "python -m mathprobe arith_train {params.spec:q} {params.parent}"
         " --model {output.model} --curve {output.curve} --run {output.run}"
-        " --state {params.state} --threads {threads}"
+        " --state {params.state} --device {resources.device} --threads {threads}"
         " --save-every {resources.save_every} 2>&1"
         " | (trap '' INT TERM USR1; exec tee {log})"
 
@@ -47,7 +48,7 @@ rule arith_accuracy:
         test=spec(lambda w: CATALOG.arith(w.scale).accuracy()),
     shell:
         "python -m mathprobe arith_accuracy {input.model} {params.test:q} {output}"
-        " --threads {threads} > {log} 2>&1"
+        " --device {resources.device} --threads {threads} > {log} 2>&1"
 
 
 rule arith_map:
@@ -65,8 +66,8 @@ rule arith_map:
         search=spec(lambda w: CATALOG.arith(w.scale).circuits()),
         folder=lambda w, output: Path(output[0]).parent,
     shell:
-        "python -m mathprobe arith_map {input.model} {params.search:q}"
-        " {params.folder} --threads {threads} > {log} 2>&1"
+        "python -m mathprobe arith_map {input.model} {params.search:q} {params.folder}"
+        " --device {resources.device} --threads {threads} > {log} 2>&1"
 
 
 rule arith_draw:
@@ -74,7 +75,13 @@ rule arith_draw:
         map=MAP,
         template=local("paper/templates/circuit.html.j2"),
     output:
-        report_circuit(f"{ARITH}/circuit/circuit.html"),
+        report(
+            f"{ARITH}/circuit/circuit.html",
+            caption="../report/circuit.rst",
+            category="Second study",
+            subcategory="Models",
+            labels={"model": "{model}"},
+        ),
     log:
         f"logs/{ARITH}/draw.log",
     params:

@@ -47,6 +47,7 @@ TESTSET, MODEL, ARITH, TABLES = paths.TESTSET, paths.MODEL, paths.ARITH, paths.T
 TRAINED = catalog.alternation(CATALOG.scales)  # all scales but `record`
 TEMPLATES = list(tables.kinds_by_template())
 NOTEBOOKS = INPUTS.notebooks
+PRINTED_FIGURES = [name for name in NOTEBOOKS if name != "overview"]  # in the paper
 SECTIONS = sorted(path.name for path in (ROOT / "paper/sections").glob("*.tex"))
 PUBLISHED, ERRATA = local(INPUTS.published), local(inputs.ERRATA)
 ARITH_PUBLISHED = local(INPUTS.arith_published)
@@ -130,19 +131,23 @@ def hours(w):
     return ESTIMATES[w.scale].hours(model_spec(w))
 
 
-# Resources of trainings and of evaluations.
+def resources_of(job):
+    """Return the resources of a kind of job: `cuda` requires a GPU, `auto` does not."""
+    gpus = compute(job, "gpus")
+    return {
+        "gpu": gpus,
+        "device": lambda w: "cuda" if gpus(w) else "auto",
+        "mem_mb": compute(job, "mem_mb"),
+    }
+
+
 TRAIN = {
-    "gpu": compute("train", "gpus"),
-    "mem_mb": compute("train", "mem_mb"),
+    **resources_of("train"),
     "runtime": lambda w, attempt: ESTIMATES[w.scale].runtime(model_spec(w), attempt),
     "slurm_extra": lambda w: ESTIMATES[w.scale].slurm_nice(model_spec(w)),
     "save_every": compute("train", "save_every"),
 }
-EVALUATE = {
-    "gpu": compute("predict", "gpus"),
-    "mem_mb": compute("predict", "mem_mb"),
-    "runtime": compute("predict", "runtime"),
-}
+EVALUATE = {**resources_of("predict"), "runtime": compute("predict", "runtime")}
 
 
 def model_folders(w, input):
@@ -160,25 +165,12 @@ def notebook_parameters(w, input, output):
     return json.dumps({**paths, "figures": output.figures})
 
 
-def figure_folders(w):
-    """Return the figure folders of all notebooks but `overview`, for the paper."""
-    folder = f"results/{w.scale}/figures/{{notebook}}"
-    return expand(folder, notebook=[name for name in NOTEBOOKS if name != "overview"])
-
-
 def report_table(table):
     """Include a table in the report."""
     name = Path(table).stem
     study = "Second study" if name.startswith("arith_") else "First study"
     place = {"category": study, "subcategory": "Tables", "labels": {"table": name}}
     return report(table, caption="../report/table.rst", **place)
-
-
-def report_circuit(page):
-    """Include the page of a decoder in the report."""
-    place = {"category": "Second study", "subcategory": "Models"}
-    labels = {"model": "{model}"}
-    return report(page, caption="../report/circuit.rst", labels=labels, **place)
 
 
 def notebook_category(w):

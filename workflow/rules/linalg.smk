@@ -34,7 +34,8 @@ rule linalg_train:
     shell:
         "python -m mathprobe train {params.spec:q} --model {output.model}"
         " --curve {output.curve} --run {output.run} --state {params.state}"
-        " --threads {threads} --save-every {resources.save_every} 2>&1"
+        " --device {resources.device} --threads {threads}"
+        " --save-every {resources.save_every} 2>&1"
         " | (trap '' INT TERM USR1; exec tee {log})"
 
 
@@ -52,7 +53,7 @@ rule linalg_predict:
         **EVALUATE,
     shell:
         "python -m mathprobe predict {input.model} {output} --tests {input.tests}"
-        " --threads {threads} > {log} 2>&1"
+        " --device {resources.device} --threads {threads} > {log} 2>&1"
 
 
 rule linalg_score:

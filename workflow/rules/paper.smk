@@ -119,7 +119,11 @@ rule paper_pdf:
             f"{TABLES}/{{template}}.tex", template=TEMPLATES, allow_missing=True
         ),
         numbers=f"{TABLES}/numbers.tex",
-        figures=figure_folders,
+        figures=expand(
+            "results/{scale}/figures/{notebook}",
+            notebook=PRINTED_FIGURES,
+            allow_missing=True,
+        ),
     output:
         report(
             "results/{scale}/paper.pdf",

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from mathprobe.errors import InputError, check_choice
 from mathprobe.linalg.distributions import (
-    COEFFICIENTS,
+    CHOICES,
     DISTRIBUTIONS,
     components,
     default_parameters,
@@ -128,7 +128,8 @@ class LinalgCatalog:
             **structs.asdict(structs.replace(settings.curve, tests=tests)),
             distribution_settings=self._distribution_settings(tests),
         )
-        return Model(**{**structs.asdict(settings), "data": data, "curve": curve})
+        new = {"curve": curve, "zero_answers": self.settings.tests.zero_answers}
+        return Model(**{**structs.asdict(settings), "data": data, **new})
 
     def condition_numbers(self) -> ConditionNumbers:
         """Return the samples for the table of condition numbers."""
@@ -228,8 +229,8 @@ def _check_distributions(distributions: DistributionSettings, place: str) -> Non
         for name, value in parameters.items():
             here = f"{place}.{distribution}"
             check_choice(name, known, here, "parameter")
-            if name == "coefficients":
-                kind = COEFFICIENTS.kind
-                check_choice(str(value), COEFFICIENTS, f"{here}.{name}", kind)
+            if name in CHOICES:
+                kind = CHOICES[name].kind
+                check_choice(str(value), CHOICES[name], f"{here}.{name}", kind)
             elif isinstance(value, str):
                 raise InputError(f"{here}.{name}: {value!r} is not a number")

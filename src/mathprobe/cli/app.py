@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from cyclopts import App, Group, Parameter
 
@@ -27,6 +27,10 @@ app["--help"].group = app["--version"].group = Group("Options", sort_key=2)
 
 
 Config = Annotated[Path, Parameter(help="Configuration file.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    Parameter(help="Device of torch; auto: a GPU if there is one, else the CPU."),
+]
 Errata = Annotated[list[Path], Parameter(help="YAML files of errata.")]
 Facts = Annotated[Path, Parameter(help="Settings of the scale, written by `facts`.")]
 Out = Annotated[Path, Parameter(help="Output file.")]

@@ -8,6 +8,7 @@ from typing import Any
 from mathprobe import files
 from mathprobe.cli.app import (
     WORKFLOW,
+    Device,
     Facts,
     Out,
     Published,
@@ -21,19 +22,25 @@ from mathprobe.cli.app import (
 
 @command(WORKFLOW)
 def arith_accuracy(
-    model: Weights, spec: Spec, out: Out, /, *, threads: Threads = 1
+    model: Weights,
+    spec: Spec,
+    out: Out,
+    /,
+    *,
+    device: Device = "auto",
+    threads: Threads = 1,
 ) -> None:
     """Count the wrong answers of a decoder, by operation and complexity class."""
     from mathprobe.cli.device import set_up_torch
 
-    device = set_up_torch(threads)
+    place = set_up_torch(device, threads)
     from mathprobe.spec import AccuracyTest
     from mathprobe.studies.arith import accuracy
     from mathprobe.studies.arith.models import load
 
     trained, network = load(model)
     test = AccuracyTest.from_json(spec)
-    rows = accuracy.accuracy(trained, network.to(device), test)
+    rows = accuracy.accuracy(trained, network.to(place), test)
     files.write_csv(out, rows, accuracy.COLUMNS)
 
 
@@ -70,7 +77,13 @@ def arith_table(
 
 @command(WORKFLOW)
 def arith_map(
-    model: Weights, spec: Spec, out: Path, /, *, threads: Threads = 1
+    model: Weights,
+    spec: Spec,
+    out: Path,
+    /,
+    *,
+    device: Device = "auto",
+    threads: Threads = 1,
 ) -> None:
     """Analyse the circuit of a decoder: find sub-tasks of nodes and evaluate claims.
 
@@ -81,7 +94,7 @@ def arith_map(
     """
     from mathprobe.cli.device import set_up_torch
 
-    device = set_up_torch(threads)
+    place = set_up_torch(device, threads)
     from mathprobe.arith import claims
     from mathprobe.spec import CircuitSearch
     from mathprobe.studies import arith_facts, circuits, controls, published_maps
@@ -89,13 +102,13 @@ def arith_map(
 
     trained, network = load(model)
     settings = CircuitSearch.from_json(spec)
-    circuit = circuits.Circuit(trained, network.to(device).eval(), settings)
+    circuit = circuits.Circuit(trained, network.to(place).eval(), settings)
     if not len(circuit.varied_questions[0].ids):
         print(f"{trained.name} answers no question correctly: its map is empty")
     facts, layers = circuit.facts, trained.network.layers
     found = arith_facts.subtask_positions(facts)
     clauses = claims.evaluate(circuit.operations, layers, circuit.digits, found)
-    untrained = build(trained).to(device).eval()
+    untrained = build(trained).to(place).eval()
     tables = {
         "positions": (circuit.positions, circuits.POSITION_COLUMNS),
         "controls": (controls.table(circuit, untrained), controls.COLUMNS),

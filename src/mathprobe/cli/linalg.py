@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mathprobe import files
 from mathprobe.cli.app import (
     WORKFLOW,
+    Device,
     Out,
     Published,
     Spec,
@@ -35,15 +36,23 @@ def testset(spec: Spec, out: Out, /) -> None:
 
 
 @command(WORKFLOW)
-def predict(model: Weights, out: Out, /, *, tests: Tests, threads: Threads = 1) -> None:
+def predict(
+    model: Weights,
+    out: Out,
+    /,
+    *,
+    tests: Tests,
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
     """Predict the answers of test sets, with a trained model and with the oracle."""
     from mathprobe.cli.device import set_up_torch
 
-    device = set_up_torch(threads)
+    place = set_up_torch(device, threads)
     from mathprobe.studies.linalg import models
 
     spec, networks = models.load(model)
-    networks = {seed: network.to(device) for seed, network in networks.items()}
+    networks = {seed: network.to(place) for seed, network in networks.items()}
     arrays = models.predict_all(spec, networks, _read_tests(tests, spec))
     files.save_arrays(out, arrays, spec=spec.to_json())
 

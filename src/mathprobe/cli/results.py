@@ -82,7 +82,7 @@ def digests(scale: str, out: Out, /, *, config: Config = CONFIG) -> None:
 
 @command(USER)
 def stale(results: Path = Path("results"), /) -> None:
-    """List models and test sets of another version of the code.
+    """List models and test sets of another version of the code, or of the parent.
 
     Nothing is retrained automatically.  To retrain a model, remove its folder.
 
@@ -95,7 +95,11 @@ def stale(results: Path = Path("results"), /) -> None:
 
     runs = sorted(results.rglob("run.json"))
     tests = sorted(results.glob("**/testsets/**/*.npz"))
-    models = [path.parent for path in runs if provenance.is_stale(path)]
+    models = [
+        path.parent
+        for path in runs
+        if provenance.is_stale(path) or provenance.has_other_parent(path)
+    ]
     testsets = [path for path in tests if provenance.is_stale_testset(path)]
     for path in (*models, *testsets):
         print(path)

@@ -1,29 +1,30 @@
-"""Saved outputs of a finished training: hard links in its folder of checkpoints.
+"""Saved outputs of finished trainings: hard links in their folder of checkpoints.
 
-Snakemake deletes the outputs of a job before it runs the job, even if another job has
-just written them.  The hard links need no disk space.  If a new training would produce
-bitwise identical outputs, the outputs are restored from the links instead.
+Snakemake deletes the outputs of a job before it runs the job, even if they are
+finished.  The hard links need no disk space.  A job restores the outputs of its
+specification instead of training again.  Those of other specifications are kept, too.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cyclopts import Parameter
 
-from mathprobe import files
+from mathprobe import files, provenance
+from mathprobe.cli.app import Device
 from mathprobe.spec import ArithModel, Model
 
 OUTPUTS = ("model", "curve", "run")  # written in this order: `run` marks completion
-DONE, NEW = "done", "new"  # folders inside the folder of checkpoints
+# Folders inside the folder of checkpoints.  DONE has a folder for each specification.
+DONE, NEW = "done", "new"
+DAMAGED = ".damaged"  # suffix of a folder in DONE
 CHECKSUMS = "sums.json"
-# Keys of an attempt's provenance; other values may change the result.
-REPRODUCIBILITY_KEYS = ("code", "device", "threads")
 
 
 @Parameter(name="*")
@@ -41,6 +42,8 @@ class TrainingJob:
         Output file of the settings, the code and the cost of the training.
     state
         Folder of checkpoints, from which a stopped training resumes.
+    device
+        Device of torch; auto: a GPU if there is one, else the CPU.
     threads
         Number of CPU threads.
     save_every
@@ -51,86 +54,129 @@ class TrainingJob:
     curve: Path
     run: Path
     state: Path
+    device: Device = "auto"
     threads: int = 1
     save_every: float = 5.0
 
 
-@contextmanager
-def stage_outputs(state: Path) -> Iterator[Path]:
-    """Yield a folder for the outputs, and rename it to DONE when all are written."""
-    new = state / NEW
-    shutil.rmtree(new, ignore_errors=True)
-    yield new
-    files.write_json(new / CHECKSUMS, _checksums(new))
-    new.rename(state / DONE)
+def save(state: Path) -> Path:
+    """Save the outputs that are written to NEW; return their folder in DONE."""
+    files.write_json(state / NEW / CHECKSUMS, _checksums(state / NEW))
+    return _move_to_done(state)
+
+
+def complete_save(state: Path) -> None:
+    """Complete `save` if a process was killed in it; else remove the outputs in NEW."""
+    if is_whole(state / NEW):
+        _move_to_done(state)
+    shutil.rmtree(state / NEW, ignore_errors=True)
+
+
+def _move_to_done(state: Path) -> Path:
+    """Remove the checkpoints of a finished training, and move its outputs to DONE.
+
+    In this order, checkpoints beside saved outputs belong to another training.
+    """
+    for path in state.iterdir():
+        if path.is_file() and path.name != files.LOCK:
+            path.unlink()
+    (state / DONE).mkdir(exist_ok=True)
+    run = files.read_json(state / NEW / "run")
+    return (state / NEW).rename(state / DONE / _folder_name(run))
+
+
+def _folder_name(run: dict[str, Any]) -> str:
+    """Return a hash of the specification in a run.json and of the parent's weights."""
+    identity = json.dumps([run["spec"], run.get("parent")], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def _checksums(folder: Path) -> dict[str, str]:
     return {name: files.checksum(folder / name) for name in OUTPUTS}
 
 
-def link_outputs(job: TrainingJob) -> None:
-    """Link the saved outputs to the paths of the job."""
-    for name in OUTPUTS:
-        files.link_or_copy(job.state / DONE / name, getattr(job, name))
-
-
-def clear_state_folder(state: Path, *keep: str) -> None:
-    """Remove everything from a folder of checkpoints except the lock and `keep`.
-
-    The saved outputs are removed last: checkpoints without them belong to a training
-    that is not finished.
-    """
-    for path in sorted(state.iterdir(), key=lambda path: path.name == DONE):
-        if path.is_dir() and path.name not in keep:
-            shutil.rmtree(path)
-        elif path.name not in (files.LOCK, *keep):
-            path.unlink()
-
-
-def restore_outputs(
-    job: TrainingJob, spec: Model | ArithModel, origin: dict[str, Any]
-) -> bool:
-    """Restore missing outputs if this training would produce identical outputs.
-
-    Otherwise remove the saved outputs.  Returns whether outputs were restored.
-    """
-    saved = job.state / DONE
-    if not saved.exists():
-        return False
-    missing = not all(getattr(job, name).exists() for name in OUTPUTS)
-    restored = missing and _is_same(saved, spec, origin)
-    if restored:
-        link_outputs(job)
-        print(
-            f"{job.run}: restored from {saved}; to train again, remove {job.state} "
-            "and rerun",
-            flush=True,
-        )
-    elif missing:
-        print(
-            f"{saved}: damaged, or of another specification, code or machine; "
-            "training again",
-            flush=True,
-        )
-    clear_state_folder(job.state, *([DONE] if restored else []))
-    return restored
-
-
-def _is_same(saved: Path, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
-    """Return whether saved outputs are undamaged and from an identical training."""
+def is_whole(folder: Path) -> bool:
+    """Return whether a folder has undamaged outputs."""
     try:
-        if files.read_json(saved / CHECKSUMS) != _checksums(saved):
-            return False
+        return files.read_json(folder / CHECKSUMS) == _checksums(folder)
     except (files.DamagedFile, FileNotFoundError):
         return False
-    run = files.read_json(saved / "run")
-    expected = {key: origin[key] for key in REPRODUCIBILITY_KEYS}
-    return (
-        not spec.differences(run["spec"])
-        and run.get("parent") == origin.get("parent")
-        and all(
-            expected == {key: attempt.get(key) for key in REPRODUCIBILITY_KEYS}
-            for attempt in run["history"]
-        )
+
+
+def find(state: Path, spec: Model | ArithModel, origin: dict[str, Any]) -> Path | None:
+    """Return the folder of saved outputs of this specification and parent.
+
+    Returns None if there are none; prints which other outputs are kept.
+    """
+    others = []
+    for saved in sorted(filter(Path.is_dir, (state / DONE).glob("*"))):
+        if not is_whole(saved):
+            others.append(f"{_mark_damaged(saved)}: kept, but it is damaged")
+        elif reasons := differences(files.read_json(saved / "run"), spec, origin):
+            others.append(f"{saved}: kept, of another training ({'; '.join(reasons)})")
+        else:
+            return saved
+    if others:
+        print(*others, "training again", sep="\n", flush=True)
+    return None
+
+
+def _mark_damaged(saved: Path) -> Path:
+    """Rename a folder, so that new outputs of its specification can be saved."""
+    if saved.suffix == DAMAGED:
+        return saved
+    renamed = saved.with_suffix(DAMAGED)
+    shutil.rmtree(renamed, ignore_errors=True)
+    return saved.rename(renamed)
+
+
+def differences(
+    run: dict[str, Any], spec: Model | ArithModel, origin: dict[str, Any]
+) -> list[str]:
+    """Return how the specification and the parent in a run.json differ from these."""
+    parents = (origin.get("parent"), run.get("parent"))
+    changed = [] if len(set(parents)) == 1 else ["other weights of the parent"]
+    return [*spec.differences(run["spec"]), *changed]
+
+
+def link_outputs(saved: Path, job: TrainingJob) -> None:
+    """Link saved outputs to the paths of the job."""
+    for name in OUTPUTS:
+        files.link_or_copy(saved / name, getattr(job, name))
+
+
+def is_finished(
+    job: TrainingJob, spec: Model | ArithModel, origin: dict[str, Any]
+) -> bool:
+    """Return whether all outputs exist, undamaged and of this specification."""
+    from mathprobe import checkpoint
+
+    if not all(getattr(job, name).exists() for name in OUTPUTS):
+        return False
+    try:
+        metadata = checkpoint.model_metadata(job.model)
+        changed = differences(files.read_json(job.run), spec, origin)
+        return not (changed or spec.differences(metadata["spec"]))
+    except files.DamagedFile:
+        return False
+
+
+def restore(job: TrainingJob, spec: Model | ArithModel, origin: dict[str, Any]) -> bool:
+    """Restore the outputs of this specification, if it has saved ones.
+
+    They may have been made by other code or on another machine, which is printed.
+    """
+    saved = find(job.state, spec, origin)
+    if saved is None:
+        return False
+    link_outputs(saved, job)
+    changes: dict[str, str] = {}
+    for attempt in files.read_json(saved / "run")["history"]:
+        changes |= provenance.differences(attempt, origin)
+    made = f", made with {', '.join(changes.values())}" if changes else ""
+    print(
+        f"{job.run}: restored from {saved}{made}; "
+        f"to train again, remove {saved} and {job.run}",
+        flush=True,
     )
+    return True

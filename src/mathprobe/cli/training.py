@@ -12,18 +12,21 @@ from mathprobe.cli import saved_outputs
 from mathprobe.cli.app import WORKFLOW, Spec, command
 from mathprobe.cli.device import device_name, set_up_torch
 from mathprobe.cli.saved_outputs import TrainingJob
+from mathprobe.errors import InputError
 from mathprobe.spec import ArithModel, Model
 
 if TYPE_CHECKING:
     from mathprobe.training import Trainer
 
+# Facts about an attempt (`provenance.reproducibility`) that do not affect its data.
+SAME_DATA = {"device", "threads", "cuda"}
 STOPPED = 75  # exit code EX_TEMPFAIL: a checkpoint is saved, run again to resume
 
 
 @command(WORKFLOW)
 def train(spec: Spec, /, *, job: TrainingJob) -> None:
     """Train a model of the study of linear algebra, or resume its training."""
-    device = set_up_torch(job.threads)
+    device = set_up_torch(job.device, job.threads)
     from mathprobe.studies.linalg import STUDY
     from mathprobe.studies.linalg.training import trainer
 
@@ -44,7 +47,7 @@ def arith_train(spec: Spec, /, *, job: TrainingJob, parent: Path | None = None) 
     parent
         Model whose weights are the initial weights.
     """
-    device = set_up_torch(job.threads)
+    device = set_up_torch(job.device, job.threads)
     from mathprobe.studies.arith import STUDY
     from mathprobe.studies.arith.models import load_parent
     from mathprobe.studies.arith.training import trainer
@@ -71,20 +74,16 @@ def _locked(
 ) -> Iterator[bool]:
     """Lock the folder of checkpoints; yield whether the training has finished."""
     with files.lock_folder(job.state) as waited:
-        finished = waited and _is_finished(job.run, spec)
+        for folder in (job.state, job.model.parent):  # of a killed process
+            files.remove_temporary_files(folder)
+        saved_outputs.complete_save(job.state)
+        finished = saved_outputs.is_finished(job, spec, origin)
         if finished:
-            print(f"{job.run}: already trained by another process", flush=True)
-            saved_outputs.clear_state_folder(job.state, saved_outputs.DONE)
-        else:  # a killed process may have left files
-            for folder in (job.state, job.model.parent):
-                files.remove_temporary_files(folder)
-            finished = saved_outputs.restore_outputs(job, spec, origin)
-        yield finished
-
-
-def _is_finished(run: Path, spec: Model | ArithModel) -> bool:
-    """Return whether the run.json of a finished training has this specification."""
-    return run.exists() and not spec.differences(files.read_json(run)["spec"])
+            by = " by another process" if waited else ""
+            saved = job.state / saved_outputs.DONE
+            remedy = f"to train again, remove it and {saved}"
+            print(f"{job.run}: already trained{by}; {remedy}", flush=True)
+        yield finished or saved_outputs.restore(job, spec, origin)
 
 
 def _train(
@@ -95,10 +94,11 @@ def _train(
     from mathprobe.progress import ProgressReporter
     from mathprobe.training import Interrupted
 
-    keys = (*saved_outputs.REPRODUCIBILITY_KEYS, "started")
-    trainer.history[-1] |= {key: origin[key] for key in keys}
+    facts = {key: origin.get(key) for key in ("started", "parent")}
+    trainer.history[-1] |= {**facts, **provenance.reproducibility(origin)}
     if trainer.resume(job.state):
         print(f"resuming after {trainer.examples:,} examples", flush=True)
+        _compare_attempts(trainer.history[-2], origin, job.state)
     with ProgressReporter(label, trainer, job.state) as reporter:
         try:
             trainer.run(job.state, 60.0 * job.save_every, reporter)
@@ -108,9 +108,31 @@ def _train(
             raise SystemExit(STOPPED) from None
     seeds = {seed: state.network for seed, state in trainer.train_states.items()}
     run = {**trainer.summary(), **origin, "finished": provenance.utc_now()}
-    with saved_outputs.stage_outputs(job.state) as folder:
-        checkpoint.save_model(folder / "model", seeds, {"spec": trainer.spec.to_dict()})
-        files.write_csv(folder / "curve", trainer.curve, trainer.columns)
-        files.write_json(folder / "run", run)
-    saved_outputs.link_outputs(job)
-    saved_outputs.clear_state_folder(job.state, saved_outputs.DONE)
+    folder = job.state / saved_outputs.NEW
+    checkpoint.save_model(folder / "model", seeds, {"spec": trainer.spec.to_dict()})
+    files.write_csv(folder / "curve", trainer.curve, trainer.columns)
+    files.write_json(folder / "run", run)
+    saved_outputs.link_outputs(saved_outputs.save(job.state), job)
+
+
+def _compare_attempts(
+    attempt: dict[str, Any], origin: dict[str, Any], state: Path
+) -> None:
+    """Print what may make a resumed training differ from an uninterrupted one.
+
+    `attempt` is the previous attempt.  Raises InputError if it started from other
+    weights of the parent.
+    """
+    parent = origin.get("parent")
+    if attempt.get("parent", parent) != parent:
+        raise InputError(
+            f"{state} has checkpoints of a training that started from other weights of "
+            "the parent: remove its .safetensors files to start again"
+        )
+    if changes := provenance.differences(attempt, origin):
+        data = "the data are the same, but " if changes.keys() <= SAME_DATA else ""
+        print(
+            f"resuming a training begun with {', '.join(changes.values())}: {data}"
+            "the weights may differ from those of an uninterrupted training",
+            flush=True,
+        )

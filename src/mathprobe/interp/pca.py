@@ -9,7 +9,8 @@ uses the better value of each metric.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -74,17 +75,29 @@ def _output_matrix(run: Run, node: Node) -> Tensor:
     return block.mlp.leave.weight.T
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: with these small tensors, threads mostly wait."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def analyse(values: Tensor, case: Tensor, rng: Generator) -> PCAResult:
     """Compute the principal components of vectors and metrics of their clusters.
 
     Parameters
     ----------
     values
-        A vector per question [Q, D].
+        A vector per question [Q, D], on the CPU.
     case
         Expected cluster of each question, an integer from 0 [Q].
     rng
-        Generator for the randomised SVD and the initial centres of k-means.
+        CPU generator for the randomised SVD and the initial centres of k-means.
     """
     values = values.double()
     left, size = _components(values, rng)
@@ -108,8 +121,10 @@ def _components(values: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
     Uses a randomised SVD, which is faster than a full decomposition.
     """
     number = min(COMPONENTS, *values.shape)
-    with torch.random.fork_rng():
-        torch.manual_seed(int(torch.randint(2**31, (), generator=rng)))
+    # `pca_lowrank` takes no generator; it draws from torch's own for the CPU.
+    with torch.random.fork_rng(devices=[]):
+        seed = torch.randint(2**31, (), generator=rng)
+        torch.default_generator.manual_seed(int(seed))
         q = min(number + OVERSAMPLING, *values.shape)
         left, size, _ = torch.pca_lowrank(values, q=q, niter=POWER_ITERATIONS)
     return left[:, :number], size[:number]

@@ -16,6 +16,7 @@ from itertools import combinations
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import one_hot
 
 from mathprobe.interp.facts import CONFIDENT_FROM
 from mathprobe.interp.nodes import HEAD, Node
@@ -57,7 +58,7 @@ class InterchangeIntervention:
     # True: all predicted tokens must match.  False: at least one must change as
     # predicted, and the others must match or stay unchanged.
     match_all: bool
-    case: Tensor  # [Q], from 0; the result is the lowest rate of all cases
+    case: Tensor  # [Q], from 0, on the CPU; the result is the lowest rate of all cases
     cases: int  # number of cases
 
     def rates(self, node_sets: Sequence[NodeSet]) -> list[Rate]:
@@ -68,7 +69,7 @@ class InterchangeIntervention:
         values = self.source.activations(*hooks)
         patches = [[node_patch(node, values) for node in nodes] for nodes in node_sets]
         success = self.successes(self.base.answers(patches, teacher_forced=False))
-        return [_lowest_rate(one, self.case, self.cases) for one in success]
+        return lowest_rates(success, self.case, self.cases)
 
     def successes(self, answers: Tensor) -> Tensor:
         """Return whether answers [S, Q, A] are as predicted, bool [S, Q]."""
@@ -80,14 +81,25 @@ class InterchangeIntervention:
         return some & (right | ~changed | ~self.mask).all(-1)
 
 
-def _lowest_rate(success: Tensor, case: Tensor, cases: int) -> Rate:
-    """Return the lowest success rate of all cases; UNKNOWN if a case has no pairs."""
+def lowest_rates(success: Tensor, case: Tensor, cases: int) -> list[Rate]:
+    """Return for each set of nodes the lowest success rate of all cases.
+
+    `success` is a mask [S, Q] on any device, and `case` [Q] is on the CPU.  The rate is
+    UNKNOWN if a case has no pairs.
+    """
     total = torch.bincount(case, minlength=cases)
     if not total.all():
-        return UNKNOWN
-    count = torch.bincount(case, success.to(torch.float64), minlength=cases)
-    lowest = int((count / total).argmin())
-    number, pairs = int(count[lowest]), int(total[lowest])
+        return [UNKNOWN] * len(success)
+    # On the CPU: one transfer, and sums whose order is deterministic.
+    count = success.cpu().double() @ one_hot(case, cases).double()  # [S, cases]
+    lowest = (count / total).argmin(1).tolist()
+    return [
+        _rate(int(row[index]), int(total[index]))
+        for row, index in zip(count, lowest, strict=True)
+    ]
+
+
+def _rate(number: int, pairs: int) -> Rate:
     return Rate(number / pairs, *clopper_pearson(number, pairs))
 
 

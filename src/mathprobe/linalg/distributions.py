@@ -10,7 +10,7 @@ matrix: the root mean square eigenvalue is sqrt(n) * BOUND / sqrt(3).
 Names joined by "+" define a mixture: each example has one of these distributions,
 chosen uniformly at random.
 
-Matrices are float64, on the device of the random generator.
+Matrices are float64, on the CPU, like the random generators.
 B: batch, n: size of a square matrix, r, c: rows and columns.
 
 Source: Charton 2022 (arXiv 2211.00170), section 4 and appendix.  The paper does not
@@ -36,17 +36,28 @@ if TYPE_CHECKING:
 Coefficients = Callable[["Generator", tuple[int, ...], float], "Tensor"]
 Settings = Mapping[str, float | str]  # parameters that replace the defaults
 Shape = tuple[int, int, int]  # B, r, c
-Parameters = TypeVar("Parameters")  # a frozen dataclass: Wigner, Factor or Iid
+# A frozen dataclass: Wigner, Spectrum, Factor or Iid.
+Parameters = TypeVar("Parameters")
 
 DISTRIBUTIONS: Registry[Distribution[Any]] = Registry("distribution")
 COEFFICIENTS: Registry[Coefficients] = Registry("distribution of coefficients")
+# From H [B, n, n], whose columns are the eigenvectors of Wigner matrices, to a matrix
+# whose columns are the eigenvectors of the drawn matrices.
+ORIENTATIONS: Registry[Callable[[Tensor], Tensor]] = Registry(
+    "orientation of eigenvectors"
+)
+# Registries of the parameters that are names.
+CHOICES: Mapping[str, Registry[Any]] = {
+    "coefficients": COEFFICIENTS,
+    "eigenvectors": ORIENTATIONS,
+}
 
 BOUND = 10.0  # uniform coefficients lie in [-BOUND, BOUND]
 MIXTURE_SEPARATOR = "+"
 
 
 class Sample(NamedTuple):
-    """Matrices [B, r, c], and their eigenvalues [B, r] if these were drawn directly."""
+    """Matrices [B, r, c], and their eigenvalues [B, r] if these are known."""
 
     matrix: Tensor
     eigenvalues: Tensor | None = None
@@ -69,19 +80,38 @@ class Distribution(Generic[Parameters]):
         return self.draw(rng, (batch, n, n), parameters or self.parameters).matrix
 
 
-def from_eigenvalues(
-    draw_values: Callable[[Generator, int, int, Wigner], Tensor],
-) -> Distribution[Wigner]:
-    """Make a distribution from a function that draws eigenvalues [B, n].
+def from_eigensystem(
+    draw_system: Callable[[Generator, int, int, Spectrum], tuple[Tensor, Tensor]],
+) -> Distribution[Spectrum]:
+    """Make a distribution from a function that draws eigenvalues and eigenvectors.
 
-    Its eigenvectors are eigenvectors of Wigner matrices.
+    The function returns eigenvalues [B, n], and eigenvectors of Wigner matrices as
+    columns [B, n, n].
     """
 
-    def draw(rng: Generator, shape: Shape, parameters: Wigner) -> Sample:
-        values = draw_values(rng, *shape[:2], parameters)
-        return Sample(parameters.with_eigenvalues(rng, values), values)
+    def draw(rng: Generator, shape: Shape, parameters: Spectrum) -> Sample:
+        values, vectors = draw_system(rng, *shape[:2], parameters)
+        oriented = ORIENTATIONS[parameters.eigenvectors](vectors)
+        return Sample(with_spectrum(oriented, values), values)
 
-    return Distribution(WIGNER, draw)
+    return Distribution(SPECTRUM, draw)
+
+
+def from_eigenvalues(
+    draw_values: Callable[[Generator, int, int, Spectrum], Tensor],
+) -> Distribution[Spectrum]:
+    """Make a distribution from a function that draws eigenvalues [B, n].
+
+    Its eigenvectors are those of independent Wigner matrices.
+    """
+
+    def draw_system(
+        rng: Generator, batch: int, n: int, parameters: Spectrum
+    ) -> tuple[Tensor, Tensor]:
+        values = draw_values(rng, batch, n, parameters)
+        return values, torch.linalg.eigh(parameters.draw(rng, batch, n))[1]
+
+    return from_eigensystem(draw_system)
 
 
 def from_matrices(
@@ -149,29 +179,27 @@ def is_tabulated(name: str) -> bool:
 
 @COEFFICIENTS.add("gaussian")
 def _normal(rng: Generator, shape: tuple[int, ...], std: float) -> Tensor:
-    unit = torch.randn(shape, generator=rng, device=rng.device, dtype=torch.float64)
+    unit = torch.randn(shape, generator=rng, dtype=torch.float64)
     return std * unit
 
 
 @COEFFICIENTS.add("uniform")
 def _uniform(rng: Generator, shape: tuple[int, ...], std: float) -> Tensor:
-    unit = torch.rand(shape, generator=rng, device=rng.device, dtype=torch.float64)
+    unit = torch.rand(shape, generator=rng, dtype=torch.float64)
     return math.sqrt(3.0) * std * (2.0 * unit - 1.0)
 
 
 def _laplace(rng: Generator, shape: tuple[int, ...], std: float) -> Tensor:
     # The log ratio of two uniform variables on (0, 1] has a Laplace distribution and is
     # always finite.
-    pair = torch.rand(
-        (2, *shape), generator=rng, device=rng.device, dtype=torch.float64
-    )
+    pair = torch.rand((2, *shape), generator=rng, dtype=torch.float64)
     numerator, denominator = 1.0 - pair
     return std / math.sqrt(2.0) * (numerator / denominator).log()
 
 
 def _symmetrize(matrix: Tensor) -> Tensor:
     """Copy the lower triangles of [B, n, n] to the upper triangles."""
-    lower = torch.ones(matrix.shape[1:], dtype=torch.bool, device=matrix.device).tril()
+    lower = torch.ones(matrix.shape[1:], dtype=torch.bool).tril()
     return torch.where(lower, matrix, matrix.mT)
 
 
@@ -179,7 +207,7 @@ def _symmetric(
     draw: Coefficients, rng: Generator, batch: int, n: int, std: float
 ) -> Tensor:
     """Draw symmetric matrices [B, n, n]; only the lower triangle is random."""
-    index = torch.arange(n, device=rng.device)
+    index = torch.arange(n)
     high, low = index.maximum(index[:, None]), index.minimum(index[:, None])
     triangle = draw(rng, (batch, n * (n + 1) // 2), std)
     return triangle[:, high * (high + 1) // 2 + low]
@@ -204,13 +232,17 @@ class Wigner:
         draw = COEFFICIENTS[self.coefficients]
         return _symmetric(draw, rng, batch, n, self.bound / math.sqrt(3.0))
 
-    def with_eigenvalues(self, rng: Generator, values: Tensor) -> Tensor:
-        """Draw matrices [B, n, n] with given eigenvalues [B, n].
 
-        Their eigenvectors are eigenvectors of Wigner matrices.
-        """
-        vectors = torch.linalg.eigh(self.draw(rng, *values.shape))[1]
-        return with_spectrum(vectors, values)
+@dataclass(frozen=True)
+class Spectrum(Wigner):
+    """Parameters of matrices with given eigenvalues.
+
+    Their eigenvectors are the columns (as in the text of the paper) or the rows (as in
+    the published code) of the matrix H whose columns are the eigenvectors of a Wigner
+    matrix.  The columns of H are sorted by eigenvalue.
+    """
+
+    eigenvectors: str = "columns"
 
 
 @dataclass(frozen=True)
@@ -236,10 +268,10 @@ class Iid:
         return self.bound / math.sqrt(3.0)
 
 
-WIGNER, FACTOR, IID = Wigner(), Factor(), Iid()
+WIGNER, SPECTRUM, FACTOR, IID = Wigner(), Spectrum(), Factor(), Iid()
 
 
-def default_parameters(name: str) -> Wigner | Factor | Iid:
+def default_parameters(name: str) -> Wigner | Spectrum | Factor | Iid:
     """Return the default parameters of a distribution, from the paper."""
     return DISTRIBUTIONS[name].parameters
 
@@ -273,7 +305,7 @@ def draw_matrices(
     names = components(name)
     if len(names) == 1:
         return _draw_component(name, settings, rng, batch, shapes)
-    choice = torch.randint(len(names), (batch,), generator=rng, device=rng.device)
+    choice = torch.randint(len(names), (batch,), generator=rng)
     counts = choice.bincount(minlength=len(names)).tolist()
     samples = [
         _draw_component(component, settings, rng, count, shapes)
@@ -306,10 +338,19 @@ def _draw_component(
 def with_spectrum(vectors: Tensor, values: Tensor) -> Tensor:
     """Return H diag(values) H^T [B, n, n], exactly symmetric.
 
-    H is `vectors` [B, n, n]; `values` are [B, n].  The paper states this product; the
-    published code computes H^T diag(values) H.
+    H is `vectors` [B, n, n]; `values` are [B, n].
     """
     return _symmetrize((vectors * values[:, None, :]) @ vectors.mT)
+
+
+@ORIENTATIONS.add("columns")
+def _columns(vectors: Tensor) -> Tensor:
+    return vectors
+
+
+@ORIENTATIONS.add("rows")
+def _rows(vectors: Tensor) -> Tensor:
+    return vectors.mT
 
 
 @DISTRIBUTIONS.add("semicircle")
@@ -321,38 +362,40 @@ def semicircle(rng: Generator, shape: Shape, parameters: Wigner) -> Tensor:
 
 @DISTRIBUTIONS.add("uniform")
 @from_eigenvalues
-def uniform(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
+def uniform(rng: Generator, batch: int, n: int, parameters: Spectrum) -> Tensor:
     """Draw iid uniform eigenvalues [B, n]."""
     return _uniform(rng, (batch, n), parameters.rms_eigenvalue(n))
 
 
 @DISTRIBUTIONS.add("gaussian")
 @from_eigenvalues
-def gaussian(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
+def gaussian(rng: Generator, batch: int, n: int, parameters: Spectrum) -> Tensor:
     """Draw iid Gaussian eigenvalues [B, n]."""
     return _normal(rng, (batch, n), parameters.rms_eigenvalue(n))
 
 
 @DISTRIBUTIONS.add("laplace")
 @from_eigenvalues
-def laplace(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
+def laplace(rng: Generator, batch: int, n: int, parameters: Spectrum) -> Tensor:
     """Draw iid Laplace eigenvalues [B, n]."""
     return _laplace(rng, (batch, n), parameters.rms_eigenvalue(n))
 
 
 @DISTRIBUTIONS.add("abs_semicircle")
 @positive
-@from_matrices(WIGNER)
-def abs_semicircle(rng: Generator, shape: Shape, parameters: Wigner) -> Tensor:
-    """Draw Wigner matrices [B, n, n] and make their eigenvalues absolute."""
-    values, vectors = torch.linalg.eigh(parameters.draw(rng, *shape[:2]))
-    return with_spectrum(vectors, values.abs())
+@from_eigensystem
+def abs_semicircle(
+    rng: Generator, batch: int, n: int, parameters: Spectrum
+) -> tuple[Tensor, Tensor]:
+    """Draw Wigner matrices; return absolute eigenvalues [B, n] and eigenvectors."""
+    values, vectors = torch.linalg.eigh(parameters.draw(rng, batch, n))
+    return values.abs(), vectors
 
 
 @DISTRIBUTIONS.add("abs_laplace")
 @positive
 @from_eigenvalues
-def abs_laplace(rng: Generator, batch: int, n: int, parameters: Wigner) -> Tensor:
+def abs_laplace(rng: Generator, batch: int, n: int, parameters: Spectrum) -> Tensor:
     """Draw absolute values of iid Laplace variables as eigenvalues [B, n]."""
     return _laplace(rng, (batch, n), parameters.rms_eigenvalue(n)).abs()
 

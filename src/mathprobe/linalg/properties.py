@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathprobe.intervals import quantile_ranks, wilson
 from mathprobe.lazy import torch
+from mathprobe.linalg.scores import is_below
 from mathprobe.registry import Registry
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _groups(
 
 def _proportions_below(values: Tensor, thresholds: tuple[float, ...]) -> Iterator[Row]:
     for threshold in thresholds:
-        count = int((values < threshold).sum())
+        count = int(is_below(values, threshold).sum())
         yield {"statistic": "below", "at": threshold, **proportion(count, len(values))}
 
 

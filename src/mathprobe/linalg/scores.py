@@ -7,36 +7,59 @@ below a tolerance.  A malformed prediction is incorrect at every tolerance.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mathprobe.intervals import wilson
 from mathprobe.lazy import torch
 from mathprobe.linalg.tasks import TASKS
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
     from torch import Tensor
+
+    from mathprobe.spec import ZeroAnswers
+
+Values = TypeVar("Values", "Tensor", "np.ndarray", "pd.Series")
 
 ORACLE = "oracle"  # the exact solver that reads and writes the same tokens as a model
 COLUMNS = (
     *("seed", "test", "tolerance", "examples", "correct"),
     *("malformed", "accuracy", "low", "high", "oracle"),
 )
+# Decoded numbers have few decimal digits, so an error can equal a tolerance exactly.
+# This margin, relative to the tolerance, exceeds the rounding errors of an error.
+TIE_MARGIN = 1e-9
+
+
+def is_below(values: Values, bound: float) -> Values:
+    """Return whether errors or other values [B] are below a bound; NaN is not.
+
+    A value within TIE_MARGIN of the bound counts as equal to it: without a margin,
+    rounding errors would decide, and could differ between machines.
+    """
+    return values < bound * (1.0 - TIE_MARGIN)
 
 
 def relative_error(
-    task: str, matrix: Tensor, target: Tensor, prediction: Tensor
+    task: str,
+    matrix: Tensor,
+    target: Tensor,
+    prediction: Tensor,
+    zero_answers: ZeroAnswers = "wrong",
 ) -> Tensor:
     """Return the relative L1 errors [B] of predictions [B, r, c]; NaN for malformed.
 
-    If difference and scale of the residual are both zero, the error is 0 for a
-    prediction that equals the target and infinite for any other.  Without this rule, a
-    prediction of zeros would be correct for tasks whose scale is predicted.
+    Difference and scale of the residual are both zero for a prediction of zeros, if the
+    prediction determines the scale.  Its error is then 0 if the prediction equals the
+    target, or if `zero_answers` is "right", as in the published code.  Otherwise it is
+    infinite.
     """
     difference, scale = TASKS[task].residual(matrix, target, prediction)
     error = difference.abs().flatten(1).sum(1)
     size = scale.abs().flatten(1).sum(1)
-    equal = (prediction == target).flatten(1).all(1)
-    of_zeros = torch.where(equal, 0.0, torch.inf)
+    right = (prediction == target).flatten(1).all(1) | (zero_answers == "right")
+    of_zeros = torch.where(right, 0.0, torch.inf)
     return torch.where((error == 0.0) & (size == 0.0), of_zeros, error / size)
 
 
@@ -53,7 +76,7 @@ def table(
     """
     total = len(error)
     for tolerance in tolerances:
-        correct = int((error < tolerance).sum())
+        correct = int(is_below(error, tolerance).sum())
         low, high = wilson(correct, total)
         yield {
             **name,
@@ -64,5 +87,5 @@ def table(
             "accuracy": correct / total,
             "low": low,
             "high": high,
-            "oracle": float((oracle_error < tolerance).double().mean()),
+            "oracle": float(is_below(oracle_error, tolerance).double().mean()),
         }

@@ -19,6 +19,8 @@ from mathprobe.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mathprobe.spec import Signs
+
 TASKS: Registry[Task] = Registry("task")
 INVERSE_TOLERANCE = 1e-10  # largest |M M^-1 - I| of a matrix that is accepted
 Shape = tuple[int, int]  # rows and columns
@@ -64,6 +66,9 @@ class Task:
     accepts: Callable[[Tensor, Tensor], Tensor] = _accept_all
     # Solution from known eigenvalues [B, n], if these determine it.
     from_eigenvalues: Callable[[Tensor], Tensor] | None = None
+    # From matrices and answers to answers with canonical signs, if the solver chooses
+    # signs.
+    canonical_signs: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def input_shape(self, rows: int, columns: int) -> Shape:
         """Return the rows and columns of the input."""
@@ -77,6 +82,16 @@ class Task:
         if eigenvalues is None or self.from_eigenvalues is None:
             return self.solve(matrix)
         return self.from_eigenvalues(eigenvalues)
+
+    def label(self, matrix: Tensor, answer: Tensor, signs: Signs) -> Tensor:
+        """Return the training labels [B, r, c] for exact answers [B, r, c].
+
+        Vectors have the signs of the solver ("lapack"), or signs that make the largest
+        coefficient of each eigenvector or left singular vector positive ("canonical").
+        """
+        if signs == "lapack" or self.canonical_signs is None:
+            return answer
+        return self.canonical_signs(matrix, answer)
 
 
 TASKS.add("eigenvalues")(
@@ -94,10 +109,25 @@ def _eigenvectors(matrix: Tensor) -> Tensor:
     """Return [B, 1 + n, n]: a row of eigenvalues, largest first, then eigenvectors.
 
     Eigenvectors are columns.  The eigensolver chooses their signs, which differ between
-    devices and builds of LAPACK; the residual does not depend on them.
+    builds of LAPACK; the residual does not depend on them.
     """
     values, vectors = torch.linalg.eigh(matrix)
     return torch.cat([values[:, None], vectors], dim=1).flip(-1)
+
+
+def _signs(vectors: Tensor) -> Tensor:
+    """Return the signs [B, 1, k] of the largest coefficients of columns [B, n, k].
+
+    The largest coefficient is the first one of largest magnitude.
+    """
+    largest = vectors.abs().argmax(1, keepdim=True)
+    return vectors.gather(1, largest).sign()
+
+
+def _canonical_eigenvectors(matrix: Tensor, answer: Tensor) -> Tensor:
+    """Make the largest coefficient of each eigenvector positive."""
+    values, vectors = answer[:, :1], answer[:, 1:]
+    return torch.cat([values, vectors * _signs(vectors)], dim=1)
 
 
 def _off_diagonal(
@@ -122,6 +152,7 @@ TASKS.add("eigenvectors")(
         square=True,
         symmetric=True,
         residual=_eigenvector_residual,
+        canonical_signs=_canonical_eigenvectors,
     )
 )
 
@@ -214,6 +245,16 @@ def _singular_vectors(matrix: Tensor) -> Tensor:
     return torch.cat([values[:, None], left, right.mT], dim=1)
 
 
+def _canonical_singular_vectors(matrix: Tensor, answer: Tensor) -> Tensor:
+    """Make the largest coefficient of each column of U positive; flip V with U.
+
+    Source: `svd_flip` of scikit-learn.
+    """
+    values, vectors = answer[:, :1], answer[:, 1:]
+    left = vectors[:, : matrix.shape[1]]
+    return torch.cat([values, vectors * _signs(left)], dim=1)
+
+
 def _singular_vector_residual(
     matrix: Tensor, target: Tensor, prediction: Tensor
 ) -> Residual:
@@ -227,5 +268,6 @@ TASKS.add("singular_vectors")(
         lambda rows, columns: (1 + rows + columns, min(rows, columns)),
         _singular_vectors,
         residual=_singular_vector_residual,
+        canonical_signs=_canonical_singular_vectors,
     )
 )

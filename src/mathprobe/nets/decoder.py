@@ -31,33 +31,40 @@ class CausalAttention(nn.Module):
         self.heads = heads
         self.scale = head_width**-0.5
         self.query_key_value = nn.Linear(width, 3 * heads * head_width)
-        self.hook_q = HookPoint()  # [B, T, H, D_h]
+        self.hook_q = HookPoint()  # [B, Q, H, D_h]
         self.hook_k = HookPoint()  # [B, T, H, D_h]
         self.hook_v = HookPoint()  # [B, T, H, D_h]
-        self.hook_pattern = HookPoint()  # [B, H, T, S + T]: query, key
-        self.hook_z = HookPoint()  # [B, T, H, D_h]
+        self.hook_pattern = HookPoint()  # [B, H, Q, S + T]: query, key
+        self.hook_z = HookPoint()  # [B, Q, H, D_h]
         self.out = nn.Linear(heads * head_width, width)
 
     def forward(
         self, x: Tensor, masked: Tensor, kv_cache: KeyValues | None = None
     ) -> Tensor:
-        """Return the attention output [B, T, D] for x [B, T, D].
+        """Return the attention output [B, Q, D] of the last Q tokens of x [B, T, D].
 
-        `kv_cache` contains keys and values [B, S, H, D_h] of the S tokens before x.
-        `masked` [T, S + T] is true for the tokens that must not be attended to.
+        `masked` [Q, S + T] is true for the tokens that must not be attended to.
+        `kv_cache` contains keys and values of the S tokens before x; those of x are
+        written after them.
         """
         projected = self.query_key_value(x).unflatten(-1, (3, self.heads, -1))
         query, key, value = projected.unbind(-3)
-        query, key = self.hook_q(query), self.hook_k(key)
+        queries, end = masked.shape
+        query, key = self.hook_q(_last(query, queries)), self.hook_k(key)
         value = self.hook_v(value)
         if kv_cache is not None:
-            key = torch.cat([kv_cache.keys, key], dim=1)
-            value = torch.cat([kv_cache.values, value], dim=1)
+            new = KeyValues(key, value)
+            key, value = kv_cache.write(new, end - x.shape[1])
         scores = query.transpose(1, 2) @ key.permute(0, 2, 3, 1) * self.scale
         scores = scores.masked_fill(masked, -torch.inf)
         pattern = self.hook_pattern(scores.softmax(-1))
         z = self.hook_z((pattern @ value.transpose(1, 2)).transpose(1, 2))
         return self.out(z.flatten(2))
+
+
+def _last(x: Tensor, count: int) -> Tensor:
+    """Return the last `count` tokens of x [B, T, ...]."""
+    return x[:, x.shape[1] - count :]
 
 
 class FeedForward(nn.Sequential):
@@ -99,15 +106,20 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, masked: Tensor, kv_cache: KeyValues | None = None
     ) -> Tensor:
-        """Return the residual stream [B, T, D] after the layer, for x [B, T, D]."""
+        """Return the residual stream [B, Q, D] after the layer, for x [B, T, D].
+
+        `masked` and `kv_cache` are those of `CausalAttention`.
+        """
         x = self.hook_resid_pre(x)
-        attended = self.attn(self.ln1(x), masked, kv_cache)
-        x = self.hook_resid_mid(x + self.hook_attn_out(attended))
+        attended = self.hook_attn_out(self.attn(self.ln1(x), masked, kv_cache))
+        x = self.hook_resid_mid(_last(x, len(masked)) + attended)
         return self.hook_resid_post(x + self.hook_mlp_out(self.mlp(self.ln2(x))))
 
 
 class Decoder(nn.Module):
     """Decoder-only transformer."""
+
+    later: Tensor
 
     def __init__(self, config: DecoderConfig, vocab_size: int, max_length: int) -> None:
         super().__init__()
@@ -117,33 +129,57 @@ class Decoder(nn.Module):
         self.blocks = module_list(Block(config) for _ in range(config.layers))
         self.ln_final = norm(config.width)
         self.unembed = nn.Linear(config.width, vocab_size)
+        later = torch.ones(max_length, max_length, dtype=torch.bool).triu(1)
+        self.register_buffer("later", later, persistent=False)  # query, key
         self.apply(_initialise(INITIAL_SCALE * config.width**-0.5))
 
-    def forward(self, ids: Tensor, kv_cache: Sequence[KeyValues] = ()) -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        kv_cache: Sequence[KeyValues] = (),
+        start: int = 0,
+        output_from: int = 0,
+    ) -> Tensor:
         """Return the logits [B, T, V] of the next token after each prefix of `ids`.
 
-        `ids` has the shape [B, T].  `kv_cache` contains the keys and values of the
-        tokens before `ids`, one entry per layer.
+        Parameters
+        ----------
+        ids
+            Token ids [B, T].
+        kv_cache
+            One entry per layer, with room for all tokens.  It contains the keys and
+            values of the tokens before `ids`; those of `ids` are added.
+        start
+            Position of the first token of `ids`.
+        output_from
+            First position whose logits are returned.
         """
-        start = kv_cache[0].keys.shape[1] if kv_cache else 0
-        end = start + ids.shape[1]
-        positions = self.hook_pos_embed(self.positions.weight[start:end])
-        x = self.hook_embed(self.tokens(ids)) + positions
-        return self.forward_from(x, kv_cache)
+        positions = self.positions.weight[start : start + ids.shape[1]]
+        x = self.hook_embed(self.tokens(ids)) + self.hook_pos_embed(positions)
+        top = len(self.blocks) - 1
+        for layer, cache in zip_longest(range(top + 1), kv_cache):
+            x = self.layer(layer, x, cache, start, output_from if layer == top else 0)
+        return self.logits(x)
 
-    def forward_from(
-        self, x: Tensor, kv_cache: Sequence[KeyValues] = (), first: int = 0
+    def layer(
+        self,
+        number: int,
+        x: Tensor,
+        kv_cache: KeyValues | None = None,
+        start: int = 0,
+        output_from: int = 0,
     ) -> Tensor:
-        """Return the logits [B, T, V] for the input [B, T, D] of block `first`.
+        """Return the residual stream after a layer, for its input x [B, T, D].
 
-        `kv_cache` contains the keys and values of the tokens before x, one entry for
-        this block and one for each later block.
+        The arguments are those of `forward`.  The result [B, Q, D] begins at position
+        `output_from` if x begins before it.
         """
-        start = kv_cache[0].keys.shape[1] if kv_cache else 0
         end = start + x.shape[1]
-        masked = torch.ones(end, end, dtype=torch.bool, device=x.device).triu(1)
-        for block, cache in zip_longest(self.blocks[first:], kv_cache):
-            x = block(x, masked[start:], cache)
+        masked = self.later[max(start, min(output_from, end)) : end, :end]
+        return self.blocks[number](x, masked, kv_cache)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits [B, T, V] for the residual stream [B, T, D] at the end."""
         return self.unembed(self.ln_final(x))
 
 

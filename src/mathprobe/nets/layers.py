@@ -23,6 +23,15 @@ class KeyValues(NamedTuple):
     keys: Tensor
     values: Tensor
 
+    def write(self, new: KeyValues, start: int) -> KeyValues:
+        """Write keys and values of the tokens from `start` on.
+
+        Returns those of all tokens up to the last one written.
+        """
+        end = start + new.keys.shape[1]
+        self.keys[:, start:end], self.values[:, start:end] = new
+        return KeyValues(self.keys[:, :end], self.values[:, :end])
+
 
 class Attention(nn.Module):
     """Multi-head attention to a memory, which may differ in width from the queries."""

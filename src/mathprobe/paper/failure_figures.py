@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mathprobe.linalg.distributions import components
-from mathprobe.linalg.scores import ORACLE
+from mathprobe.linalg.scores import ORACLE, is_below
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.paper import figures
 from mathprobe.paper.figures import COLOURS, STYLE, UNCLIPPED, WIDTH, ArtistProps
@@ -83,7 +83,7 @@ class Measurements(NamedTuple):
         """Return a quantity of one group of answers, a key of LINES."""
         if group == ORACLE:
             return self.oracle[name]
-        right = self.quantities["error"] < TOLERANCE
+        right = is_below(self.quantities["error"], TOLERANCE)
         chosen = {"all": np.ones_like(right), "success": right, "failure": ~right}
         return self.quantities[name][chosen[group]]
 

@@ -210,10 +210,10 @@ class Circuit:
                     k,
                     self.settings.questions_per_case,
                 )
-                outputs = pca.residual_contributions(self.run(ids), heads)
+                outputs = pca.residual_contributions(self.run(ids), heads).cpu()
                 for node, values in zip(heads, outputs, strict=True):
                     rng = self.rng_for(*names, node.name)
-                    result = pca.analyse(values.cpu(), case, rng)
+                    result = pca.analyse(values, case, rng)
                     if result.passes_thresholds:
                         found[node, name, k] = result
         return found

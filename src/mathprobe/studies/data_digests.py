@@ -1,12 +1,15 @@
 """Digests of the training data of all models of a scale.
 
-They show whether another machine or another version draws the same examples.
+They show whether another machine or another version draws the same examples.  Labels
+have canonical signs here, because LAPACK's signs depend on its build.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+
+from msgspec import structs
 
 from mathprobe.catalog import Catalog
 from mathprobe.paths import LINALG_NAME
@@ -22,7 +25,7 @@ def table(catalog: Catalog, scale: str) -> Iterator[dict[str, Any]]:
     The decoders of the second study have one sequence of tokens, so no `output`.
     """
     for name in catalog.all_models(scale):
-        spec = catalog.model(scale, **name)
+        spec = structs.replace(catalog.model(scale, **name), signs="canonical")
         for seed in range(1, spec.seeds + 1):
             digests = linalg_loader(spec, seed, "cpu").digests()
             yield _row(LINALG_NAME.format(**name), seed, *digests)

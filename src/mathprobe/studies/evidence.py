@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
+import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -24,13 +28,14 @@ from mathprobe.linalg.distributions import (
     DISTRIBUTIONS,
     FACTOR,
     WIGNER,
+    Spectrum,
 )
-from mathprobe.linalg.scores import relative_error
+from mathprobe.linalg.scores import is_below, relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.registry import Registry
 from mathprobe.seeds import rng_for
-from mathprobe.spec import ConditionNumbers, DistributionSettings, Evidence
+from mathprobe.spec import ConditionNumbers, DistributionSettings, Evidence, Signs
 from mathprobe.studies import oracle_accuracy
 from mathprobe.studies.linalg import STUDY
 from mathprobe.studies.linalg.codecs import Codecs
@@ -172,20 +177,73 @@ def marchenko_factor(published: Published, spec: Evidence) -> Iterator[Row]:
 
 @EVIDENCE.add("orientation")
 def orientation(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Compare the coefficients of H diag(λ) H^T (text) and H^T diag(λ) H (code)."""
+    """Compare the coefficients of H diag(λ) H^T (text) and H^T diag(λ) H (code).
+
+    The standard deviation of a coefficient in the code, by position, is divided by the
+    one in the text, which has one value on the diagonal and one off the diagonal.
+    """
+    n, count = _matrix_size(published), SAMPLE_RATIO * spec.condition_numbers.matrices
+    for title, name, parameters in _given_eigenvalues(_labels(published)):
+        text, code = (
+            DISTRIBUTIONS[name](_rng("orientation"), count, n, variant).std(0)
+            for variant in (parameters, replace(parameters, eigenvectors="rows"))
+        )
+        on, off = text.diagonal(), text[*torch.tril_indices(n, n, -1)]
+        for i, j in [(0, 0), (n // 2, n // 2), (0, 1), (0, n - 1)]:
+            reference = (on if i == j else off).square().mean().sqrt()
+            place = f"deviation at ({i + 1}, {j + 1}), code / text"
+            yield row(f"{title}: {place}", float(code[i, j] / reference))
+
+
+def _given_eigenvalues(
+    labels: dict[str, str],
+) -> Iterator[tuple[str, str, Spectrum]]:
+    """Yield title, name and parameters of the distributions with given eigenvalues.
+
+    If the eigenvalues are those of Wigner matrices, the parameters have every
+    distribution of their coefficients.
+    """
+    for name, distribution in DISTRIBUTIONS.items():
+        defaults = distribution.parameters
+        if not isinstance(defaults, Spectrum):
+            continue
+        if name not in FROM_COEFFICIENTS:
+            yield labels[name], name, defaults
+            continue
+        for coefficients in COEFFICIENTS:
+            title = f"{labels[name]}, {coefficients} coefficients"
+            yield title, name, replace(defaults, coefficients=coefficients)
+
+
+@EVIDENCE.add("signs")
+def signs(published: Published, spec: Evidence) -> Iterator[Row]:
+    """Compare the signs of eigenvectors from PyTorch and from other LAPACK routes.
+
+    The percentages are those of matrices with an eigenvector whose sign differs.
+    """
     n, count = _matrix_size(published), spec.condition_numbers.matrices
-    rng = _rng("orientation")
-    vectors = torch.linalg.eigh(WIGNER.draw(rng, count, n))[1]
-    values = torch.linalg.eigvalsh(DISTRIBUTIONS["laplace"](rng, count, n))
-    # Shuffle the eigenvalues, since eigvalsh sorts them.
-    values = values.gather(1, torch.rand(values.shape, generator=rng).argsort(1))
-    for variant, columns in {"text": vectors, "code": vectors.mT}.items():
-        matrix = distributions.with_spectrum(columns, values)
-        on = matrix.diagonal(dim1=1, dim2=2)
-        off = matrix[:, *torch.tril_indices(n, n, -1)]
-        for where, part in {"diagonal": on, "off-diagonal": off}.items():
-            text = f"standard deviation of {where} coefficients (Laplace), {variant}"
-            yield row(text, float(part.std()))
+    matrix, task = WIGNER.draw(_rng("signs"), count, n), TASKS["eigenvectors"]
+    ours = task.solve(matrix)
+    for route, theirs in _eigenvectors_by_route(matrix).items():
+        for variant in get_args(Signs):
+            left, right = (
+                task.label(matrix, answer, variant)[:, 1:] for answer in (ours, theirs)
+            )
+            differs = ((left * right).sum(1) < 0).any(1)
+            yield percentage(f"signs {variant}: PyTorch and {route} differ", differs)
+
+
+def _eigenvectors_by_route(matrix: Tensor) -> dict[str, Tensor]:
+    """Return answers [B, 1 + n, n] to the task `eigenvectors`, by LAPACK route."""
+    routes: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+        "NumPy": np.linalg.eigh,
+        "SciPy, driver evr": partial(scipy.linalg.eigh, driver="evr"),
+    }
+    answers = {
+        name: np.stack([np.vstack(solve(one)) for one in matrix.numpy()])
+        for name, solve in routes.items()
+    }
+    return {k: torch.from_numpy(answer).flip(-1) for k, answer in answers.items()}
 
 
 @EVIDENCE.add("directions")
@@ -243,7 +301,8 @@ def _absolute_values(
         name = labels[distribution]
         yield percentage(f"{name}: all eigenvalues positive", (truth > 0).all(1)[:, 0])
         error = relative_error("eigenvalues", matrix, truth, guess)
-        yield percentage(f"{name}: |λ| correct within 5 %", error < TOLERANCE)
+        correct = is_below(error, TOLERANCE)
+        yield percentage(f"{name}: |λ| correct within 5 %", correct)
 
 
 # Section 4: text and tables.
@@ -430,7 +489,8 @@ def product_order(published: Published, spec: Evidence) -> Iterator[Row]:
     }
     for variant, (factor, inverse) in variants.items():
         error = relative_error("inverse", factor, inverse, inverse)
-        yield percentage(f"training labels: correct by {variant}", error < TOLERANCE)
+        correct = is_below(error, TOLERANCE)
+        yield percentage(f"training labels: correct by {variant}", correct)
 
 
 @EVIDENCE.add("exact_tokens")
@@ -438,11 +498,13 @@ def exact_tokens(published: Published, spec: Evidence) -> Iterator[Row]:
     """Compute the accuracy if predictions that equal their label are correct."""
     matrix, label, oracle = _inversions(spec)
     equal = (oracle == label).flatten(1).all(1)
-    correct = relative_error("inverse", matrix, label, oracle) < TOLERANCE
+    correct, of_label = (
+        is_below(relative_error("inverse", matrix, label, inverse), TOLERANCE)
+        for inverse in (oracle, label)
+    )
     yield percentage("oracle: correct by relative error", correct)
     yield percentage("oracle: correct, or equal to the label", correct | equal)
-    outside = relative_error("inverse", matrix, label, label) >= TOLERANCE
-    yield percentage("training labels outside the tolerance", outside)
+    yield percentage("training labels outside the tolerance", ~of_label)
 
 
 @EVIDENCE.add("inverse_oracle")
@@ -454,7 +516,8 @@ def inverse_oracle(published: Published, spec: Evidence) -> Iterator[Row]:
     accuracy = _below("text", printed, "error", TOLERANCE)
     verifier = VERIFIERS["matrix_condition"]
     for name, inverse in {"oracle": oracle, "training labels": label}.items():
-        correct = relative_error("inverse", matrix, label, inverse) < TOLERANCE
+        error = relative_error("inverse", matrix, label, inverse)
+        correct = is_below(error, TOLERANCE)
         yield percentage(f"{name}: correct", correct, accuracy)
         accepted = verifier.predict(matrix, inverse)
         for rate, found in verifiers.rates(accepted, correct).items():

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mathprobe.linalg import properties, verifiers
 from mathprobe.linalg.distributions import components
-from mathprobe.linalg.scores import ORACLE
+from mathprobe.linalg.scores import ORACLE, is_below
 from mathprobe.linalg.verifiers import VERIFIERS
 from mathprobe.spec import Model
 from mathprobe.studies.linalg.codecs import Codecs
@@ -44,7 +44,8 @@ def tables(
     for distribution, quantities in by_distribution(measurements).items():
         in_distribution = distribution in components(spec.data.distribution)
         for seed, values in _by_seed(quantities).items():
-            correct = {bound: values["error"] < bound for bound in tolerances}
+            error = values["error"]
+            correct = {bound: is_below(error, bound) for bound in tolerances}
             correct_first = correct[tolerances[0]]
             verified = {name: values[name] for name in VERIFIERS if name in values}
             curves = verified if in_distribution else {}

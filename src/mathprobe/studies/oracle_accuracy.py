@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mathprobe.intervals import wilson
-from mathprobe.linalg.scores import relative_error
+from mathprobe.linalg.scores import is_below, relative_error
 from mathprobe.linalg.tasks import TASKS
 from mathprobe.spec import EncodedTestSet, OracleTests, TestSet
 from mathprobe.studies.linalg.codecs import Codecs
@@ -73,7 +73,8 @@ def _accuracies(errors: dict[str, Tensor], tolerance: float) -> dict[str, float]
     """Return the accuracy of each solution, with its Wilson interval."""
     row: dict[str, float] = {}
     for name, error in errors.items():
-        correct, prefix = int((error < tolerance).sum()), "label_" * (name == "label")
+        correct = int(is_below(error, tolerance).sum())
+        prefix = "label_" * (name == "label")
         low, high = wilson(correct, len(error))
         row |= {name: correct / len(error), f"{prefix}low": low, f"{prefix}high": high}
     return row

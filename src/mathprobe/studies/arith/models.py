@@ -19,7 +19,7 @@ from mathprobe.studies.arith import STUDY
 
 def build(spec: ArithModel) -> Decoder:
     """Build a model with random initial weights, determined by the seed."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(STUDY, "weights", spec.seed))
         length = Layout(spec.questions.digits).length
         return Decoder(spec.network, len(VOCABULARY), length)

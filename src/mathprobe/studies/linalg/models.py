@@ -21,7 +21,7 @@ from mathprobe.studies.linalg.codecs import Codecs
 def build(spec: Model, seed: int) -> Seq2Seq:
     """Return the network of a seed (1, 2, ...) with its initial weights."""
     codecs = Codecs(spec)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(STUDY, "weights", seed))
         return Seq2Seq(
             _sequence_config(codecs.source, codecs.input_shape),

@@ -38,10 +38,10 @@ def measure(
         matrix, answer = (torch.from_numpy(test[k]) for k in ("matrix", "answer"))
         rounded = codecs.round_trip(matrix, answer)
         oracle = torch.from_numpy(predictions[f"{distribution}.oracle"])
-        for name, values in _quantities(spec.data.task, *rounded, oracle).items():
+        for name, values in _quantities(spec, *rounded, oracle).items():
             arrays[f"{distribution}.{ORACLE}_{name}"] = values.numpy()
         of_seeds = torch.from_numpy(predictions[f"{distribution}.prediction"])
-        rows = [_quantities(spec.data.task, *rounded, one) for one in of_seeds]
+        rows = [_quantities(spec, *rounded, one) for one in of_seeds]
         for name in rows[0]:
             stacked = torch.stack([row[name] for row in rows])
             arrays[f"{distribution}.{name}"] = stacked.numpy()
@@ -49,10 +49,12 @@ def measure(
 
 
 def _quantities(
-    task: str, matrix: Tensor, answer: Tensor, prediction: Tensor
+    spec: Model, matrix: Tensor, answer: Tensor, prediction: Tensor
 ) -> dict[str, Tensor]:
     """Return the error and the properties [B] of predictions [B, r, c]."""
-    quantities = {"error": scores.relative_error(task, matrix, answer, prediction)}
+    task = spec.data.task
+    error = scores.relative_error(task, matrix, answer, prediction, spec.zero_answers)
+    quantities = {"error": error}
     if task in PROPERTIES:
         quantities |= PROPERTIES[task](matrix, answer, prediction)
         for name in VERIFIERS.keys() & quantities.keys():

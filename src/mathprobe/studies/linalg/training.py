@@ -14,7 +14,8 @@ from torch import Tensor
 from mathprobe import gpus
 from mathprobe.data_loader import BATCHES_PER_BLOCK, BlockLoader, number_of_blocks
 from mathprobe.linalg.codec import PADDING
-from mathprobe.linalg.scores import relative_error
+from mathprobe.linalg.scores import is_below, relative_error
+from mathprobe.linalg.tasks import TASKS
 from mathprobe.losses import Seq2SeqLoss
 from mathprobe.nets.seq2seq import Seq2Seq
 from mathprobe.spec import Model
@@ -79,7 +80,8 @@ def _block(spec: Model, seed: int, block: int) -> tuple[Tensor, Tensor]:
     rng = matrix_rng("train", spec.data, seed, block)
     matrix, answer, _ = draw(spec.data, rng, BATCHES_PER_BLOCK * spec.schedule.batch)
     codecs = Codecs(spec)
-    return codecs.source.encode(matrix), codecs.target.encode(answer)
+    label = TASKS[spec.data.task].label(matrix, answer, spec.signs)
+    return codecs.source.encode(matrix), codecs.target.encode(label)
 
 
 def _evaluate(
@@ -89,8 +91,8 @@ def _evaluate(
     codecs = Codecs(spec)
     prediction, ok = predict(codecs, network, matrix)
     rounded = codecs.round_trip(matrix, answer)
-    error = relative_error(spec.data.task, *rounded, prediction)
+    error = relative_error(spec.data.task, *rounded, prediction, spec.zero_answers)
     return {
-        "accuracy": float((error < spec.curve.tolerance).double().mean()),
+        "accuracy": float(is_below(error, spec.curve.tolerance).double().mean()),
         "malformed": float((~ok).double().mean()),
     }
