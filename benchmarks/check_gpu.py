@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,22 +52,26 @@ class Machine:
 
     def run(self, *arguments: str, folder: Path = ROOT) -> str:
         """Run Python in a folder and return its output; raise Failed on an error."""
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # so that its own processes can be killed too
+        )
         try:
-            done = subprocess.run(
-                [sys.executable, *arguments],
-                cwd=folder,
-                env=self.environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=TIME_LIMIT,
-            )
-        except subprocess.TimeoutExpired:
-            raise Failed(f"did not end within {TIME_LIMIT} s") from None
-        if done.returncode != 0:
-            print(done.stdout, flush=True)
-            raise Failed(f"exit code {done.returncode}; see the output above")
-        return done.stdout
+            output, _ = process.communicate(timeout=TIME_LIMIT)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise Failed(f"did not end within {TIME_LIMIT} s") from None
+            raise
+        if process.returncode != 0:
+            print(output, flush=True)
+            raise Failed(f"exit code {process.returncode}; see the output above")
+        return output
 
     def environment(self) -> dict[str, str]:
         """Return the environment of commands; without GPUs if the device is a CPU."""
@@ -143,10 +148,15 @@ def check_resume(machine: Machine) -> str:
     last = files.read_json(resumed / "run.json")["history"][-1]["begun_at"]
     if last == 0:
         raise Failed("the training was not killed before its end")
+    compare_outputs(whole, resumed)
+    return f"bitwise identical, killed after {last:,} examples"
+
+
+def compare_outputs(whole: Path, resumed: Path) -> None:
+    """Raise Failed unless the weights and curves in two folders are identical."""
     for name in OUTPUTS:
         if (whole / name).read_bytes() != (resumed / name).read_bytes():
-            raise Failed(f"{name} differs after {last:,} examples and a resume")
-    return f"bitwise identical, killed after {last:,} examples"
+            raise Failed(f"{name} of the resumed training differs")
 
 
 def check_rates(machine: Machine, folder: Path) -> str:
