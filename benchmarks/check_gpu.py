@@ -52,7 +52,7 @@ class Machine:
 
     def run(self, *arguments: str, folder: Path = ROOT) -> str:
         """Run Python in a folder and return its output; raise Failed on an error."""
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
             env=self.environment(),
@@ -60,14 +60,14 @@ class Machine:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,  # so that its own processes can be killed too
-        )
-        try:
-            output, _ = process.communicate(timeout=TIME_LIMIT)
-        except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise Failed(f"did not end within {TIME_LIMIT} s") from None
-            raise
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=TIME_LIMIT)
+            except BaseException as error:
+                os.killpg(process.pid, signal.SIGKILL)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise Failed(f"did not end within {TIME_LIMIT} s") from None
+                raise
         if process.returncode != 0:
             print(output, flush=True)
             raise Failed(f"exit code {process.returncode}; see the output above")
