@@ -7,19 +7,20 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from mathprobe import strict_yaml
 from mathprobe.catalog import Catalog
 from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import arith_tables, published, tables
 from mathprobe.paper.macros import ERRATA_EVIDENCE, REUSE_MACROS
-from mathprobe.settings import TableEntry, read_yaml
+from mathprobe.settings import TableEntry
 
 PROJECT = Path(__file__).parent.parent
 PAPER = PROJECT / "paper"
 ERRATA = {
-    **read_yaml(PAPER / "published" / "errata.yaml"),
-    **read_yaml(PAPER / "published" / "arith_errata.yaml"),
+    **strict_yaml.read(PAPER / "published" / "errata.yaml"),
+    **strict_yaml.read(PAPER / "published" / "arith_errata.yaml"),
 }
 CATALOG = Catalog.load(PROJECT / "config" / "config.yaml")
 ARITH_FILES = [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mathprobe import settings
+from mathprobe import settings, strict_yaml
 from mathprobe.catalog import Catalog
 from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
@@ -23,7 +23,7 @@ EXAMPLES = {
 
 @pytest.fixture
 def config():
-    return settings.read_yaml("config/config.yaml")
+    return strict_yaml.read("config/config.yaml")
 
 
 def put(config, path, value):
@@ -381,7 +381,7 @@ def test_an_unknown_name_is_rejected(catalog, call, message):
 def test_invalid_yaml_is_rejected(tmp_path):
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(InputError, match=r"bad.yaml: invalid YAML"):
-        settings.read_yaml(tmp_path / "bad.yaml")
+        strict_yaml.read(tmp_path / "bad.yaml")
 
 
 def test_merging_replaces_lists_and_does_not_change_its_arguments():

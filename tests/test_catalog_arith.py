@@ -3,9 +3,9 @@ import shutil
 
 import pytest
 
+from mathprobe import strict_yaml
 from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
-from mathprobe.settings import read_yaml
 from mathprobe.spec import INSERTION_MODES, ArithModel
 
 TABLE = "config/arith_models.tsv"
@@ -162,7 +162,7 @@ def test_an_unknown_model_is_rejected(paper):
     ],
 )
 def test_invalid_settings_are_rejected(path, value, message):
-    config = copy.deepcopy(read_yaml("config/config.yaml"))
+    config = copy.deepcopy(strict_yaml.read("config/config.yaml"))
     *outer, last = path
     place = config
     for key in outer:

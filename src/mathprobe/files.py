@@ -118,9 +118,20 @@ def write_json(path: Path | str, value: Any) -> None:
 def read_json(path: Path | str) -> Any:
     """Return the content of a JSON file; raise DamagedFile if it is not JSON."""
     try:
-        return json.loads(Path(path).read_text())
+        text = Path(path).read_text("utf-8")
+        return json.loads(text, object_pairs_hook=_unique)
     except ValueError as error:
         raise DamagedFile(f"{path}: not JSON ({error}); {_REMEDY}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dictionary; raise ValueError for a duplicate key."""
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ValueError(f"the key {key!r} occurs twice in an object")
+        values[key] = value
+    return values
 
 
 def write_csv(

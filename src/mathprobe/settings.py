@@ -7,13 +7,10 @@ others are declared here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from msgspec import Meta, field, inspect
 
-from mathprobe.errors import InputError
 from mathprobe.spec import (
     AccuracyTestSettings,
     CircuitSearch,
@@ -254,14 +251,6 @@ class Config(Spec, frozen=True):
     arith: ArithSettings
     scales: dict[str, ScaleSettings]
     compute: dict[str, Compute]
-
-
-def read_yaml(path: Path | str) -> Any:
-    """Read a YAML file; raise InputError if it is not valid YAML."""
-    try:
-        return yaml.safe_load(Path(path).read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: invalid YAML: {error}") from error
 
 
 def merge(base: Any, overrides: Any) -> Any:

@@ -23,7 +23,7 @@ EXPECTED = re.compile(r"Expected `(.+?)`(.*?)(, got `.*`)?")
 TYPES = {  # names of JSON types in messages
     "int": "a whole number",
     "float": "a number",
-    "bool": "yes or no",
+    "bool": "true or false",
     "str": "text",
     "null": "null",
     "array": "a list",

@@ -13,7 +13,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 from mathprobe import catalog, dependencies, estimates, files, inputs  # noqa: E402
-from mathprobe import paths, provenance  # noqa: E402
+from mathprobe import paths, provenance, strict_yaml  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
 from mathprobe.paper import latex, tables, tex  # noqa: E402
@@ -36,6 +36,8 @@ shell.prefix(
 )
 
 try:
+    for path in workflow.configfiles:
+        strict_yaml.read(path)  # stricter than Snakemake, which has read the file
     CATALOG = catalog.Catalog(config, ROOT)
     INPUTS = inputs.Inputs(CATALOG, ROOT)
     INPUTS.check(path for path in sys.argv[1:] if path.startswith("results/"))

@@ -13,13 +13,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mathprobe import strict_yaml
 from mathprobe.catalog.arith import ArithCatalog
 from mathprobe.catalog.linalg import BASE, LinalgCatalog, entry_models, parse_size
 from mathprobe.errors import InputError, check_choice
 from mathprobe.linalg.distributions import DISTRIBUTIONS, components, is_positive
 from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.tasks import TASKS
-from mathprobe.settings import Compute, Config, DecoderRow, merge, read_yaml
+from mathprobe.settings import Compute, Config, DecoderRow, merge
 from mathprobe.spec import (
     ArithModel,
     EncodedTestSet,
@@ -88,7 +89,7 @@ class Catalog:
     @classmethod
     def load(cls, path: Path | str) -> Catalog:
         """Read the configuration `PROJECT/config/NAME.yaml`."""
-        return cls(read_yaml(path), Path(path).parents[1])
+        return cls(strict_yaml.read(path), Path(path).parents[1])
 
     def linalg(self, scale: str) -> LinalgCatalog:
         """Return the first study at a scale."""

@@ -171,8 +171,10 @@ def _read(path: Path, name: Path) -> list[tuple[str, DecoderRow]]:
 def _row(line: dict[str, str], place: str) -> DecoderRow:
     """Convert a line to a row; an empty cell is a missing value."""
     values: dict[str, Any] = {key: text for key, text in line.items() if text}
-    if values.get("grokfast") in ("yes", "no"):
-        values["grokfast"] = values["grokfast"] == "yes"
+    if text := values.get("grokfast"):
+        if text not in ("yes", "no"):
+            raise InputError(f"{place}.grokfast: {text!r} is not yes or no")
+        values["grokfast"] = text == "yes"
     row = convert(values, DecoderRow, place, strict=False)
     if (row.parent is None) != (row.insert is None):
         raise InputError(f"{place}: set both parent and insert, or neither")

@@ -130,12 +130,12 @@ def _read(
     paths: list[Path], facts: Path, published: list[Path], errata: list[Path]
 ) -> tuple[dict[str, Frame], dict[str, Any]]:
     """Return tables by kind, and facts with published numbers, labels and errata."""
+    from mathprobe import strict_yaml
     from mathprobe.paper import tables
     from mathprobe.paper.published import labels, read_all
-    from mathprobe.settings import read_yaml
 
     numbers = read_all(published)
-    sections = [read_yaml(path).items() for path in errata]
+    sections = [strict_yaml.read(path).items() for path in errata]
     known = {
         **files.read_json(facts),
         "errata": {name: points for items in sections for name, points in items},

@@ -173,8 +173,7 @@ def record(
     record
         Folder of the record.
     """
-    from mathprobe import archive
-    from mathprobe.settings import read_yaml
+    from mathprobe import archive, strict_yaml
 
-    for folder in archive.add_to_record(results, record, read_yaml(config)):
+    for folder in archive.add_to_record(results, record, strict_yaml.read(config)):
         print(folder)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mathprobe import settings
+from mathprobe import strict_yaml
 from mathprobe.arith import claims
 from mathprobe.catalog.arith import TABLE_SOURCES
 from mathprobe.errors import InputError
@@ -52,7 +52,7 @@ def read_published(paths: Iterable[Path]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in paths:
         is_table = path.suffix == ".csv"
-        found |= {path.stem: read(path)} if is_table else settings.read_yaml(path)
+        found |= {path.stem: read(path)} if is_table else strict_yaml.read(path)
     return found
 
 
