@@ -26,7 +26,7 @@ def test_an_unknown_name_lists_the_known_names(shapes):
 
 
 def test_a_registered_name_cannot_be_registered_again(shapes):
-    with pytest.raises(ValueError, match="'round' is already registered"):
+    with pytest.raises(InputError, match="'round' is already registered"):
         shapes.add("round")
 
 

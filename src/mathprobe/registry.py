@@ -3,12 +3,15 @@
 Each object is registered where it is defined.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from mathprobe.errors import InputError, unknown_name
 
 Entry = TypeVar("Entry")
+# A name may become a part of a file name, a wildcard of Snakemake or a LaTeX macro.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 class UnknownName(InputError, KeyError):
@@ -21,17 +24,25 @@ class UnknownName(InputError, KeyError):
 class Registry(Mapping[str, Entry]):
     """Mapping from names to registered objects, in the order of registration."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, are_names: bool = True) -> None:
+        """Create an empty registry; unless `are_names`, its keys may be any text."""
+        self.kind, self.are_names = kind, are_names
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str) -> Callable[[Entry], Entry]:
         """Return a decorator that registers an object.
 
-        Raises ValueError if the name is already registered.
+        Raises InputError if the name is not a valid name, or is already registered.
+        Upper and lower case are the same on some file systems.
         """
-        if name in self._entries:
-            raise ValueError(f"{self.kind} {name!r} is already registered")
+        if self.are_names and not NAME.fullmatch(name):
+            valid = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+            raise InputError(
+                f"{self.kind} {name!r}: not a valid name; begin with a letter and use "
+                f"at most 64 letters (A-Z, a-z), digits and _, for example {valid!r}"
+            )
+        if name.lower() in map(str.lower, self._entries):
+            raise InputError(f"{self.kind} {name!r} is already registered")
 
         def register(entry: Entry) -> Entry:
             self._entries[name] = entry

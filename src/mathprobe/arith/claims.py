@@ -16,7 +16,7 @@ from typing import Any
 from mathprobe.arith.tokens import Layout
 from mathprobe.registry import Registry
 
-ALGORITHMS: Registry[Algorithm] = Registry("algorithm")
+ALGORITHMS: Registry[Algorithm] = Registry("algorithm", are_names=False)
 COLUMNS = ("algorithm", "clause", "optional", "holds", "positions")
 WRONG_PER_MILLION_LIMIT = 10.0  # models below it are "99.999 %" accurate in the paper
 

@@ -35,7 +35,7 @@ __all__ = ["BASE", "parse_size"]
 
 REFERENCE = "paper"  # scale with the settings of the papers
 RECORD = "record"  # scale that typesets stored results and trains nothing
-NAME = re.compile(r"[a-z][a-z0-9_]*")  # of a scale or recipe
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a scale or recipe
 # Patterns of settings in which the text of a paper differs from its code.  They do not
 # affect whether a scale has the full size of the paper.
 AMBIGUOUS_SETTINGS = (
@@ -233,7 +233,7 @@ def _check_names(settings: Config) -> None:
         if not NAME.fullmatch(name) or name == RECORD:
             raise InputError(
                 f"config: {name!r} is not a valid name of a scale or recipe; use "
-                f"lower-case letters, digits and _, and not {RECORD!r}"
+                f"at most 64 lower-case letters, digits and _, and not {RECORD!r}"
             )
     check_choice(REFERENCE, scales, "config.scales", "scale")
     known = [*scales, RECORD]

@@ -6,6 +6,7 @@ The name of a model depends only on its row.  The code never parses names.
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from mathprobe.spec import (
 )
 from mathprobe.structs import convert
 
+NAME = re.compile(r"[a-zK0-9_.]{1,100}")  # of a model; a part of file names
 MAP_FILES = (  # files of the circuit analysis of a model
     *("nodes.csv", "positions.csv", "controls.csv", "claims.csv"),
     *("panels.npz", "behaviors.json", "features.json"),
@@ -160,8 +162,12 @@ class ArithCatalog:
 
 def _read(path: Path, name: Path) -> list[tuple[str, DecoderRow]]:
     """Return the location `name:line` and the content of each row of a table."""
-    with path.open(newline="") as file:
-        lines = list(csv.DictReader(file, delimiter="\t", restkey="extra cells"))
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file, delimiter="\t", restkey="extra cells")
+        lines = list(reader)
+    columns = reader.fieldnames or []
+    if len(set(columns)) < len(columns):
+        raise InputError(f"{name}:1: a column occurs twice in {', '.join(columns)}")
     places = [f"{name}:{number}" for number in range(2, 2 + len(lines))]
     return [
         (place, _row(line, place)) for place, line in zip(places, lines, strict=True)
@@ -178,6 +184,10 @@ def _row(line: dict[str, str], place: str) -> DecoderRow:
     row = convert(values, DecoderRow, place, strict=False)
     if (row.parent is None) != (row.insert is None):
         raise InputError(f"{place}: set both parent and insert, or neither")
+    if not NAME.fullmatch(row.name):
+        raise InputError(
+            f"{place}: {row.name!r} is not a valid name; use smaller numbers"
+        )
     return row
 
 
