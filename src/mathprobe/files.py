@@ -89,6 +89,23 @@ def lock_folder(folder: Path) -> Iterator[bool]:
         yield waited
 
 
+def lock_file(file: TextIO, flags: int) -> None:
+    """Lock an open file; with the flag LOCK_NB, raise BlockingIOError if it is locked.
+
+    Raises InputError if the file system has no locks.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | flags)
+    except (BlockingIOError, InterruptedError):
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{file.name}: the file system has no locks (flock: {error.strerror}); ask "
+            "for them (mount option `flock` on Lustre and BeeGFS, version 4 of NFS) or "
+            "use another file system: link `results` there; for /tmp, set TMPDIR"
+        ) from error
+
+
 def _lock(folder: Path, flags: int) -> TextIO:
     """Return the locked lock file of a folder.
 
@@ -99,7 +116,7 @@ def _lock(folder: Path, flags: int) -> TextIO:
         # The previous process may remove the folder and the lock file at its end.
         with suppress(FileNotFoundError), ExitStack() as opened:
             lock = opened.enter_context((folder / LOCK).open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX | flags)
+            lock_file(lock, flags)
             if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / LOCK)):
                 opened.pop_all()
                 return lock

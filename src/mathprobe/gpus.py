@@ -13,9 +13,11 @@ import os
 import re
 import subprocess
 import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TextIO
 
+from mathprobe import files
 from mathprobe.lazy import torch
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -141,12 +143,11 @@ def _try_lock(uuid: str) -> bool:
 
     Jobs that share the GPU write to the lock file, so it is emptied.
     """
-    lock = _lock_file(uuid).open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return False
-    lock.truncate(0)
-    _locks[uuid] = lock
-    return True
+    with suppress(BlockingIOError), ExitStack() as opened:
+        lock = opened.enter_context(_lock_file(uuid).open("a", encoding="utf-8"))
+        files.lock_file(lock, fcntl.LOCK_NB)
+        lock.truncate(0)
+        _locks[uuid] = lock
+        opened.pop_all()
+        return True
+    return False
