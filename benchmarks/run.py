@@ -204,7 +204,7 @@ def _peak_memory(prepare: Callable[[Model], Callable[[], None]], model: Model) -
     if DEVICE == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
     # Not getrusage: its maximum is inherited from the parent process.
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return 1.024e-3 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
 

@@ -391,7 +391,7 @@ def test_merging_replaces_lists_and_does_not_change_its_arguments():
 
 
 def test_the_documentation_lists_all_settings():
-    documented = Path("docs/configuration.md").read_text()
+    documented = Path("docs/configuration.md").read_text(encoding="utf-8")
     assert settings.documentation() in documented, (
         "docs/configuration.md: replace the table: `mathprobe settings`"
     )

@@ -12,7 +12,9 @@ PYPI = {"matplotlib-base": "matplotlib", "pytorch": "torch"}  # names on conda-f
 
 
 def makefile_torch():
-    return re.search(r"^TORCH \?= torch==(\S+)$", Path("Makefile").read_text(), re.M)[1]
+    return re.search(
+        r"^TORCH \?= torch==(\S+)$", Path("Makefile").read_text(encoding="utf-8"), re.M
+    )[1]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,9 @@ def test_the_typesetting_environment_has_the_versions_of_the_lock(locked):
 
 
 def test_the_conda_environment_has_the_requirements_of_the_package():
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     needed = [re.match(r"[a-z0-9-]+", line)[0] for line in project["dependencies"]]
     assert set(needed) <= set(conda("python.yaml"))
 
@@ -60,7 +64,9 @@ def test_the_lock_has_hashes_but_no_torch_and_no_cuda():
 
 
 def test_the_pinned_torch_is_supported_by_the_package():
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     assert "torch>=2.11" in project["dependencies"]
     assert project["requires-python"] == ">=3.11"
     assert makefile_torch() == "2.13.0"

@@ -238,7 +238,8 @@ def figure(path: Path) -> None:
     start = len(text)
     text += "xref\n0 4\n0000000000 65535 f \n" + "".join(places)
     path.write_text(
-        text + f"trailer<</Size 4/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n"
+        text + f"trailer<</Size 4/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n",
+        encoding="utf-8",
     )
 
 

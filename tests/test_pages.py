@@ -11,7 +11,9 @@ PAGES = [
     *sorted(Path("docs").glob("*.md")),
     *sorted(Path("paper").glob("*/README.md")),
 ]
-BLOCKS = re.findall(r"```python\n(.*?)```", Path("docs/python.md").read_text(), re.S)
+BLOCKS = re.findall(
+    r"```python\n(.*?)```", Path("docs/python.md").read_text(encoding="utf-8"), re.S
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

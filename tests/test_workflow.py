@@ -126,7 +126,7 @@ def test_the_cluster_profile_plans_the_same_jobs(fresh):
 @pytest.fixture(scope="module")
 def profile():
     """The profile for Slurm."""
-    return yaml.safe_load(Path("slurm/config.yaml").read_text())
+    return yaml.safe_load(Path("slurm/config.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +239,11 @@ def test_retries_suffice_for_the_longest_training(profile):
     assert not any("retries:" in text for text in rules)
 
 
-LOCAL = re.search(r"^localrules:\n((?:    .*\n)+)", Path("Snakefile").read_text(), re.M)
+LOCAL = re.search(
+    r"^localrules:\n((?:    .*\n)+)",
+    Path("Snakefile").read_text(encoding="utf-8"),
+    re.M,
+)
 
 
 def is_local(rule):
@@ -710,7 +714,9 @@ def test_an_interrupted_run_is_resumed(tmp_path):
 
 def test_the_distribution_in_the_readme_is_added_to_tables_and_figures(smoke, tmp_path):
     code = re.search(
-        r"```python\n(@DISTRIBUTIONS.*?)```", Path("README.md").read_text(), re.S
+        r"```python\n(@DISTRIBUTIONS.*?)```",
+        Path("README.md").read_text(encoding="utf-8"),
+        re.S,
     )[1]
     grown = tmp_path / "grown"
     shutil.copytree(smoke.folder, grown, symlinks=True)

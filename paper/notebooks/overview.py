@@ -32,19 +32,17 @@ runs = "results/demo/tables/runs.csv"
 figures = "results/demo/figures/overview"
 
 # %%
-import json
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from IPython.display import Markdown, display
 
-from mathprobe import files
+from mathprobe import files, strict_yaml
 from mathprobe.paper import pivots, tables
 from mathprobe.paper.naming import group
 from mathprobe.studies.comparisons import count_clauses
 
-facts = json.loads(Path(facts).read_text())
+facts = files.read_json(facts)
 setting = "the published setting" if facts["full"] else "smaller than the published setting"
 print(f"scale {facts['scale']}: {setting}")
 
@@ -182,7 +180,7 @@ shown.style.format_index("{:g}", level=1, axis="columns")
 computed = pd.concat([tables.read(path) for path in evidence], ignore_index=True)
 prose = {"white-space": "normal", "text-align": "left", "vertical-align": "top"}
 for path in errata:
-    for part, points in yaml.safe_load(Path(path).read_text()).items():
+    for part, points in strict_yaml.read(path).items():
         rows = pd.DataFrame(points.values())
         columns = ["title", "location", "text", "code", "effect", "here", "setting"]
         shown = rows.reindex(columns=columns).dropna(axis="columns", how="all").fillna("–")

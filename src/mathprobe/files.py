@@ -115,7 +115,7 @@ def _lock(folder: Path, flags: int) -> TextIO:
         folder.mkdir(parents=True, exist_ok=True)
         # The previous process may remove the folder and the lock file at its end.
         with suppress(FileNotFoundError), ExitStack() as opened:
-            lock = opened.enter_context((folder / LOCK).open("w"))
+            lock = opened.enter_context((folder / LOCK).open("w", encoding="utf-8"))
             lock_file(lock, flags)
             if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / LOCK)):
                 opened.pop_all()

@@ -81,7 +81,7 @@ def revision() -> dict[str, Any]:
 def cpu_name() -> str:
     """Return the name of the CPU."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]

@@ -152,7 +152,7 @@ def slurm_job(process: int) -> str:
 
 def variables_of(process: int) -> dict[str, str]:
     """Return the environment of a process."""
-    text = Path("/proc", str(process), "environ").read_text()
+    text = Path("/proc", str(process), "environ").read_text(encoding="utf-8")
     return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
 
 
@@ -161,8 +161,8 @@ def processes_of(job: str) -> set[int]:
     parents, found = {}, set()
     for process in map(int, filter(str.isdecimal, os.listdir("/proc"))):
         try:
-            stat = Path("/proc", str(process), "stat").read_text()
-            command = Path("/proc", str(process), "cmdline").read_text()
+            stat = Path("/proc", str(process), "stat").read_text(encoding="utf-8")
+            command = Path("/proc", str(process), "cmdline").read_text(encoding="utf-8")
         except (FileNotFoundError, ProcessLookupError):
             continue
         parents[process] = int(stat.rpartition(")")[2].split()[1])

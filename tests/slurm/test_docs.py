@@ -17,7 +17,9 @@ PAGE = Path("docs/cluster.md")
 
 
 def test_all_commands_of_the_page_work(cluster, tmp_path):
-    blocks = re.findall(r"^( *)```bash\n(.*?)^ *```$", PAGE.read_text(), re.M | re.S)
+    blocks = re.findall(
+        r"^( *)```bash\n(.*?)^ *```$", PAGE.read_text(encoding="utf-8"), re.M | re.S
+    )
     assert len(blocks) == 5
     site = Workflow(tmp_path / "clone")
     scratch = tmp_path / "scratch"

@@ -5,6 +5,7 @@ Expensive imports are inside the commands, so that each command loads only what 
 
 from __future__ import annotations
 
+import io
 import sys
 
 from mathprobe.cli import arith, linalg, paper, results, training
@@ -19,6 +20,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command; exit with an error message, not a traceback, for bad input."""
     tokens = sys.argv[1:] if arguments is None else arguments
     name = next(iter(tokens), "")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may lack characters
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(tokens)
     except (InputError, OSError) as error:

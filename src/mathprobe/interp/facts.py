@@ -119,7 +119,7 @@ class Facts:
 
         Raises InputError for other columns, another version or an invalid row.
         """
-        with Path(path).open(newline="") as file:
+        with Path(path).open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
             if tuple(rows.fieldnames or ()) != COLUMNS:
                 raise InputError(f"{path}: columns are not {', '.join(COLUMNS)}")

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mathprobe.errors import InputError
 
@@ -21,6 +21,7 @@ PACKAGES = (
     *("natbib", "subcaption", "url", "xcolor"),
 )
 PASSES = 5
+DECODED: Any = {"encoding": "utf-8", "errors": "replace"}  # output of programs
 OVERFULL = 5.0  # pt; a smaller overfull box is invisible in print
 
 LATEX_ERROR = re.compile(r"\S.*?:\d+: |! ")
@@ -68,7 +69,7 @@ def _complete(pdflatex: str) -> bool:
     if not kpsewhich or not shutil.which("bibtex", path=here):
         return False
     names = [f"{name}.sty" for name in PACKAGES]
-    found = subprocess.run([kpsewhich, *names], capture_output=True, text=True)
+    found = subprocess.run([kpsewhich, *names], capture_output=True, **DECODED)
     return len(found.stdout.splitlines()) == len(names)
 
 
@@ -83,7 +84,9 @@ def find(cache: Path = CACHE, path: str | None = None) -> Engine:
     if private.exists():
         return Engine("private", str(private.absolute()))
     if (marker := failed_marker(cache)).exists():
-        return Engine("none", note=marker.read_text().strip() or "no reason recorded")
+        return Engine(
+            "none", note=marker.read_text("utf-8").strip() or "no reason recorded"
+        )
     if all(shutil.which(name, path=path) for name in ("apt-get", "dpkg")):
         return Engine("installable", note=str(cache))
     return Engine("none")
@@ -99,11 +102,12 @@ def find_or_unpack(cache: Path = CACHE, script: Path = SCRIPT) -> Engine:
     if cache.is_dir() and not any(path.is_file() for path in cache.rglob("*")):
         shutil.rmtree(cache)
     print(f"TeX: unpacking into {cache} ({SIZE})", flush=True)
-    done = subprocess.run(["bash", script, cache], capture_output=True, text=True)
+    done = subprocess.run(["bash", script, cache], capture_output=True, **DECODED)
     if done.returncode:
         marker = failed_marker(cache)
         marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(done.stderr or f"{script}: exit status {done.returncode}\n")
+        reason = done.stderr or f"{script}: exit status {done.returncode}\n"
+        marker.write_text(reason, "utf-8")
     return find(cache)
 
 
@@ -135,8 +139,7 @@ def _call(command: list[str], here: Path, env: dict[str, str], log: Path) -> str
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
+        **DECODED,
     )
     text = log.read_text("utf-8", "replace") if log.exists() else ""
     if done.returncode:  # the first errors, each with the three lines after it
