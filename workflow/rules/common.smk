@@ -2,6 +2,7 @@
 # that map wildcards to specifications, inputs and resources.
 import hashlib
 import json
+import os
 import re
 import shlex
 import sys
@@ -13,10 +14,12 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 from mathprobe import catalog, dependencies, estimates, files, inputs  # noqa: E402
-from mathprobe import paths, provenance, strict_yaml  # noqa: E402
+from mathprobe import paths, provenance, strict_yaml, surroundings  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
 from mathprobe.paper import latex, tables, tex  # noqa: E402
+
+os.environ |= surroundings.variables(ROOT)
 
 # Let glibc keep the memory that a job frees: by default it returns blocks of the size
 # of our tensors to the system, which must clear the pages of the next ones.  This affects
@@ -25,6 +28,7 @@ ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": 32 * 2**20,  # bytes; the largest value that glibc accepts
     "MALLOC_TRIM_THRESHOLD_": 256 * 2**20,
 }
+
 # Jobs use the Python interpreter of Snakemake, unless conda environments are enabled.
 python = shlex.quote(str(Path(sys.executable).parent))
 with_conda = bool(workflow.deployment_settings.deployment_method)

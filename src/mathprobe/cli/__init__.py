@@ -6,8 +6,11 @@ Expensive imports are inside the commands, so that each command loads only what 
 from __future__ import annotations
 
 import io
+import os
 import sys
+from pathlib import Path
 
+from mathprobe import surroundings
 from mathprobe.cli import arith, linalg, paper, results, training
 from mathprobe.cli.app import app
 from mathprobe.cli.training import STOPPED
@@ -22,6 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     name = next(iter(tokens), "")
     if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may lack characters
         sys.stdout.reconfigure(errors="backslashreplace")
+    os.environ |= surroundings.variables(Path.cwd())
     try:
         app(tokens)
     except (InputError, OSError) as error:

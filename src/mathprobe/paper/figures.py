@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps, rc_context, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
@@ -28,7 +28,11 @@ from mathprobe.paper.tables import Frame
 
 WIDTH = 5.5  # inches: the paper's text
 ArtistProps = dict[str, Any]  # keyword arguments of lines and patches
+# The settings of matplotlib, without those of the user: its defaults, and ours.
 STYLE: Any = {
+    name: rcParamsDefault[name] for name in rcParamsDefault if name != "backend"
+}
+STYLE |= {
     **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
     **dict.fromkeys(("axes.spines.right", "axes.spines.top", "legend.frameon"), False),
     **dict.fromkeys(("axes.titlesize", "font.size"), 8),

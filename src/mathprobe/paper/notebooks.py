@@ -12,6 +12,7 @@ from unittest import mock
 import jupytext
 import nbformat
 import papermill
+from ipykernel.kernelspec import write_kernel_spec
 from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
@@ -58,44 +59,58 @@ def execute(
                 f"{source}: {kind} parameters {', '.join(sorted(names))}; "
                 f"known ones are {', '.join(sorted(known)) or 'none'}"
             )
-    with tempfile.TemporaryDirectory(prefix="mathprobe-") as folder:
+    # Makes matplotlib's cache, if it is missing, because this prints a warning.
+    import matplotlib.font_manager  # noqa: F401
+
+    with (
+        tempfile.TemporaryDirectory(prefix="mathprobe-") as folder,
+        mock.patch.dict(os.environ, _variables(Path(folder))),
+    ):
         done, failure = _run(notebook, parameters, Path(folder))
         own = ABSOLUTE.findall(json.dumps(dict(parameters)))
         text = _normal(done, [str(Path.cwd()), folder, *own])
-    if failure:
-        files.write_text(failed, text)
-        raise InputError(f"{source}: {failure}; the outputs so far are in {failed}")
-    return Executed(text, html(nbformat.reads(text, as_version=4), template))
+        if failure:
+            files.write_text(failed, text)
+            raise InputError(f"{source}: {failure}; the outputs so far are in {failed}")
+        return Executed(text, html(nbformat.reads(text, as_version=4), template))
+
+
+def _variables(folder: Path) -> dict[str, str]:
+    """Return variables that hide the kernels, templates and settings of the user."""
+    write_kernel_spec(folder / "jupyter" / "kernels" / KERNEL)  # of this interpreter
+    packages = [str(Path(mathprobe.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    return {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
+        "JUPYTER_DATA_DIR": str(folder / "jupyter"),
+        "JUPYTER_PATH": str(folder / "jupyter"),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # to packages of the user
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(filter(None, packages)),
+        "PYTHONSTARTUP": "",
+    }
 
 
 def _run(
     notebook: NotebookNode, parameters: Mapping[str, Any], folder: Path
 ) -> tuple[NotebookNode, str]:
     """Execute in a new kernel; return the notebook and the reason of a failure."""
-    packages = [str(Path(mathprobe.__file__).parents[1]), os.environ.get("PYTHONPATH")]
-    variables = {  # our packages, and no settings of the user
-        "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "PYTHONHASHSEED": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, packages)),
-    }
     after, failure = folder / "executed.ipynb", ""
     nbformat.write(notebook, after)
     try:
-        with mock.patch.dict(os.environ, variables):
-            papermill.execute_notebook(
-                notebook,
-                after,
-                dict(parameters),
-                kernel_name=KERNEL,
-                progress_bar=False,
-                cwd=Path.cwd(),
-                config=_transport(folder),
-                coalesce_streams=True,  # the places of splits are random
-                shutdown_kernel="immediate",
-            )
+        papermill.execute_notebook(
+            notebook,
+            after,
+            dict(parameters),
+            kernel_name=KERNEL,
+            progress_bar=False,
+            cwd=Path.cwd(),
+            config=_transport(folder),
+            coalesce_streams=True,  # the places of splits are random
+            shutdown_kernel="immediate",
+        )
     except PapermillExecutionError as error:
         line = next(iter(error.source.strip().splitlines()), "")
         reason = " ".join(f"{error.ename}: {error.evalue}".split())
