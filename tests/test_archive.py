@@ -5,13 +5,14 @@ import tarfile
 
 import pytest
 import zstandard
-from synthetic import PROJECT
+from synthetic import CATALOG, PROJECT
 
 from mathprobe import archive, cli, files
 from mathprobe.catalog import RECORD, Catalog
 from mathprobe.errors import InputError
 
 MODEL = "linalg/eigenvalues/laplace/n5/base"
+SPEC = CATALOG.model("paper", "eigenvalues", "laplace", 5, "base").to_dict()
 EXCLUDED = (
     "model.safetensors",
     "predictions.npz",
@@ -34,7 +35,12 @@ def results(tmp_path):
         for name in {*INCLUDED, *EXCLUDED} - set(leave):
             files.write_text(folder / name, name)
         if "run.json" not in leave:
-            facts = {"revision": "7e10", "clean": True, "spec": {}, "code": "c0", **run}
+            facts = {
+                "revision": "7e10",
+                "clean": True,
+                "spec": SPEC,
+                "code": "c0",
+            } | run
             files.write_json(folder / "run.json", facts)
         return tmp_path / "paper"
 

@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from mathprobe import files, provenance
+from mathprobe import files, paths, provenance
+from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
 from mathprobe.settings import merge
+from mathprobe.structs import flatten
 
 MANIFEST = "manifest.json"
 CONFIG = "config.json"  # of an unpacked archive; see `_record_config`
@@ -59,6 +61,38 @@ def _files(root: Path, weights: bool = False) -> dict[str, Path]:
         path for model in finished_models(root) for path in model_files(model, weights)
     )
     return {path.relative_to(root).as_posix(): path for path in paths}
+
+
+def check_settings(root: Path, scale: str, catalog: Catalog) -> None:
+    """Raise InputError if finished models or tables have other settings.
+
+    `root` is the folder of the results of a scale, or a record of them.
+    """
+    for folder in finished_models(root):
+        path = Path(
+            paths.RESULTS.format(scale=scale), folder.relative_to(root), "run.json"
+        )
+        _, names = paths.parse(path.as_posix(), catalog.names)
+        del names["file"]
+        known = catalog.arith_model if "model" in names else catalog.model
+        found = files.read_json(folder / "run.json")["spec"]
+        if differences := known(*names.values()).differences(found):
+            raise _other_settings(folder, differences)
+    facts = root / "tables" / "facts.json"
+    if facts.exists():
+        found, expected = map(flatten, (files.read_json(facts), catalog.facts(scale)))
+        differing = [key for key in expected if found.get(key) != expected[key]]
+        if differing:
+            raise _other_settings(facts, differing)
+
+
+def _other_settings(path: Path, differences: list[str]) -> InputError:
+    """Return the error for results that another configuration made."""
+    return InputError(
+        f"{path}: made with other settings than those of the configuration: "
+        f"{', '.join(differences[:3])}; pass the files of `snakemake --configfile` "
+        "with --config, or make the results again"
+    )
 
 
 def make_manifest(contents: Mapping[str, Path], scale: str, config: Any) -> Manifest:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,9 +88,13 @@ class Catalog:
         self._scales[RECORD] = self._scales[self.recorded_scale]
 
     @classmethod
-    def load(cls, path: Path | str) -> Catalog:
-        """Read the configuration `PROJECT/config/NAME.yaml`."""
-        return cls(strict_yaml.read(path), Path(path).parents[1])
+    def load(cls, path: Path | str, *overrides: Path) -> Catalog:
+        """Read the configuration `PROJECT/config/NAME.yaml`.
+
+        Further files override it in their order, as files of `snakemake --configfile`.
+        """
+        values = map(strict_yaml.read, (path, *overrides))
+        return cls(reduce(merge, values), Path(path).absolute().parents[1])
 
     def linalg(self, scale: str) -> LinalgCatalog:
         """Return the first study at a scale."""

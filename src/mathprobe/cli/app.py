@@ -26,7 +26,10 @@ app = App(
 app["--help"].group = app["--version"].group = Group("Options", sort_key=2)
 
 
-Config = Annotated[Path, Parameter(help="Configuration file.")]
+Config = Annotated[
+    tuple[Path, ...],
+    Parameter(help="Files that override config/config.yaml, as with --configfile."),
+]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
     Parameter(help="Device of torch; auto: a GPU if there is one, else the CPU."),

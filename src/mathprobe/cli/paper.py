@@ -86,9 +86,13 @@ def facts(scale: str, out: Out, /, *, config: Path) -> None:
     config
         Complete configuration, as JSON.
     """
-    from mathprobe.catalog import Catalog
+    from mathprobe import archive
+    from mathprobe.catalog import RECORD, Catalog
 
-    files.write_json(out, Catalog(files.read_json(config)).facts(scale))
+    catalog = Catalog(files.read_json(config))
+    if scale == RECORD:
+        archive.check_settings(catalog.record, catalog.recorded_scale, catalog)
+    files.write_json(out, catalog.facts(scale))
 
 
 @command(WORKFLOW)

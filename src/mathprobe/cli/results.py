@@ -14,7 +14,7 @@ UTILIZATION = 0.8  # measured at n = 5; see benchmarks/README.md
 
 
 @command(USER)
-def status(results: Results, /, *, config: Config = CONFIG) -> None:
+def status(results: Results, /, *, config: Config = ()) -> None:
     """Print the status of all trainings of a scale.
 
     For a live view, run `watch mathprobe status results/SCALE`.
@@ -22,7 +22,7 @@ def status(results: Results, /, *, config: Config = CONFIG) -> None:
     from mathprobe import status
     from mathprobe.catalog import Catalog
 
-    print(status.format_table(status.read_all(Catalog.load(config), results)))
+    print(status.format_table(status.read_all(Catalog.load(CONFIG, *config), results)))
 
 
 @command(USER)
@@ -30,7 +30,7 @@ def plan(
     target: Path,
     /,
     *,
-    config: Config = CONFIG,
+    config: Config = (),
     published: Path = PUBLISHED,
     flops_per_second: float | None = None,
     utilization: float = UTILIZATION,
@@ -54,7 +54,7 @@ def plan(
     from mathprobe.catalog import Catalog
     from mathprobe.paper.published import read_folder
 
-    catalog, scale = Catalog.load(config), target.parent.name
+    catalog, scale = Catalog.load(CONFIG, *config), target.parent.name
     costs = plan.estimate_costs(catalog, target, read_folder(published))
     if flops_per_second:
         rate = plan.Rate(flops_per_second, "as given")
@@ -64,7 +64,7 @@ def plan(
 
 
 @command(USER)
-def digests(scale: str, out: Out, /, *, config: Config = CONFIG) -> None:
+def digests(scale: str, out: Out, /, *, config: Config = ()) -> None:
     """Write digests of the training data of a scale, to compare two machines.
 
     Parameters
@@ -76,7 +76,7 @@ def digests(scale: str, out: Out, /, *, config: Config = CONFIG) -> None:
     from mathprobe.catalog import Catalog
     from mathprobe.studies import data_digests
 
-    rows = data_digests.table(Catalog.load(config), scale)
+    rows = data_digests.table(Catalog.load(CONFIG, *config), scale)
     files.write_csv(out, rows, data_digests.COLUMNS)
 
 
@@ -117,7 +117,7 @@ def settings() -> None:
 
 @command(USER)
 def archive(
-    results: Results, out: Path, /, *, weights: bool = False, config: Config = CONFIG
+    results: Results, out: Path, /, *, weights: bool = False, config: Config = ()
 ) -> None:
     """Archive the metrics of a scale, to rebuild its tables, figures and PDF.
 
@@ -131,7 +131,8 @@ def archive(
     from mathprobe import archive
     from mathprobe.catalog import Catalog
 
-    catalog = Catalog.load(config)
+    catalog = Catalog.load(CONFIG, *config)
+    archive.check_settings(results, results.name, catalog)
     tables = {scale: catalog.arith(scale).file for scale in catalog.scales}
     manifest = archive.pack(results, out, catalog.config, tables, weights)
     print(f"{out}: {_contents(manifest)}, {out.stat().st_size:,} bytes")
@@ -163,9 +164,7 @@ def _contents(manifest: dict[str, Any]) -> str:
 
 
 @command(USER)
-def record(
-    results: Results, /, *, record: Path = RECORD, config: Config = CONFIG
-) -> None:
+def record(results: Results, /, *, record: Path = RECORD, config: Config = ()) -> None:
     """Copy the metrics of all finished models of a scale to a record.
 
     Parameters
@@ -173,7 +172,11 @@ def record(
     record
         Folder of the record.
     """
-    from mathprobe import archive, strict_yaml
+    from mathprobe import archive
+    from mathprobe.catalog import Catalog
 
-    for folder in archive.add_to_record(results, record, strict_yaml.read(config)):
+    catalog = Catalog.load(CONFIG, *config)
+    for folder in (results, record):
+        archive.check_settings(folder, results.name, catalog)
+    for folder in archive.add_to_record(results, record, catalog.config):
         print(folder)
