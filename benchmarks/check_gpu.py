@@ -58,7 +58,7 @@ class Machine:
             env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,  # so that its own processes can be killed too
         ) as process:
             try:

@@ -39,7 +39,9 @@ def slug(name: str) -> str:
 
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", check=True
+    ).stdout
 
 
 def code_revision() -> str:

@@ -102,7 +102,7 @@ def trainings(model: Model) -> dict[str, Model]:
 def cpu_flags() -> set[str]:
     """Return the features of the CPU; none if they are unknown."""
     path = Path("/proc/cpuinfo")
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.M)
     return set(found[1].split()) if found else set()
 

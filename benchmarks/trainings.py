@@ -48,12 +48,12 @@ def set_updates(folder: Path, updates: int) -> None:
     subprocess.run(["git", "-C", str(folder), "checkout", "--quiet", "."], check=True)
     for name, lengths in LENGTHS.items():
         path = folder / name
-        text = path.read_text()
+        text = path.read_text("utf-8")
         for old, new in {**lengths, **DECODER_LENGTH}.items():
             if old not in text:
                 raise ValueError(f"{path} does not contain {old!r}")
             text = text.replace(old, new.format(**_values(updates)))
-        path.write_text(text)
+        path.write_text(text, "utf-8")
 
 
 def _values(updates: int) -> dict[str, float]:
@@ -139,7 +139,7 @@ def main() -> None:
 def short_revision(name: str) -> str:
     """Return the abbreviated hash of a revision."""
     command = ["git", "-C", str(ROOT), "rev-parse", "--short=9", name]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     return done.stdout.strip()
 
 

@@ -51,7 +51,9 @@ def _nvidia_smi(*arguments: str) -> str:
     """Return the output of `nvidia-smi`, or an empty text if it is missing or fails."""
     command = ["nvidia-smi", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout
@@ -91,7 +93,7 @@ def claim() -> None:
     """
     uuid = _current_uuid()
     if uuid not in _locks and not _try_lock(uuid):
-        with _lock_file(uuid).open("a") as lock:
+        with _lock_file(uuid).open("a", encoding="utf-8") as lock:
             lock.write(f"{os.getpid()}\n")
         print(f"{uuid}: shared with another job, so energy is not recorded", flush=True)
 

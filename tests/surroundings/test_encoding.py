@@ -36,8 +36,8 @@ def is_text_without_encoding(call):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_every_text_file_is_opened_with_an_encoding(path):
-    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8")))]
-    calls = [node for node in calls if isinstance(node, ast.Call)]
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
     assert [ast.unparse(c) for c in calls if is_text_without_encoding(c)] == []
 
 
