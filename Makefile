@@ -10,6 +10,12 @@ REPORT = results/$(SCALE)/report.html
 SIZES ?= 5 8 10
 PARTS ?= test-modules test-workflow
 
+# Snakemake needs a folder for its cache, but HOME may be missing or not writable.
+XDG_CACHE_HOME ?= $(HOME)/.cache
+ifeq ($(shell mkdir -p "$(XDG_CACHE_HOME)" 2> /dev/null && [ -w "$(XDG_CACHE_HOME)" ] && echo yes),)
+export XDG_CACHE_HOME := $(CURDIR)/.cache/xdg
+endif
+
 VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

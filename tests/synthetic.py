@@ -333,3 +333,9 @@ def task_sizes(scale: str, table: str) -> list[str]:
     """Return the tasks and sizes of a configured table, without duplicates."""
     entries = CATALOG.linalg(scale).entries[table]
     return list(dict.fromkeys(f"{entry.task}_n{entry.n}" for entry in entries))
+
+
+EMPTY_TABLES = {
+    **{name: pd.DataFrame(columns=kind.columns) for name, kind in tables.KINDS.items()},
+    **{name: rows.iloc[:0] for name, rows in synthetic_tables("demo").items()},
+}

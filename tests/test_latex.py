@@ -6,10 +6,19 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from synthetic import PAPER, PROJECT, SCALES, facts, synthetic_tables, task_sizes
+from synthetic import (
+    EMPTY_TABLES,
+    PAPER,
+    PROJECT,
+    SCALES,
+    facts,
+    synthetic_tables,
+    task_sizes,
+)
 
 from mathprobe.errors import InputError
 from mathprobe.paper import formats, latex, macros
+from mathprobe.paper.tables import kinds_by_template
 
 PER_TABLE = {  # templates with a table for every task and size, by configuration
     "out_of_distribution.tex.j2": "out_of_distribution",
@@ -130,7 +139,13 @@ def test_every_template_gives_complete_tables(kind, scale):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "runs" not in kind])
 def test_an_empty_table_still_defines_its_label(kind):
-    assert r"\label{tab:" in page(kind, tables={})
+    assert r"\label{tab:" in page(kind, tables=EMPTY_TABLES)
+
+
+@pytest.mark.parametrize("name", kinds_by_template())
+def test_a_template_needs_only_the_tables_that_are_its_input(name):
+    tables, kinds = synthetic_tables("demo"), kinds_by_template()[name]
+    assert page(f"{name}.tex.j2", tables={kind: tables[kind] for kind in kinds})
 
 
 def test_a_caption_names_both_sizes_if_they_differ():

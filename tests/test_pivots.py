@@ -3,6 +3,7 @@ import math
 import pytest
 from synthetic import (
     CATALOG,
+    EMPTY_TABLES,
     PUBLISHED,
     accuracy_matrix,
     facts,
@@ -11,7 +12,7 @@ from synthetic import (
 )
 
 from mathprobe.paper import pivots
-from mathprobe.paper.tables import KINDS, Frame
+from mathprobe.paper.tables import KINDS
 
 FUNCTIONS = pivots.pivot_functions()
 LISTS = [*KINDS, "summaries", "oracle_comparisons"]
@@ -122,15 +123,14 @@ def test_runs_are_grouped_by_machine(demo):
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_without_tables_there_are_no_pivots(name, demo):
-    assert FUNCTIONS[name]({}, demo[1]) == []
+def test_a_table_that_is_not_given_is_an_error(name, demo):
+    with pytest.raises(KeyError):
+        FUNCTIONS[name]({}, demo[1])
 
 
 @pytest.mark.parametrize("name", LISTS)
 def test_tables_without_rows_have_no_pivots(name, demo):
-    tables, all_facts = demo
-    empty = {kind: Frame(columns=rows.columns) for kind, rows in tables.items()}
-    assert FUNCTIONS[name](empty, all_facts) == []
+    assert FUNCTIONS[name](EMPTY_TABLES, demo[1]) == []
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,16 @@ def check_settings(root: Path, scale: str, catalog: Catalog) -> None:
             raise _other_settings(facts, differing)
 
 
+def check_record(catalog: Catalog) -> None:
+    """Raise InputError if the record has no models, or models of other settings."""
+    if not any(finished_models(catalog.record)):
+        raise InputError(
+            f"{catalog.record}: no model is recorded here; run `mathprobe record "
+            f"results/{catalog.recorded_scale}`, or correct record.folder"
+        )
+    check_settings(catalog.record, catalog.recorded_scale, catalog)
+
+
 def _other_settings(path: Path, differences: list[str]) -> InputError:
     """Return the error for results that another configuration made."""
     return InputError(

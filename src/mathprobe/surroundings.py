@@ -13,7 +13,14 @@ CACHES = {  # of the tools that commands call; HOME may be missing or not writab
 }
 
 
+SETTINGS = {  # that affect results
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # deterministic products of matrices
+    "MATPLOTLIBRC": os.devnull,  # matplotlib's own defaults
+    "NVIDIA_TF32_OVERRIDE": "0",  # float32 is float32
+}
+
+
 def variables(root: Path) -> dict[str, str]:
     """Return variables of the environment: caches are in `root/.cache`."""
     caches = {name: str(root / ".cache" / one) for name, one in CACHES.items()}
-    return {**caches, "MATPLOTLIBRC": os.devnull}
+    return {**caches, **SETTINGS}

@@ -95,6 +95,14 @@ def test_a_record_of_another_configuration_is_not_typeset(results, mine, tmp_pat
     assert files.read_json(out)["settings_of"] == "smoke"
 
 
+def test_a_record_without_models_is_not_typeset(tmp_path):
+    record = {"record": {"scale": "smoke", "folder": str(tmp_path)}}
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(merge(strict_yaml.read(CONFIG), record)), "utf-8")
+    message = error_of("facts", "record", tmp_path / "out", "--config", config)
+    assert f"{tmp_path}: no model is recorded here; run `mathprobe record" in message
+
+
 @pytest.mark.parametrize("name", ["mine.yaml", "in/a/folder/mine.yaml"])
 @pytest.mark.parametrize("command", ["plan", "status"])
 def test_a_configuration_file_is_found_wherever_it_is(

@@ -129,3 +129,32 @@ def test_commands_run_without_a_home(name, tmp_path):
         encoding="utf-8",
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("extra", [{"HOME": UNUSABLE}, {"XDG_CACHE_HOME": UNUSABLE}])
+def test_make_gives_snakemake_a_cache(extra):
+    makefile = (PROJECT / "Makefile").read_text("utf-8")
+    show = makefile + "\nshow:\n\t@printenv XDG_CACHE_HOME\n"
+    plain = {k: v for k, v in os.environ.items() if k != "XDG_CACHE_HOME"}
+    done = subprocess.run(
+        ["make", "-s", "-f", "-", "show"],
+        cwd=PROJECT,
+        env={**plain, **extra},
+        input=show,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.stdout == f"{PROJECT}/.cache/xdg\n", done.stderr
+
+
+def test_snakemake_plans_without_a_home():
+    cache = str(PROJECT / ".cache/xdg")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"],
+        cwd=PROJECT,
+        env={**os.environ, "HOME": UNUSABLE, "XDG_CACHE_HOME": cache},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout

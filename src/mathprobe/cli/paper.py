@@ -91,7 +91,7 @@ def facts(scale: str, out: Out, /, *, config: Path) -> None:
 
     catalog = Catalog(files.read_json(config))
     if scale == RECORD:
-        archive.check_settings(catalog.record, catalog.recorded_scale, catalog)
+        archive.check_record(catalog)
     files.write_json(out, catalog.facts(scale))
 
 

@@ -45,6 +45,13 @@ class Fact:
         """Return whether the fact has no interval, or low >= CONFIDENT_FROM."""
         return self.low is None or self.low >= CONFIDENT_FROM
 
+    @property
+    def known_value(self) -> float:
+        """Return the value; raise InputError if it is missing."""
+        if self.value is None:
+            raise InputError(f"the fact {self.name!r} about {self.node} has no value")
+        return self.value
+
     def to_row(self) -> dict[str, Any]:
         """Return the row of the table, with the keys COLUMNS."""
         node = self.node

@@ -12,7 +12,7 @@ import pandas as pd
 from mathprobe.catalog import parse_size
 from mathprobe.intervals import clopper_pearson
 from mathprobe.linalg.distributions import components
-from mathprobe.paper.arith_tables import ALL_CLASSES, COLUMNS, models_frame
+from mathprobe.paper.arith_tables import ALL_CLASSES, models_frame
 from mathprobe.paper.naming import Model, group, sort_distributions, task_title
 from mathprobe.paper.published import nearest_size, table_number
 from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, mean, records
@@ -140,7 +140,7 @@ def pivots(kind: str, tables: Tables, context: Row) -> list[Pivot]:
     """Return the pivots of a kind of table: first those that the settings list."""
     entries = context["study"]["tables"].get(KINDS[kind].config_table or "", [])
     listed = [f"{entry['task']}_n{entry['n']}" for entry in entries]
-    found = make_pivots(kind, tables.get(kind, Frame()), context["published"])
+    found = make_pivots(kind, tables[kind], context["published"])
     found.sort(key=lambda pivot: pivot.name)
     return sorted(found, key=lambda p: [*listed, p.name].index(p.name))
 
@@ -210,7 +210,7 @@ def verdict(published: float, oracle: Row) -> str:
 
 def oracle_accuracies(tables: Tables, context: Row) -> list[Pivot]:
     """Return oracle accuracies; the tests of an accuracy matrix share a pivot."""
-    rows = tables.get("ceilings", Frame(columns=["test"]))
+    rows = tables["ceilings"]
     column = rows["test"].mask(rows["test"].isin(context["distributions"]), "")
     return make_pivots("ceilings", rows.assign(law=column), context["published"])
 
@@ -241,7 +241,7 @@ def device(row: Row) -> str:
 
 def runs(tables: Tables, context: Row) -> list[Row]:
     """Return the trained models, grouped by machine, software and revision."""
-    rows = records(tables.get("runs", Frame()))
+    rows = records(tables["runs"])
     order = sort_distributions(row["law"] for row in rows)
 
     def environment(row: Row) -> list[str]:
@@ -282,8 +282,8 @@ MAPS = {  # columns of `maps`: the table that each is from, and its column there
 
 
 def arith_table(tables: Tables, kind: str) -> Frame:
-    """Return a tidy table of the second study; a missing table has no rows."""
-    return tables.get(f"arith_{kind}", Frame(columns=COLUMNS[kind]))
+    """Return a tidy table of the second study."""
+    return tables[f"arith_{kind}"]
 
 
 def rates(tables: Tables, context: Row) -> Frame:

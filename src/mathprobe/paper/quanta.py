@@ -70,7 +70,7 @@ def fails(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Return the percentage of questions that fail without the node."""
     for fact in facts:
         if fact.name == FAILS:
-            share = fact.value or 0.0
+            share = fact.known_value
             return Cell(arith_facts.truncated_percent(share), share, share >= MANY)
     return Cell()
 
@@ -105,7 +105,7 @@ def format_digits(digits: Iterable[int]) -> str:
 def attention(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Return tokens with a tenth of a head's attention, close ones sorted by name."""
     known = arith_facts.attention_by_token(facts)
-    shares = {token: known[token].value or 0.0 for token in sorted(known)}
+    shares = {token: known[token].known_value for token in sorted(known)}
     ordered = sorted(shares, key=shares.__getitem__, reverse=True)
     names = [name for name in ordered if shares[name] > LISTED]
     most, second, *_ = *(shares[name] for name in names), 0.0, 0.0
@@ -261,7 +261,7 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
     yield "classes", [_line(*pair) for pair in failures_by_class(facts).items()]
     tokens = arith_facts.attention_by_token(facts).items()
     if tokens:
-        ordered = sorted(tokens, key=lambda pair: -(pair[1].value or 0.0))
+        ordered = sorted(tokens, key=lambda pair: -pair[1].known_value)
         yield "attends to", [_line(*pair) for pair in ordered]
     states = [fact for fact in facts if fact.name.startswith(f"{TRI_STATE} agreement")]
     if states:

@@ -87,7 +87,10 @@ def read_by_kind(paths: Iterable[Path]) -> Tables:
     for path in paths:
         frame = read(path)
         fitting = (name for name in KINDS if KINDS[name].columns == tuple(frame))
-        found.setdefault(next(fitting, path.stem), []).append(frame)
+        name = next(fitting, path.stem)
+        if name not in KINDS:
+            raise InputError(f"{path}: its columns are those of no kind of table")
+        found.setdefault(name, []).append(frame)
     return {name: pd.concat(own, ignore_index=True) for name, own in found.items()}
 
 
@@ -202,7 +205,9 @@ def _build(
         measured = kind.build(rows, **options)
     if kind.expected and names:
         named = Frame(names, columns=[*MODEL_KEYS]).astype({"n": object})
-        printed = published.get(kind.published or "", Frame(columns=["n"]))
+        printed = Frame(columns=["n"])
+        if kind.published:
+            printed = published[kind.published]
         expected = kind.expected(named, printed.astype({"n": object}))
     if len(expected):
         merged = _merge_published(measured, expected, [*kind.keys])

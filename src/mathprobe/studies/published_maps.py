@@ -64,7 +64,7 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
     for fact in facts:
         named.setdefault(fact.name, []).append(fact)
     for fact in named.get(FAILS, []):
-        yield f"Fail%:{truncated_percent(fact.value or 0.0)}"
+        yield f"Fail%:{truncated_percent(fact.known_value)}"
     failed = [fact.digit for fact in named.get(IMPACT, []) if fact.digit is not None]
     if failed:
         yield f"Impact:A{''.join(map(str, sorted(failed, reverse=True)))}"
@@ -83,7 +83,7 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
 def _attention(facts: Iterable[Fact], layout: Layout) -> Iterator[str]:
     """Yield the tags of the most attended tokens, at most MAX_SOURCES."""
     shares = {
-        token: fact.value or 0.0 for token, fact in attention_by_token(facts).items()
+        token: fact.known_value for token, fact in attention_by_token(facts).items()
     }
     for token in sorted(shares, key=shares.__getitem__, reverse=True)[:MAX_SOURCES]:
         yield f"Attn:P{layout.position(token)}={int(100 * shares[token] + 0.5)}"
