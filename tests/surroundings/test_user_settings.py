@@ -106,7 +106,7 @@ def execute(folder, extra):
 PAGES = ("page.html", "page.ipynb", "figure.svg", "figure.pdf")
 
 
-def test_a_page_is_the_same_for_a_user_with_settings_and_no_home(tmp_path):
+def test_a_page_is_the_same_for_every_user(tmp_path):
     plain = execute(tmp_path / "plain", {})
     assert f"{sys.prefix} 2" in plain[1].decode()
     assert execute(tmp_path / "other", hostile(tmp_path / "user")) == plain
@@ -121,7 +121,7 @@ def test_caches_are_in_the_project(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["HOME", "XDG_CACHE_HOME"])
-def test_commands_run_without_a_home(name, tmp_path):
+def test_commands_run_without_folders_of_the_user(name, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "mathprobe", "settings"],
         env={**os.environ, name: UNUSABLE},
@@ -147,7 +147,7 @@ def test_make_gives_snakemake_a_cache(extra):
     assert done.stdout == f"{PROJECT}/.cache/xdg\n", done.stderr
 
 
-def test_snakemake_plans_without_a_home():
+def test_snakemake_plans_without_folders_of_the_user():
     cache = str(PROJECT / ".cache/xdg")
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"],
