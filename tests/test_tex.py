@@ -227,6 +227,7 @@ def test_an_error_has_its_location_and_three_lines(programs, tmp_path):
     [
         "LaTeX Warning: Reference `a' on page 1 undefined on input line 5.",
         "Package natbib Warning: Citation `b' on page 1 undefined on input line 5.",
+        "Missing character: There is no ≤ in font lmroman10-regular!",
         "Package mathprobe Error: no result of the name 'c'.",
     ],
 )

@@ -28,6 +28,7 @@ LATEX_ERROR = re.compile(r"\S.*?:\d+: |! ")
 UNDEFINED = re.compile(
     r".*Package mathprobe Error.*|.* Warning: (Reference|Citation) .* undefined.*"
     r"|.* There were undefined (references|citations)\."
+    r"|Missing character: There is no .*"  # left out of the PDF
 )
 RERUN = re.compile(r"Rerun (to get|LaTeX)")
 TOO_WIDE = re.compile(r"Overfull \\[hv]box \((\d+\.?\d*)pt too .*")
