@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
-CORES ?= $(shell nproc)
+CORES ?= all
 SCALE ?= demo
 SETTINGS = --config default_scale=$(SCALE)
 REPORT = results/$(SCALE)/report.html
@@ -17,16 +17,42 @@ export XDG_CACHE_HOME := $(CURDIR)/.cache/xdg
 endif
 
 VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --quiet
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+# Variables of the user must not change what Python and pip import and install.  Those
+# that select a package index and a network connection stay.
+CONNECTION = %_URL %_HOST %_PROXY %_CERT %_DIR %_LINKS %_INDEX %_TIMEOUT %_RETRIES %_FILE
+unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
+unexport $(filter-out $(CONNECTION),$(filter PIP_%,$(.VARIABLES)))
+export PIP_USER := 0
+
+# An environment contains its own path, so a moved or copied one is made again.
+ifneq ($(shell cat $(READY) 2> /dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif
+
 .PHONY: all run report env tex from-archive preview test test-modules test-workflow test-slurm lint bench bench-tables check-gpu lock clean
+
+# `make` and all processes that it starts share a lock.
+define LOCK
+import fcntl, os, sys
+lock = open(".cache/run.lock", "w")
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    sys.exit("Another make, or a process that it started, is running here.")
+except OSError as error:
+    sys.exit(f"{lock.name}: the file system has no locks (flock: {error.strerror})")
+os.set_inheritable(lock.fileno(), True)
+os.execvp(sys.argv[1], sys.argv[1:])
+endef
+export LOCK
 
 all:
 	@mkdir -p .cache
-	@flock --nonblock --conflict-exit-code 9 .cache/run.lock $(MAKE) -s run || { \
-	    [ $$? -ne 9 ] || echo "Another make, or a process that it started, is running here." >&2; \
-	    exit 1; }
+	@$(PYTHON) -c "$$LOCK" $(MAKE) -s run
 
 # Called under the lock of `all`.  A killed run leaves .cache/running and the lock of
 # Snakemake, which the next run removes.
@@ -43,8 +69,8 @@ run: env tex
 
 # Snakemake's report of all results.  It is rebuilt only if one of its files is newer.
 report: env
-	@[ -e $(REPORT) ] && [ -z "$$(find results/$(SCALE) workflow/report -type f \
-	    -newer $(REPORT) -print -quit)" ] \
+	@[ -e $(REPORT) ] && [ -z "$$(find results/$(SCALE)/ workflow/report/ -type f \
+	    -newer $(REPORT))" ] \
 	    || snakemake --report $(REPORT) --report-stylesheet workflow/report/style.css \
 	    --quiet all $(SETTINGS)
 
@@ -53,11 +79,14 @@ env: $(READY)
 # torch is not in the lock file, because its build (CPU or CUDA) depends on the machine:
 # for example  make TORCH="torch==2.13.0 --index-url ..."
 $(READY): envs/requirements.lock pyproject.toml
+	@PYTHONPATH=src $(PYTHON) -m mathprobe.clone
+	[ "$$(cat $@ 2> /dev/null)" = "$(CURDIR)" ] || rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	pip install --quiet --require-hashes -r envs/requirements.lock
-	pip install --quiet $(TORCH)
-	pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	$(PIP) --require-hashes -r envs/requirements.lock
+	$(PIP) $(TORCH)
+	$(PIP) --no-deps --no-build-isolation --editable .
+	$(VENV)/bin/python -c "import mathprobe, snakemake, torch"
+	echo "$(CURDIR)" > $@
 
 tex: env
 	@python -m mathprobe tex || true # without LaTeX, `make` builds all but the PDF
@@ -78,7 +107,7 @@ preview: run
 	mv .cache/preview1.png paper/preview.png
 
 test: env tex lint
-	$(MAKE) -s -j3 --output-sync=target $(PARTS)
+	$(MAKE) -s -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(PARTS)
 
 # `test` runs these two in parallel, because they take about the same time.
 test-modules: env

@@ -6,9 +6,6 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config/config.yaml"
-
-
 report: "workflow/report/front.rst"
 
 
@@ -39,3 +36,7 @@ localrules:
 
 
 complete_rules()
+
+
+onerror:
+    print(FAILED.report(), file=sys.stderr)

@@ -13,11 +13,26 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
-from mathprobe import catalog, dependencies, estimates, files, inputs  # noqa: E402
-from mathprobe import paths, provenance, strict_yaml, surroundings  # noqa: E402
+from mathprobe import catalog, clone, dependencies, estimates, files  # noqa: E402
+from mathprobe import inputs, paths, provenance, strict_yaml, surroundings  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
+from mathprobe.failed_jobs import FailedJobs  # noqa: E402
 from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
 from mathprobe.paper import latex, tables, tex  # noqa: E402
+
+try:
+    clone.check_path(ROOT)
+    clone.check_working_directory(ROOT, Path.cwd())
+    clone.check_python(sys.executable)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+configfile: "config/config.yaml"
+
+
+FAILED = FailedJobs()
+logger.addFilter(FAILED)
 
 os.environ |= surroundings.variables(ROOT)
 

@@ -1,0 +1,64 @@
+"""The failed jobs of a Snakemake run, each with the last lines of its log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+LINES = 15  # of each log
+JOBS = 5  # whose logs are shown
+COMMAND = re.compile(r"Command '.*'(?= (returned|died))", re.DOTALL)
+
+
+class FailedJobs:
+    """A filter of Snakemake's logger, which collects failed jobs and drops nothing.
+
+    It also removes the commands of failed jobs from error messages, because they
+    contain long specifications.
+    """
+
+    def __init__(self) -> None:
+        """Start without failed jobs."""
+        self.jobs: dict[int, dict[str, Any]] = {}  # by number
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Collect the failed jobs of a record, and shorten its message."""
+        event = getattr(record, "event", None)
+        if event == "job_error":
+            self.jobs[vars(record)["jobid"]] = vars(record)
+        elif event == "group_error":
+            for job in vars(record)["job_error_info"]:
+                logs = [*job["log"], *vars(record)["aux_logs"]]
+                self.jobs[job["jobid"]] = {**job, "log": logs}
+        elif event == "job_finished":  # at a later attempt
+            self.jobs.pop(vars(record)["job_id"], None)
+        elif event == "error":
+            record.msg = COMMAND.sub("The command", str(record.msg))
+        return True
+
+    def report(self) -> str:
+        """Return the outputs of the failed jobs, and the last lines of their logs."""
+        lines = [f"{len(self.jobs)} failed:"]
+        for number, job in enumerate(self.jobs.values()):
+            lines.append(f"\n{_folder(job['output'])} ({job['rule_name']})")
+            for log in job["log"] if number < JOBS else ():
+                lines += [f"  {log}:", *(f"    {line}" for line in _tail(Path(log)))]
+        return "\n".join(lines)
+
+
+def _folder(outputs: list[str]) -> str:
+    """Return the output of a job, or the folder of its outputs."""
+    return outputs[0] if len(outputs) == 1 else os.path.commonpath(outputs)
+
+
+def _tail(path: Path) -> list[str]:
+    """Return the last lines of a log; of a progress bar, its last state."""
+    try:
+        text = path.read_text("utf-8", "replace")
+    except OSError as error:
+        return [f"({error.strerror})"]
+    lines = [line.rpartition("\r")[2] for line in text.rstrip().split("\n")]
+    return lines[-LINES:] if text.strip() else ["(empty)"]
