@@ -57,7 +57,7 @@ def _folder(outputs: list[str]) -> str:
 def _tail(path: Path) -> list[str]:
     """Return the last lines of a log; of a progress bar, its last state."""
     try:
-        text = path.read_text("utf-8", "replace")
+        text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
         return [f"({error.strerror})"]
     lines = [line.rpartition("\r")[2] for line in text.rstrip().split("\n")]
