@@ -33,6 +33,13 @@ def program(folder: Path, name: str, body: str = "exit 0") -> Path:
     return file
 
 
+def install(folder: Path) -> Path:
+    """Write the programs of a complete TeX, and return its pdflatex."""
+    program(folder, "bibtex")
+    program(folder, "kpsewhich", HAVE_ALL)
+    return program(folder, "pdflatex")
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / ".cache" / "tex"
@@ -51,10 +58,17 @@ def apt(programs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Set a PATH with a shell on which only a private TeX can be installed."""
     for name in ("apt-get", "dpkg"):
         program(programs, name)
-    for name in ("bash", "mkdir", "touch", "chmod"):
+    for name in ("bash", "mkdir", "cp"):
         (programs / name).symlink_to(shutil.which(name))
     monkeypatch.setenv("PATH", str(programs))
     return programs
+
+
+def unpacking(tmp_path: Path) -> Path:
+    """Write a script that installs TeX in a new folder."""
+    install(tmp_path / "ready")
+    body = f'[ ! -e "$1" ] && mkdir -p "$1" && cp -r "{tmp_path}/ready" "$1/bin"'
+    return program(tmp_path, "get.sh", body)
 
 
 def write(folder: Path, more: str = "") -> Path:
@@ -66,10 +80,10 @@ def write(folder: Path, more: str = "") -> Path:
 
 
 def test_a_complete_pdflatex_is_taken_first(programs, cache):
-    for name in ("pdflatex", "bibtex", "tectonic", "apt-get", "dpkg"):
+    for name in ("tectonic", "apt-get", "dpkg"):
         program(programs, name)
-    program(programs, "kpsewhich", HAVE_ALL)
-    program(cache / "bin", "pdflatex")
+    install(programs)
+    install(cache / "bin")
     engine = tex.find(cache, str(programs))
     assert engine == tex.Engine("pdflatex", str(programs / "pdflatex"))
     assert engine.message == f"TeX: pdflatex at {programs}/pdflatex"
@@ -77,8 +91,7 @@ def test_a_complete_pdflatex_is_taken_first(programs, cache):
 
 @pytest.mark.parametrize("missing", ["kpsewhich", "bibtex", "a package"])
 def test_an_incomplete_pdflatex_is_not_used(programs, cache, missing):
-    for name in ("pdflatex", "bibtex"):
-        program(programs, name)
+    install(programs)
     lacks_one = f"shift; {HAVE_ALL}"
     program(programs, "kpsewhich", lacks_one if missing == "a package" else HAVE_ALL)
     (programs / missing).unlink(missing_ok=True)
@@ -87,14 +100,14 @@ def test_an_incomplete_pdflatex_is_not_used(programs, cache, missing):
 
 def test_tectonic_is_preferred_to_a_private_tex(programs, cache):
     program(programs, "tectonic")
-    program(cache / "bin", "pdflatex")
+    install(cache / "bin")
     engine = tex.find(cache, str(programs))
     assert engine.kind == "tectonic"
     assert engine.message == f"TeX: tectonic at {programs}/tectonic"
 
 
 def test_an_unpacked_private_tex_is_found(programs, cache):
-    private = program(cache / "bin", "pdflatex")
+    private = install(cache / "bin")
     engine = tex.find(cache, str(programs))
     assert engine == tex.Engine("private", str(private))
     assert str(private) in engine.message
@@ -128,8 +141,7 @@ def test_a_failed_installation_is_reported_and_not_repeated(apt, cache):
 
 
 def test_a_private_tex_is_unpacked(apt, cache, tmp_path, capsys):
-    body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'
-    engine = tex.find_or_unpack(cache, program(tmp_path, "get.sh", body))
+    engine = tex.find_or_unpack(cache, unpacking(tmp_path))
     assert engine == tex.Engine("private", str(cache / "bin" / "pdflatex"))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1
@@ -145,29 +157,36 @@ def test_a_failed_installation_leaves_only_its_reason(apt, cache, tmp_path):
     assert tex.find(cache) == engine
 
 
-WHOLE = """[ ! -e "$1" ] || { echo "$1 is there already" >&2; exit 2; }
-mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"
-"""
+def damage(cache: Path, how: str) -> None:
+    """Make a folder without a working TeX."""
+    private = install(cache / "bin")
+    if how == "deleted":  # by `snakemake -F`, when rules had this output
+        private.unlink()
+    elif how == "failing":
+        program(private.parent, "pdflatex", "exit 127")
+    elif how == "no package":
+        program(private.parent, "kpsewhich", "exit 1")
+    elif how == "empty folders":  # Snakemake creates the folders of outputs
+        shutil.rmtree(private.parent)
+    elif how == "link":
+        cache.rename(cache.with_name("gone"))
+        cache.symlink_to("moved")
 
 
-def test_empty_folders_are_replaced(apt, cache, tmp_path):
-    (cache / "bin").mkdir(parents=True)
-    assert (
-        tex.find_or_unpack(cache, program(tmp_path, "get.sh", WHOLE)).kind == "private"
-    )
-
-
-def test_a_folder_with_files_is_not_changed(apt, cache, tmp_path):
-    (cache / "bin").mkdir(parents=True)
-    (cache / "bin" / "mine").write_text("text")
-    assert tex.find_or_unpack(cache, program(tmp_path, "get.sh", WHOLE)).kind == "none"
-    assert (cache / "bin" / "mine").read_text() == "text"
+@pytest.mark.parametrize(
+    "how", ["deleted", "failing", "no package", "empty folders", "link"]
+)
+def test_a_folder_without_a_working_tex_is_replaced(apt, cache, tmp_path, how):
+    damage(cache, how)
+    assert tex.find(cache).kind == "installable"
+    tex.failed_marker(cache).write_text("the folder is there already")
+    assert tex.find_or_unpack(cache, unpacking(tmp_path)).kind == "private"
+    assert not tex.failed_marker(cache).exists()
 
 
 def test_a_failed_installation_can_be_repeated(apt, cache, tmp_path):
     tex.find_or_unpack(cache, program(tmp_path, "get.sh", "exit 7"))
-    body = 'mkdir -p "$1/bin"; touch "$1/bin/pdflatex"; chmod +x "$1/bin/pdflatex"'
-    engine = tex.find_or_unpack(cache, program(tmp_path, "again.sh", body))
+    engine = tex.find_or_unpack(cache, unpacking(tmp_path))
     assert engine.kind == "private"
     assert not tex.failed_marker(cache).exists()
 

@@ -139,3 +139,18 @@ def test_links_to_results_and_logs_are_ignored_by_git(tmp_path):
         [*git, "status", "--porcelain"], check=True, capture_output=True, text=True
     )
     assert status.stdout.split() == ["??", ".gitignore"]
+
+
+def test_deleting_all_outputs_keeps_the_private_tex(copy):
+    private = copy.folder / ".cache/tex/bin/pdflatex"
+    private.parent.mkdir(parents=True)
+    private.write_text("#!/bin/sh\n", encoding="utf-8")
+    pdf = copy.folder / "results/smoke/paper.pdf"
+    pdf.parent.mkdir(parents=True, exist_ok=True)
+    pdf.touch()
+    scale = ("--config", "default_scale=smoke")
+    done = copy.snakemake("--delete-all-output", "--cores", 1, *scale)
+    assert done.returncode == 0, done.stdout
+    assert private.exists()
+    planned = copy.snakemake("-n", "-F", "--config", "default_scale=smoke").stdout
+    assert ".cache/tex/bin" not in planned

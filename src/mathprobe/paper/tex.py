@@ -63,27 +63,28 @@ def failed_marker(cache: Path) -> Path:
     return cache.with_name(cache.name + ".failed")
 
 
-def _complete(pdflatex: str) -> bool:
-    """Return whether a TeX on PATH has its tools and every package of the paper."""
+def _works(pdflatex: str) -> bool:
+    """Return whether a TeX starts, and has its tools and every package of the paper."""
     here = str(Path(pdflatex).parent)
     kpsewhich = shutil.which("kpsewhich", path=here)
     if not kpsewhich or not shutil.which("bibtex", path=here):
         return False
     names = [f"{name}.sty" for name in PACKAGES]
     found = subprocess.run([kpsewhich, *names], capture_output=True, **DECODED)
-    return len(found.stdout.splitlines()) == len(names)
+    started = subprocess.run([pdflatex, "--version"], capture_output=True)
+    return len(found.stdout.splitlines()) == len(names) and not started.returncode
 
 
 def find(cache: Path = CACHE, path: str | None = None) -> Engine:
     """Return the first usable TeX on `path` (by default PATH), or what to do."""
     pdflatex = shutil.which("pdflatex", path=path)
-    if pdflatex and _complete(pdflatex):
+    if pdflatex and _works(pdflatex):
         return Engine("pdflatex", pdflatex)
     if tectonic := shutil.which("tectonic", path=path):
         return Engine("tectonic", tectonic)
-    private = cache / "bin" / "pdflatex"
-    if private.exists():
-        return Engine("private", str(private.absolute()))
+    private = shutil.which("pdflatex", path=cache.absolute() / "bin")
+    if private and _works(private):
+        return Engine("private", private)
     if (marker := failed_marker(cache)).exists():
         return Engine(
             "none", note=marker.read_text("utf-8").strip() or "no reason recorded"
@@ -99,8 +100,9 @@ def find_or_unpack(cache: Path = CACHE, script: Path = SCRIPT) -> Engine:
     engine = find(cache)
     if engine.kind != "installable":
         return engine
-    # Snakemake creates the folders of outputs in advance; the script needs a free path.
-    if cache.is_dir() and not any(path.is_file() for path in cache.rglob("*")):
+    if cache.is_symlink():
+        cache.unlink()
+    elif cache.exists():  # damaged; the script needs a free path
         shutil.rmtree(cache)
     print(f"TeX: unpacking into {cache} ({SIZE})", flush=True)
     done = subprocess.run(["bash", script, cache], capture_output=True, **DECODED)
