@@ -16,6 +16,7 @@ import yaml
 from synthetic import CATALOG
 
 from mathprobe import cli, estimates
+from mathprobe.cluster import minutes
 from workflow import PROJECT, Workflow
 from workflow import TEX as PRIVATE_TEX
 
@@ -168,7 +169,6 @@ def test_rules_that_run_networks_request_a_gpu_on_the_cluster(on_the_cluster, pr
     )
     assert set(requesting) == WITH_GPUS
     grouped = set(profile["groups"])  # a group has one partition
-    assert set(profile["set-resources"]) == WITH_GPUS | grouped
     jobs = on_the_cluster("paper")
     requesting = {rule for rule, _, needs in jobs if int(needs.get("gpu", 0))}
     assert {"linalg_train", "linalg_predict"} <= requesting <= WITH_GPUS
@@ -177,12 +177,6 @@ def test_rules_that_run_networks_request_a_gpu_on_the_cluster(on_the_cluster, pr
     small = on_the_cluster("demo")
     assert {needs["slurm_partition"] for _, _, needs in small} == {"cpu"}
     assert all(needs.get("gpu", "0") == "0" for _, _, needs in small)
-
-
-def test_the_profile_lists_the_scales_with_gpus(profile):
-    partition = profile["set-resources"]["linalg_train"]["slurm_partition"]
-    scales = {s for s in CATALOG.scales if CATALOG.compute(s).train.gpus}
-    assert set(re.findall(r"'([a-z_]+)'", partition)) - {"gpu", "cpu"} == scales
 
 
 def test_rules_require_a_gpu_exactly_if_they_request_one(on_the_cluster):
@@ -195,11 +189,9 @@ def test_rules_require_a_gpu_exactly_if_they_request_one(on_the_cluster):
         assert found == {device}
 
 
-def test_trainings_request_their_estimated_time_up_to_the_limit(
-    on_the_cluster, profile
-):
+def test_trainings_request_their_estimated_time_up_to_the_limit(on_the_cluster):
     train = CATALOG.compute("paper").train
-    limit = profile["resources"]["runtime"]
+    limit = minutes(CATALOG.cluster.max_runtime)
     requested = {
         "/".join(names[key] for key in ("task", "distribution", "n", "recipe")): needs
         for rule, names, needs in on_the_cluster("paper")
@@ -211,9 +203,9 @@ def test_trainings_request_their_estimated_time_up_to_the_limit(
         operations = estimates.training_flops(CATALOG.model("paper", **model))
         name = "{task}/{distribution}/{n}/{recipe}".format(**model)
         hours[name] = operations / train.flops_per_second / 3600
-        minutes = train.margin * 60 * hours[name]
+        estimate = train.margin * 60 * hours[name]
         assert int(requested[name]["runtime"]) == pytest.approx(
-            min(minutes, limit), abs=12
+            min(estimate, limit), abs=12
         )
     assert max(hours.values()) * 60 > limit  # some trainings need several jobs
     first = max(hours, key=hours.get)
@@ -230,8 +222,8 @@ def test_retries_suffice_for_the_longest_training(profile):
     train = CATALOG.compute("paper").train
     models = [CATALOG.model("paper", **name) for name in MODELS["paper"]]
     most = max(map(estimates.training_flops, models))
-    minutes = train.margin * most / train.flops_per_second / 60
-    resubmissions = math.ceil(minutes / profile["resources"]["runtime"]) - 1
+    estimate = train.margin * most / train.flops_per_second / 60
+    resubmissions = math.ceil(estimate / minutes(CATALOG.cluster.max_runtime)) - 1
     assert resubmissions >= 1
     assert profile["retries"] >= resubmissions + 2  # and two failures
     rules = [path.read_text() for path in Path("workflow/rules").glob("*.smk")]

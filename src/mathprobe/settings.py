@@ -6,11 +6,13 @@ others are declared here.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field, inspect
 
+from mathprobe.cluster import minutes
 from mathprobe.spec import (
     AccuracyTestSettings,
     CircuitSearch,
@@ -41,6 +43,7 @@ Tolerances = Annotated[list[Fraction], Meta(min_length=1)]
 Gpus = Annotated[int, Meta(ge=0, le=1), doc("GPUs per job")]
 Threads = Annotated[PositiveInt, doc("CPU threads per job")]
 Memory = Annotated[PositiveInt, doc("memory per job, in MB")]
+SlurmName = Annotated[str, Meta(pattern=r"^[^\s'\"`$;\\]+$")]
 
 
 class RecordSettings(Spec, frozen=True):
@@ -232,7 +235,11 @@ class PredictResources(Spec, frozen=True):
     gpus: Gpus
     threads: Threads
     mem_mb: Memory
-    runtime: Annotated[PositiveInt, doc("time limit, in minutes")]
+    runtime: Annotated[int | str, doc("time limit: minutes, or with a unit: 1h")]
+
+    def __post_init__(self) -> None:
+        """Check that the runtime is a time."""
+        minutes(self.runtime)
 
 
 class Compute(Spec, frozen=True):
@@ -240,6 +247,62 @@ class Compute(Spec, frozen=True):
 
     train: TrainResources
     predict: PredictResources
+
+
+class JobsSettings(Spec, frozen=True, kw_only=True):
+    """Options of Slurm for a kind of jobs."""
+
+    partition: Annotated[SlurmName, doc("partition, or several: `a,b`")]
+    account: Annotated[SlurmName | None, doc("account; default: the user's own")] = None
+    qos: Annotated[SlurmName | None, doc("quality of service")] = None
+    constraint: Annotated[SlurmName | None, doc("features of the nodes")] = None
+    exclude: Annotated[
+        SlurmName | None, doc("nodes that are not used: `n[1-3],n7`")
+    ] = None
+
+    def resources(self) -> dict[str, str]:
+        """Return the resources of Snakemake that the executor passes to Slurm."""
+        named = {
+            "slurm_partition": self.partition,
+            "slurm_account": self.account,
+            "qos": self.qos,
+            "constraint": self.constraint,
+            "slurm_extra": self.exclude and f"--exclude={shlex.quote(self.exclude)}",
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+class GpuJobsSettings(JobsSettings, frozen=True, kw_only=True):
+    """Options of Slurm for jobs on GPUs."""
+
+    gpu_model: Annotated[SlurmName | None, doc("type of the GPUs")] = None
+
+    def resources(self) -> dict[str, str]:
+        """Return the resources of Snakemake that the executor passes to Slurm."""
+        model = {"gpu_model": self.gpu_model} if self.gpu_model else {}
+        return super().resources() | model
+
+
+class ClusterSettings(Spec, frozen=True):
+    """A Slurm cluster; its settings do not affect results."""
+
+    max_runtime: Annotated[
+        int | str, doc("longest time limit of a job: 1440 (minutes), 24h or 1d")
+    ]
+    cpu: Annotated[JobsSettings, doc("jobs without a GPU")]
+    gpu: Annotated[GpuJobsSettings, doc("jobs of scales whose jobs have GPUs")]
+
+    def __post_init__(self) -> None:
+        """Check that the time limit is a time."""
+        minutes(self.max_runtime)
+
+    def resources(self, gpus: int) -> dict[str, str]:
+        """Return the resources of jobs of a scale with this number of GPUs per job."""
+        return (self.gpu if gpus else self.cpu).resources()
+
+    def limited(self, runtime: int | str) -> int:
+        """Return a runtime in minutes, at most the longest one."""
+        return min(minutes(runtime), minutes(self.max_runtime))
 
 
 class Config(Spec, frozen=True):
@@ -251,6 +314,7 @@ class Config(Spec, frozen=True):
     arith: ArithSettings
     scales: dict[str, ScaleSettings]
     compute: dict[str, Compute]
+    cluster: ClusterSettings
 
 
 def merge(base: Any, overrides: Any) -> Any:

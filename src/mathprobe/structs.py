@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self, Union, get_args, get_origin
 import msgspec
 from msgspec import structs
 
+from mathprobe.cluster import megabytes
 from mathprobe.errors import InputError, unknown_name
 
 FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*)`")
@@ -130,6 +131,11 @@ def _describe_error(message: str, value: Any, kind: Any) -> str:
             return "all keys must be text"
         kinds = " or ".join(TYPES.get(name, name) for name in found[1].split(" | "))
         is_text = isinstance(value, str) and "float" in found[1]
+        is_size = isinstance(value, str) and megabytes(value)
         hint = HINT if is_text and EXPONENT.search(value) else ""
+        if found[1] == "int" and is_size:
+            hint = f" (write megabytes: {megabytes(value)})"
+        if found[1].startswith("str") and isinstance(value, int | float):
+            hint = f' (write it in quotes: "{value}")'
         return f"{shortened(value)} is not {kinds}{found[2]}{hint}"
     return message  # from a `__post_init__`

@@ -15,7 +15,10 @@ from cluster import Cluster
 
 from workflow import Workflow
 
-PROFILE = "workflow/profiles/slurm/config.yaml"
+ON_GPUS = (
+    *("linalg_train", "linalg_predict"),
+    *("arith_train", "arith_accuracy", "arith_map"),
+)
 TASK = "results/smoke/linalg/inverse"
 EXAMPLES, BATCH = 64 * 400, 64  # takes seconds; long enough for two interruptions
 SECONDS = 900.0  # timeout, on a machine with other load
@@ -49,15 +52,16 @@ class Site:
             "train": train,
             "predict": {**compute["predict"], "gpus": 1},
         }
+        config["cluster"]["gpu"]["gpu_model"] = cluster.model
         path.write_text(yaml.safe_dump(config, sort_keys=False))
-        self.edit("('paper', 'as_coded')", "('smoke',)")
-        # Its GPUs are simulated, so torch cannot use them.
-        gpu = f"device: cpu\n    gpu_model: \"'{cluster.model}'"
-        self.edit("# gpu_model: \"'a100'", gpu)
-        self.edit("jobs: 64", "jobs: 64\nslurm-init-seconds-before-status-checks: 1")
+        # The GPUs are simulated, so torch cannot use them.
+        devices = "\n".join(f"  {rule}: {{device: cpu}}" for rule in ON_GPUS)
+        more = f"slurm-init-seconds-before-status-checks: 1\nset-resources:\n{devices}"
+        path = "workflow/profiles/slurm/config.yaml"
+        self.edit("jobs: 64", f"jobs: 64\n{more}", path)
 
-    def edit(self, old: str, new: str, path: str = PROFILE) -> None:
-        """Replace a text in a file; by default, in the profile."""
+    def edit(self, old: str, new: str, path: str = "config/config.yaml") -> None:
+        """Replace a text in a file; by default, in the configuration."""
         text = (self.folder / path).read_text()
         assert old in text
         (self.folder / path).write_text(text.replace(old, new))

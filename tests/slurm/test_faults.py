@@ -116,8 +116,8 @@ def sites(cluster, tmp_path_factory):
     with Cluster(root / "other", gpus=1) as other, ThreadPoolExecutor() as pool:
         on = dict.fromkeys(("day", "minute", "killed"), cluster) | {"node": other}
         sites = {name: Site(root / name, where) for name, where in on.items()}
-        sites["day"].edit("runtime: 1440", "runtime: 12")
-        sites["minute"].edit("runtime: 1440", "runtime: 1")
+        sites["day"].edit("max_runtime: 1d", "max_runtime: 12")
+        sites["minute"].edit("max_runtime: 1d", "max_runtime: 1")
         runs = {
             name: (sites[name], pool.submit(run_with_faults, sites[name], faults))
             for name, faults in RUNS.items()
@@ -179,26 +179,24 @@ def test_slurm_requeues_jobs(fault, site, sites):
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "message"),
+    ("old", "new", "message"),
     [
         (
-            "config/config.yaml",
             "mem_mb: 2000",
             "mem_mb: 900000",
             "Memory specification can not be satisfied",
         ),
         (
-            "workflow/profiles/slurm/config.yaml",
-            "slurm_partition: \"'gpu'",
-            "slurm_partition: \"'nowhere'",
+            "partition: gpu",
+            "partition: nowhere",
             "invalid partition specified: nowhere",
         ),
     ],
     ids=["memory", "partition"],
 )
-def test_errors_of_slurm_are_printed(cluster, tmp_path, file, old, new, message):
+def test_errors_of_slurm_are_printed(cluster, tmp_path, old, new, message):
     site = Site(tmp_path / "copy", cluster)
-    site.edit(old, new, file)
+    site.edit(old, new)
     run = site.training("uniform_coefficients/n2/base").target.replace(
         "scores.csv", "run.json"
     )

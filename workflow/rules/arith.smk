@@ -84,6 +84,8 @@ rule arith_draw:
         ),
     log:
         f"logs/{ARITH}/draw.log",
+    resources:
+        **WITH_EVALUATION,
     params:
         map=lambda w, input: Path(input.map[0]).parent,
         digits=lambda w: CATALOG.arith(w.scale).row(w.model).digits,

@@ -13,8 +13,9 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
-from mathprobe import catalog, clone, dependencies, estimates, files  # noqa: E402
-from mathprobe import inputs, paths, provenance, strict_yaml, surroundings  # noqa: E402
+from mathprobe import catalog, clone, cluster, dependencies, estimates  # noqa: E402
+from mathprobe import files, inputs, paths, provenance, strict_yaml  # noqa: E402
+from mathprobe import surroundings  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.failed_jobs import FailedJobs  # noqa: E402
 from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
@@ -55,14 +56,19 @@ shell.prefix(
 )
 
 try:
-    for path in workflow.configfiles:
+    for path in [*workflow.configfiles, ROOT / "slurm/config.yaml"]:
         strict_yaml.read(path)  # stricter than Snakemake, which has read the file
+    given = workflow.resource_settings
+    cluster.check_resources("default-resources", given.default_resources or {})
+    for name, resources in given.overwrite_resources.items():
+        cluster.check_resources(f"set-resources: {name}", resources)
     CATALOG = catalog.Catalog(config, ROOT)
     INPUTS = inputs.Inputs(CATALOG, ROOT)
     INPUTS.check(path for path in sys.argv[1:] if path.startswith("results/"))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+CLUSTER = CATALOG.cluster
 ESTIMATES = {scale: estimates.Estimates(CATALOG, scale) for scale in CATALOG.scales}
 TESTSET, MODEL, ARITH, TABLES = paths.TESTSET, paths.MODEL, paths.ARITH, paths.TABLES
 TRAINED = catalog.alternation(CATALOG.scales)  # all scales but `record`
@@ -152,23 +158,50 @@ def hours(w):
     return ESTIMATES[w.scale].hours(model_spec(w))
 
 
+def on_cluster(job):
+    """Return functions from wildcards to the Slurm resources of a kind of job."""
+    gpus = compute(job, "gpus")
+    named = CLUSTER.resources(gpus=0) | CLUSTER.resources(gpus=1)
+    return {
+        name: lambda w, name=name: CLUSTER.resources(gpus(w)).get(name)
+        for name in named
+    }
+
+
 def resources_of(job):
     """Return the resources of a kind of job: `cuda` requires a GPU, `auto` does not."""
     gpus = compute(job, "gpus")
     return {
+        **on_cluster(job),
         "gpu": gpus,
         "device": lambda w: "cuda" if gpus(w) else "auto",
         "mem_mb": compute(job, "mem_mb"),
     }
 
 
+def train_runtime(w, attempt):
+    """Return the runtime of a training, in minutes."""
+    return CLUSTER.limited(ESTIMATES[w.scale].runtime(model_spec(w), attempt))
+
+
+def train_slurm_extra(w):
+    """Return further options of Slurm for a training."""
+    site = CLUSTER.resources(compute("train", "gpus")(w)).get("slurm_extra", "")
+    return f"{ESTIMATES[w.scale].slurm_nice(model_spec(w))} {site}".strip()
+
+
 TRAIN = {
     **resources_of("train"),
-    "runtime": lambda w, attempt: ESTIMATES[w.scale].runtime(model_spec(w), attempt),
-    "slurm_extra": lambda w: ESTIMATES[w.scale].slurm_nice(model_spec(w)),
+    "runtime": train_runtime,
+    "slurm_extra": train_slurm_extra,
     "save_every": compute("train", "save_every"),
 }
-EVALUATE = {**resources_of("predict"), "runtime": compute("predict", "runtime")}
+# Of rules in a group with an evaluation; all jobs of a group need the same partition.
+WITH_EVALUATION = on_cluster("predict")
+EVALUATE = {
+    **resources_of("predict"),
+    "runtime": lambda w: CLUSTER.limited(compute("predict", "runtime")(w)),
+}
 
 
 def model_folders(w, input):
@@ -207,7 +240,7 @@ def notebook_labels(w):
 
 
 def complete_rules():
-    """Add a conda environment and the parameter `code` to the rules.
+    """Add a conda environment, Slurm resources and the parameter `code` to the rules.
 
     `code` is a digest of the source files on which the command of the rule depends, so
     that the rule runs again when one of them changes.  Training rules do not have it,
@@ -219,6 +252,9 @@ def complete_rules():
         [command] = re.findall(r"-m mathprobe (\w+)", one.shellcmd)
         name = "tex" if command == "typeset" else "python"
         one.conda_env = str(ROOT / f"envs/{name}.yaml")
+        for resource, value in CLUSTER.resources(gpus=0).items():
+            if resource not in one.resources:
+                one.resources[resource] = value
         if command == "notebook":
             one.set_params(code=notebook_code)
         elif command not in provenance.TRAINING_COMMANDS.values():

@@ -65,6 +65,8 @@ rule linalg_score:
         examples=f"{MODEL}/examples.npz",
     log:
         f"logs/{MODEL}/score.log",
+    resources:
+        **WITH_EVALUATION,
     params:
         tolerances=tests("tolerances"),
     shell:
@@ -86,6 +88,8 @@ rule linalg_failures:
         f"logs/{MODEL}/failures.log",
     wildcard_constraints:
         task=catalog.alternation(PROPERTIES),
+    resources:
+        **WITH_EVALUATION,
     params:
         tolerances=tests("failure_tolerances"),
     shell:

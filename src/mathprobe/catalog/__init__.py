@@ -72,6 +72,7 @@ class Catalog:
         self.all_scales = [*self.scales, RECORD]
         self.recipes = list(settings.linalg.recipes)  # the same at all scales
         self.recorded_scale = settings.record.scale
+        self.cluster = settings.cluster
         self.record = Path(settings.record.folder)
         LinalgCatalog(config["linalg"], "config.linalg")  # for the location of errors
         self._scales: dict[str, _Scale] = {}
