@@ -1,0 +1,101 @@
+"""A run in hostile surroundings gives the same results as a plain one, bit by bit."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow import Workflow
+
+# Programs of POSIX and bash; no flock, nproc, readlink or realpath, and no sed, awk,
+# grep or xargs, whose options differ between systems.
+PROGRAMS = (
+    *("bash", "cat", "chmod", "cp", "date", "env", "find", "git", "ln", "ls", "mkdir"),
+    *("mv", "rm", "sh", "sleep", "tee", "touch", "uname"),
+)
+FEW = [
+    "results/smoke/linalg/inverse/uniform_coefficients/n2/half/scores.csv",
+    "results/smoke/notebooks/addition_circuit.html",
+    "results/smoke/tables/condition_numbers.tex",
+]
+ALL = ["--config", "default_scale=smoke"]
+# Files with times, and figures of every format but SVG and data.
+COMPARED = ("*.csv", "*.html", "*.npz", "*.safetensors", "*.svg", "*.tex")
+TIMED = ("runs.csv", "runs.tex", "numbers.tex", "overview.html")
+
+
+def snakemake(workflow, arguments, environment, umask=-1):
+    """Run the installed program; its environment is not activated."""
+    program = Path(sys.executable).with_name("snakemake")
+    done = subprocess.run(
+        [program, "--cores", "1", "--show-failed-logs", *arguments],
+        cwd=workflow.folder,
+        env=environment,
+        umask=umask,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def hostile(folder: Path) -> dict[str, str]:
+    """Return variables that would each break or change a run."""
+    programs = folder / "bin"
+    programs.mkdir(parents=True)
+    for name in PROGRAMS:
+        (programs / name).symlink_to(shutil.which(name))
+    (programs / "python").write_text("#!/bin/sh\nexit 7\n")
+    (programs / "python").chmod(0o755)
+    style = folder / "matplotlibrc"
+    style.write_text("savefig.bbox: tight\nfont.size: 30\nsavefig.dpi: 30\n")
+    kernel = folder / "jupyter/kernels/python3/kernel.json"
+    kernel.parent.mkdir(parents=True)
+    command = {"argv": ["false"], "display_name": "x", "language": "python"}
+    kernel.write_text(json.dumps(command))
+    package = folder / "packages/mathprobe/__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("raise RuntimeError('another mathprobe')\n")
+    return {
+        "GIT_DIR": str(folder / "no repository"),
+        "HOME": "/dev/null/home",
+        "JUPYTER_PATH": str(folder / "jupyter"),
+        "LC_ALL": "C",
+        "MATPLOTLIBRC": str(style),
+        "PATH": str(programs),
+        "PIP_USER": "1",
+        "PYTHONPATH": str(folder / "packages"),
+        "TZ": "Asia/Kathmandu",
+    }
+
+
+def results(workflow: Workflow) -> dict[str, bytes]:
+    """Return the results that do not contain times, by path."""
+    folder = workflow.folder / "results/smoke"
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for pattern in COMPARED
+        for path in folder.rglob(pattern)
+        if path.name not in TIMED and "state" not in path.parts
+    }
+
+
+@pytest.mark.parametrize(
+    "targets", [FEW, pytest.param(ALL, marks=pytest.mark.slow)], ids=["few", "all"]
+)
+def test_hostile_surroundings_do_not_change_results(tmp_path, targets):
+    plain = Workflow(tmp_path / "plain")
+    snakemake(plain, targets, dict(os.environ))
+    odd = Workflow(tmp_path / "it's a copy" / "of mathprobe")
+    (tmp_path / "scratch").mkdir()
+    (odd.folder / "results").symlink_to(tmp_path / "scratch")
+    snakemake(odd, targets, hostile(tmp_path / "hostile"), umask=0o077)
+    expected, found = results(plain), results(odd)
+    assert len(expected) > 10
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == []
