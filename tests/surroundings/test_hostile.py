@@ -15,10 +15,10 @@ from workflow import Workflow
 # grep or xargs, whose options differ between systems.
 PROGRAMS = (
     *("bash", "cat", "chmod", "cp", "date", "env", "find", "git", "ln", "ls", "mkdir"),
-    *("mv", "rm", "sh", "sleep", "tee", "touch", "uname"),
+    *("mv", "rm", "sh", "sleep", "tee", "touch", "uname", "which"),
 )
 FEW = [
-    "results/smoke/linalg/inverse/uniform_coefficients/n2/half/scores.csv",
+    "results/smoke/linalg/inverse/uniform_coefficients/n2/half/curve.csv",
     "results/smoke/notebooks/addition_circuit.html",
     "results/smoke/tables/condition_numbers.tex",
 ]
@@ -71,6 +71,8 @@ def hostile(folder: Path) -> dict[str, str]:
         "PIP_USER": "1",
         "PYTHONPATH": str(folder / "packages"),
         "TZ": "Asia/Kathmandu",
+        # Without HOME, Snakemake needs it before it reads the Snakefile.
+        "XDG_CACHE_HOME": str(folder / "cache"),
     }
 
 
