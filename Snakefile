@@ -39,4 +39,5 @@ complete_rules()
 
 
 onerror:
-    print(FAILED.report(), file=sys.stderr)
+    if FAILED.jobs:
+        print(FAILED.report(), file=sys.stderr)

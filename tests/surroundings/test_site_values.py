@@ -171,9 +171,20 @@ def test_other_values_in_a_profile_are_left_to_snakemake():
     check_resources("default-resources", values | names)
 
 
-def test_snakemake_refuses_such_a_value_in_one_line(copy):
-    values = ("--default-resources", "mem_mb=16G")
-    done = copy.snakemake("-n", f"{MODEL}/run.json", *values)
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mem_mb: 2000", "mem_mb: 16G", "mem_mb: '16G' is not a whole number"),
+        ("runtime: 30", "runtime: 24:00:00", "24:00:00 is ambiguous: YAML 1.1 reads"),
+    ],
+)
+def test_a_value_in_the_profile_is_refused_in_one_line(copy, old, new, message):
+    profile = copy.folder / "slurm/config.yaml"
+    text = profile.read_text("utf-8")
+    assert text.count(old) == 1
+    profile.write_text(text.replace(old, new), encoding="utf-8")
+    done = copy.snakemake("-n", "--profile", "slurm", f"{MODEL}/run.json")
+    profile.write_text(text, encoding="utf-8")
     assert done.returncode != 0
-    assert "default-resources: mem_mb: '16G' is not a whole number" in done.stdout
+    assert message in done.stdout
     assert "Traceback" not in done.stdout
