@@ -11,7 +11,7 @@ SIZES ?= 5 8 10
 PARTS ?= test-modules test-workflow
 
 # Snakemake needs a folder for its cache, but HOME may be missing or not writable.
-XDG_CACHE_HOME ?= $(HOME)/.cache
+XDG_CACHE_HOME ?= $(or $(HOME),/dev/null)/.cache
 ifeq ($(shell mkdir -p "$(XDG_CACHE_HOME)" 2> /dev/null && [ -w "$(XDG_CACHE_HOME)" ] && echo yes),)
 export XDG_CACHE_HOME := $(CURDIR)/.cache/xdg
 endif
