@@ -51,6 +51,13 @@ def check_python(executable: str) -> None:
         )
 
 
+def check(root: Path) -> None:
+    """Raise InputError if Snakemake cannot run in its folder, or jobs cannot."""
+    check_path(root)
+    check_working_directory(root, Path.cwd())
+    check_python(sys.executable)
+
+
 if __name__ == "__main__":
     try:
         check_path()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from mathprobe.errors import InputError
 
@@ -59,6 +60,16 @@ def megabytes(text: str) -> int | None:
     """Return a size such as 16G in megabytes, or None for anything else."""
     found = SIZE.fullmatch(text.strip())
     return round(float(found[1]) * MEGABYTES[found[2].upper()]) if found else None
+
+
+def check_settings(settings: Any) -> None:
+    """Raise InputError for a resource that a profile or the command line sets wrongly.
+
+    `settings` are the resource settings of a Snakemake workflow.
+    """
+    check_resources("default-resources", settings.default_resources or {})
+    for rule, resources in settings.overwrite_resources.items():
+        check_resources(f"set-resources: {rule}", resources)
 
 
 def check_resources(place: str, resources: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Variables that keep the settings and the caches of a user out of the results."""
+"""Variables of the environment that jobs need, whatever the settings of the user."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ CACHES = {  # of the tools that commands call; HOME may be missing or not writab
     "TEXMFVAR": "texmf",
     "XDG_CACHE_HOME": "xdg",  # Snakemake, fontconfig, tectonic
 }
-
-
 SETTINGS = {  # that affect results
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # deterministic products of matrices
     "MATPLOTLIBRC": os.devnull,  # matplotlib's own defaults
     "NVIDIA_TF32_OVERRIDE": "0",  # float32 is float32
+}
+# By default, glibc returns freed blocks of the size of our tensors to the system, which
+# must clear the pages of the next ones.  `benchmarks/trainings.py` measures this.
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # bytes; the largest possible value
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
 }
 
 
 def variables(root: Path) -> dict[str, str]:
-    """Return variables of the environment: caches are in `root/.cache`."""
+    """Return variables of the environment of jobs; caches are in `root/.cache`."""
     caches = {name: str(root / ".cache" / one) for name, one in CACHES.items()}
-    return {**caches, **SETTINGS}
+    return {**caches, **SETTINGS, **ALLOCATOR}

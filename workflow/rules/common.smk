@@ -22,9 +22,7 @@ from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
 from mathprobe.paper import latex, tables, tex  # noqa: E402
 
 try:
-    clone.check_path(ROOT)
-    clone.check_working_directory(ROOT, Path.cwd())
-    clone.check_python(sys.executable)
+    clone.check(ROOT)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -37,14 +35,6 @@ logger.addFilter(FAILED)
 
 os.environ |= surroundings.variables(ROOT)
 
-# Let glibc keep the memory that a job frees: by default it returns blocks of the size
-# of our tensors to the system, which must clear the pages of the next ones.  This affects
-# time only; `python benchmarks/trainings.py` measures it.
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": 32 * 2**20,  # bytes; the largest value that glibc accepts
-    "MALLOC_TRIM_THRESHOLD_": 256 * 2**20,
-}
-
 # Jobs use the Python interpreter of Snakemake, unless conda environments are enabled.
 python = shlex.quote(str(Path(sys.executable).parent))
 with_conda = bool(workflow.deployment_settings.deployment_method)
@@ -52,16 +42,12 @@ shell.prefix(
     "set -euo pipefail; "
     + ("" if with_conda else f'export PATH={python}:"$PATH"; ')
     + f"export PYTHONPATH={shlex.quote(str(ROOT / 'src'))}; "
-    + "".join(f"export {name}={value}; " for name, value in ALLOCATOR.items())
 )
 
 try:
     for path in [*workflow.configfiles, ROOT / "slurm/config.yaml"]:
         strict_yaml.read(path)  # stricter than Snakemake, which has read the file
-    given = workflow.resource_settings
-    cluster.check_resources("default-resources", given.default_resources or {})
-    for name, resources in given.overwrite_resources.items():
-        cluster.check_resources(f"set-resources: {name}", resources)
+    cluster.check_settings(workflow.resource_settings)
     CATALOG = catalog.Catalog(config, ROOT)
     INPUTS = inputs.Inputs(CATALOG, ROOT)
     INPUTS.check(path for path in sys.argv[1:] if path.startswith("results/"))

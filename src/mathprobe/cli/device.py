@@ -30,7 +30,7 @@ def make_deterministic() -> None:
     default.
     """
     # Makes cuBLAS deterministic; cuBLAS reads the variable at its first use.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     # Like `use_deterministic_algorithms`, but does not load the compiler.
     torch.set_deterministic_debug_mode("error")
     torch.set_float32_matmul_precision("highest")
