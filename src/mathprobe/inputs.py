@@ -18,6 +18,7 @@ from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg.distributions import components
 from mathprobe.paper import published
 from mathprobe.paper.tables import KINDS, kinds_by_template
+from mathprobe.registry import check_name
 from mathprobe.settings import TableEntry
 
 Wildcards = Any  # snakemake.io.Wildcards of a job
@@ -37,6 +38,8 @@ class Inputs:
         self.catalog = catalog
         self.by_size = [name for name, kind in KINDS.items() if kind.config_table]
         self.notebooks = sorted(p.stem for p in (root / "paper/notebooks").glob("*.py"))
+        for name in self.notebooks:
+            check_name("notebook", name)
         self.published = _published(*published.FILES)
         arith = sorted(path.stem for path in (root / PUBLISHED).glob("arith_*.csv"))
         self.arith_published = [*_published(*arith), f"{PUBLISHED}/quirke2024.yaml"]

@@ -14,6 +14,16 @@ Entry = TypeVar("Entry")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
+def check_name(kind: str, name: str) -> None:
+    """Raise InputError, with a suggestion, if the name of an object is not valid."""
+    if not NAME.fullmatch(name):
+        valid = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+        raise InputError(
+            f"{kind} {name!r}: not a valid name; begin with a letter and use at most "
+            f"64 letters (A-Z, a-z), digits and _, for example {valid!r}"
+        )
+
+
 class UnknownName(InputError, KeyError):
     """A name is not in a registry; the message lists the known names."""
 
@@ -35,12 +45,8 @@ class Registry(Mapping[str, Entry]):
         Raises InputError if the name is not a valid name, or is already registered.
         Upper and lower case are the same on some file systems.
         """
-        if self.are_names and not NAME.fullmatch(name):
-            valid = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
-            raise InputError(
-                f"{self.kind} {name!r}: not a valid name; begin with a letter and use "
-                f"at most 64 letters (A-Z, a-z), digits and _, for example {valid!r}"
-            )
+        if self.are_names:
+            check_name(self.kind, name)
         if name.lower() in map(str.lower, self._entries):
             raise InputError(f"{self.kind} {name!r} is already registered")
 

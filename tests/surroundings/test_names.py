@@ -7,6 +7,7 @@ import pytest
 from mathprobe import strict_yaml
 from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
+from mathprobe.inputs import Inputs
 from mathprobe.linalg.distributions import DISTRIBUTIONS
 from mathprobe.paper.tables import table_kind
 from mathprobe.registry import Registry
@@ -39,6 +40,20 @@ def test_a_registry_refuses_an_invalid_name(name):
 def test_a_kind_of_table_has_a_valid_name():
     with pytest.raises(InputError, match="kind of table 'worst case': not a valid"):
         table_kind("worst case", columns="task")(len)
+
+
+def test_a_latex_file_of_a_table_has_a_valid_name():
+    with pytest.raises(InputError, match=r"LaTeX file 'worst.case': not a valid name"):
+        table_kind("worst", columns="task", templates=("worst.case",))(len)
+
+
+def test_a_notebook_has_a_valid_name(tmp_path):
+    (tmp_path / "paper/notebooks").mkdir(parents=True)
+    (tmp_path / "paper/notebooks/my page.py").touch()
+    with pytest.raises(
+        InputError, match=r"notebook 'my page': .*, for example 'my_page'"
+    ):
+        Inputs(Catalog.load("config/config.yaml"), tmp_path)
 
 
 def test_names_that_differ_in_case_only_would_share_files():

@@ -20,7 +20,7 @@ from mathprobe.linalg.distributions import components
 from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.paths import RESULTS, parse
-from mathprobe.registry import Registry
+from mathprobe.registry import Registry, check_name
 
 Frame = pd.DataFrame
 Row = dict[str, Any]
@@ -113,6 +113,11 @@ class TableKind:
     keys: tuple[str, ...] = (*MODEL_KEYS, "test")  # columns that identify a row
     pivot_keys: tuple[str, ...] = ("task", "n")  # those of them that identify a pivot
     templates: tuple[str, ...] = ()  # LaTeX files that show it
+
+    def __post_init__(self) -> None:
+        """Check the names of the LaTeX files."""
+        for name in self.templates:
+            check_name("LaTeX file", name)
 
 
 KINDS: Registry[TableKind] = Registry("kind of table")
