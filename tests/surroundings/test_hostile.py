@@ -63,7 +63,7 @@ def hostile(folder: Path) -> dict[str, str]:
     package.write_text("raise RuntimeError('another mathprobe')\n")
     return {
         "GIT_DIR": str(folder / "no repository"),
-        "HOME": "/dev/null/user",
+        "HOME": f"{os.devnull}/nowhere",
         "JUPYTER_PATH": str(folder / "jupyter"),
         "LC_ALL": "C",
         "MATPLOTLIBRC": str(style),
