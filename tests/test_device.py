@@ -17,7 +17,8 @@ NO_GPU = "Found no NVIDIA driver on your system"
 @pytest.fixture
 def machine(monkeypatch):
     """Return a function that sets what torch and the driver find on this machine."""
-    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    monkeypatch.setenv(gpus.VISIBLE, "")  # to restore it, even if it is not set
+    monkeypatch.delenv(gpus.VISIBLE)
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     monkeypatch.setattr(gpus, "claim", lambda: None)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA A100")

@@ -38,7 +38,8 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    monkeypatch.setenv(gpus.VISIBLE, "")  # to restore it, even if it is not set
+    monkeypatch.delenv(gpus.VISIBLE)
     install_smi(tmp_path, "exit 1\n")
     yield tmp_path
     for lock in gpus._locks.values():
