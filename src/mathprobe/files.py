@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def lock_folder(folder: Path) -> Iterator[bool]:
         yield waited
 
 
-def lock_file(file: TextIO, flags: int) -> None:
+def lock_file(file: IO[str], flags: int) -> None:
     """Lock an open file; with the flag LOCK_NB, raise BlockingIOError if it is locked.
 
     Raises InputError if the file system has no locks.

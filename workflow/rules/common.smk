@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
-from mathprobe import catalog, clone, cluster, dependencies, estimates  # noqa: E402
+from mathprobe import catalog, clone, cluster, dependencies, doctor, estimates  # noqa: E402
 from mathprobe import files, inputs, paths, provenance, strict_yaml  # noqa: E402
 from mathprobe import surroundings  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
@@ -68,7 +68,11 @@ ARITH_PUBLISHED = local(INPUTS.arith_published)
 TEXT = {"facts": f"{TABLES}/facts.json", "published": PUBLISHED, "errata": ERRATA}
 ENGINE = tex.find(ROOT / tex.CACHE)
 
-logger.info(ENGINE.message)
+if workflow.is_main_process:
+    for finding in doctor.examine(CATALOG, CATALOG.default_scale, ROOT, ENGINE):
+        if finding.level == "error":
+            raise WorkflowError(str(finding))
+        (logger.warning if finding.level == "warning" else logger.info)(str(finding))
 if ENGINE.kind == "none":
     logger.warning(tex.skipped_message(ENGINE.note))
 

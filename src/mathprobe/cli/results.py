@@ -81,6 +81,28 @@ def digests(scale: str, out: Out, /, *, config: Config = ()) -> None:
 
 
 @command(USER)
+def doctor(scale: str | None = None, /, *, config: Config = ()) -> None:
+    """Check the machine and the project; `snakemake` does the same at its start.
+
+    Parameters
+    ----------
+    scale
+        Name of the scale.  Default: the default scale of the configuration.
+    """
+    from mathprobe import doctor
+    from mathprobe.catalog import Catalog
+    from mathprobe.paper import tex
+
+    catalog = Catalog.load(CONFIG, *config)
+    chosen = scale or catalog.default_scale
+    findings = doctor.examine(catalog, chosen, Path.cwd(), tex.find())
+    for finding in findings:
+        print(finding)
+    if any(finding.level == "error" for finding in findings):
+        sys.exit(1)
+
+
+@command(USER)
 def stale(results: Path = Path("results"), /) -> None:
     """List models and test sets of another version of the code, or of the parent.
 

@@ -1,0 +1,143 @@
+"""Checks of the machine and the project before anything is computed."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from mathprobe import estimates, files, git, plan
+from mathprobe.catalog import Catalog
+from mathprobe.errors import InputError
+from mathprobe.paper import published, tex
+from mathprobe.spec import ArithModel, Model
+
+PACKAGES = ("snakemake", "torch", "numpy", "pandas", "papermill", "ipykernel")
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of a check.  After an error, nothing can be computed."""
+
+    subject: str
+    text: str
+    level: Literal["fine", "warning", "error"] = "fine"
+
+    def __str__(self) -> str:
+        """Return the finding in one line."""
+        mark = "" if self.level == "fine" else f"{self.level}: "
+        return f"{self.subject}: {mark}{self.text}"
+
+
+def examine(
+    catalog: Catalog, scale: str, root: Path, engine: tex.Engine
+) -> list[Finding]:
+    """Return the findings for a scale in a clone of the project; takes milliseconds.
+
+    `engine` is the result of `tex.find`.
+    """
+    needed = needed_bytes(catalog, scale)
+    return [
+        _check("packages", packages),
+        _revision(root),
+        _check("results", partial(results_folder, root / "results", needed)),
+        _check("published numbers", partial(published_numbers, root)),
+        _tex(engine),
+    ]
+
+
+def _check(subject: str, check: Callable[[], str]) -> Finding:
+    """Return the text of a check, or its InputError as an error."""
+    try:
+        return Finding(subject, check())
+    except InputError as error:
+        return Finding(subject, str(error), "error")
+
+
+def packages() -> str:
+    """Return the versions of the main packages; raise InputError if one is missing."""
+    versions = []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            raise InputError(f"{name} is not installed; run `make env`") from None
+    return ", ".join(versions)
+
+
+def _revision(root: Path) -> Finding:
+    found = git.revision(root)
+    if found.commit is None:
+        text = f"unknown, so results cannot be recorded: {found.problem}"
+        return Finding("revision", text, "warning")
+    changes = "" if found.clean else ", with changes that are not committed"
+    return Finding("revision", f"{found.commit[:10]}{changes}")
+
+
+def needed_bytes(catalog: Catalog, scale: str) -> int:
+    """Return the disk space of the weights of a scale, and of the largest checkpoints.
+
+    It is 0 for the scale `record`, which trains nothing.
+    """
+    if scale not in catalog.scales:
+        return 0
+    specs: list[Model | ArithModel] = [
+        catalog.model(scale, **name) for name in catalog.all_models(scale)
+    ]
+    specs += [catalog.arith_model(scale, name) for name in catalog.arith(scale).rows]
+    sizes = [spec.seeds * estimates.parameter_count(spec) for spec in specs]
+    checkpoints = 2 * plan.CHECKPOINT_BYTES * max(sizes, default=0)
+    return plan.WEIGHT_BYTES * sum(sizes) + checkpoints
+
+
+def results_folder(folder: Path, needed: int) -> str:
+    """Return the free disk space of the folder of results.
+
+    Raises InputError if the folder cannot be written, has no locks, or has less free
+    space than `needed` bytes.
+    """
+    place = folder.resolve()
+    while not place.exists():
+        place = place.parent
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=place, encoding="utf-8") as file:
+            files.lock_file(file, fcntl.LOCK_NB)
+    except OSError as error:
+        raise InputError(
+            f"{place} cannot be written ({error.strerror}): make `results` a link to a "
+            "folder that can"
+        ) from error
+    free = shutil.disk_usage(place).free
+    text = f"{place}: {free / GIGABYTE:,.1f} GB free"
+    if free < needed:
+        raise InputError(
+            f"{text}, but models and checkpoints need "
+            f"{needed / GIGABYTE:,.1f} GB: make `results` a link to a larger disk"
+        )
+    return text
+
+
+def published_numbers(root: Path) -> str:
+    """Return the number of published rows; raise InputError if a file is invalid."""
+    rows = 0
+    for name in published.FILES:
+        path = root / "paper" / "published" / f"{name}.csv"
+        try:
+            rows += len(published.read_all([path])[name])
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{path}: a column is missing or invalid: {error}"
+            ) from error
+    return f"{rows} rows in {len(published.FILES)} tables"
+
+
+def _tex(engine: tex.Engine) -> Finding:
+    level: Literal["fine", "warning"] = "warning" if engine.kind == "none" else "fine"
+    return Finding("TeX", engine.message.removeprefix("TeX: "), level)

@@ -1,0 +1,104 @@
+"""What would stop a run at its end is found at its start."""
+
+import errno
+import fcntl
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mathprobe import cli, doctor
+from mathprobe.errors import InputError
+from mathprobe.paper import published, tex
+from workflow import Workflow
+
+ROOT = Path(__file__).parents[2]
+ENGINE = tex.Engine("pdflatex", "/usr/bin/pdflatex")
+
+
+def examine(catalog, root=ROOT, engine=ENGINE):
+    findings = doctor.examine(catalog, "demo", root, engine)
+    return {finding.subject: finding for finding in findings}
+
+
+def levels(findings):
+    return {subject: finding.level for subject, finding in findings.items()}
+
+
+def test_a_clone_is_fine(catalog):
+    found = levels(examine(catalog))
+    assert found.pop("revision") in ("fine", "warning")  # a copy has no repository
+    assert set(found.values()) == {"fine"}
+
+
+def test_a_project_without_git_and_tex_has_warnings(catalog, tmp_path):
+    shutil.copytree(ROOT / "paper/published", tmp_path / "paper/published")
+    found = levels(examine(catalog, tmp_path, tex.Engine("none")))
+    assert found.pop("revision") == found.pop("TeX") == "warning"
+    assert set(found.values()) == {"fine"}
+
+
+def test_a_missing_package_is_an_error(monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
+    with pytest.raises(InputError, match="no-such-package is not installed; run"):
+        doctor.packages()
+
+
+def test_a_folder_of_results_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "results").touch()  # a file
+    with pytest.raises(InputError, match=r"cannot be written \(Not a directory\): make"):
+        doctor.results_folder(tmp_path / "results" / "demo", 0)
+
+
+def test_a_link_to_a_missing_folder_is_checked_at_its_target(tmp_path):
+    (tmp_path / "results").symlink_to(tmp_path / "scratch")
+    assert doctor.results_folder(tmp_path / "results", 0).startswith(f"{tmp_path}: ")
+
+
+def test_a_file_system_without_locks_is_an_error(tmp_path, monkeypatch):
+    def flock(file, flags):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(InputError, match="has no locks"):
+        doctor.results_folder(tmp_path, 0)
+
+
+def test_too_little_disk_space_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"models and checkpoints need 1,000,000,000"):
+        doctor.results_folder(tmp_path, int(1e18))
+
+
+def test_the_needed_space_is_that_of_weights_and_checkpoints(catalog):
+    assert doctor.needed_bytes(catalog, "record") == 0
+    demo, paper = (doctor.needed_bytes(catalog, scale) for scale in ("demo", "paper"))
+    assert 1e6 < demo < 1e9 < paper < 1e12
+
+
+def test_a_published_table_without_a_column_is_an_error(tmp_path):
+    folder = tmp_path / "paper/published"
+    shutil.copytree(ROOT / "paper/published", folder)
+    text = (folder / "accuracy.csv").read_text("utf-8")
+    (folder / "accuracy.csv").write_text(text.replace("percent", "share", 1), "utf-8")
+    with pytest.raises(InputError, match=r"accuracy.csv: a column is missing"):
+        doctor.published_numbers(tmp_path)
+    assert "accuracy" in published.FILES
+
+
+def test_the_command_prints_all_findings_and_fails_after_an_error(capsys, monkeypatch):
+    cli.main(["doctor", "smoke"])
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["doctor", "smoke"])
+    assert caught.value.code == 1
+    assert "packages: error: no-such-package" in capsys.readouterr().out
+
+
+def test_snakemake_stops_before_any_job(tmp_path):
+    clone = Workflow(tmp_path / "clone")
+    (tmp_path / "clone/results").touch()
+    done = clone.snakemake("--cores", 1)
+    assert done.returncode != 0
+    assert "results: error: " in done.stdout
+    assert "make `results` a link to a folder" in done.stdout
