@@ -46,7 +46,7 @@ def test_a_missing_package_is_an_error(monkeypatch):
 
 def test_a_folder_of_results_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "results").touch()  # a file
-    with pytest.raises(InputError, match=r"cannot be written \(Not a directory\): make"):
+    with pytest.raises(InputError, match=r"written \(Not a directory\): make"):
         doctor.results_folder(tmp_path / "results" / "demo", 0)
 
 
