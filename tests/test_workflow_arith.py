@@ -98,10 +98,12 @@ def test_copied_results_train_nothing(trained, tmp_path):
         assert other.planned_jobs(f"{SMALL}/run.json") == {}
 
 
-def test_a_forced_run_restores_finished_models(trained):
-    before = weights(trained)
+@pytest.mark.parametrize("options", [["--force"], ["--delete-all-output", None]])
+def test_a_finished_model_whose_outputs_snakemake_deletes_is_restored(trained, options):
+    before, targets = weights(trained), models(trained)
     assert len(before) == 2
-    done = trained.snakemake(*models(trained), "--cores", 1, "--force")
-    assert done.returncode == 0, done.stdout
+    for option in options:  # `--delete-all-output` deletes and makes nothing
+        done = trained.snakemake(*targets, "--cores", 1, *filter(None, [option]))
+        assert done.returncode == 0, done.stdout
     assert done.stdout.count("run.json: restored from") == 2
     assert weights(trained) == before
