@@ -13,16 +13,9 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
-from mathprobe import (
-    catalog,
-    clone,
-    cluster,
-    dependencies,
-    doctor,
-    estimates,
-)  # noqa: E402
-from mathprobe import files, inputs, paths, provenance, strict_yaml  # noqa: E402
-from mathprobe import surroundings  # noqa: E402
+from mathprobe import catalog, clone, cluster, dependencies, doctor  # noqa: E402
+from mathprobe import estimates, files, inputs, paths, provenance  # noqa: E402
+from mathprobe import strict_yaml, surroundings  # noqa: E402
 from mathprobe.errors import InputError  # noqa: E402
 from mathprobe.failed_jobs import FailedJobs  # noqa: E402
 from mathprobe.linalg.properties import PROPERTIES  # noqa: E402
