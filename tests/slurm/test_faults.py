@@ -14,6 +14,7 @@ import pytest
 from cluster import Cluster
 from sites import (
     EXAMPLES,
+    ON_GPUS,
     SECONDS,
     Site,
     has_ended,
@@ -146,7 +147,7 @@ def local(sites, cluster, tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("local") / "copy", cluster)
     trainings = {name: site.training(name) for name, _ in FAULTS.values()}
     targets = [training.target for training in trainings.values()]
-    on_cpu = ("--set-resources", "linalg_train:device=cpu")
+    on_cpu = ("--set-resources", *(f"{rule}:device=cpu" for rule in ON_GPUS))
     settings = ("--cores", 2, "--show-failed-logs", *on_cpu)
     done = site.workflow.snakemake(*targets, *settings)
     assert done.returncode == 0, done.stdout
