@@ -597,16 +597,6 @@ def test_a_damaged_test_set_is_reported_and_no_output_remains(smoke):
         (smoke.folder / out).write_bytes(content)
 
 
-def test_an_unwritable_results_folder_is_reported(tmp_path):
-    bare = Workflow(tmp_path / "copy")
-    (bare.folder / "results").symlink_to("/proc/nowhere")
-    path = "results/smoke/linalg/testsets/eigenvalues/laplace/n2.npz"
-    done = bare.snakemake("--cores", 1, path)
-    assert done.returncode != 0
-    assert "Failed to create output directory results/smoke" in done.stdout
-    assert "Traceback" not in done.stdout
-
-
 def without(tmp_path, *names):
     """Return a PATH without some programs."""
     folders = []

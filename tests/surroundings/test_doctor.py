@@ -97,8 +97,9 @@ def test_the_command_prints_all_findings_and_fails_after_an_error(capsys, monkey
 
 def test_snakemake_stops_before_any_job(tmp_path):
     clone = Workflow(tmp_path / "clone")
-    (tmp_path / "clone/results").touch()
+    (tmp_path / "clone/results").symlink_to("/proc/nowhere")
     done = clone.snakemake("--cores", 1)
     assert done.returncode != 0
+    assert "Traceback" not in done.stdout
     assert "results: error: " in done.stdout
     assert "make `results` a link to a folder" in done.stdout

@@ -198,14 +198,14 @@ def orientation(published: Published, spec: Evidence) -> Iterator[Row]:
 def _given_eigenvalues(
     labels: dict[str, str],
 ) -> Iterator[tuple[str, str, Spectrum]]:
-    """Yield title, name and parameters of the distributions with given eigenvalues.
+    """Yield title, name and parameters of the paper's distributions of this kind.
 
     If the eigenvalues are those of Wigner matrices, the parameters have every
     distribution of their coefficients.
     """
     for name, distribution in DISTRIBUTIONS.items():
         defaults = distribution.parameters
-        if not isinstance(defaults, Spectrum):
+        if name not in labels or not isinstance(defaults, Spectrum):
             continue
         if name not in FROM_COEFFICIENTS:
             yield labels[name], name, defaults
