@@ -1,4 +1,4 @@
-"""What would stop a run at its end is found at its start."""
+"""Anything that would stop a run at its end is found at its start."""
 
 import errno
 import fcntl
