@@ -7,7 +7,6 @@ origin: the revision of the code, the versions and the date.
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from mathprobe import files, provenance
+from mathprobe import files, git, provenance
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks/measured"
@@ -37,17 +36,12 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(
-        command, capture_output=True, encoding="utf-8", check=True
-    ).stdout
-
-
 def code_revision() -> str:
     """Return the last revision that changed the code, with `+` if it is modified."""
-    modified = _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)
-    revision = _git("log", "-1", "--format=%h", "--abbrev=9", "--", *CODE).strip()
+    modified = git.run(
+        ROOT, "status", "--porcelain", "--untracked-files=no", "--", *CODE
+    )
+    revision = git.run(ROOT, "log", "-1", "--format=%h", "--abbrev=9", "--", *CODE)
     return revision + ("+" if modified else "")
 
 

@@ -20,6 +20,8 @@ from typing import Any
 import tables
 from measurements import FOLDER, ROOT, Measurements
 
+from mathprobe import git
+
 FEW = 100
 BATCH, THOUSAND = 64, 1000
 # Names of the same training; the number of updates is part of the second target.
@@ -128,19 +130,12 @@ def main() -> None:
     args = parser.parse_args()
     measured = Measurements.of_device(args.folder, "cpu")
     revisions = {
-        "old": short_revision(args.old),
-        "new": short_revision(args.new),
+        side: git.run(ROOT, "rev-parse", "--short=9", name)
+        for side, name in (("old", args.old), ("new", args.new))
     }
     measure(revisions, measured, args.updates, args.pairs)
     section = measured.section(tables.TRAININGS)
     print(f"\n{tables.format_section(tables.TRAININGS, section)}")
-
-
-def short_revision(name: str) -> str:
-    """Return the abbreviated hash of a revision."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "--short=9", name]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

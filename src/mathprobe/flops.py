@@ -18,7 +18,7 @@ from mathprobe.spec import DecoderConfig, LayerConfig
 BACKWARD = 2  # FLOPs of the backward pass, relative to the forward pass
 HIDDEN = 4  # width of the hidden layer, relative to D
 MATRIX_SIZES = {"cpu": 1024, "cuda": 8192}  # a GPU is slow on small matrices
-REPEATS = 5
+REPEATS = 20
 
 
 def attention(queries: int, keys: int, width: int, memory_width: int) -> int:

@@ -26,18 +26,19 @@ def revision(root: Path = ROOT) -> Revision:
     project inside another repository must not be given the revision of the other one.
     """
     try:
-        top = Path(_git(root, "rev-parse", "--show-toplevel"))
+        top = Path(run(root, "rev-parse", "--show-toplevel"))
         if top.resolve() != root.resolve():
             return Revision(None, None, f"{root} is only a subfolder of {top}")
-        changes = _git(root, "status", "--porcelain", "--untracked-files=no")
-        return Revision(_git(root, "rev-parse", "HEAD"), not changes)
+        changes = run(root, "status", "--porcelain", "--untracked-files=no")
+        return Revision(run(root, "rev-parse", "HEAD"), not changes)
     except OSError as error:
         return Revision(None, None, f"git cannot be started: {error.strerror}")
     except subprocess.CalledProcessError as error:
         return Revision(None, None, error.stderr.strip())
 
 
-def _git(root: Path, *arguments: str) -> str:
+def run(root: Path, *arguments: str) -> str:
+    """Return the output of git in a folder; raise CalledProcessError if it fails."""
     # Variables such as GIT_DIR would select another repository.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     done = subprocess.run(
