@@ -124,7 +124,7 @@ def test_exactly_the_sub_tasks_of_subtraction_are_found_in_pairs_of_heads(
         *(("P08L0H0", "MD", 0), ("P08L0H1", "MD", 0), ("P08L0MLP", "MD", 0)),
     }
     shared = subtraction.facts.for_node(Node.parse("P07L0H2"), "MB")
-    assert [fact.partner for fact in shared if is_found(fact)] == [3]
+    assert [fact.partner for fact in shared if is_found(fact)] == ["L0H3"]
 
 
 def test_exactly_the_sub_tasks_of_a_mixed_model_are_found(mixed):

@@ -17,7 +17,7 @@ FACTS = Facts(
         Fact(D, "attends", "D3", 0.5),
         Fact(D, "attends", "D13", 0.4),
         Fact(B, "SA", "3", 1.0, 0.9, 1.0),
-        Fact(D, "SA", "3", 1.0, 0.9, 1.0, partner=0),
+        Fact(D, "SA", "3", 1.0, 0.9, 1.0, partner="L0H0"),
         Fact(D, "impact", "A10"),
     ]
 )

@@ -9,9 +9,9 @@ sub-tasks.  A position or node is useful if some question fails when it is ablat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any, TypedDict
 
 import numpy as np
@@ -32,6 +32,7 @@ from mathprobe.interp.search import (
     NodeSet,
     Rate,
     head_pairs,
+    mlp_sets,
     search,
 )
 from mathprobe.intervals import clopper_pearson
@@ -47,22 +48,29 @@ from mathprobe.studies.arith_facts import (
     column_label,
 )
 
+TOGETHER: dict[str, Callable[[Iterable[Node]], list[NodeSet]]] = {
+    "heads of a layer": head_pairs,
+    "heads": partial(head_pairs, any_layers=True),
+    "mlps": mlp_sets,
+}
+REPEATED = 4  # factor of the number of pairs, if a rate is undecided
 POSITION_COLUMNS = ("position", "token", "questions", "fails", "value", "low", "high")
 
 
 @dataclass(frozen=True)
 class SubtaskSearch:
-    """A sub-task of a column, and the nodes and pairs of heads to test."""
+    """A sub-task of a column, and the nodes and sets of nodes to test."""
 
     task: SubTask
     k: int | None
     intervention: InterchangeIntervention
+    repeat: Callable[[], InterchangeIntervention]  # on more and other pairs
     nodes: list[Node]
-    pairs: list[NodeSet]
+    sets: list[NodeSet]
 
     def rates(self) -> dict[NodeSet, Rate]:
-        """Return the success rate of each node and pair."""
-        return search(self.intervention, self.nodes, self.pairs)
+        """Return the success rate of each node and set."""
+        return search(self.intervention, self.repeat, self.nodes, self.sets)
 
 
 @dataclass(frozen=True)
@@ -240,7 +248,7 @@ class Circuit:
         return Facts([*self.ablation_facts, *self.attention_facts, *components])
 
     def candidates(self, task: SubTask, k: int | None) -> list[Node]:
-        """Return the nodes that may do a sub-task, alone or in a pair.
+        """Return the nodes that may do a sub-task, alone or together.
 
         Attention is not considered here.
         """
@@ -269,13 +277,16 @@ class Circuit:
             for token in task.attended_tokens(self.layout, k)
         )
 
-    def intervention(self, task: SubTask, k: int | None) -> InterchangeIntervention:
-        """Return the intervention of a sub-task.
+    def intervention(
+        self, task: SubTask, k: int | None, times: int = 1
+    ) -> InterchangeIntervention:
+        """Return the intervention of a sub-task, on `times` as many pairs as usual.
 
         Pairs with a wrongly answered question are removed.
         """
-        rng = self.rng_for("pairs", task.name, -1 if k is None else k)
-        drawn = task.pairs(rng, self.digits, k, self.settings.pairs)
+        use = ("pairs",) if times == 1 else ("pairs", times)
+        rng = self.rng_for(*use, task.name, -1 if k is None else k)
+        drawn = task.pairs(rng, self.digits, k, times * self.settings.pairs)
         base, source = (self.run(ids) for ids in (drawn.base, drawn.source))
         correct = self.is_correct(base, drawn.base)
         correct &= self.is_correct(source, drawn.source)
@@ -302,11 +313,14 @@ class Circuit:
                         for node in candidates
                         if node.kind == MLP or self.attend((node,), task, k)
                     ]
-                    pairs = head_pairs(candidates) if task.allow_pairs else []
-                    pairs = [pair for pair in pairs if self.attend(pair, task, k)]
-                    if nodes or pairs:
-                        intervention = self.intervention(task, k)
-                        yield SubtaskSearch(task, k, intervention, nodes, pairs)
+                    sets = TOGETHER[task.together](candidates) if task.together else []
+                    sets = [one for one in sets if self.attend(one, task, k)]
+                    if nodes or sets:
+                        once, more = (
+                            cache(partial(self.intervention, task, k, times))
+                            for times in (1, REPEATED)
+                        )
+                        yield SubtaskSearch(task, k, once(), more, nodes, sets)
 
     @cached_property
     def search_results(self) -> list[tuple[SubtaskSearch, dict[NodeSet, Rate]]]:
@@ -365,9 +379,7 @@ def _subtask_facts(
 ) -> Iterator[Fact]:
     """Yield the success rate of an intervention, for each of its nodes."""
     value = None if rate.value != rate.value else rate.value
-    numbers = value, rate.low, rate.high
+    label, numbers = column_label(searched.k), (value, rate.low, rate.high)
     for node in nodes:
-        partners = [other.index for other in nodes if other != node]
-        yield Fact(
-            node, searched.task.name, column_label(searched.k), *numbers, *partners
-        )
+        partners = " ".join(other.component for other in nodes if other != node)
+        yield Fact(node, searched.task.name, label, *numbers, partners)
