@@ -6,13 +6,14 @@ Barez 2024 have no such controls.  Shares have 95 % intervals.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from mathprobe.interp import ablation
 from mathprobe.interp.nodes import NODE_HOOKS, Node
-from mathprobe.interp.search import NodeSet, Rate, sample_nodes
+from mathprobe.interp.search import NodeSet, Rate, head_pairs, sample_nodes
 from mathprobe.nets.decoder import Decoder
 from mathprobe.studies.arith_facts import is_found
 from mathprobe.studies.circuits import Circuit, SubtaskSearch, share
@@ -75,21 +76,24 @@ def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
 def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
     """Count how often a search finds sub-tasks, also where none should be found.
 
-    Each search is repeated with random nodes, as many as were found, and with the found
-    nodes in an untrained model.
+    Each search is repeated for as many random nodes and pairs of heads, none of which
+    is a candidate, and for the candidates in an untrained model.
     """
     untrained_circuit = Circuit(circuit.spec, untrained, circuit.settings)
     all_nodes = circuit.varied_questions[0].nodes
     counts: dict[tuple[str, str], list[bool]] = {}
     for search, rates in circuit.search_results:
-        successful = [nodes for nodes, rate in rates.items() if rate.is_found]
         rng = circuit.rng_for("random nodes", search.task.name, str(search.k))
         others = sorted(set(all_nodes) - {node for nodes in rates for node in nodes})
-        random = [(node,) for node in sample_nodes(others, len(successful), rng)]
+        sizes = Counter(map(len, rates))
+        random = [
+            *sample_nodes([(node,) for node in others], sizes[1], rng),
+            *sample_nodes(head_pairs(others), sizes[2], rng),
+        ]
         tried = {
             "found": list(rates.values()),
             "random nodes": search.intervention.rates(random),
-            "untrained": _untrained_rates(untrained_circuit, search, successful),
+            "untrained": _untrained_rates(untrained_circuit, search, list(rates)),
         }
         for control, results in tried.items():
             found = counts.setdefault((control, search.task.name), [])

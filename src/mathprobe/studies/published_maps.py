@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mathprobe.arith.complexity import CLASSES
+from mathprobe.arith.published_rules import impact_text
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
@@ -83,11 +84,6 @@ def _algorithms(facts: Iterable[Fact]) -> Iterator[str]:
         elif task in SUBTASKS and task != fact.name:
             column, changed = fact.label.split(".")
             yield f"{ALGORITHM}A{column}.{task}.{changed}"
-
-
-def impact_text(digits: Iterable[int | str]) -> str:
-    """Return answer digits as the library writes them: sorted, unique characters."""
-    return "A" + "".join(sorted(set("".join(map(str, digits))), reverse=True))
 
 
 def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
@@ -236,7 +232,8 @@ def _parse_subtask(
 ) -> Iterator[Content]:
     _check(task in SUBTASKS, f"unknown sub-task; known are {', '.join(SUBTASKS)}")
     has_column = SUBTASKS[task].lowest is not None
-    _check(has_column == bool(column), "only OPR and SGN have no column")
+    known = bool(column) if has_column else not (column or changed)
+    _check(known, "only OPR and SGN have no column")
     label = _column(layout, column) if column else ""
     if changed:
         yield f"{WEAK}{task}", f"{label}.{changed}", None
