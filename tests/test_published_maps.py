@@ -1,7 +1,11 @@
 """Maps in the published format are written as the library does, and read again."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from mathprobe import files
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
 from mathprobe.interp.facts import Fact, Facts
@@ -156,6 +160,22 @@ def test_a_map_that_was_read_is_drawn_like_ours():
     assert texts["purpose"] == "A3.SA OPR A5.GT"
     assert (texts["fails"], texts["impact"]) == ("12", "A5..3")
     assert (texts["attention"], texts["coverage"]) == ("D'3 D3", "SMN")
+
+
+def test_the_example_of_the_python_page_runs(tmp_path):
+    (page,) = re.findall(
+        r"```python\n(from mathprobe import files.*?)```",
+        Path("docs/python.md").read_text(encoding="utf-8"),
+        re.S,
+    )
+    files.write_json(tmp_path / "behaviors.json", [item("Fail%:50", "Impact:A2")])
+    files.write_json(tmp_path / "features.json", [item("Algo:A2.SA")])
+    folder = re.search('Path\\("(.*?)"\\)', page)[1]
+    page = page.replace(folder, str(tmp_path))
+    page = page.replace("purpose.pdf", str(tmp_path / "purpose.pdf"))
+    exec(page, names := {"Path": Path})
+    assert [fact.name for fact in names["found"]] == ["fails", "impact", "SA"]
+    assert (tmp_path / "purpose.pdf").stat().st_size
 
 
 @pytest.mark.parametrize(
