@@ -80,32 +80,44 @@ def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
     is a candidate, and for the candidates in an untrained model.
     """
     untrained_circuit = Circuit(circuit.spec, untrained, circuit.settings)
-    all_nodes = circuit.varied_questions[0].nodes
     counts: dict[tuple[str, str], list[bool]] = {}
     for search, rates in circuit.search_results:
-        rng = circuit.rng_for("random nodes", search.task.name, str(search.k))
-        others = sorted(set(all_nodes) - {node for nodes in rates for node in nodes})
-        sizes = Counter(map(len, rates))
-        random = [
-            *sample_nodes([(node,) for node in others], sizes[1], rng),
-            *sample_nodes(head_pairs(others), sizes[2], rng),
-        ]
+        candidates = list(rates)
         tried = {
-            "found": list(rates.values()),
-            "random nodes": search.intervention.rates(random),
-            "untrained": _untrained_rates(untrained_circuit, search, list(rates)),
+            "found": rates,
+            "random nodes": _with_sets(search, _random_sets(circuit, search, rates)),
+            "untrained": _with_sets(_untrained(untrained_circuit, search), candidates),
         }
         for control, results in tried.items():
             found = counts.setdefault((control, search.task.name), [])
-            found += [rate.is_found for rate in results]
+            found += [rate.is_found for rate in results.values()]
     for (control, task), found in sorted(counts.items()):
         yield _row(control, task, len(found), sum(found), len(found))
 
 
-def _untrained_rates(
-    untrained: Circuit, search: SubtaskSearch, sets: list[NodeSet]
-) -> list[Rate]:
-    """Return the rates of the same interventions in an untrained model."""
+def _random_sets(
+    circuit: Circuit, search: SubtaskSearch, candidates: Iterable[NodeSet]
+) -> Iterator[NodeSet]:
+    """Yield as many random nodes and pairs of heads as candidates, but others."""
+    rng = circuit.rng_for("random nodes", search.task.name, str(search.k))
+    tested = {node for nodes in candidates for node in nodes}
+    others = [n for n in circuit.varied_questions[0].nodes if n not in tested]
+    pool = [*((node,) for node in others), *head_pairs(others)]
+    for size, count in Counter(map(len, candidates)).items():
+        yield from sample_nodes([one for one in pool if len(one) == size], count, rng)
+
+
+def _with_sets(search: SubtaskSearch, sets: Iterable[NodeSet]) -> dict[NodeSet, Rate]:
+    """Return the rates of a search for these nodes and pairs of heads."""
+    sets = list(sets)
+    nodes = [nodes[0] for nodes in sets if len(nodes) == 1]
+    pairs = [nodes for nodes in sets if len(nodes) > 1]
+    return replace(search, nodes=nodes, pairs=pairs).rates()
+
+
+def _untrained(untrained: Circuit, search: SubtaskSearch) -> SubtaskSearch:
+    """Return a search with the same questions in an untrained model."""
     base, source = search.intervention.base.ids, search.intervention.source.ids
     runs = untrained.run(base), untrained.run(source)
-    return replace(search.intervention, base=runs[0], source=runs[1]).rates(sets)
+    changed = replace(search.intervention, base=runs[0], source=runs[1])
+    return replace(search, intervention=changed)
