@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from mathprobe import strict_yaml
+from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.catalog import Catalog
 from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg import properties, scores, verifiers
@@ -189,14 +190,22 @@ def circuits(scale: str) -> dict[str, list[dict]]:
     counted |= {"mlps with a purpose": 2, "nodes for S": 40}
     counted |= {f"nodes for {n} of 3 classes": 10 * n for n in (1, 2, 3)}
     controls = [
-        ("keep only, mean", of) for of in ("useful", "with a purpose", "random")
+        (f"keep only, {ablation}", of)
+        for ablation in ("mean", "resample")
+        for of in ("useful", "with a purpose", "random")
     ]
     controls += [(name, "SA") for name in ("found", "random nodes", "untrained")]
     found: dict[str, list[dict]] = {f"arith_{kind}": [] for kind in CIRCUITS}
     for name, row in models.rows.items():
         found["arith_circuits"] += [
             {"model": name, "quantity": q, "count": n, "total": 48, "published": n + 1}
+            | {"published_rule": n - 1}
             for q, n in counted.items()
+        ]
+        found["arith_circuits"] += [
+            {"model": name, "quantity": task, "count": n, "total": None}
+            | {"published": None, "published_rule": None if task == "SV" else 2 * n}
+            for n, task in enumerate(SUBTASKS)
         ]
         found["arith_controls"] += [
             {"model": name, "control": control, "of": of, "nodes": 3}

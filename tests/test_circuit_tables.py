@@ -68,6 +68,9 @@ def model(tmp_path):
             Fact(mlp, "fails", "", 0.1, 0.0, 0.2),
         ]
     ).save(facts / "nodes.csv")
+    Facts([Fact(head, "SA", "1"), Fact(head, "weak ND", "1.A1")]).save(
+        facts / "published_rule.csv"
+    )
     rows = [
         dict(zip(POSITIONS, (place, token, 9, 0, 0.0, 0.0, 0.1), strict=True))
         for place, token in enumerate(TOKENS)
@@ -133,9 +136,37 @@ def test_random_sets_are_averaged(model):
 def test_found_rates_are_beside_those_of_chance(model):
     circuit = circuits.Circuit.read(model / "facts/nodes.csv")
     table = pivots.chance(circuit.controls)
-    assert list(table.columns) == [*pivots.CHANCE.values(), "found"]
-    assert table.loc["SA"].tolist() == [0.75, 0.0, 0.0, 3]
-    assert table.loc["ST", "found"] == 1
+    counts = table[["count", "total"]].T.to_dict("list")
+    assert counts == {
+        ("SA", "found"): [3, 4],
+        ("ST", "found"): [1, 4],
+        ("SA", "random nodes"): [0, 3],
+        ("SA", "untrained"): [0, 3],
+        ("all", "found"): [4, 8],
+        ("all", "random nodes"): [0, 3],
+        ("all", "untrained"): [0, 3],
+    }
+    assert table.loc["all", "found"][["low", "high"]].tolist() == pytest.approx(
+        [0.157, 0.843], abs=1e-3
+    )
+
+
+def test_sub_tasks_are_counted_by_two_rules(model, tables):
+    found = pivots.subtasks(tables, {})
+    counts = {
+        task: (row["count"], row["published_rule"])
+        for task, row in found["child"].items()
+        if row["count"] or row["published_rule"] != 0
+    }
+    assert counts == {"SA": (1, 1), "SV": (0, None), "ND": (0, 1)}
+    heads = tables["arith_circuits"].set_index("quantity").loc["heads with a purpose"]
+    assert (heads["count"], heads["published_rule"]) == (1, 1)
+
+
+def test_sub_tasks_and_chance_are_displayed(model, capsys):
+    circuit = circuits.Circuit.read(model / "facts/nodes.csv")
+    circuit.show_subtasks()
+    circuit.show_chance()
 
 
 def test_optional_clauses_count_only_if_they_hold(model):
@@ -161,8 +192,8 @@ def test_maps_contain_every_model_even_without_a_map(tables):
     assert {key: value for key, value in child.items() if pd.notna(value)} == {
         **{"heads": 1, "mlps": 1, "heads/published": 7},
         **{"heads/purpose": 1.0, "mlps/purpose": 0.0, "hold": 2, "clauses": 3},
-        **{"right/useful": 0.9, "right/random": 0.2},
-        **{"chance/found": 0.5, "chance/random": 0.0, "chance/untrained": 0.0},
+        **{"right/mean/useful": 0.9, "right/mean/random": 0.2},
+        **{"right/resample/useful": 0.5, "heads/rule": 1.0, "mlps/rule": 0.0},
         **{"classes/1": 0.5, "classes/2": 0.0, "classes/3": 0.0},
     }
     shares = pivots.shares(tables["arith_circuits"])

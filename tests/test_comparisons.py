@@ -1,5 +1,6 @@
 import pandas as pd
 
+from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.studies.comparisons import reuse, summary
@@ -43,7 +44,19 @@ def test_summary_counts_nodes_and_clauses():
         {"algorithm": "addition", "optional": False, "holds": False},
         {"algorithm": "addition", "optional": True, "holds": False},
     ]
-    found = counts(summary(CHILD, pd.DataFrame(clauses)))
+    published = facts(A=[("SA", "1")], B=[("SA", "1"), ("weak ND", "0.A0")])
+    rows = list(summary(CHILD, published, pd.DataFrame(clauses)))
+    found = counts(rows)
+    tasks = {name: found.pop(name) for name in SUBTASKS}
+    assert {name: counted[0] for name, counted in tasks.items() if counted[0]} == {
+        **{"SA": 1, "MD": 1, "ND": 1},
+    }
+    by_rule = {row["quantity"]: row.get("published_rule") for row in rows}
+    assert {name: number for name, number in by_rule.items() if number} == {
+        **{"heads with a purpose": 2, "SA": 2, "ND": 1},
+    }
+    assert by_rule["SV"] is by_rule["useful heads"] is None
+    assert by_rule["MT"] == 0
     assert found == {
         "useful heads": (2, None),
         "useful mlps": (1, None),

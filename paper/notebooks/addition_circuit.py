@@ -79,11 +79,21 @@ page.figure("attention")
 page.figure("purpose")
 
 # %% [markdown]
+# The table counts these findings, and those of the rules of the published code, which
+# test heads and pairs of heads with one or two pairs of questions. Every change of the
+# answer counts for ST and MT, and attention alone for OPR and SGN.
+
+# %%
+for model in page.models:
+    model.show_subtasks()
+
+# %% [markdown]
 # ## Could these sub-tasks be found by chance?
 #
-# The table shows the share of candidate nodes for which the search finds a sub-task,
-# and two controls: the same search on as many random nodes as were found, and on the
-# found nodes of the model before training.
+# The table shows for how many of the candidates (nodes and pairs of heads) the search
+# finds a sub-task, with the 95 % interval of the share, and two controls: as many tests
+# of random nodes and pairs that are no candidates, and tests of the candidates in the
+# model before training.
 
 # %%
 for model in page.models:

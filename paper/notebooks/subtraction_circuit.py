@@ -74,6 +74,15 @@ for kind in ("complexity_M", "complexity_N"):
 page.figure("purpose")
 
 # %% [markdown]
+# The table counts these findings, and those of the rules of the published code, which
+# test heads and pairs of heads with one or two pairs of questions. Every change of the
+# answer counts for ST and MT, and attention alone for OPR and SGN.
+
+# %%
+for model in page.models:
+    model.show_subtasks()
+
+# %% [markdown]
 # Some nodes perform sub-tasks of several classes. The next table counts the nodes that
 # perform both of two sub-tasks for the same column (or for no column).
 

@@ -7,12 +7,9 @@ into the base.  If the node encodes the sub-task, the base answer changes as pre
 Base and source also differ in other variables, such as the carry into the column.  A
 node that encodes one of these, or the whole answer, therefore fails the test.
 
-Source: Quirke, Neo, Barez 2024 for the sub-tasks.  Their published code tests one pair
-of repeated digits for each.  It differs from this module in four points.  For ST and MT
-it accepts any change of the answer; this module requires a three-valued state.  For SS
-it intervenes on the column below.  For the highest column of ND it predicts an
-impossible answer.  For OPR and SGN it does not intervene at all.  SR, MR, NR, SU, MU
-and NU are ours.
+Source: Quirke, Neo, Barez 2024 for the sub-tasks.  Their published code has other
+pairs and rules: see `published_rules`, and `arith_errata.yaml` for the differences.
+SR, MR, NR, SU, MU and NU are ours.
 """
 
 from __future__ import annotations

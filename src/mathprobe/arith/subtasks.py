@@ -47,15 +47,16 @@ class SubTask:
     first: str  # token at the first position
     last: str  # token at the last position
     attends: tuple[str, ...]  # tokens to which a head must attend
+    # Nodes at a position that may do it together: pairs of heads of one layer or of any
+    # layers, or the MLPs from some layer up.
+    together: Literal["heads of a layer", "heads", "mlps"]
     impact: str | None = None  # answer token that ablation must change; None: any
     lowest: int | None = 0  # first column; None: the sub-task belongs to no column
     highest: int = 0  # last column is n - 1 + highest
     # True: all predicted tokens must match.  False: at least one must change as
     # predicted, and the others must match or stay unchanged.
     match_all: bool = True
-    # Nodes at a position that may do it together: pairs of heads of one layer or of any
-    # layers, or the MLPs from some layer up.
-    together: Literal["heads of a layer", "heads", "mlps"] | None = None
+    is_published: bool = True  # by Quirke et al.; the others are ours
 
     @property
     def operations(self) -> set[str]:
@@ -105,8 +106,10 @@ _early = partial(_column, first="OPR", last="A{sign}")
 _cascade = partial(_early, attends=(), lowest=1, match_all=False)
 _late = partial(_column, first="A{n}", last="A1")
 _above = partial(_late, impact="A{above}", highest=-1)
-_used = partial(_above, attends=(), together="heads")
-_result = partial(_late, impact="A{k}", attends=(), together="mlps", lowest=1)
+_used = partial(_above, attends=(), together="heads", is_published=False)
+_result = partial(
+    _late, impact="A{k}", attends=(), together="mlps", lowest=1, is_published=False
+)
 _of_all = partial(SubTask, last="A1", lowest=None, match_all=False, together="heads")
 
 for _task in (

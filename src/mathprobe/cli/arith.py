@@ -97,7 +97,13 @@ def arith_map(
     place = set_up_torch(device, threads)
     from mathprobe.arith import claims
     from mathprobe.spec import CircuitSearch
-    from mathprobe.studies import arith_facts, circuits, controls, published_maps
+    from mathprobe.studies import (
+        arith_facts,
+        circuits,
+        controls,
+        published_maps,
+        published_search,
+    )
     from mathprobe.studies.arith.models import build, load
 
     trained, network = load(model)
@@ -117,6 +123,7 @@ def arith_map(
     for name, (rows, columns) in tables.items():
         files.write_csv(out / f"{name}.csv", rows, columns)
     facts.save(out / "nodes.csv")
+    published_search.subtasks(circuit).save(out / "published_rule.csv")
     arrays = {
         arith_facts.panel_name(*key): panel.scores.numpy()
         for key, panel in circuit.pca_results.items()

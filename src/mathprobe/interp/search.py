@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby
+from typing import TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -24,6 +25,7 @@ from mathprobe.interp.patching import Run, node_patch
 from mathprobe.intervals import clopper_pearson
 
 NodeSet = tuple[Node, ...]  # patched together
+Item = TypeVar("Item", Node, NodeSet)
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def mlp_sets(nodes: Iterable[Node]) -> list[NodeSet]:
     return [own[-size:] for own in at_position for size in range(2, len(own) + 1)]
 
 
-def sample_nodes(nodes: Sequence[Node], count: int, rng: Generator) -> list[Node]:
-    """Return `count` random nodes, or all if there are fewer, sorted."""
+def sample_nodes(nodes: Sequence[Item], count: int, rng: Generator) -> list[Item]:
+    """Return `count` random nodes or sets of nodes, or all if fewer exist, sorted."""
     order = torch.randperm(len(nodes), generator=rng, device=rng.device)
     return sorted(nodes[int(index)] for index in order[:count])

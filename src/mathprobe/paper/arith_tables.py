@@ -31,7 +31,7 @@ MEASURED_COLUMNS = {
         "operation class questions fails malformed per_million low high nines"
     ),
     "curves": names("seed examples test accuracy malformed loss"),
-    "circuits": comparisons.COLUMNS,
+    "circuits": comparisons.SUMMARY_COLUMNS,
     "controls": names("control of nodes count total value low high"),
     "claims": claims.COLUMNS,
     "reuse": comparisons.COLUMNS,
@@ -90,12 +90,13 @@ def add_model_columns(kind: str, models: Iterable[Row], table: Frame) -> Frame:
 def _concat(kind: str, folders: Iterable[Path]) -> Frame:
     tables = []
     for folder in folders:
-        first, *others = (folder / name for name in TABLE_SOURCES[kind])
+        paths = [folder / name for name in TABLE_SOURCES[kind]]
         if kind == "circuits":
-            rows = comparisons.summary(Facts.load(first), *map(read, others))
-            table = Frame(rows).astype({"total": COUNT})
+            *maps, claims = paths
+            rows = comparisons.summary(*map(Facts.load, maps), read(claims))
+            table = Frame(rows).astype({"total": COUNT, "published_rule": COUNT})
         else:
-            table = read(first)
+            table = read(paths[0])
         tables.append(table.assign(model=folder.name))
     empty = Frame(columns=["model", *MEASURED_COLUMNS[kind]])
     return pd.concat(tables, ignore_index=True) if tables else empty

@@ -13,6 +13,9 @@ from mathprobe import files
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD
 from mathprobe.paper import figures, pivots, quanta, tables
+from mathprobe.paper.pivots import CHANCE
+from mathprobe.paper.tables import COUNT
+from mathprobe.studies import comparisons
 
 
 class Circuit(NamedTuple):
@@ -21,6 +24,7 @@ class Circuit(NamedTuple):
     name: str
     digits: int
     facts: Facts
+    published_rule: Facts  # sub-tasks found by the published rules
     positions: pd.DataFrame
     controls: pd.DataFrame
     claims: pd.DataFrame
@@ -35,7 +39,10 @@ class Circuit(NamedTuple):
         )
         digits = positions["token"].str.fullmatch(r"D\d+").sum()  # of the first number
         panels = files.load_arrays(nodes.with_name("panels.npz"))
-        known = Facts.load(nodes), positions, controls, claims, panels
+        maps = (
+            Facts.load(path) for path in (nodes, nodes.with_name("published_rule.csv"))
+        )
+        known = *maps, positions, controls, claims, panels
         return cls(nodes.parent.parent.name, int(digits), *known)
 
     def map(self, kind: str) -> Figure:
@@ -46,13 +53,21 @@ class Circuit(NamedTuple):
         """Display objects below the name of the model."""
         display(Markdown(f"**{self.name}**"), *things)
 
+    def show_subtasks(self) -> None:
+        """Display how often each sub-task is found by our and the published rules."""
+        rows = list(comparisons.count_subtasks(self.facts, self.published_rule))
+        table = pd.DataFrame(rows).astype({"published_rule": COUNT})
+        self.show(table.set_index("quantity")[["count", "published_rule"]])
+
     def show_chance(self) -> None:
         """Display how often each sub-task is found in the model and at chance level."""
         table = pivots.chance(self.controls)
-        shares = table.columns.drop("found")
-        styled = table.style.format("{:.0%}", subset=shares, na_rep="–")
-        counts = table.columns.difference(shares)
-        self.show(styled.format("{:.0f}", subset=counts))
+        texts = [
+            f"{count} of {total} ({low:.0%} to {high:.0%})"
+            for count, total, low, high in table.itertuples(index=False)
+        ]
+        wide = pd.Series(texts, table.index, "str").unstack().reindex(columns=CHANCE)
+        self.show(wide.rename(columns=CHANCE))
 
     def show_sufficiency(self) -> None:
         """Display the shares of right answers while only some nodes are kept."""

@@ -399,16 +399,35 @@ def _circuits(tables: Tables, context: Row) -> Macros:
     """Return the maps of the two example models: one adds, one does both operations."""
     models = pivots.maps(tables, context)
     reuse = pivots.arith_table(tables, "reuse").set_index(["model", "quantity"])
+    controls = pivots.arith_table(tables, "controls")
     mapped = models["heads"].notna().sum()
     macros = {"models": str(len(models)), "mapped": str(mapped)}
     for role, name in context["arith"]["example_models"].items():
         macros[f"{role}/model"] = escape_latex(name)
         for key, (source, _) in pivots.MAPS.items():
             value = models.loc[name, key]
-            is_share = source in ("share", "mean", "chance")
-            macros[f"{role}/{key}"] = percent(value, 0) if is_share else plain(value)
+            is_count = source in ("count", "published", "claims")
+            macros[f"{role}/{key}"] = plain(value) if is_count else percent(value, 0)
         for quantity, key in REUSE_MACROS.items():
             for end, column in (("", "count"), ("/of", "total")):
                 value = reuse[column].get((name, quantity))
                 macros[f"{role}/{key}{end}"] = plain(value)
+        macros |= _under(f"{role}/chance", _chance(controls[controls["model"] == name]))
+    return macros
+
+
+def _chance(controls: Frame) -> Macros:
+    """Return how often sub-tasks are found by the search and by its controls.
+
+    `above` is whether the interval of the search is above those of both controls.
+    """
+    every = pivots.chance(controls).reindex(product([pivots.ALL_TASKS], pivots.CHANCE))
+    every = every.droplevel(0).rename(index={"random nodes": "random"})
+    above = every["low"]["found"] > every["high"].drop("found").max()
+    macros = {"above": _yes(above)}
+    for control, row in every.iterrows():
+        for column in ("count", "total"):
+            macros[f"{control}/{column}"] = plain(row[column])
+        for end in ("low", "high"):
+            macros[f"{control}/{end}"] = percent(row[end], 0)
     return macros

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.catalog import parse_size
 from mathprobe.intervals import clopper_pearson
 from mathprobe.linalg.distributions import components
@@ -262,6 +263,8 @@ CHANCE = {  # controls in which sub-tasks are searched for, and their column nam
     "random nodes": "random nodes",
     "untrained": "an untrained model",
 }
+ALL_TASKS = "all"  # sub-tasks together
+KEPT = {"useful": "useful", "purpose": "with a purpose", "random": "random"}
 MAPS = {  # columns of `maps`: the table that each is from, and its column there
     "heads": ("count", "useful heads"),
     "mlps": ("count", "useful mlps"),
@@ -271,12 +274,12 @@ MAPS = {  # columns of `maps`: the table that each is from, and its column there
     "mlps/purpose": ("share", "mlps with a purpose"),
     "hold": ("claims", "hold"),
     "clauses": ("claims", "clauses"),
-    "right/useful": ("mean", "useful"),
-    "right/purpose": ("mean", "with a purpose"),
-    "right/random": ("mean", "random"),
-    "chance/found": ("chance", "found"),
-    "chance/random": ("chance", "random nodes"),
-    "chance/untrained": ("chance", "untrained"),
+    "heads/rule": ("rule", "heads with a purpose"),
+    **{
+        f"right/{ablation}/{key}": (ablation, nodes)
+        for ablation in ("mean", "resample")
+        for key, nodes in KEPT.items()
+    },
     **{f"classes/{n}": ("share", f"nodes for {n} of 3 classes") for n in (1, 2, 3)},
 }
 
@@ -329,17 +332,20 @@ def maps(tables: Tables, context: Row) -> Frame:
     """Return the columns of MAPS: a row per model, NaN for a model without a map."""
     circuits = arith_table(tables, "circuits")
     controls = arith_table(tables, "controls")
-    mean = controls[controls["control"] == f"{KEEP_ONLY}mean"]
-    searched = controls[controls["control"].isin(CHANCE)]
+    by_rule = circuits.drop(columns="count").rename(columns={"published_rule": "count"})
+    kept = {
+        name: _share(controls[controls["control"] == KEEP_ONLY + name], "model", "of")
+        for name in ("mean", "resample")
+    }
     parts = {
         "count": circuits.pivot(index="model", columns="quantity", values="count"),
         "published": circuits.pivot(
             index="model", columns="quantity", values="published"
         ),
         "share": shares(circuits),
+        "rule": shares(by_rule.dropna(subset="count")),
         "claims": count_clauses(arith_table(tables, "claims"), "model"),
-        "mean": _share(mean, "model", "of"),
-        "chance": _share(searched, "model", "control"),
+        **kept,
     }
     names = [model["name"] for model in context["arith"]["models"]]
     columns = pd.MultiIndex.from_tuples(MAPS.values())
@@ -356,11 +362,33 @@ def sufficiency(controls: Frame) -> Frame:
 
 
 def chance(controls: Frame) -> Frame:
-    """Return how often each sub-task is found in the model and at chance level."""
+    """Return how often sub-tasks are found in the model and at chance level.
+
+    The index are sub-tasks, also ALL_TASKS, and the keys of CHANCE.  The columns are
+    `count`, `total`, and the exact 95 % interval of the share, which treats all tests
+    as independent.
+    """
     rows = controls[controls["control"].isin(CHANCE)]
-    counts = rows[rows["control"] == "found"].set_index("of")["count"]
-    wide = _share(rows, "of", "control").reindex(columns=list(CHANCE))
-    return wide.rename(columns=CHANCE).assign(found=counts)
+    rows = pd.concat([rows, rows.assign(of=ALL_TASKS)])
+    sums = rows.groupby(["of", "control"], sort=False)[["count", "total"]].sum()
+    ends = [
+        clopper_pearson(count, total) if total else (0.0, 1.0)
+        for count, total in sums.itertuples(index=False)
+    ]
+    return sums.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
+
+
+def subtasks(tables: Tables, context: Row) -> dict[str, dict[str, Row]]:
+    """Return how often each model does each sub-task, by our and the published rules.
+
+    The counts are `count` and `published_rule`, by model and sub-task.
+    """
+    rows = arith_table(tables, "circuits")
+    grouped = rows[rows["quantity"].isin(SUBTASKS)].groupby("model", sort=False)
+    return {
+        str(model): {row["quantity"]: row for row in records(own)}
+        for model, own in grouped
+    }
 
 
 def reuse(tables: Tables, context: Row) -> dict[str, list[Row]]:
@@ -372,7 +400,7 @@ def reuse(tables: Tables, context: Row) -> dict[str, list[Row]]:
 def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
     """Return the functions that templates call: one per kind of table, and others."""
     functions = (oracle_accuracies, oracle_comparisons, runs, summaries)
-    arith = (rates, decoders, by_class, maps, reuse)
+    arith = (rates, decoders, by_class, maps, subtasks, reuse)
     return {
         **{kind: partial(pivots, kind) for kind in KINDS},
         **{function.__name__: function for function in (*functions, *arith)},

@@ -77,7 +77,8 @@ def fails(facts: Sequence[Fact], layout: Layout) -> Cell:
     for fact in facts:
         if fact.name == FAILS and not fact.label:
             share = fact.known_value
-            return Cell(arith_facts.truncated_percent(share), share, share >= MANY)
+            percent = arith_facts.truncated_percent(share) or "<1"
+            return Cell(str(percent), share, share >= MANY)
     return Cell()
 
 

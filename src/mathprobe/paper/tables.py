@@ -42,7 +42,7 @@ STRINGS = names(  # a revision such as 7e10 is no number, and a seed may be "ora
 )
 COUNTS = names(  # integers, which may be missing
     "seeds reached examples resolution budget parameters attempts threads matrices "
-    "rejected count total fails questions nines nodes table"
+    "rejected count total fails questions nines nodes published_rule table"
 )
 COUNT = "Int64"
 DTYPES: dict[str, Any] = dict.fromkeys(STRINGS, "str") | {"clean": "boolean"}

@@ -27,9 +27,9 @@ def panel_name(node: Node, operation: str, k: int) -> str:
     return PANEL_SEPARATOR.join([node.name, operation, str(k)])
 
 
-def truncated_percent(share: float) -> str:
-    """Return a share as whole percents, truncated, as in the published maps."""
-    return str(int(100 * share + ROUNDING)) if share >= 0.01 else "<1"
+def truncated_percent(share: float) -> int:
+    """Return a share in whole percents, truncated, as in the published maps."""
+    return int(100 * share + ROUNDING)
 
 
 def failures_by_class(facts: Iterable[Fact]) -> dict[str, Fact]:

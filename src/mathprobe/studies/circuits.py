@@ -313,7 +313,7 @@ class Circuit:
                         for node in candidates
                         if node.kind == MLP or self.attend((node,), task, k)
                     ]
-                    sets = TOGETHER[task.together](candidates) if task.together else []
+                    sets = TOGETHER[task.together](candidates)
                     sets = [one for one in sets if self.attend(one, task, k)]
                     if nodes or sets:
                         once, more = (
@@ -381,5 +381,10 @@ def _subtask_facts(
     value = None if rate.value != rate.value else rate.value
     label, numbers = column_label(searched.k), (value, rate.low, rate.high)
     for node in nodes:
-        partners = " ".join(other.component for other in nodes if other != node)
-        yield Fact(node, searched.task.name, label, *numbers, partners)
+        partner = partner_names(nodes, node)
+        yield Fact(node, searched.task.name, label, *numbers, partner)
+
+
+def partner_names(nodes: NodeSet, node: Node) -> str:
+    """Return the names of the other nodes of a set at a position."""
+    return " ".join(other.component for other in nodes if other != node)

@@ -7,17 +7,22 @@ Does not import torch.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
+from mathprobe.arith.published_rules import RULES
+from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD, NODE_HOOKS, Node
 from mathprobe.studies.arith_facts import failures_by_class, is_found
+from mathprobe.studies.published_maps import WEAK
 
 LETTERS = ("S", "M", "N")  # classes: additions, differences >= 0, differences < 0
-COLUMNS = ("quantity", "count", "total")  # of `summary` and `reuse`
+COLUMNS = ("quantity", "count", "total")  # of `reuse`
+SUMMARY_COLUMNS = (*COLUMNS, "published_rule")
 
 Row = dict[str, Any]
 
@@ -49,16 +54,21 @@ def useful_nodes(facts: Facts) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], bool))
 
 
-def summary(facts: Facts, claims: pd.DataFrame) -> Iterator[Row]:
+def summary(facts: Facts, published_rule: Facts, claims: pd.DataFrame) -> Iterator[Row]:
     """Count the nodes of a map by kind, purpose and class, and the clauses that hold.
 
-    `claims` is the table of `arith.claims`.  Yields rows of COLUMNS.
+    `published_rule` are the facts of `published_search`, and `claims` is the table of
+    `arith.claims`.  Yields rows of SUMMARY_COLUMNS; the count under the published rules
+    is missing where they do not apply.
     """
     nodes = useful_nodes(facts)
     for kind in NODE_HOOKS:
         own = nodes[nodes["kind"] == kind]
         yield _count(f"useful {kind}s", len(own))
-        yield _count(f"{kind}s with a purpose", own["purpose"].sum(), len(own))
+        others = sum(node.kind == kind for node in published_rule.nodes)
+        purposeful = _count(f"{kind}s with a purpose", own["purpose"].sum(), len(own))
+        yield purposeful | {"published_rule": others}
+    yield from count_subtasks(facts, published_rule)
     for letter in LETTERS:
         yield _count(f"nodes for {letter}", nodes[letter].sum(), len(nodes))
     classes = nodes[[*LETTERS]].sum(axis=1)
@@ -67,6 +77,27 @@ def summary(facts: Facts, claims: pd.DataFrame) -> Iterator[Row]:
         yield _count(quantity, (classes == number).sum(), len(nodes))
     for row in count_clauses(claims, "algorithm").itertuples():
         yield _count(f"clauses of {row.Index}", row.hold, row.clauses)
+
+
+def count_subtasks(facts: Facts, published_rule: Facts) -> Iterator[Row]:
+    """Count how often each sub-task is found: once for each node and column.
+
+    Weak findings of the published rules are counted like others.  Yields rows of
+    SUMMARY_COLUMNS.
+    """
+    ours, theirs = _findings(facts), _findings(published_rule)
+    for task in SUBTASKS:
+        others = theirs[task] if task in RULES else None
+        yield _count(task, ours[task]) | {"published_rule": others}
+
+
+def _findings(facts: Facts) -> Counter[str]:
+    found = {
+        (fact.node, fact.name.removeprefix(WEAK), fact.label)
+        for fact in facts
+        if fact.is_confident
+    }
+    return Counter(name for _, name, _ in found)
 
 
 def count_clauses(claims: pd.DataFrame, by: str) -> pd.DataFrame:

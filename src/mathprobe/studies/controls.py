@@ -6,16 +6,17 @@ Barez 2024 have no such controls.  Shares have 95 % intervals.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from mathprobe.interp import ablation
 from mathprobe.interp.nodes import NODE_HOOKS, Node
-from mathprobe.interp.search import NodeSet, Rate, sample_nodes
+from mathprobe.interp.search import InterchangeIntervention, NodeSet, Rate, sample_nodes
 from mathprobe.nets.decoder import Decoder
 from mathprobe.studies.arith_facts import is_found
-from mathprobe.studies.circuits import Circuit, SubtaskSearch, share
+from mathprobe.studies.circuits import TOGETHER, Circuit, SubtaskSearch, share
 
 COLUMNS = ("control", "of", "nodes", "count", "total", "value", "low", "high")
 SUFFICIENCY = ("mean", "resample")  # ablations of all other nodes
@@ -75,33 +76,54 @@ def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
 def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
     """Count how often a search finds sub-tasks, also where none should be found.
 
-    Each search is repeated with random nodes, as many as were found, and with the found
-    nodes in an untrained model.
+    Each search is repeated for as many random nodes and sets of nodes, none of which is
+    a candidate, and for the candidates in an untrained model.
     """
     untrained_circuit = Circuit(circuit.spec, untrained, circuit.settings)
-    all_nodes = circuit.varied_questions[0].nodes
     counts: dict[tuple[str, str], list[bool]] = {}
     for search, rates in circuit.search_results:
-        successful = [nodes for nodes, rate in rates.items() if rate.is_found]
-        rng = circuit.rng_for("random nodes", search.task.name, str(search.k))
-        others = sorted(set(all_nodes) - {node for nodes in rates for node in nodes})
-        random = [(node,) for node in sample_nodes(others, len(successful), rng)]
+        candidates = list(rates)
         tried = {
-            "found": list(rates.values()),
-            "random nodes": search.intervention.rates(random),
-            "untrained": _untrained_rates(untrained_circuit, search, successful),
+            "found": rates,
+            "random nodes": _with_sets(search, _random_sets(circuit, search, rates)),
+            "untrained": _with_sets(_untrained(untrained_circuit, search), candidates),
         }
         for control, results in tried.items():
             found = counts.setdefault((control, search.task.name), [])
-            found += [rate.is_found for rate in results]
+            found += [rate.is_found for rate in results.values()]
     for (control, task), found in sorted(counts.items()):
         yield _row(control, task, len(found), sum(found), len(found))
 
 
-def _untrained_rates(
-    untrained: Circuit, search: SubtaskSearch, sets: list[NodeSet]
-) -> list[Rate]:
-    """Return the rates of the same interventions in an untrained model."""
-    base, source = search.intervention.base.ids, search.intervention.source.ids
-    runs = untrained.run(base), untrained.run(source)
-    return replace(search.intervention, base=runs[0], source=runs[1]).rates(sets)
+def _random_sets(
+    circuit: Circuit, search: SubtaskSearch, candidates: Iterable[NodeSet]
+) -> Iterator[NodeSet]:
+    """Yield as many random nodes and sets of nodes as candidates, but others."""
+    rng = circuit.rng_for("random nodes", search.task.name, str(search.k))
+    tested = {node for nodes in candidates for node in nodes}
+    others = [n for n in circuit.varied_questions[0].nodes if n not in tested]
+    pool = [*((node,) for node in others), *TOGETHER[search.task.together](others)]
+    for size, count in Counter(map(len, candidates)).items():
+        yield from sample_nodes([one for one in pool if len(one) == size], count, rng)
+
+
+def _with_sets(search: SubtaskSearch, sets: Iterable[NodeSet]) -> dict[NodeSet, Rate]:
+    """Return the rates of a search for these nodes and sets of nodes."""
+    sets = list(sets)
+    nodes = [nodes[0] for nodes in sets if len(nodes) == 1]
+    larger = [nodes for nodes in sets if len(nodes) > 1]
+    return replace(search, nodes=nodes, sets=larger).rates()
+
+
+def _untrained(untrained: Circuit, search: SubtaskSearch) -> SubtaskSearch:
+    """Return a search with the same questions in an untrained model."""
+
+    def moved(trained: InterchangeIntervention) -> InterchangeIntervention:
+        runs = (untrained.run(one.ids) for one in (trained.base, trained.source))
+        return replace(trained, **dict(zip(("base", "source"), runs, strict=True)))
+
+    return replace(
+        search,
+        intervention=moved(search.intervention),
+        repeat=lambda: moved(search.repeat()),
+    )
