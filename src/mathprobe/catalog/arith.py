@@ -30,13 +30,14 @@ from mathprobe.structs import convert
 NAME = re.compile(r"[a-zK0-9_.]{1,100}")  # of a model; a part of file names
 MAP_FILES = (  # files of the circuit analysis of a model
     *("nodes.csv", "published_rule.csv", "positions.csv", "controls.csv", "claims.csv"),
-    *("panels.npz", "behaviors.json", "features.json"),
+    *("sufficiency.csv", "panels.npz", "behaviors.json", "features.json"),
 )
 TABLE_SOURCES = {  # files of a model that each kind of table needs
     "accuracy": ("accuracy.csv", "curve.csv"),
     "curves": ("curve.csv",),
     "circuits": ("facts/nodes.csv", "facts/published_rule.csv", "facts/claims.csv"),
     "controls": ("facts/controls.csv",),
+    "sufficiency": ("facts/sufficiency.csv",),
     "claims": ("facts/claims.csv",),
     "reuse": ("reuse.csv",),  # models with a parent only
 }

@@ -103,6 +103,7 @@ def arith_map(
         controls,
         published_maps,
         published_search,
+        sufficiency,
     )
     from mathprobe.studies.arith.models import build, load
 
@@ -118,6 +119,7 @@ def arith_map(
     tables = {
         "positions": (circuit.positions, circuits.POSITION_COLUMNS),
         "controls": (controls.table(circuit, untrained), controls.COLUMNS),
+        "sufficiency": (sufficiency.table(circuit), sufficiency.COLUMNS),
         "claims": (clauses, claims.COLUMNS),
     }
     for name, (rows, columns) in tables.items():
