@@ -33,13 +33,8 @@ PRINTED = [PAPER / "published" / f"{name}.csv" for name in published.FILES]
 PUBLISHED = published.read_all(PRINTED)
 LABELS = published.labels(PUBLISHED)
 DISTRIBUTIONS = CATALOG.distributions
-CIRCUITS = (
-    "circuits",
-    "controls",
-    "sufficiency",
-    "claims",
-    "reuse",
-)  # tables of circuit analysis
+# Tables of circuit analysis.
+CIRCUITS = ("circuits", "controls", "sufficiency", "claims", "reuse")
 SCALES = ["smoke", "demo", "paper"]
 
 

@@ -37,7 +37,8 @@ COLUMNS = (
 )
 MOST = 0.5  # lower bound of the success rate of a sub-task that most pairs show
 ABLATIONS = ("mean", "resample")
-SELECTION = 32  # questions for the greedy order
+SELECTION = 32  # questions for the greedy order, at most half of all
+FEWEST = 4  # questions: two for each purpose
 CANDIDATES = 4  # nodes that each round of the greedy order evaluates
 POINTS = 16  # at most, of each curve
 
@@ -47,11 +48,11 @@ Values = Mapping[str, Tensor]
 def table(circuit: Circuit) -> Iterator[dict[str, Any]]:
     """Yield the curves as rows of COLUMNS; `added` are the names of the new nodes.
 
-    A model without useful nodes has no rows.
+    A model without useful nodes, or with few right answers (FEWEST), has no rows.
     """
     run, _ = circuit.varied_questions
     useful = circuit.ablation_facts.nodes
-    if not useful:
+    if not useful or len(run.ids) < FEWEST:
         return
     facts = [fact for fact in circuit.facts if fact.name in SUBTASKS]
     known = {fact.node for fact in facts if is_found(fact)}
@@ -60,7 +61,7 @@ def table(circuit: Circuit) -> Iterator[dict[str, Any]]:
         "most pairs": {f.node for f in facts if f.low is not None and f.low >= MOST},
     }
     chosen = torch.zeros(len(run.ids), dtype=torch.bool)
-    chosen[:: -(-len(run.ids) // SELECTION)] = True
+    chosen[1 :: max(2, -(-len(run.ids) // SELECTION))] = True
     measured, selection = (run.select(c.to(run.ids.device)) for c in (~chosen, chosen))
     rest = [node for node in useful if node not in known]
     orders = {
