@@ -198,7 +198,7 @@ def test_maps_contain_every_model_even_without_a_map(tables):
         **{"heads": 1, "mlps": 1, "heads/published": 7},
         **{"heads/purpose": 1.0, "mlps/purpose": 0.0, "hold": 2, "clauses": 3},
         **{"right/mean/useful": 0.9, "right/mean/random": 0.2},
-        **{"right/resample/useful": 0.5, "heads/rule": 1.0, "mlps/rule": 0.0},
+        **{"right/resample/useful": 0.5, "heads/rule": 1.0},
         **{"classes/1": 0.5, "classes/2": 0.0, "classes/3": 0.0},
     }
     shares = pivots.shares(tables["arith_circuits"])
