@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import torch
 
 from mathprobe.arith.tokens import MINUS, PLUS, VOCABULARY, Layout
-from mathprobe.nets.decoder import NORM_EPSILON, Decoder
+from mathprobe.nets.decoder import Decoder
 from mathprobe.spec import DecoderConfig
 
 SMALL = 1e-6  # scale of W in the residual stream, so that norms ignore it
@@ -178,7 +178,7 @@ def blank(wiring, layers, heads):
 def make_identity(norm, width):
     """Make a layer norm the identity for inputs with two ones and zeros elsewhere."""
     mean = 2 / width
-    norm.weight.fill_((mean - mean**2 + NORM_EPSILON) ** 0.5)
+    norm.weight.fill_((mean - mean**2 + norm.eps) ** 0.5)
     norm.bias.fill_(mean)
 
 
