@@ -113,7 +113,7 @@ def test_a_foreign_file_is_refused_with_the_way_to_read_it(tmp_path):
     save_file(weights, tmp_path / "named.safetensors", {"format": "pt"})
     torch.save(weights, tmp_path / "weights.pt")
     for path in tmp_path.iterdir():
-        with pytest.raises(DamagedFile, match=r"lens\.from_state_dict, or mathprobe map"):
+        with pytest.raises(DamagedFile, match="or mathprobe map with --config"):
             checkpoint.model_metadata(path)
         with pytest.raises(DamagedFile, match="not a file of this package"):
             checkpoint.load_model(path, {1: nn.Linear(3, 2)})
