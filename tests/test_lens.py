@@ -239,7 +239,7 @@ def test_every_field_of_transformer_lens_is_known(transformer_lens):
     defaults = {field.name: field.default for field in theirs}
     assert [name for name in defaults if not lens._is_known(name)] == []
     for field in msgspec.structs.fields(lens.LensConfig):
-        if not field.required and field.name != "act_fn":
+        if not field.required:
             assert field.default == defaults[field.name], field.name
 
 

@@ -93,6 +93,8 @@ class LensConfig(Spec, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse combinations of values that a decoder cannot express."""
         architecture = self.original_architecture or ""
+        if self.n_heads < 1 and (self.n_heads != -1 or self.d_model % self.d_head):
+            raise ValueError(_refusal("n_heads", self.n_heads, ["positive numbers"]))
         if not self.attn_only and self.act_fn not in ACTIVATIONS:
             raise ValueError(_refusal("act_fn", self.act_fn, ACTIVATIONS))
         if self.final_rms and self.normalization_type in ("LN", "LNPre"):
@@ -122,6 +124,13 @@ class LensConfig(Spec, frozen=True, kw_only=True):
         return Decoder(config, self.d_vocab, self.n_ctx)
 
 
+KNOWN = (*LensConfig.__struct_fields__, *ALLOWED, *WITHOUT_EFFECT)
+
+
+def _is_known(field: str) -> bool:
+    return field in KNOWN or field.startswith(PREFIXES_WITHOUT_EFFECT)
+
+
 def _refusal(field: str, value: Any, allowed: Iterable[Any]) -> str:
     known = ", ".join(map(str, allowed))
     return f"{field}: {value!r} cannot be converted; allowed: {known}; {REMEDY}"
@@ -133,17 +142,19 @@ def from_transformer_lens(model: HookedTransformer) -> Decoder:
     Raises InputError if a decoder cannot compute the same function; the message names
     the field of the configuration.
     """
+    config = getattr(model, "cfg", None)
+    if not dataclasses.is_dataclass(config):
+        raise InputError(f"{type(model).__name__} has no {PLACE} in `cfg`")
     fields = {
-        field.name: getattr(model.cfg, field.name)
-        for field in dataclasses.fields(model.cfg)
-        if _is_known(field.name) or getattr(model.cfg, field.name) != field.default
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        # A newer version may have more fields; their defaults change nothing.
+        if _is_known(field.name) or getattr(config, field.name) != field.default
     }
     return _convert(fields, PLACE, model.state_dict(), "model").train(model.training)
 
 
-def from_state_dict(
-    path: Path | str, config: Mapping[str, Any] | Path | str
-) -> Decoder:
+def from_state_dict(path: Path | str, config: dict[str, Any] | Path | str) -> Decoder:
     """Return the decoder of a file of weights with the names of TransformerLens.
 
     Raises InputError as `from_transformer_lens` does, and if a tensor is missing,
@@ -157,10 +168,10 @@ def from_state_dict(
         Fields of its HookedTransformerConfig, or a JSON file with them.  Other fields
         have the defaults of TransformerLens.
     """
-    tensors = _read_tensors(Path(path))
-    if isinstance(config, Mapping):
-        return _convert(config, PLACE, tensors, str(path)).eval()
-    return _convert(files.read_json(config), str(config), tensors, str(path)).eval()
+    fields, place = config, PLACE
+    if isinstance(config, Path | str):
+        fields, place = files.read_json(config), str(config)
+    return _convert(fields, place, _read_tensors(Path(path)), str(path)).eval()
 
 
 def _read_tensors(path: Path) -> Mapping[str, Tensor]:
@@ -186,10 +197,10 @@ def _read_tensors(path: Path) -> Mapping[str, Tensor]:
 
 
 def _convert(
-    fields: Mapping[str, Any], place: str, tensors: Mapping[str, Tensor], source: str
+    fields: Any, place: str, tensors: Mapping[str, Tensor], source: str
 ) -> Decoder:
     """Return a decoder with these weights; messages name `place` and `source`."""
-    values = json.loads(json.dumps(dict(fields), default=str))
+    values = json.loads(json.dumps(fields, default=str))  # types as text
     _check_fields(values, place)
     names = LensConfig.__struct_fields__
     known = {name: value for name, value in values.items() if name in names}
@@ -205,20 +216,13 @@ def _convert(
     return model
 
 
-def _is_known(field: str) -> bool:
-    return field in (
-        *LensConfig.__struct_fields__,
-        *ALLOWED,
-        *WITHOUT_EFFECT,
-    ) or field.startswith(PREFIXES_WITHOUT_EFFECT)
-
-
-def _check_fields(values: Mapping[str, Any], place: str) -> None:
+def _check_fields(values: Any, place: str) -> None:
     """Raise InputError for an unknown field or a value that cannot be converted."""
+    if not isinstance(values, dict):
+        raise InputError(f"{place}: not a mapping of fields of {PLACE}")
     for name, value in values.items():
         if not _is_known(name):
-            known = (*LensConfig.__struct_fields__, *ALLOWED, *WITHOUT_EFFECT)
-            raise InputError(f"{place}: {unknown_name('field', name, known)}")
+            raise InputError(f"{place}: {unknown_name('field', name, KNOWN)}")
         if name in ALLOWED and value not in ALLOWED[name]:
             raise InputError(f"{place}: {_refusal(name, value, ALLOWED[name])}")
 
