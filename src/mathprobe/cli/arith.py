@@ -150,7 +150,6 @@ def map(
     config: Path | None = None,
     out: Path | None = None,
     scale: str = "paper",
-    template: Template = TEMPLATE,
     device: Device = "auto",
     threads: Threads = 1,
 ) -> None:
@@ -194,7 +193,7 @@ def map(
         trained, network = load(model)
         name, seed, known = trained.name, trained.seed, trained.questions
     elif digits is None or not operations:
-        raise InputError("--config: a foreign model needs --digits and --operations")
+        raise InputError("a model of --config needs --digits and --operations")
     else:
         name, seed, network = model.stem, 0, from_state_dict(model, config)
         known = Questions(digits, {}, "batches", arith.settings.enrichment)
@@ -205,7 +204,7 @@ def map(
     facts = folder / "facts"
     maps.write(circuit, name, seed, facts)
     page = folder / "circuit.html"
-    arith_draw(facts, page, name=name, digits=known.digits, template=template)
+    arith_draw(facts, page, name=name, digits=known.digits, template=TEMPLATE)
     nodes = Facts.load(facts / "nodes.csv")
     drawn = {kind: quanta.draw(kind, nodes, known.digits) for kind in quanta.MAPS}
     drawn["positions"] = circuit_figures.positions(tables.read(facts / "positions.csv"))
