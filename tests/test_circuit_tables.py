@@ -62,10 +62,10 @@ def model(tmp_path):
     head, mlp = Node(8, 0, "head", 0), Node(9, 0, "mlp", 0)
     Facts(
         [
-            Fact(head, "fails", None, 0.5, 0.4, 0.6),
-            Fact(head, "fails S0", None, 0.5, 0.4, 0.6),
-            Fact(head, "SA", 1, 0.99, 0.9, 1.0),
-            Fact(mlp, "fails", None, 0.1, 0.0, 0.2),
+            Fact(head, "fails", "", 0.5, 0.4, 0.6),
+            Fact(head, "fails", "S0", 0.5, 0.4, 0.6),
+            Fact(head, "SA", "1", 0.99, 0.9, 1.0),
+            Fact(mlp, "fails", "", 0.1, 0.0, 0.2),
         ]
     ).save(facts / "nodes.csv")
     rows = [

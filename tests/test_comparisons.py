@@ -16,11 +16,11 @@ def facts(**done):
 
 
 def needs(*levels):
-    return [(f"fails {level}", None, 0.5, 0.4, 0.6) for level in levels]
+    return [("fails", level, 0.5, 0.4, 0.6) for level in levels]
 
 
 def does(task, column, low=0.9):
-    return [(task, column, 1.0, low, 1.0)]
+    return [(task, str(column), 1.0, low, 1.0)]
 
 
 PARENT = facts(

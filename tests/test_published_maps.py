@@ -8,15 +8,15 @@ HEAD, MLP = Node.parse("P12L0H1"), Node.parse("P20L1MLP")
 
 
 def test_behaviors_are_written_as_tags():
-    digits = [Fact(HEAD, "impact", digit) for digit in (3, 5, 4)]
-    classes = [Fact(HEAD, f"fails {name}") for name in ("S2", "S0", "S1", "M1", "N1")]
-    sources = [Fact(HEAD, "attends D'", 3, 0.49), Fact(HEAD, "attends D", 3, 0.48)]
+    digits = [Fact(HEAD, "impact", f"A{k}") for k in (3, 5, 4)]
+    classes = [Fact(HEAD, "fails", name) for name in ("S2", "S0", "S1", "M1", "N1")]
+    sources = [Fact(HEAD, "attends", "D'3", 0.49), Fact(HEAD, "attends", "D3", 0.48)]
     panels = [
-        Fact(HEAD, "tri-state agreement addition", 2),
-        Fact(HEAD, "tri-state agreement subtraction", 3),
+        Fact(HEAD, "tri-state agreement addition", "2"),
+        Fact(HEAD, "tri-state agreement subtraction", "3"),
     ]
-    facts = [Fact(HEAD, "fails", None, 0.12), *digits, *classes, *sources, *panels]
-    facts += [Fact(MLP, "fails", None, 0.001), Fact(MLP, "impact", 7)]
+    facts = [Fact(HEAD, "fails", "", 0.12), *digits, *classes, *sources, *panels]
+    facts += [Fact(MLP, "fails", "", 0.001), Fact(MLP, "impact", "A7")]
     head, mlp = behaviors(Facts(facts), LAYOUT)
     assert head == {
         **{"position": 12, "layer": 0, "is_head": True, "num": 1},
@@ -35,11 +35,11 @@ def test_behaviors_are_written_as_tags():
 def test_features_contain_only_found_sub_tasks():
     facts = Facts(
         [
-            Fact(HEAD, "SA", 3, 1.0, 0.95, 1.0),
-            Fact(HEAD, "SA", 3, 1.0, 0.95, 1.0, partner=2),
-            Fact(HEAD, "OPR", None, 1.0, 0.95, 1.0),
-            Fact(HEAD, "MD", 3, 0.6, 0.5, 0.7),
-            Fact(Node.parse("P13L0MLP"), "fails", None, 0.5, 0.4, 0.6),
+            Fact(HEAD, "SA", "3", 1.0, 0.95, 1.0),
+            Fact(HEAD, "SA", "3", 1.0, 0.95, 1.0, partner=2),
+            Fact(HEAD, "OPR", "", 1.0, 0.95, 1.0),
+            Fact(HEAD, "MD", "3", 0.6, 0.5, 0.7),
+            Fact(Node.parse("P13L0MLP"), "fails", "", 0.5, 0.4, 0.6),
         ]
     )
     tags = [item["tags"] for item in features(facts)]
@@ -47,6 +47,6 @@ def test_features_contain_only_found_sub_tasks():
 
 
 def test_attention_tags_are_the_four_most_attended_tokens():
-    facts = Facts(Fact(HEAD, "attends D", k, 0.05 * k + 0.01) for k in range(6))
+    facts = Facts(Fact(HEAD, "attends", f"D{k}", 0.05 * k + 0.01) for k in range(6))
     (item,) = behaviors(facts, LAYOUT)
     assert item["tags"] == ["Attn:P0=26", "Attn:P1=21", "Attn:P2=16", "Attn:P3=11"]

@@ -1,7 +1,8 @@
 """Facts about nodes: the table that stores a circuit analysis, one row per fact.
 
-Most facts concern a digit and have a value between 0 and 1 with a 95 % interval.
-Every row contains the version of the table format.
+A label tells facts of the same name apart, for example the token that a head attends
+to.  Most facts have a value between 0 and 1 with a 95 % interval.  Every row contains
+the version of the table format.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from mathprobe.interp.nodes import KINDS, Node
 
 Number = TypeVar("Number", int, float)
 
-VERSION = "1"
+VERSION = "2"
 # A share is "nearly always" if its lower interval bound is at least this.  Our choice,
 # made before any trained model was analysed.
 CONFIDENT_FROM = 0.75
 COLUMNS = (
     *("version", "position", "layer", "kind", "index"),
-    *("fact", "digit", "value", "low", "high", "partner"),
+    *("fact", "label", "value", "low", "high", "partner"),
 )
 
 
@@ -34,7 +35,7 @@ class Fact:
 
     node: Node
     name: str
-    digit: int | None = None
+    label: str = ""
     value: float | None = None
     low: float | None = None
     high: float | None = None
@@ -56,8 +57,8 @@ class Fact:
         """Return the row of the table, with the keys COLUMNS."""
         node = self.node
         place = (node.position, node.layer, node.kind, node.index)
-        numbers = (self.digit, self.value, self.low, self.high, self.partner)
-        return dict(zip(COLUMNS, (VERSION, *place, self.name, *numbers), strict=True))
+        rest = (self.label, self.value, self.low, self.high, self.partner)
+        return dict(zip(COLUMNS, (VERSION, *place, self.name, *rest), strict=True))
 
     @classmethod
     def from_row(cls, row: dict[str, str]) -> Self:
@@ -70,7 +71,7 @@ class Fact:
         return cls(
             Node(int(row["position"]), int(row["layer"]), kind, int(row["index"])),
             row["fact"],
-            digit=_number(int, row["digit"]),
+            label=row["label"],
             value=_number(float, row["value"]),
             low=_number(float, row["low"]),
             high=_number(float, row["high"]),
@@ -104,15 +105,13 @@ class Facts:
         known = self._by_node.get(node, [])
         return [fact for fact in known if not names or fact.name in names]
 
-    def has(
-        self, node: Node, name: str, digit: int | None = None, least: float = 0.0
-    ) -> bool:
-        """Return whether a node has a fact with this name, digit and value >= `least`.
+    def has(self, node: Node, name: str, label: str = "", least: float = 0.0) -> bool:
+        """Return whether a node has a fact with this name, label and value >= `least`.
 
         A fact without a value is accepted.
         """
         return any(
-            fact.digit == digit and (fact.value is None or fact.value >= least)
+            fact.label == label and (fact.value is None or fact.value >= least)
             for fact in self.for_node(node, name)
         )
 

@@ -81,8 +81,8 @@ def _title(name: str, facts: Facts) -> str:
     measures = []
     for measure, factor in MEASURES.items():
         known = facts.for_node(Node.parse(place), f"{TRI_STATE} {measure} {operation}")
-        values = {fact.digit: fact.known_value for fact in known}
-        measures.append(f"{factor * values[int(column)]:.0f}")
+        values = {fact.label: fact.known_value for fact in known}
+        measures.append(f"{factor * values[column]:.0f}")
     symbol = "+" if operation == "addition" else "−"
     return f"{place} {symbol} column {column}\n{'/'.join(measures)}"
 

@@ -23,7 +23,13 @@ from mathprobe.interp.nodes import Node
 from mathprobe.paper.figures import STYLE, WIDTH, ArtistProps
 from mathprobe.registry import Registry
 from mathprobe.studies import arith_facts
-from mathprobe.studies.arith_facts import FAILS, TRI_STATE, failures_by_class, is_found
+from mathprobe.studies.arith_facts import (
+    FAILS,
+    TRI_STATE,
+    failures_by_class,
+    is_found,
+    subtask_label,
+)
 
 LETTERS = {"S": "addition", "M": "positive difference", "N": "negative difference"}
 LISTED, CLOSE, STRONG = 0.1, 0.05, 0.4  # shares of attention
@@ -69,7 +75,7 @@ def _map(name: str, title: str, **fields: Any) -> Callable[[CellOf], CellOf]:
 def fails(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Return the percentage of questions that fail without the node."""
     for fact in facts:
-        if fact.name == FAILS:
+        if fact.name == FAILS and not fact.label:
             share = fact.known_value
             return Cell(arith_facts.truncated_percent(share), share, share >= MANY)
     return Cell()
@@ -78,14 +84,8 @@ def fails(facts: Sequence[Fact], layout: Layout) -> Cell:
 @_map("impact", "Answer digits that become wrong", colours="Blues")
 def impact(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Return the answer digits that become wrong without the node."""
-    digits = wrong_digits(facts)
+    digits = arith_facts.wrong_digits(facts)
     return Cell(format_digits(digits), max(digits, default=0) / (layout.digits + 1))
-
-
-def wrong_digits(facts: Iterable[Fact]) -> list[int]:
-    """Return the answer digits that become wrong without a node."""
-    impacts = (fact.digit for fact in facts if fact.name == arith_facts.IMPACT)
-    return [digit for digit in impacts if digit is not None]
 
 
 def format_digits(digits: Iterable[int]) -> str:
@@ -138,11 +138,6 @@ def purpose(facts: Sequence[Fact], layout: Layout) -> Cell:
     """Return the sub-tasks of the node."""
     tasks = list(dict.fromkeys(subtask_label(fact) for fact in facts if is_found(fact)))
     return Cell(" ".join(tasks), min(len(tasks), 3) / 3)
-
-
-def subtask_label(fact: Fact) -> str:
-    """Return a sub-task as the paper writes it, for instance A5.SA."""
-    return fact.name if fact.digit is None else f"A{fact.digit}.{fact.name}"
 
 
 def cells(kind: str, facts: Facts, layout: Layout) -> dict[Node, Cell]:
@@ -255,9 +250,13 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
         yield "does", list(dict.fromkeys(subtasks))
     yield (
         "without it",
-        [_line("fail", fact) for fact in facts if fact.name == FAILS],
+        [
+            _line("fail", fact)
+            for fact in facts
+            if fact.name == FAILS and not fact.label
+        ],
     )
-    yield "wrong digits", [format_digits(wrong_digits(facts))]
+    yield "wrong digits", [format_digits(arith_facts.wrong_digits(facts))]
     yield "classes", [_line(*pair) for pair in failures_by_class(facts).items()]
     tokens = arith_facts.attention_by_token(facts).items()
     if tokens:
@@ -267,7 +266,7 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
     if states:
         yield (
             "distinguishes",
-            [f"three states of column {fact.digit}" for fact in states],
+            [f"three states of column {fact.label}" for fact in states],
         )
 
 

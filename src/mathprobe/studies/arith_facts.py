@@ -5,17 +5,18 @@ Does not import torch, so figures and tables can be made without it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Fact
 from mathprobe.interp.nodes import Node
 
-FAILS = "fails"  # share of questions that fail, of all or of one class
-IMPACT = "impact"  # share of questions in which an answer digit is wrong
+# Names of facts, and their labels.  Facts about a sub-task have its name and column.
+FAILS = "fails"  # share of questions that fail: of all (no label), or of a class
+IMPACT = "impact"  # share of questions in which an answer token is wrong
 ATTENDS = "attends"  # share of a head's attention to a token
-TRI_STATE = "tri-state"  # metric of how well PCA separates the three carry states
+# Metric of how well PCA separates the three carry states of a column.
+TRI_STATE = "tri-state"
 ROUNDING = 1e-9  # 0.57 may be stored as a slightly smaller number
 
 PANEL_SEPARATOR = "."  # of node, operation and column in the names of panels.npz
@@ -26,14 +27,6 @@ def panel_name(node: Node, operation: str, k: int) -> str:
     return PANEL_SEPARATOR.join([node.name, operation, str(k)])
 
 
-def token_fact(fact: str, name: str) -> tuple[str, int | None]:
-    """Return the name and the digit of a fact about a token, e.g. D'5."""
-    kind = re.sub(r"\d+$", "", name)
-    digit = name.removeprefix(kind)
-    full_name = fact if fact == IMPACT else f"{fact} {kind}"
-    return full_name, int(digit) if digit else None
-
-
 def truncated_percent(share: float) -> str:
     """Return a share as whole percents, truncated, as in the published maps."""
     return str(int(100 * share + ROUNDING)) if share >= 0.01 else "<1"
@@ -41,23 +34,33 @@ def truncated_percent(share: float) -> str:
 
 def failures_by_class(facts: Iterable[Fact]) -> dict[str, Fact]:
     """Return the facts about failures when a node is ablated, by complexity class."""
-    return dict(_with_prefix(facts, FAILS))
+    return {fact.label: fact for fact in facts if fact.name == FAILS and fact.label}
 
 
 def attention_by_token(facts: Iterable[Fact]) -> dict[str, Fact]:
     """Return the facts about the attention of a head, by token name, e.g. D'5."""
-    return {
-        rest if fact.digit is None else f"{rest}{fact.digit}": fact
-        for rest, fact in _with_prefix(facts, ATTENDS)
-    }
+    return {fact.label: fact for fact in facts if fact.name == ATTENDS}
 
 
-def _with_prefix(facts: Iterable[Fact], name: str) -> Iterator[tuple[str, Fact]]:
-    """Yield the facts whose name starts with the word `name`, by the other words."""
-    prefix = f"{name} "
-    for fact in facts:
-        if fact.name.startswith(prefix):
-            yield fact.name.removeprefix(prefix), fact
+def column_label(k: int | None) -> str:
+    """Return the label of a fact about a column; empty if it concerns no column."""
+    return "" if k is None else str(k)
+
+
+def column(fact: Fact) -> int | None:
+    """Return the column that a fact about a sub-task concerns, if any."""
+    return int(fact.label) if fact.label else None
+
+
+def subtask_label(fact: Fact) -> str:
+    """Return a sub-task as the paper writes it, for instance A5.SA."""
+    return f"A{fact.label}.{fact.name}" if fact.label else fact.name
+
+
+def wrong_digits(facts: Iterable[Fact]) -> list[int]:
+    """Return the answer digits that become wrong without a node, the highest first."""
+    impacts = (fact.label for fact in facts if fact.name == IMPACT)
+    return sorted((int(token[1:]) for token in impacts), reverse=True)
 
 
 def is_found(fact: Fact) -> bool:
@@ -70,6 +73,6 @@ def subtask_positions(facts: Iterable[Fact]) -> dict[tuple[str, int | None], lis
     positions: dict[tuple[str, int | None], set[int]] = {}
     for fact in facts:
         if is_found(fact):
-            key = fact.name, fact.digit
+            key = fact.name, column(fact)
             positions.setdefault(key, set()).add(fact.node.position)
     return {key: sorted(found) for key, found in positions.items()}

@@ -40,7 +40,13 @@ from mathprobe.nets.decoder import Decoder
 from mathprobe.seeds import rng_for
 from mathprobe.spec import ArithModel, CircuitSearch
 from mathprobe.studies.arith import STUDY
-from mathprobe.studies.arith_facts import ATTENDS, FAILS, IMPACT, TRI_STATE, token_fact
+from mathprobe.studies.arith_facts import (
+    ATTENDS,
+    FAILS,
+    IMPACT,
+    TRI_STATE,
+    column_label,
+)
 
 POSITION_COLUMNS = ("position", "token", "questions", "fails", "value", "low", "high")
 
@@ -188,7 +194,7 @@ class Circuit:
             return Facts()
         shares = mean_attention(run, heads).tolist()
         return Facts(
-            Fact(node, *token_fact(ATTENDS, name), share)
+            Fact(node, ATTENDS, name, share)
             for node, row in zip(heads, shares, strict=True)
             for name, share in zip(self.layout.names, row, strict=False)
             if share >= self.settings.min_attention
@@ -228,7 +234,7 @@ class Circuit:
     def behavior_facts(self) -> Facts:
         """Return the facts of all stages before the search for sub-tasks."""
         components = (
-            Fact(node, f"{TRI_STATE} {metric} {name}", k, value)
+            Fact(node, f"{TRI_STATE} {metric} {name}", column_label(k), value)
             for (node, name, k), result in self.pca_results.items()
             for metric, value in result.metrics.items()
         )
@@ -241,26 +247,27 @@ class Circuit:
         """
         positions = task.positions(self.layout)
         impact, facts = task.impact_token(self.layout, k), self.behavior_facts
-        needed = tuple(f"{FAILS} {letter}" for letter in task.classes)
         return [
             node
             for node in facts.nodes
             if node.position in positions
-            and (not impact or facts.has(node, *token_fact(IMPACT, impact)))
-            and any(fact.name.startswith(needed) for fact in facts.for_node(node))
+            and (not impact or facts.has(node, IMPACT, impact))
+            and any(
+                fact.label.startswith(tuple(task.classes))
+                for fact in facts.for_node(node, FAILS)
+            )
         ]
 
     def attend(self, nodes: NodeSet, task: SubTask, k: int | None) -> bool:
         """Return whether heads together attend to all tokens that a sub-task needs."""
-        needed = [
-            token_fact(ATTENDS, name) for name in task.attended_tokens(self.layout, k)
-        ]
         return all(
             any(
-                self.behavior_facts.has(node, *token, self.settings.min_attention)
+                self.behavior_facts.has(
+                    node, ATTENDS, token, self.settings.min_attention
+                )
                 for node in nodes
             )
-            for token in needed
+            for token in task.attended_tokens(self.layout, k)
         )
 
     def intervention(self, task: SubTask, k: int | None) -> InterchangeIntervention:
@@ -340,18 +347,18 @@ def _failure_facts(node: Node, changed: Tensor, level: Tensor) -> Iterator[Fact]
     ablated.  `level` [Q] are the classes of the questions.
     """
     fails, total = changed.any(-1), len(changed)
-    yield Fact(node, FAILS, None, **share(int(fails.sum()), total))
+    yield Fact(node, FAILS, **share(int(fails.sum()), total))
     highest = changed.shape[1] - 1
     for place, count in enumerate(changed.sum(0).tolist()):
         if count:
-            yield Fact(node, IMPACT, highest - place, **share(count, total))
+            yield Fact(node, IMPACT, f"A{highest - place}", **share(count, total))
     asked, failed = (
         torch.bincount(level[chosen], minlength=len(CLASSES)).tolist()
         for chosen in (torch.ones_like(fails), fails)
     )
     for name, count, questions in zip(CLASSES, failed, asked, strict=True):
         if count:
-            yield Fact(node, f"{FAILS} {name}", None, **share(count, questions))
+            yield Fact(node, FAILS, name, **share(count, questions))
 
 
 def _subtask_facts(
@@ -362,4 +369,6 @@ def _subtask_facts(
     numbers = value, rate.low, rate.high
     for node in nodes:
         partners = [other.index for other in nodes if other != node]
-        yield Fact(node, searched.task.name, searched.k, *numbers, *partners)
+        yield Fact(
+            node, searched.task.name, column_label(searched.k), *numbers, *partners
+        )

@@ -27,9 +27,9 @@ def letters(facts: Facts, node: Node) -> set[str]:
     return {name[0] for name in failures_by_class(facts.for_node(node))}
 
 
-def subtasks(facts: Facts, node: Node) -> set[tuple[str, int | None]]:
+def subtasks(facts: Facts, node: Node) -> set[tuple[str, str]]:
     """Return the sub-tasks that a node does, with their columns."""
-    return {(fact.name, fact.digit) for fact in facts.for_node(node) if is_found(fact)}
+    return {(fact.name, fact.label) for fact in facts.for_node(node) if is_found(fact)}
 
 
 def useful_nodes(facts: Facts) -> pd.DataFrame:

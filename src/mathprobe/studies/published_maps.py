@@ -15,9 +15,9 @@ from typing import Any
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import HEAD, Node
+from mathprobe.studies import arith_facts
 from mathprobe.studies.arith_facts import (
     FAILS,
-    IMPACT,
     TRI_STATE,
     attention_by_token,
     failures_by_class,
@@ -55,8 +55,7 @@ def _item(node: Node, tags: Iterable[str]) -> dict[str, Any]:
 def _algorithms(facts: Iterable[Fact]) -> Iterator[str]:
     for fact in facts:
         if is_found(fact):
-            column = "" if fact.digit is None else f"A{fact.digit}."
-            yield f"{ALGORITHM}{column}{fact.name}"
+            yield f"{ALGORITHM}{arith_facts.subtask_label(fact)}"
 
 
 def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
@@ -64,10 +63,11 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
     for fact in facts:
         named.setdefault(fact.name, []).append(fact)
     for fact in named.get(FAILS, []):
-        yield f"Fail%:{truncated_percent(fact.known_value)}"
-    failed = [fact.digit for fact in named.get(IMPACT, []) if fact.digit is not None]
+        if not fact.label:
+            yield f"Fail%:{truncated_percent(fact.known_value)}"
+    failed = arith_facts.wrong_digits(facts)
     if failed:
-        yield f"Impact:A{''.join(map(str, sorted(failed, reverse=True)))}"
+        yield f"Impact:A{''.join(map(str, failed))}"
     for letter, major in MATH.items():
         levels = sorted(
             name[1:] for name in failures_by_class(facts) if name[0] == letter
@@ -77,7 +77,7 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
     yield from _attention(facts, layout)
     for operation, (major, tag) in PCA_TAGS.items():
         for fact in named.get(f"{TRI_STATE} agreement {operation}", []):
-            yield f"{major}:A{fact.digit}.{tag}"
+            yield f"{major}:A{fact.label}.{tag}"
 
 
 def _attention(facts: Iterable[Fact], layout: Layout) -> Iterator[str]:
