@@ -198,9 +198,9 @@ def test_a_file_without_named_tensors_is_refused(tmp_path):
 
 @pytest.fixture
 def transformer_lens():
-    # Libraries that it imports warn about versions of others.
+    # Libraries that it imports warn about versions of others, and it of its next one.
     with warnings.catch_warnings(action="ignore"):
-        return pytest.importorskip("transformer_lens", reason=NOT_COVERED)
+        yield pytest.importorskip("transformer_lens", reason=NOT_COVERED)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from mathprobe.nets.layers import KeyValues, module_list
 from mathprobe.registry import Registry
 from mathprobe.spec import DecoderConfig
 
+Norm = nn.LayerNorm | nn.RMSNorm | nn.Identity
 INITIAL_SCALE = 0.8  # standard deviation of initial weights, in units of D^-1/2
 # Names as in TransformerLens, whose last three differ only in rounding errors.
 ACTIVATIONS: Registry[Callable[[], nn.Module]] = Registry("activation")
@@ -107,7 +108,7 @@ class FeedForward(nn.Sequential):
         return self.leave.weight.T
 
 
-def norm(config: DecoderConfig) -> nn.Module:
+def norm(config: DecoderConfig) -> Norm:
     """Return a norm layer; the identity if the decoder has no norms."""
     if config.norm is None:
         return nn.Identity()
@@ -234,7 +235,8 @@ class Decoder(nn.Module):
         if isinstance(norm, nn.LayerNorm):
             added, x = (y - y.mean(-1, keepdim=True) for y in (added, x))
         if not isinstance(norm, nn.Identity):
-            added = added * (x.square().mean(-1, keepdim=True) + norm.eps).rsqrt()
+            square = x.square().mean(-1, keepdim=True) + self.config.norm_epsilon
+            added = added * square.rsqrt()
             added = added if norm.weight is None else added * norm.weight
         return added @ self.unembed.weight.T
 
