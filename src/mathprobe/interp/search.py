@@ -20,11 +20,11 @@ from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from mathprobe.interp.facts import CONFIDENT_FROM
-from mathprobe.interp.nodes import HEAD, MLP, Kind, Node
-from mathprobe.interp.patching import Run, node_patch
+from mathprobe.interp.nodes import MLP, Node, NodeSet
+from mathprobe.interp.patches import node_patch
+from mathprobe.interp.protocol import PatchableRun
 from mathprobe.intervals import clopper_pearson
 
-NodeSet = tuple[Node, ...]  # patched together
 Item = TypeVar("Item", Node, NodeSet)
 
 
@@ -58,8 +58,8 @@ class InterchangeIntervention:
     run.  It succeeds if the base answer changes as predicted.
     """
 
-    base: Run
-    source: Run
+    base: PatchableRun
+    source: PatchableRun
     predicted: Tensor  # [Q, A]
     mask: Tensor  # [A], bool: answer tokens that are predicted
     # True: all predicted tokens must match.  False: at least one must change as
@@ -126,7 +126,7 @@ def search(
     for one in sets:
         by_size.setdefault(len(one), []).append(one)
     rates: dict[NodeSet, Rate] = {}
-    done: set[tuple[int, Kind]] = set()  # positions and kinds of sets that are found
+    done: set[tuple[int, str]] = set()  # positions and kinds of sets that are found
     for size in sorted(by_size):
         tested = [one for one in by_size[size] if _place(one) not in done]
         rates |= zip(tested, intervention.rates(tested), strict=True)
@@ -137,17 +137,18 @@ def search(
     return rates
 
 
-def _place(nodes: NodeSet) -> tuple[int, Kind]:
+def _place(nodes: NodeSet) -> tuple[int, str]:
     return nodes[0].position, nodes[0].kind
 
 
 def head_pairs(nodes: Iterable[Node], any_layers: bool = False) -> list[NodeSet]:
     """Return all pairs of heads at the same position, of the same layer or of any."""
-    heads = sorted(node for node in nodes if node.kind == HEAD)
+    heads = sorted(node for node in nodes if node.is_head)
     return [
         (one, other)
         for one, other in combinations(heads, 2)
-        if one.position == other.position and (any_layers or one.layer == other.layer)
+        if (one.position, one.kind) == (other.position, other.kind)
+        and (any_layers or one.layer == other.layer)
     ]
 
 

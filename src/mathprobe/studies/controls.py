@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from mathprobe.interp import ablation
-from mathprobe.interp.nodes import NODE_HOOKS, Node
+from mathprobe.interp.nodes import HEAD, MLP, Node
 from mathprobe.interp.search import InterchangeIntervention, NodeSet, Rate, sample_nodes
 from mathprobe.nets.decoder import Decoder
 from mathprobe.studies.arith_facts import is_found
@@ -37,7 +37,7 @@ def _row(control: str, of: str, nodes: int, count: int, total: int) -> dict[str,
 def purposes(circuit: Circuit) -> Iterator[dict[str, Any]]:
     """Count the useful nodes for which a sub-task is found."""
     purposeful = nodes_with_purpose(circuit)
-    for kind in NODE_HOOKS:
+    for kind in (HEAD, MLP):
         useful = [node for node in circuit.ablation_facts.nodes if node.kind == kind]
         count = sum(node in purposeful for node in useful)
         yield _row("purpose", kind, len(useful), count, len(useful))
@@ -79,7 +79,7 @@ def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
     Each search is repeated for as many random nodes and sets of nodes, none of which is
     a candidate, and for the candidates in an untrained model.
     """
-    untrained_circuit = Circuit(circuit.spec, untrained, circuit.settings)
+    untrained_circuit = replace(circuit, model=untrained)
     counts: dict[tuple[str, str], list[bool]] = {}
     for search, rates in circuit.search_results:
         candidates = list(rates)
