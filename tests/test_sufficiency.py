@@ -60,12 +60,12 @@ def test_the_greedy_order_begins_with_the_node_that_restores_most_tokens(cascade
     assert order == [digit, carry, useless]
 
 
-def test_questions_for_the_greedy_order_are_at_most_half():
-    settings = msgspec.structs.replace(SETTINGS, questions_per_class=1)
-    few = circuit("addition", 2)
-    few = replace(few, settings=settings)
-    rows = list(sufficiency.table(few))
-    assert {row["total"] for row in rows} == {len(few.varied_questions[0].ids) // 2}
+@pytest.mark.parametrize(("per_class", "measured"), [(1, set()), (4, {6})])
+def test_few_questions_are_halved_and_fewer_give_no_curve(per_class, measured):
+    """Additions of two digits have three classes."""
+    settings = msgspec.structs.replace(SETTINGS, questions_per_class=per_class)
+    few = replace(circuit("addition", 2), settings=settings)
+    assert {row["total"] for row in sufficiency.table(few)} == measured
 
 
 def test_a_curve_has_few_points_and_both_ends():

@@ -34,17 +34,22 @@ class Circuit(NamedTuple):
     @classmethod
     def read(cls, nodes: Path) -> Self:
         """Read a circuit from its `nodes.csv`, MODEL/facts/nodes.csv."""
-        positions, *others = (
+        positions, controls, sufficiency, claims = (
             tables.read(nodes.with_name(f"{name}.csv"))
             for name in ("positions", "controls", "sufficiency", "claims")
         )
         digits = positions["token"].str.fullmatch(r"D\d+").sum()  # of the first number
-        panels = files.load_arrays(nodes.with_name("panels.npz"))
-        maps = (
-            Facts.load(path) for path in (nodes, nodes.with_name("published_rule.csv"))
+        return cls(
+            nodes.parent.parent.name,
+            int(digits),
+            Facts.load(nodes),
+            Facts.load(nodes.with_name("published_rule.csv")),
+            positions,
+            controls,
+            sufficiency,
+            claims,
+            files.load_arrays(nodes.with_name("panels.npz")),
         )
-        known = *maps, positions, *others, panels
-        return cls(nodes.parent.parent.name, int(digits), *known)
 
     def map(self, kind: str) -> Figure:
         """Draw a quanta map."""

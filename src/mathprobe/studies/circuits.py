@@ -9,7 +9,7 @@ sub-tasks.  A position or node is useful if some question fails when it is ablat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Any, TypedDict
@@ -26,12 +26,11 @@ from mathprobe.errors import InputError
 from mathprobe.interp import ablation, pca
 from mathprobe.interp.attention import mean_attention
 from mathprobe.interp.facts import Fact, Facts
-from mathprobe.interp.nodes import HEAD, MLP, Node
+from mathprobe.interp.nodes import HEAD, MLP, Node, NodeSet
 from mathprobe.interp.patching import Run
 from mathprobe.interp.residual import residual_contributions
 from mathprobe.interp.search import (
     InterchangeIntervention,
-    NodeSet,
     Rate,
     head_pairs,
     mlp_sets,
@@ -397,7 +396,7 @@ def _failure_facts(node: Node, changed: Tensor, level: Tensor) -> Iterator[Fact]
 
 
 def _subtask_facts(
-    searched: SubtaskSearch, nodes: Sequence[Node], rate: Rate
+    searched: SubtaskSearch, nodes: NodeSet, rate: Rate
 ) -> Iterator[Fact]:
     """Yield the success rate of an intervention, for each of its nodes."""
     value = None if rate.value != rate.value else rate.value

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from mathprobe.interp import ablation
-from mathprobe.interp.nodes import HEAD, MLP, Node
-from mathprobe.interp.search import InterchangeIntervention, NodeSet, Rate, sample_nodes
+from mathprobe.interp.nodes import HEAD, MLP, Node, NodeSet
+from mathprobe.interp.patching import Run
+from mathprobe.interp.search import InterchangeIntervention, Rate, sample_nodes
 from mathprobe.nets.decoder import Decoder
 from mathprobe.studies.arith_facts import is_found
 from mathprobe.studies.circuits import TOGETHER, Circuit, SubtaskSearch, share
@@ -119,8 +120,10 @@ def _untrained(untrained: Circuit, search: SubtaskSearch) -> SubtaskSearch:
     """Return a search with the same questions in an untrained model."""
 
     def moved(trained: InterchangeIntervention) -> InterchangeIntervention:
-        runs = (untrained.run(one.ids) for one in (trained.base, trained.source))
-        return replace(trained, **dict(zip(("base", "source"), runs, strict=True)))
+        base, source = (
+            untrained.run(cast(Run, one).ids) for one in (trained.base, trained.source)
+        )
+        return replace(trained, base=base, source=source)
 
     return replace(
         search,

@@ -15,9 +15,10 @@ import torch
 from mathprobe.arith.published_rules import RULES, Rule, Trial
 from mathprobe.arith.tokens import TOKENS, VOCABULARY
 from mathprobe.interp.facts import Fact, Facts
-from mathprobe.interp.nodes import HEAD, Node
-from mathprobe.interp.patching import Run, node_patch
-from mathprobe.interp.search import NodeSet, head_pairs
+from mathprobe.interp.nodes import HEAD, Node, NodeSet
+from mathprobe.interp.patches import node_patch
+from mathprobe.interp.patching import Run
+from mathprobe.interp.search import head_pairs
 from mathprobe.studies.arith_facts import column_label
 from mathprobe.studies.circuits import Circuit, partner_names
 from mathprobe.studies.published_maps import WEAK, behaviors
