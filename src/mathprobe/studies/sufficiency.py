@@ -1,4 +1,4 @@
-"""How many answers stay right as nodes are added to those with a known sub-task.
+"""Shares of answers that stay right as nodes are added to those of known sub-task.
 
 All other nodes are ablated.  The useful nodes without a known sub-task are added one
 by one, in three orders:
