@@ -39,9 +39,7 @@ class Circuit(NamedTuple):
         )
         digits = positions["token"].str.fullmatch(r"D\d+").sum()  # of the first number
         panels = files.load_arrays(nodes.with_name("panels.npz"))
-        maps = (
-            Facts.load(path) for path in (nodes, nodes.with_name("published_rule.csv"))
-        )
+        maps = Facts.load(nodes), Facts.load(nodes.with_name("published_rule.csv"))
         known = *maps, positions, controls, claims, panels
         return cls(nodes.parent.parent.name, int(digits), *known)
 
@@ -66,7 +64,9 @@ class Circuit(NamedTuple):
             f"{count} of {total} ({low:.0%} to {high:.0%})"
             for count, total, low, high in table.itertuples(index=False)
         ]
-        wide = pd.Series(texts, table.index, "str").unstack().reindex(columns=CHANCE)
+        wide = (
+            pd.Series(texts, table.index, "str").unstack().reindex(columns=list(CHANCE))
+        )
         self.show(wide.rename(columns=CHANCE))
 
     def show_sufficiency(self) -> None:

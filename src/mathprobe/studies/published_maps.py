@@ -93,8 +93,9 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
     for fact in named.get(FAILS, []):
         if not fact.label:
             yield f"Fail%:{arith_facts.truncated_percent(fact.known_value)}"
-    unclear = [fact.label for fact in named.get(AMBIGUOUS, [])]
-    if failed := [*arith_facts.wrong_digits(facts), *unclear]:
+    failed = [str(digit) for digit in arith_facts.wrong_digits(facts)]
+    failed += [fact.label for fact in named.get(AMBIGUOUS, [])]
+    if failed:
         yield f"Impact:{impact_text(failed)}"
     for letter, major in MATH.items():
         levels = sorted(
@@ -134,7 +135,7 @@ def read(items: Iterable[Mapping[str, Any]], layout: Layout) -> Facts:
 
 
 def _node(item: Mapping[str, Any], layout: Layout) -> Node:
-    places = [item.get(name) for name in ("position", "layer", "num")]
+    places: list[Any] = [item.get(name) for name in ("position", "layer", "num")]
     is_head, tags = item.get("is_head"), item.get("tags")
     known = isinstance(is_head, bool) and isinstance(tags, list)
     if not (known and all(type(place) is int and place >= 0 for place in places)):
@@ -142,7 +143,7 @@ def _node(item: Mapping[str, Any], layout: Layout) -> Node:
             f"{dict(item)} is not a node: position, layer and num are integers from 0, "
             "is_head is true or false, tags is a list"
         )
-    position, layer, index = map(int, places)
+    position, layer, index = places
     if position >= layout.length:
         raise InputError(
             f"position {position}: with {layout.digits} digits, the last position is "
