@@ -33,7 +33,8 @@ PRINTED = [PAPER / "published" / f"{name}.csv" for name in published.FILES]
 PUBLISHED = published.read_all(PRINTED)
 LABELS = published.labels(PUBLISHED)
 DISTRIBUTIONS = CATALOG.distributions
-CIRCUITS = ("circuits", "controls", "claims", "reuse")  # tables of circuit analysis
+# Tables of circuit analysis.
+CIRCUITS = ("circuits", "controls", "sufficiency", "claims", "reuse")
 SCALES = ["smoke", "demo", "paper"]
 
 
@@ -212,6 +213,7 @@ def circuits(scale: str) -> dict[str, list[dict]]:
             | {"count": 10 + place, "total": 20, **share}
             for place, (control, of) in enumerate(controls)
         ]
+        found["arith_sufficiency"] += sufficiency(name)
         found["arith_claims"] += [
             {"model": name, "algorithm": "addition", "clause": f"SA{k}"}
             | {"optional": k > 1, "holds": k != 1, "positions": "P9"}
@@ -224,6 +226,23 @@ def circuits(scale: str) -> dict[str, list[dict]]:
                 for quantity in REUSE_MACROS
             ]
     return found
+
+
+def sufficiency(name: str) -> list[dict]:
+    """Return curves of a model that reach 0.2 and 0.9 with 30 and 50 nodes."""
+    points = [("published", 20, 0.1), ("most pairs", 40, 0.5)]
+    points += [
+        (order, nodes, share)
+        for order in ("greedy", "ablation", "random")
+        for nodes, share in ((30, 0.2), (36, 0.88), (50, 0.9))
+    ]
+    return [
+        {"model": name, "order": order, "ablation": ablation, "nodes": nodes}
+        | {"added": "P9L0H1", "count": int(100 * value), "total": 100}
+        | {"value": value, "low": value - 0.05, "high": value + 0.05}
+        for ablation in ("mean", "resample")
+        for order, nodes, value in points
+    ]
 
 
 def runs(models: list[dict]) -> list[dict]:

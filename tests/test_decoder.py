@@ -131,7 +131,7 @@ def test_the_output_layer_is_not_tied_to_the_token_embedding(model):
 
 
 def test_the_hidden_layer_has_four_times_the_width():
-    layer = FeedForward(8)
+    layer = FeedForward(stack(1, 8, 2, 4))
     assert (layer.enter.out_features, layer.leave.in_features) == (32, 32)
 
 

@@ -17,7 +17,7 @@ FACTS = Facts(
         Fact(D, "attends", "D3", 0.5),
         Fact(D, "attends", "D13", 0.4),
         Fact(B, "SA", "3", 1.0, 0.9, 1.0),
-        Fact(D, "SA", "3", 1.0, 0.9, 1.0, partner=0),
+        Fact(D, "SA", "3", 1.0, 0.9, 1.0, partner="L0H0"),
         Fact(D, "impact", "A10"),
     ]
 )
@@ -28,7 +28,7 @@ fact = st.builds(
     st.sampled_from(["fails", "attends", "SA"]),
     st.sampled_from(["", "S0", "D'13", "2"]),
     *(share, share, share),
-    st.none() | st.integers(0, 3),
+    st.sampled_from(["", "L0H1", "L0MLP L1MLP"]),
 )
 
 
@@ -49,9 +49,9 @@ def test_facts_are_sorted_by_node():
 def test_another_version_is_an_error(tmp_path):
     path = tmp_path / "facts.csv"
     FACTS.save(path)
-    path.write_text(path.read_text().replace("\n2,10,", "\n3,10,", 1))
+    path.write_text(path.read_text().replace("\n3,10,", "\n2,10,", 1))
     with pytest.raises(
-        InputError, match="line 4: unknown version '3'; the known version is 2"
+        InputError, match="line 4: unknown version '2'; the known version is 3"
     ):
         Facts.load(path)
 
@@ -64,7 +64,7 @@ def test_other_columns_are_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("here", "instead"), [("head", "neuron"), ("0.25", "much"), ("2,9,", "2,,")]
+    ("here", "instead"), [("head", "neuron"), ("0.25", "much"), ("3,9,", "3,,")]
 )
 def test_errors_name_the_file_and_line(tmp_path, here, instead):
     path = tmp_path / "facts.csv"

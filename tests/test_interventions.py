@@ -74,11 +74,19 @@ def answer(found, carries=None):
 
 def change_one_digit(name, k, base, source):
     """Return the base answer with one digit computed from the state of the source."""
-    state = "ST" if name[0] == "S" else "MT"
-    mixed = {**base, state: with_value_of(base[state], source[state], k)}
-    changed, place = answer(mixed), N - k  # of A_(k+1), after the sign
+    if name[1] == "R":
+        changed, place = answer(source), N - k + 1  # of A_k, after the sign
+    else:
+        changed, place = answer(with_state_of(name, k, base, source)), N - k
     plain = answer(base)
     return plain[:place] + changed[place] + plain[place + 1 :]
+
+
+def with_state_of(name, k, base, source):
+    """Return the base variables with a column's state, or its carry, of the source."""
+    state = "ST" if name[0] == "S" else "MT"
+    values = source[state] if name[1] in "CSB" else fold(source[state])
+    return {**base, state: with_value_of(base[state], values, k)}
 
 
 def with_value_of(values, source_values, k):
@@ -87,13 +95,10 @@ def with_value_of(values, source_values, k):
 
 def expected_answer(name, k, base, source):
     """Return the base answer, computed with the sub-task's value in the source."""
-    if name in ("SC", "SS", "MB", "NB"):
+    if name in ("SC", "SS", "MB", "NB") or name[1] in "UR":
         return change_one_digit(name, k, base, source)
-    if name == "SV":
-        resolved = fold(base["ST"])
-        changed = with_value_of(base["ST"], fold(source["ST"]), k)
-        assert resolved[k] != fold(changed)[k]
-        return answer({**base, "ST": changed})
+    if name[1] == "V":
+        return answer(with_state_of(name, k, base, source))
     if name == "GT":
         value = with_value_of(base["MT"], source["MT"], k)
         return answer({**base, "SGN": "-" if fold(value)[-1] < 0 else "+"})

@@ -66,7 +66,7 @@ def test_features_contain_only_found_sub_tasks():
     facts = Facts(
         [
             Fact(HEAD, "SA", "3", 1.0, 0.95, 1.0),
-            Fact(HEAD, "SA", "3", 1.0, 0.95, 1.0, partner=2),
+            Fact(HEAD, "SA", "3", 1.0, 0.95, 1.0, partner="L0H2"),
             Fact(HEAD, "OPR", "", 1.0, 0.95, 1.0),
             Fact(HEAD, "MD", "3", 0.6, 0.5, 0.7),
             Fact(Node.parse("P13L0MLP"), "fails", "", 0.5, 0.4, 0.6),

@@ -32,7 +32,7 @@ FACTS = Facts(
         *(Fact(C, "impact", f"A{k}", 0.2) for k in (5, 4, 3, 1)),
         *(Fact(C, "fails", level, 0.3) for level in ("S1", "S0", "M3", "N2")),
         *(Fact(C, "attends", f"D'{k}", share) for k, share in ((2, 0.31), (1, 0.6))),
-        Fact(C, "SA", "2", 1.0, 0.95, 1.0, partner=2),
+        Fact(C, "SA", "2", 1.0, 0.95, 1.0, partner="L0H2"),
         Fact(C, "MD", "2", 1.0, 0.95, 1.0),
         Fact(C, "ND", "2", 0.4, 0.3, 0.5),
         Fact(D, "fails", "", 0.1, 0.05, 0.2),
@@ -164,7 +164,7 @@ def test_the_page_is_valid_and_self_contained(page):
 def test_the_page_has_the_facts_of_every_node(page):
     for node in FACTS.nodes:
         assert page.count(f"<b>{node.name}</b>") == len(MAPS)
-    assert "A2.SA 100.0 % (95.0 to 100.0) with H2" in page
+    assert "A2.SA 100.0 % (95.0 to 100.0) with L0H2" in page
     assert "A2.ND" not in page
     assert "D5 49.0 %" in page.replace("&#39;", "'")
     assert "add &lt;6&gt;" in page

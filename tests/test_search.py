@@ -11,6 +11,7 @@ from mathprobe.interp.search import (
     Rate,
     head_pairs,
     lowest_rates,
+    mlp_sets,
     sample_nodes,
     search,
 )
@@ -136,13 +137,15 @@ def test_head_pairs_have_the_same_layer_and_position():
 class FakeIntervention:
     """An intervention with given results."""
 
-    def __init__(self, found):
-        self.found, self.tried = found, []
+    def __init__(self, found, known=()):
+        self.found, self.known, self.tried = found, dict(known), []
 
     def rates(self, node_sets):
         self.tried += node_sets
         return [
-            Rate(1.0, 0.9, 1.0) if nodes in self.found else Rate(0.1, 0.0, 0.2)
+            self.known.get(nodes, Rate(1.0, 0.9, 1.0))
+            if nodes in self.found or nodes in self.known
+            else Rate(0.1, 0.0, 0.2)
             for nodes in node_sets
         ]
 
@@ -150,11 +153,45 @@ class FakeIntervention:
 def test_pairs_are_tested_only_if_no_single_head_is_found():
     head, mlp = NODES[0], NODES[3]
     both = head_pairs(NODES)
-    found = search(FakeIntervention([(head,)]), NODES, both)
+    found = search(FakeIntervention([(head,)]), never, NODES, both)
     assert [nodes for nodes in found if len(nodes) == 2] == both[3:]
     assert found[(head,)].is_found
-    found = search(FakeIntervention([(mlp,)]), NODES, both)
+    found = search(FakeIntervention([(mlp,)]), never, NODES, both)
     assert [nodes for nodes in found if len(nodes) == 2] == both
+
+
+def never():
+    raise AssertionError("nothing is undecided")
+
+
+def test_pairs_of_any_layers_have_the_same_position():
+    names = [(a.component, b.component) for a, b in head_pairs(NODES, any_layers=True)]
+    assert [pair for pair in names if pair[1] == "L1H1"] == [
+        *(("L0H0", "L1H1"), ("L0H1", "L1H1"), ("L0H3", "L1H1"))
+    ]
+    assert len(names) == 7
+
+
+def test_sets_of_mlps_end_at_the_last_layer_and_the_smallest_is_tested_first():
+    first, second, third, other, head = map(
+        Node.parse, ("P3L0MLP", "P3L1MLP", "P3L2MLP", "P4L2MLP", "P3L2H0")
+    )
+    nodes = [first, second, third, other, head]
+    sets = mlp_sets(nodes)
+    assert sets == [(second, third), (first, second, third)]
+    assert sets[0] in search(FakeIntervention([sets[0]]), never, nodes, sets)
+    assert sets[1] not in search(FakeIntervention([sets[0]]), never, nodes, sets)
+    assert sets[1] in search(FakeIntervention([]), never, nodes, sets)
+
+
+def test_an_undecided_rate_is_replaced_by_that_of_more_pairs():
+    (one, two), pair = NODES[:2], tuple(NODES[:2])
+    few = FakeIntervention([], {(one,): Rate(0.8, 0.7, 0.9)})
+    more = FakeIntervention([(one,)])
+    found = search(few, lambda: more, [one, two], [pair])
+    assert found[(one,)].is_found
+    assert more.tried == [(one,)]
+    assert pair in found  # the first test had not decided
 
 
 def test_sampled_nodes_are_distinct():

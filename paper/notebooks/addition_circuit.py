@@ -135,3 +135,14 @@ for model in page.models:
 # %%
 for model in page.models:
     model.show_sufficiency()
+
+# %% [markdown]
+# ## Which nodes are missing?
+#
+# The curves begin with the nodes whose sub-task is known, and add the other useful nodes
+# one by one. A steep part shows nodes that matter and whose role is unknown. Two single
+# points show the nodes with a sub-task of the paper, without those that this project
+# adds, and the nodes that do a sub-task in most pairs of questions, a weaker bound.
+
+# %%
+page.figure("sufficiency", lambda model: circuit_figures.sufficiency(model.sufficiency))

@@ -4,6 +4,11 @@ B: pairs of questions, n: digits, k: column (0: units), T, A: tokens of `Layout`
 
 Source: Quirke, Neo, Barez 2024; the candidate nodes follow their published code.  The
 interventions that test a sub-task are in `interventions`.
+
+These sub-tasks and their names are ours; each concerns one answer digit:
+
+    SR, MR, NR  the digit A_k of the answer, with the carry or borrow into column k
+    SU, MU, NU  the carry or borrow from column k that A_(k+1) uses, with all cascades
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mathprobe.arith import interventions
 from mathprobe.arith.interventions import (
@@ -42,13 +47,16 @@ class SubTask:
     first: str  # token at the first position
     last: str  # token at the last position
     attends: tuple[str, ...]  # tokens to which a head must attend
+    # Nodes at a position that may do it together: pairs of heads of one layer or of any
+    # layers, or the MLPs from some layer up.
+    together: Literal["heads of a layer", "heads", "mlps"]
     impact: str | None = None  # answer token that ablation must change; None: any
     lowest: int | None = 0  # first column; None: the sub-task belongs to no column
     highest: int = 0  # last column is n - 1 + highest
     # True: all predicted tokens must match.  False: at least one must change as
     # predicted, and the others must match or stay unchanged.
     match_all: bool = True
-    allow_pairs: bool = False  # two heads of a layer may do it together
+    is_published: bool = True  # by Quirke et al.; the others are ours
 
     @property
     def operations(self) -> set[str]:
@@ -93,29 +101,35 @@ def _fill(name: str, layout: Layout, k: int | None) -> str:
     return name.format(k=k, above=None if k is None else k + 1, n=n, sign=n + 1)
 
 
-_early = partial(
-    SubTask, first="OPR", last="A{sign}", attends=("D{k}", "D'{k}"), allow_pairs=True
-)
-_late = partial(
-    SubTask, first="A{n}", last="A1", attends=("D{k}", "D'{k}"), allow_pairs=True
-)
+_column = partial(SubTask, attends=("D{k}", "D'{k}"), together="heads of a layer")
+_early = partial(_column, first="OPR", last="A{sign}")
+_cascade = partial(_early, attends=(), lowest=1, match_all=False)
+_late = partial(_column, first="A{n}", last="A1")
 _above = partial(_late, impact="A{above}", highest=-1)
-_of_all = partial(SubTask, last="A1", lowest=None, match_all=False)
+_used = partial(_above, attends=(), together="heads", is_published=False)
+_result = partial(
+    _late, impact="A{k}", attends=(), together="mlps", lowest=1, is_published=False
+)
+_of_all = partial(SubTask, last="A1", lowest=None, match_all=False, together="heads")
 
 for _task in (
     _late("SA", "S", interventions.digit("S"), impact="A{k}"),
     _above("SC", "S", interventions.carry("S")),
     _above("SS", "S", interventions.propagation, lowest=1),
     _early("ST", "S", interventions.tri_state("S"), match_all=False),
-    _early("SV", "S", interventions.cascade, attends=(), allow_pairs=False, lowest=1),
+    _cascade("SV", "S", interventions.cascade("S")),
     _late("MD", "M", interventions.digit("M"), impact="A{k}"),
     _above("MB", "M", interventions.carry("M")),
     # With D >= D', the top column never borrows; its state determines the sign (GT).
     _early("MT", "M", interventions.tri_state("M"), highest=-1, match_all=False),
+    _cascade("MV", "M", interventions.cascade("M"), highest=-1),
     _late("ND", "N", interventions.digit("N"), impact="A{k}"),
     _above("NB", "N", interventions.carry("N")),
+    _cascade("NV", "N", interventions.cascade("N"), highest=-1),
     _early("GT", "MN", interventions.greater, impact="A{sign}"),
     _of_all("OPR", "SM", interventions.operator, first="OPR", attends=("OPR",)),
     _of_all("SGN", "MN", interventions.sign, first="A{n}", attends=("A{sign}",)),
+    *(_used(f"{c}U", c, interventions.used_carry(c)) for c in "SMN"),
+    *(_result(f"{c}R", c, interventions.result(c)) for c in "SMN"),
 ):
     SUBTASKS.add(_task.name)(_task)

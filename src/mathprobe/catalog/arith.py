@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,14 @@ from mathprobe.structs import convert
 NAME = re.compile(r"[a-zK0-9_.]{1,100}")  # of a model; a part of file names
 MAP_FILES = (  # files of the circuit analysis of a model
     *("nodes.csv", "published_rule.csv", "positions.csv", "controls.csv", "claims.csv"),
-    *("panels.npz", "behaviors.json", "features.json"),
+    *("sufficiency.csv", "panels.npz", "behaviors.json", "features.json"),
 )
 TABLE_SOURCES = {  # files of a model that each kind of table needs
     "accuracy": ("accuracy.csv", "curve.csv"),
     "curves": ("curve.csv",),
     "circuits": ("facts/nodes.csv", "facts/published_rule.csv", "facts/claims.csv"),
     "controls": ("facts/controls.csv",),
+    "sufficiency": ("facts/sufficiency.csv",),
     "claims": ("facts/claims.csv",),
     "reuse": ("reuse.csv",),  # models with a parent only
 }
@@ -125,6 +127,14 @@ class ArithCatalog:
             row.seed,
             self._insertion(row),
         )
+
+    def equal_shares(self, operations: Iterable[str]) -> dict[str, float]:
+        """Return equal fractions of questions: of `mix`, half are additions."""
+        known = self.settings.operations
+        for name in operations:
+            check_choice(name, known, "--operations", "operation")
+        parts = dict.fromkeys(part for name in operations for part in known[name])
+        return dict.fromkeys(parts, 1.0 / max(1, len(parts)))
 
     def _insertion(self, row: DecoderRow) -> Insertion | None:
         if row.parent is None or row.insert is None:

@@ -8,18 +8,16 @@ the version of the table format.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from mathprobe import files
 from mathprobe.errors import InputError
-from mathprobe.interp.nodes import NODE_HOOKS, Node
+from mathprobe.interp.nodes import KINDS, Node
 
-Number = TypeVar("Number", int, float)
-
-VERSION = "2"
+VERSION = "3"
 # A share is "nearly always" if its lower interval bound is at least this.  Our choice,
 # made before any trained model was analysed.
 CONFIDENT_FROM = 0.75
@@ -39,7 +37,7 @@ class Fact:
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    partner: int | None = None  # second head of a pair, by its index in the layer
+    partner: str = ""  # the other nodes of a set at this position, e.g. L0H2
 
     @property
     def is_confident(self) -> bool:
@@ -64,23 +62,23 @@ class Fact:
     def from_row(cls, row: dict[str, str]) -> Self:
         """Parse a row of strings; raise ValueError for an invalid value."""
         kind = row["kind"]
-        if kind not in NODE_HOOKS:
+        if kind not in KINDS:
             raise ValueError(
-                f"unknown kind {kind!r}; known kinds are {', '.join(NODE_HOOKS)}"
+                f"unknown kind {kind!r}; known kinds are {', '.join(KINDS)}"
             )
         return cls(
             Node(int(row["position"]), int(row["layer"]), kind, int(row["index"])),
             row["fact"],
             label=row["label"],
-            value=_number(float, row["value"]),
-            low=_number(float, row["low"]),
-            high=_number(float, row["high"]),
-            partner=_number(int, row["partner"]),
+            value=_number(row["value"]),
+            low=_number(row["low"]),
+            high=_number(row["high"]),
+            partner=row["partner"],
         )
 
 
-def _number(kind: Callable[[str], Number], text: str) -> Number | None:
-    return kind(text) if text else None
+def _number(text: str) -> float | None:
+    return float(text) if text else None
 
 
 class Facts:

@@ -10,9 +10,9 @@ a success rate with its confidence interval.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import TypeVar
 
 import torch
@@ -20,11 +20,11 @@ from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from mathprobe.interp.facts import CONFIDENT_FROM
-from mathprobe.interp.nodes import HEAD, Node
-from mathprobe.interp.patching import Run, node_patch
+from mathprobe.interp.nodes import MLP, Node, NodeSet
+from mathprobe.interp.patches import node_patch
+from mathprobe.interp.protocol import PatchableRun
 from mathprobe.intervals import clopper_pearson
 
-NodeSet = tuple[Node, ...]  # patched together
 Item = TypeVar("Item", Node, NodeSet)
 
 
@@ -41,6 +41,11 @@ class Rate:
         """Return whether the intervention nearly always succeeds."""
         return self.low >= CONFIDENT_FROM
 
+    @property
+    def is_undecided(self) -> bool:
+        """Return whether more pairs may show that the intervention succeeds."""
+        return self.low < CONFIDENT_FROM <= self.value
+
 
 UNKNOWN = Rate(math.nan, 0.0, 1.0)  # a case has no pairs
 
@@ -53,8 +58,8 @@ class InterchangeIntervention:
     run.  It succeeds if the base answer changes as predicted.
     """
 
-    base: Run
-    source: Run
+    base: PatchableRun
+    source: PatchableRun
     predicted: Tensor  # [Q, A]
     mask: Tensor  # [A], bool: answer tokens that are predicted
     # True: all predicted tokens must match.  False: at least one must change as
@@ -107,32 +112,51 @@ def _rate(number: int, pairs: int) -> Rate:
 
 def search(
     intervention: InterchangeIntervention,
+    repeat: Callable[[], InterchangeIntervention],
     nodes: Sequence[Node],
-    pairs: Iterable[NodeSet] = (),
+    sets: Iterable[NodeSet] = (),
 ) -> dict[NodeSet, Rate]:
-    """Return the rates of single nodes and of pairs of heads.
+    """Return the rates of single nodes, and of sets of nodes at a position.
 
-    A pair is tested only if no single head at its position is found.
+    A set is tested only if no smaller set of such nodes at its position is found.
+    Undecided rates are replaced by those for `repeat()`, the same intervention on more
+    and other pairs; if they are then found, larger sets are tested nevertheless.
     """
-    singles = [(node,) for node in nodes]
-    rates = dict(zip(singles, intervention.rates(singles), strict=True))
-    positions_found = {
-        node.position
-        for (node,), rate in rates.items()
-        if rate.is_found and node.kind == HEAD
-    }
-    tested = [pair for pair in pairs if pair[0].position not in positions_found]
-    return rates | dict(zip(tested, intervention.rates(tested), strict=True))
+    by_size: dict[int, list[NodeSet]] = {1: [(node,) for node in nodes]}
+    for one in sets:
+        by_size.setdefault(len(one), []).append(one)
+    rates: dict[NodeSet, Rate] = {}
+    done: set[tuple[int, str]] = set()  # positions and kinds of sets that are found
+    for size in sorted(by_size):
+        tested = [one for one in by_size[size] if _place(one) not in done]
+        rates |= zip(tested, intervention.rates(tested), strict=True)
+        done |= {_place(one) for one in tested if rates[one].is_found}
+        again = [one for one in tested if rates[one].is_undecided]
+        if again:
+            rates |= zip(again, repeat().rates(again), strict=True)
+    return rates
 
 
-def head_pairs(nodes: Iterable[Node]) -> list[NodeSet]:
-    """Return all pairs of heads of the same layer at the same position."""
-    heads = sorted(node for node in nodes if node.kind == HEAD)
+def _place(nodes: NodeSet) -> tuple[int, str]:
+    return nodes[0].position, nodes[0].kind
+
+
+def head_pairs(nodes: Iterable[Node], any_layers: bool = False) -> list[NodeSet]:
+    """Return all pairs of heads at the same position, of the same layer or of any."""
+    heads = sorted(node for node in nodes if node.is_head)
     return [
         (one, other)
         for one, other in combinations(heads, 2)
-        if (one.position, one.layer) == (other.position, other.layer)
+        if (one.position, one.kind) == (other.position, other.kind)
+        and (any_layers or one.layer == other.layer)
     ]
+
+
+def mlp_sets(nodes: Iterable[Node]) -> list[NodeSet]:
+    """Return the last two MLPs of each position, the last three, and so on to all."""
+    mlps = sorted(node for node in nodes if node.kind == MLP)
+    at_position = [tuple(own) for _, own in groupby(mlps, lambda n: n.position)]
+    return [own[-size:] for own in at_position for size in range(2, len(own) + 1)]
 
 
 def sample_nodes(nodes: Sequence[Item], count: int, rng: Generator) -> list[Item]:

@@ -33,6 +33,7 @@ MEASURED_COLUMNS = {
     "curves": names("seed examples test accuracy malformed loss"),
     "circuits": comparisons.SUMMARY_COLUMNS,
     "controls": names("control of nodes count total value low high"),
+    "sufficiency": names("order ablation nodes added count total value low high"),
     "claims": claims.COLUMNS,
     "reuse": comparisons.COLUMNS,
 }

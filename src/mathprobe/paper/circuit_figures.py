@@ -23,6 +23,15 @@ MEASURES = {  # and the factors with which the paper prints them
     "calinski_harabasz": 1,
     "agreement": 100,
 }
+KEPT_TITLES = {"mean": "others mean-ablated", "resample": "others resample-ablated"}
+ORDERS = {  # of the nodes added to those with a known sub-task, and two sets of nodes
+    "greedy": "most answer tokens right first",
+    "ablation": "most failures when ablated first",
+    "random": "random order",
+    "published": "a published sub-task",
+    "most pairs": "a sub-task in most pairs",
+}
+SINGLE = ("published", "most pairs")
 SHARES = {  # of a model's nodes: titles of the panels
     "nodes for S": "needed for\nadditions",
     "nodes for M": "needed for\ndifferences",
@@ -85,6 +94,29 @@ def _title(name: str, facts: Facts) -> str:
         measures.append(f"{factor * values[column]:.0f}")
     symbol = "+" if operation == "addition" else "−"
     return f"{place} {symbol} column {column}\n{'/'.join(measures)}"
+
+
+@rc_context(STYLE)
+def sufficiency(rows: pd.DataFrame) -> Figure:
+    """Draw the share of answers that stay right against the number of nodes kept.
+
+    There is a panel per ablation of the other nodes, and a line per order of nodes.
+    """
+    figure = Figure(figsize=(WIDTH, 2.2))
+    grid = figure.subplots(1, len(KEPT_TITLES), sharey=True)
+    for axes, (ablation, title) in zip(grid, KEPT_TITLES.items(), strict=True):
+        for colour, (order, label) in zip(COLOURS, ORDERS.items(), strict=False):
+            own = rows[(rows["ablation"] == ablation) & (rows["order"] == order)]
+            share, low, high = 100 * own[["value", "low", "high"]].to_numpy(float).T
+            marker = "o" if order in SINGLE else "."
+            style: ArtistProps = {"color": colour, "marker": marker, "elinewidth": 0.6}
+            errors = [share - low, high - share]
+            axes.errorbar(own["nodes"], share, errors, label=label, **style)
+        axes.set(title=title, ylim=(0, 105), xlabel="nodes that are not ablated")
+    grid[0].set_ylabel("answers that stay right (%)")
+    named = grid[0].get_legend_handles_labels()
+    figure.legend(*named, loc="outside lower center", ncols=3, fontsize=6)
+    return figure
 
 
 @rc_context(STYLE)

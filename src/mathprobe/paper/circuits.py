@@ -27,21 +27,29 @@ class Circuit(NamedTuple):
     published_rule: Facts  # sub-tasks found by the published rules
     positions: pd.DataFrame
     controls: pd.DataFrame
+    sufficiency: pd.DataFrame
     claims: pd.DataFrame
     panels: Mapping[str, np.ndarray]
 
     @classmethod
     def read(cls, nodes: Path) -> Self:
         """Read a circuit from its `nodes.csv`, MODEL/facts/nodes.csv."""
-        positions, controls, claims = (
+        positions, controls, sufficiency, claims = (
             tables.read(nodes.with_name(f"{name}.csv"))
-            for name in ("positions", "controls", "claims")
+            for name in ("positions", "controls", "sufficiency", "claims")
         )
         digits = positions["token"].str.fullmatch(r"D\d+").sum()  # of the first number
-        panels = files.load_arrays(nodes.with_name("panels.npz"))
-        maps = Facts.load(nodes), Facts.load(nodes.with_name("published_rule.csv"))
-        known = *maps, positions, controls, claims, panels
-        return cls(nodes.parent.parent.name, int(digits), *known)
+        return cls(
+            nodes.parent.parent.name,
+            int(digits),
+            Facts.load(nodes),
+            Facts.load(nodes.with_name("published_rule.csv")),
+            positions,
+            controls,
+            sufficiency,
+            claims,
+            files.load_arrays(nodes.with_name("panels.npz")),
+        )
 
     def map(self, kind: str) -> Figure:
         """Draw a quanta map."""

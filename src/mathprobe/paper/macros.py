@@ -48,6 +48,7 @@ ERRATA_EVIDENCE = {  # macros, and the evidence and quantity that they print
         "failures at 5 %, if one value determines mean and deviation",
     ),
 }
+ENOUGH = 0.95  # of the answers that stay right with all useful nodes
 REUSE_MACROS = {  # quantities of a model with a parent, and their macros
     "inserted nodes in use": "inserted",
     "inserted nodes for several classes": "several_classes",
@@ -413,8 +414,28 @@ def _circuits(tables: Tables, context: Row) -> Macros:
             for end, column in (("", "count"), ("/of", "total")):
                 value = reuse[column].get((name, quantity))
                 macros[f"{role}/{key}{end}"] = plain(value)
+        curve = pivots.arith_table(tables, "sufficiency")
+        macros |= _under(f"{role}/curve", _curve(curve[curve["model"] == name]))
         macros |= _under(f"{role}/chance", _chance(controls[controls["model"] == name]))
     return macros
+
+
+def _curve(rows: Frame) -> Macros:
+    """Return how many answers stay right with two sets of nodes and the greedy order.
+
+    `added` of the `rest` nodes are needed for ENOUGH of the answers that stay right
+    with all useful nodes.
+    """
+    macros = {}
+    for order, key in (("published", "published"), ("most pairs", "most")):
+        for ablation in ("mean", "resample"):
+            own = rows[(rows["order"] == order) & (rows["ablation"] == ablation)]
+            value = own["value"].max()
+            macros[f"{key}/{ablation}"] = percent(value, 0)
+    greedy = rows[(rows["order"] == "greedy") & (rows["ablation"] == "mean")]
+    added = greedy["nodes"] - greedy["nodes"].min()
+    enough = greedy["value"] >= ENOUGH * greedy["value"].tail(1).max()
+    return macros | {"added": plain(added[enough].min()), "rest": plain(added.max())}
 
 
 def _chance(controls: Frame) -> Macros:

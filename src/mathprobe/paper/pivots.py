@@ -381,10 +381,14 @@ def chance(controls: Frame) -> Frame:
 def subtasks(tables: Tables, context: Row) -> dict[str, dict[str, Row]]:
     """Return how often each model does each sub-task, by our and the published rules.
 
-    The counts are `count` and `published_rule`, by model and sub-task.
+    The counts are `count` and `published_rule`, by model and sub-task.  Sub-tasks that
+    no model does are omitted.
     """
     rows = arith_table(tables, "circuits")
-    grouped = rows[rows["quantity"].isin(SUBTASKS)].groupby("model", sort=False)
+    rows = rows[rows["quantity"].isin(SUBTASKS)]
+    counts = rows.groupby("quantity")[["count", "published_rule"]].max().max(axis=1)
+    rows = rows[rows["quantity"].map(counts) > 0]
+    grouped = rows.groupby("model", sort=False)
     return {
         str(model): {row["quantity"]: row for row in records(own)}
         for model, own in grouped

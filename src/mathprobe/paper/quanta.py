@@ -272,12 +272,12 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _line(label: str, fact: Fact) -> str:
-    """Return a fact as text: its share and interval, and the head that shares it."""
+    """Return a fact as text: its share and interval, and the nodes that share it."""
     words = [label]
     if fact.value is not None:
         words.append(f"{_percent(fact.value)} %")
     if fact.low is not None and fact.high is not None:
         words.append(f"({_percent(fact.low)} to {_percent(fact.high)})")
-    if fact.partner is not None:
-        words.append(f"with H{fact.partner}")
+    if fact.partner:
+        words.append(f"with {fact.partner}")
     return " ".join(words)

@@ -469,5 +469,6 @@ for _name, _kind in {  # tables that are not built from files of models
         names("arith_circuits arith_controls arith_claims arith_reuse"),
         TableKind(templates=("arith_circuits",)),
     ),
+    "arith_sufficiency": TableKind(),
 }.items():
     KINDS.add(_name)(_kind)

@@ -68,6 +68,11 @@ def is_found(fact: Fact) -> bool:
     return fact.name in SUBTASKS and fact.is_confident
 
 
+def is_published(fact: Fact) -> bool:
+    """Return whether a fact concerns a sub-task of Quirke et al., not one of ours."""
+    return fact.name in SUBTASKS and SUBTASKS[fact.name].is_published
+
+
 def subtask_positions(facts: Iterable[Fact]) -> dict[tuple[str, int | None], list[int]]:
     """Return the positions at which sub-tasks are done, by sub-task and column."""
     positions: dict[tuple[str, int | None], set[int]] = {}

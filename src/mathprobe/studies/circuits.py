@@ -9,9 +9,9 @@ sub-tasks.  A position or node is useful if some question fails when it is ablat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any, TypedDict
 
 import numpy as np
@@ -21,23 +21,25 @@ from torch import Generator, Tensor
 from mathprobe.arith import question_sets
 from mathprobe.arith.complexity import CLASSES
 from mathprobe.arith.subtasks import SUBTASKS, SubTask
-from mathprobe.arith.tokens import Layout
+from mathprobe.arith.tokens import EQUALS, MINUS, Layout
+from mathprobe.errors import InputError
 from mathprobe.interp import ablation, pca
 from mathprobe.interp.attention import mean_attention
 from mathprobe.interp.facts import Fact, Facts
-from mathprobe.interp.nodes import HEAD, MLP, Node
+from mathprobe.interp.nodes import HEAD, MLP, Node, NodeSet
 from mathprobe.interp.patching import Run
+from mathprobe.interp.residual import residual_contributions
 from mathprobe.interp.search import (
     InterchangeIntervention,
-    NodeSet,
     Rate,
     head_pairs,
+    mlp_sets,
     search,
 )
 from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
 from mathprobe.seeds import rng_for
-from mathprobe.spec import ArithModel, CircuitSearch
+from mathprobe.spec import CircuitSearch, Questions
 from mathprobe.studies.arith import STUDY
 from mathprobe.studies.arith_facts import (
     ATTENDS,
@@ -47,36 +49,64 @@ from mathprobe.studies.arith_facts import (
     column_label,
 )
 
+TOGETHER: dict[str, Callable[[Iterable[Node]], list[NodeSet]]] = {
+    "heads of a layer": head_pairs,
+    "heads": partial(head_pairs, any_layers=True),
+    "mlps": mlp_sets,
+}
+REPEATED = 4  # factor of the number of pairs, if a rate is undecided
 POSITION_COLUMNS = ("position", "token", "questions", "fails", "value", "low", "high")
 
 
 @dataclass(frozen=True)
 class SubtaskSearch:
-    """A sub-task of a column, and the nodes and pairs of heads to test."""
+    """A sub-task of a column, and the nodes and sets of nodes to test."""
 
     task: SubTask
     k: int | None
     intervention: InterchangeIntervention
+    repeat: Callable[[], InterchangeIntervention]  # on more and other pairs
     nodes: list[Node]
-    pairs: list[NodeSet]
+    sets: list[NodeSet]
 
     def rates(self) -> dict[NodeSet, Rate]:
-        """Return the success rate of each node and pair."""
-        return search(self.intervention, self.nodes, self.pairs)
+        """Return the success rate of each node and set."""
+        return search(self.intervention, self.repeat, self.nodes, self.sets)
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """The circuit analysis of a model; each stage is computed on first access."""
+    """The circuit analysis of a model; each stage is computed on first access.
 
-    spec: ArithModel
+    Only the digits, the operations and the enrichment of `questions` are used.  Raises
+    InputError if the model has too few positions or tokens.
+    """
+
+    questions: Questions
     model: Decoder
     settings: CircuitSearch
+
+    def __post_init__(self) -> None:
+        """Check that the model can read questions and write answers."""
+        positions, tokens = (
+            table.num_embeddings for table in (self.model.positions, self.model.tokens)
+        )
+        if positions < self.layout.length - 1:
+            raise InputError(
+                f"the model has {positions} positions; questions of {self.digits} "
+                f"digits need {self.layout.length - 1}"
+            )
+        outputs = self.model.unembed.out_features
+        if tokens <= EQUALS or outputs <= MINUS:
+            raise InputError(
+                f"the model reads {tokens} tokens and writes {outputs}; questions have "
+                f"the ids 0 to {EQUALS} (0-9, +, -, =), answers 0 to {MINUS}"
+            )
 
     @property
     def digits(self) -> int:
         """Return the number of digits of the operands."""
-        return self.spec.questions.digits
+        return self.questions.digits
 
     @cached_property
     def layout(self) -> Layout:
@@ -85,8 +115,8 @@ class Circuit:
 
     @property
     def operations(self) -> list[str]:
-        """Return the operations that the model was trained on."""
-        return list(self.spec.questions.shares)
+        """Return the operations of the questions."""
+        return list(self.questions.shares)
 
     def rng_for(self, *use: str | int) -> Generator:
         """Return the generator for a use, the same for all models with these digits."""
@@ -103,13 +133,12 @@ class Circuit:
 
         Wrongly answered questions are removed.  If none remain, the map is empty.
         """
-        enrichment = self.spec.questions.enrichment
         drawn = [
             question_sets.varied_questions(
                 self.rng_for("varied", name),
                 name,
                 self.digits,
-                enrichment,
+                self.questions.enrichment,
                 self.settings.questions_per_class,
             )
             for name in self.operations
@@ -216,7 +245,7 @@ class Circuit:
                     k,
                     self.settings.questions_per_case,
                 )
-                outputs = pca.residual_contributions(self.run(ids), heads).cpu()
+                outputs = residual_contributions(self.run(ids), heads).cpu()
                 for node, values in zip(heads, outputs, strict=True):
                     rng = self.rng_for(*names, node.name)
                     result = pca.analyse(values, case, rng)
@@ -240,7 +269,7 @@ class Circuit:
         return Facts([*self.ablation_facts, *self.attention_facts, *components])
 
     def candidates(self, task: SubTask, k: int | None) -> list[Node]:
-        """Return the nodes that may do a sub-task, alone or in a pair.
+        """Return the nodes that may do a sub-task, alone or together.
 
         Attention is not considered here.
         """
@@ -269,13 +298,16 @@ class Circuit:
             for token in task.attended_tokens(self.layout, k)
         )
 
-    def intervention(self, task: SubTask, k: int | None) -> InterchangeIntervention:
-        """Return the intervention of a sub-task.
+    def intervention(
+        self, task: SubTask, k: int | None, times: int = 1
+    ) -> InterchangeIntervention:
+        """Return the intervention of a sub-task, on `times` as many pairs as usual.
 
         Pairs with a wrongly answered question are removed.
         """
-        rng = self.rng_for("pairs", task.name, -1 if k is None else k)
-        drawn = task.pairs(rng, self.digits, k, self.settings.pairs)
+        use = ("pairs",) if times == 1 else ("pairs", times)
+        rng = self.rng_for(*use, task.name, -1 if k is None else k)
+        drawn = task.pairs(rng, self.digits, k, times * self.settings.pairs)
         base, source = (self.run(ids) for ids in (drawn.base, drawn.source))
         correct = self.is_correct(base, drawn.base)
         correct &= self.is_correct(source, drawn.source)
@@ -302,11 +334,14 @@ class Circuit:
                         for node in candidates
                         if node.kind == MLP or self.attend((node,), task, k)
                     ]
-                    pairs = head_pairs(candidates) if task.allow_pairs else []
-                    pairs = [pair for pair in pairs if self.attend(pair, task, k)]
-                    if nodes or pairs:
-                        intervention = self.intervention(task, k)
-                        yield SubtaskSearch(task, k, intervention, nodes, pairs)
+                    sets = TOGETHER[task.together](candidates)
+                    sets = [one for one in sets if self.attend(one, task, k)]
+                    if nodes or sets:
+                        once, more = (
+                            cache(partial(self.intervention, task, k, times))
+                            for times in (1, REPEATED)
+                        )
+                        yield SubtaskSearch(task, k, once(), more, nodes, sets)
 
     @cached_property
     def search_results(self) -> list[tuple[SubtaskSearch, dict[NodeSet, Rate]]]:
@@ -361,13 +396,16 @@ def _failure_facts(node: Node, changed: Tensor, level: Tensor) -> Iterator[Fact]
 
 
 def _subtask_facts(
-    searched: SubtaskSearch, nodes: Sequence[Node], rate: Rate
+    searched: SubtaskSearch, nodes: NodeSet, rate: Rate
 ) -> Iterator[Fact]:
     """Yield the success rate of an intervention, for each of its nodes."""
     value = None if rate.value != rate.value else rate.value
-    numbers = value, rate.low, rate.high
+    label, numbers = column_label(searched.k), (value, rate.low, rate.high)
     for node in nodes:
-        partners = [other.index for other in nodes if other != node]
-        yield Fact(
-            node, searched.task.name, column_label(searched.k), *numbers, *partners
-        )
+        partner = partner_names(nodes, node)
+        yield Fact(node, searched.task.name, label, *numbers, partner)
+
+
+def partner_names(nodes: NodeSet, node: Node) -> str:
+    """Return the names of the other nodes of a set at a position."""
+    return " ".join(other.component for other in nodes if other != node)

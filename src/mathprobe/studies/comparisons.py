@@ -16,7 +16,7 @@ import pandas as pd
 from mathprobe.arith.published_rules import RULES
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Facts
-from mathprobe.interp.nodes import HEAD, NODE_HOOKS, Node
+from mathprobe.interp.nodes import HEAD, MLP, Node
 from mathprobe.studies.arith_facts import failures_by_class, is_found
 from mathprobe.studies.published_maps import WEAK
 
@@ -62,7 +62,7 @@ def summary(facts: Facts, published_rule: Facts, claims: pd.DataFrame) -> Iterat
     is missing where they do not apply.
     """
     nodes = useful_nodes(facts)
-    for kind in NODE_HOOKS:
+    for kind in (HEAD, MLP):
         own = nodes[nodes["kind"] == kind]
         yield _count(f"useful {kind}s", len(own))
         others = sum(node.kind == kind for node in published_rule.nodes)

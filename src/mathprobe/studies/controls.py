@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from mathprobe.interp import ablation
-from mathprobe.interp.nodes import NODE_HOOKS, Node
-from mathprobe.interp.search import NodeSet, Rate, head_pairs, sample_nodes
+from mathprobe.interp.nodes import HEAD, MLP, Node, NodeSet
+from mathprobe.interp.patching import Run
+from mathprobe.interp.search import InterchangeIntervention, Rate, sample_nodes
 from mathprobe.nets.decoder import Decoder
 from mathprobe.studies.arith_facts import is_found
-from mathprobe.studies.circuits import Circuit, SubtaskSearch, share
+from mathprobe.studies.circuits import TOGETHER, Circuit, SubtaskSearch, share
 
 COLUMNS = ("control", "of", "nodes", "count", "total", "value", "low", "high")
 SUFFICIENCY = ("mean", "resample")  # ablations of all other nodes
@@ -37,7 +38,7 @@ def _row(control: str, of: str, nodes: int, count: int, total: int) -> dict[str,
 def purposes(circuit: Circuit) -> Iterator[dict[str, Any]]:
     """Count the useful nodes for which a sub-task is found."""
     purposeful = nodes_with_purpose(circuit)
-    for kind in NODE_HOOKS:
+    for kind in (HEAD, MLP):
         useful = [node for node in circuit.ablation_facts.nodes if node.kind == kind]
         count = sum(node in purposeful for node in useful)
         yield _row("purpose", kind, len(useful), count, len(useful))
@@ -76,10 +77,10 @@ def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
 def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
     """Count how often a search finds sub-tasks, also where none should be found.
 
-    Each search is repeated for as many random nodes and pairs of heads, none of which
-    is a candidate, and for the candidates in an untrained model.
+    Each search is repeated for as many random nodes and sets of nodes, none of which is
+    a candidate, and for the candidates in an untrained model.
     """
-    untrained_circuit = Circuit(circuit.spec, untrained, circuit.settings)
+    untrained_circuit = replace(circuit, model=untrained)
     counts: dict[tuple[str, str], list[bool]] = {}
     for search, rates in circuit.search_results:
         candidates = list(rates)
@@ -98,26 +99,34 @@ def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
 def _random_sets(
     circuit: Circuit, search: SubtaskSearch, candidates: Iterable[NodeSet]
 ) -> Iterator[NodeSet]:
-    """Yield as many random nodes and pairs of heads as candidates, but others."""
+    """Yield as many random nodes and sets of nodes as candidates, but others."""
     rng = circuit.rng_for("random nodes", search.task.name, str(search.k))
     tested = {node for nodes in candidates for node in nodes}
     others = [n for n in circuit.varied_questions[0].nodes if n not in tested]
-    pool = [*((node,) for node in others), *head_pairs(others)]
+    pool = [*((node,) for node in others), *TOGETHER[search.task.together](others)]
     for size, count in Counter(map(len, candidates)).items():
         yield from sample_nodes([one for one in pool if len(one) == size], count, rng)
 
 
 def _with_sets(search: SubtaskSearch, sets: Iterable[NodeSet]) -> dict[NodeSet, Rate]:
-    """Return the rates of a search for these nodes and pairs of heads."""
+    """Return the rates of a search for these nodes and sets of nodes."""
     sets = list(sets)
     nodes = [nodes[0] for nodes in sets if len(nodes) == 1]
-    pairs = [nodes for nodes in sets if len(nodes) > 1]
-    return replace(search, nodes=nodes, pairs=pairs).rates()
+    larger = [nodes for nodes in sets if len(nodes) > 1]
+    return replace(search, nodes=nodes, sets=larger).rates()
 
 
 def _untrained(untrained: Circuit, search: SubtaskSearch) -> SubtaskSearch:
     """Return a search with the same questions in an untrained model."""
-    base, source = search.intervention.base.ids, search.intervention.source.ids
-    runs = untrained.run(base), untrained.run(source)
-    changed = replace(search.intervention, base=runs[0], source=runs[1])
-    return replace(search, intervention=changed)
+
+    def moved(trained: InterchangeIntervention) -> InterchangeIntervention:
+        base, source = (
+            untrained.run(cast(Run, one).ids) for one in (trained.base, trained.source)
+        )
+        return replace(trained, base=base, source=source)
+
+    return replace(
+        search,
+        intervention=moved(search.intervention),
+        repeat=lambda: moved(search.repeat()),
+    )

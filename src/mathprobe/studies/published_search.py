@@ -15,11 +15,12 @@ import torch
 from mathprobe.arith.published_rules import RULES, Rule, Trial
 from mathprobe.arith.tokens import TOKENS, VOCABULARY
 from mathprobe.interp.facts import Fact, Facts
-from mathprobe.interp.nodes import HEAD, Node
-from mathprobe.interp.patching import Run, node_patch
-from mathprobe.interp.search import NodeSet, head_pairs
+from mathprobe.interp.nodes import HEAD, Node, NodeSet
+from mathprobe.interp.patches import node_patch
+from mathprobe.interp.patching import Run
+from mathprobe.interp.search import head_pairs
 from mathprobe.studies.arith_facts import column_label
-from mathprobe.studies.circuits import Circuit
+from mathprobe.studies.circuits import Circuit, partner_names
 from mathprobe.studies.published_maps import WEAK, behaviors
 
 
@@ -99,8 +100,7 @@ def _facts(name: str, k: int | None, nodes: NodeSet, weak: bool) -> Iterator[Fac
     """Yield the facts about a set of heads that succeeds."""
     name, label = (f"{WEAK}{name}", f"{k}.A{k}") if weak else (name, column_label(k))
     for node in nodes:
-        partners = [other.index for other in nodes if other != node]
-        yield Fact(node, name, label, None, None, None, *partners)
+        yield Fact(node, name, label, partner=partner_names(nodes, node))
 
 
 def _answers(
