@@ -85,3 +85,41 @@ def test_an_invalid_macro_is_refused():
     for key, text in (("a b", "5"), ("a", 5.0), ("a{", "5")):
         with pytest.raises(InputError, match="cannot be a macro"):
             macros.definitions({key: text})
+
+
+@pytest.mark.parametrize(
+    ("found", "random", "p", "above"),
+    [
+        ((4, 8), (0, 3), "0.21", "no"),  # 70 of 330 ways to choose 4 of 11
+        ((20, 20), (0, 20), r"$7.25\cdot 10^{-12}$", "yes"),
+        ((0, 20), (20, 20), "1", "no"),
+        ((0, 0), (0, 0), "1", "no"),
+    ],
+)
+def test_the_sentence_on_chance_follows_from_the_counts(found, random, p, above):
+    tables = synthetic_tables("demo")
+    controls = tables["arith_controls"]
+    counted = {"found": found, "random nodes": random, "untrained": random}
+    for control, (count, total) in counted.items():
+        controls.loc[controls["control"] == control, "count"] = count
+        controls.loc[controls["control"] == control, "total"] = total
+    made = macros.all_macros(tables, facts("demo"))
+    chance = {
+        key.removeprefix("circuits/addition/chance/"): text
+        for key, text in made.items()
+        if key.startswith("circuits/addition/chance/")
+    }
+    assert (chance["p"], chance["above"]) == (p, above)
+    assert chance["found/count"] == str(found[0])
+    assert chance["random/total"] == str(random[1])
+    if found == (4, 8):
+        assert (chance["found/low"], chance["found/high"]) == ("16", "84")
+
+
+def test_a_model_without_a_map_has_no_numbers_on_chance():
+    tables = synthetic_tables("demo")
+    tables["arith_controls"] = tables["arith_controls"].iloc[:0]
+    made = macros.all_macros(tables, facts("demo"))
+    assert made["circuits/addition/chance/above"] == "no"
+    assert made["circuits/addition/chance/p"] == "---"
+    assert made["circuits/addition/chance/found/count"] == "---"

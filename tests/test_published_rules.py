@@ -85,7 +85,7 @@ def test_heads_that_affect_a_digit_above_ten_are_not_tested():
     """The library stores A12 as the sorted characters A21, and A11 as A1."""
     for k in range(15):
         start = RULES["SA"].needed_tags(15, k)[2]
-        is_found = f"Impact:{impact_text([k])}".startswith(start)
+        is_found = f"Impact:{impact_text([str(k)])}".startswith(start)
         assert is_found == (k <= 10)
 
 

@@ -110,9 +110,9 @@ def answer_text(number: int, n: int) -> str:
     return f"{'-' if number < 0 else '+'}{abs(number):0{n + 1}}"
 
 
-def impact_text(digits: Iterable[int | str]) -> str:
+def impact_text(digits: Iterable[str]) -> str:
     """Return answer digits as the library writes them: sorted, unique characters."""
-    return "A" + "".join(sorted(set("".join(map(str, digits))), reverse=True))
+    return "A" + "".join(sorted(set("".join(digits)), reverse=True))
 
 
 ADD, SUBTRACT = ("addition",), ("subtraction",)

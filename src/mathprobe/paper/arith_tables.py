@@ -93,8 +93,9 @@ def _concat(kind: str, folders: Iterable[Path]) -> Frame:
     for folder in folders:
         paths = [folder / name for name in TABLE_SOURCES[kind]]
         if kind == "circuits":
-            *maps, claims = paths
-            rows = comparisons.summary(*map(Facts.load, maps), read(claims))
+            nodes, published_rule, claims = paths
+            maps = Facts.load(nodes), Facts.load(published_rule)
+            rows = comparisons.summary(*maps, read(claims))
             table = Frame(rows).astype({"total": COUNT, "published_rule": COUNT})
         else:
             table = read(paths[0])

@@ -72,7 +72,9 @@ class Circuit(NamedTuple):
             f"{count} of {total} ({low:.0%} to {high:.0%})"
             for count, total, low, high in table.itertuples(index=False)
         ]
-        wide = pd.Series(texts, table.index, "str").unstack().reindex(columns=CHANCE)
+        wide = (
+            pd.Series(texts, table.index, "str").unstack().reindex(columns=list(CHANCE))
+        )
         self.show(wide.rename(columns=CHANCE))
 
     def show_sufficiency(self) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.errors import InputError
+from mathprobe.intervals import TAIL
 from mathprobe.linalg.distributions import FACTOR, components
 from mathprobe.paper import formats, pivots
 from mathprobe.paper.arith_tables import FAMILIES
@@ -440,15 +441,24 @@ def _curve(rows: Frame) -> Macros:
 def _chance(controls: Frame) -> Macros:
     """Return how often sub-tasks are found by the search and by its controls.
 
-    `above` is whether the interval of the search is above those of both controls.
+    `p` is the larger p-value of one-sided exact tests (Fisher) of equal shares in the
+    model and in a control.  `above` is whether it is less than 2.5 %.
     """
-    every = pivots.chance(controls).reindex(product([pivots.ALL_TASKS], pivots.CHANCE))
-    every = every.droplevel(0).rename(index={"random nodes": "random"})
-    above = every["low"]["found"] > every["high"].drop("found").max()
-    macros = {"above": _yes(above)}
-    for control, row in every.iterrows():
+    from scipy.stats import fisher_exact
+
+    keys = pd.MultiIndex.from_product([[pivots.ALL_TASKS], list(pivots.CHANCE)])
+    found = pivots.chance(controls).reindex(keys).droplevel(0)
+    macros = {}
+    for control, row in found.rename(index={"random nodes": "random"}).iterrows():
         for column in ("count", "total"):
             macros[f"{control}/{column}"] = plain(row[column])
         for end in ("low", "high"):
             macros[f"{control}/{end}"] = percent(row[end], 0)
-    return macros
+    p = None
+    if found["count"].notna().all():
+        hits, misses = found["count"], found["total"] - found["count"]
+        ours, *others = zip(hits, misses, strict=True)
+        tests = (fisher_exact([ours, other], alternative="greater") for other in others)
+        p = max(test.pvalue for test in tests)
+    above = p is not None and p < TAIL
+    return macros | {"p": formats.significant(p, 2), "above": _yes(above)}

@@ -17,7 +17,8 @@ changed the digit A2, but not to the predicted one.
 An impact lists the characters of all digits, sorted and without duplicates.  From 9
 digits on, it may have several meanings: with 10 digits, A1 is A1, A11 (the sign) or
 both.  `read` marks such an impact as ambiguous.  For models that only add, the library
-leaves out the sign; `behaviors` never does.  The tag SV is ours.
+leaves out the sign; `behaviors` never does.  Tags of sub-tasks that have no published rule
+are ours.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ def _behaviors(facts: list[Fact], layout: Layout) -> Iterator[str]:
     for fact in named.get(FAILS, []):
         if not fact.label:
             yield f"Fail%:{arith_facts.truncated_percent(fact.known_value)}"
-    unclear = [fact.label for fact in named.get(AMBIGUOUS, [])]
-    if failed := [*arith_facts.wrong_digits(facts), *unclear]:
+    failed = [str(digit) for digit in arith_facts.wrong_digits(facts)]
+    failed += [fact.label for fact in named.get(AMBIGUOUS, [])]
+    if failed:
         yield f"Impact:{impact_text(failed)}"
     for letter, major in MATH.items():
         levels = sorted(
@@ -134,7 +136,7 @@ def read(items: Iterable[Mapping[str, Any]], layout: Layout) -> Facts:
 
 
 def _node(item: Mapping[str, Any], layout: Layout) -> Node:
-    places = [item.get(name) for name in ("position", "layer", "num")]
+    places: list[Any] = [item.get(name) for name in ("position", "layer", "num")]
     is_head, tags = item.get("is_head"), item.get("tags")
     known = isinstance(is_head, bool) and isinstance(tags, list)
     if not (known and all(type(place) is int and place >= 0 for place in places)):
@@ -142,7 +144,7 @@ def _node(item: Mapping[str, Any], layout: Layout) -> Node:
             f"{dict(item)} is not a node: position, layer and num are integers from 0, "
             "is_head is true or false, tags is a list"
         )
-    position, layer, index = map(int, places)
+    position, layer, index = places
     if position >= layout.length:
         raise InputError(
             f"position {position}: with {layout.digits} digits, the last position is "
