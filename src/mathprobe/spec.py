@@ -403,7 +403,11 @@ class CircuitSearch(Spec, frozen=True):
         bool, doc("use the first layer's means in all layers; published code: true")
     ]
     min_attention: Annotated[Probability, doc("smallest attention weight to record")]
-    pairs: Annotated[int, Meta(ge=8), doc("question pairs per sub-task and column")]
+    pairs: Annotated[
+        int,
+        Meta(ge=8),
+        doc("question pairs per sub-task and column; four times as many if undecided"),
+    ]
     questions_per_case: Annotated[
         int, Meta(ge=2), doc("questions per state of a column, for PCA")
     ]
