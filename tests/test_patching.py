@@ -4,8 +4,8 @@ from networks import decoder, ids
 
 from mathprobe.decoding import greedy_answers
 from mathprobe.interp import patching
-from mathprobe.interp.nodes import NODE_HOOKS
-from mathprobe.interp.patching import Run, node_patch, residual_patches
+from mathprobe.interp.patches import node_patch
+from mathprobe.interp.patching import Run
 from mathprobe.nets.hooks import patch
 
 LENGTH = 4
@@ -19,9 +19,7 @@ def run():
 @pytest.fixture
 def values(run):
     """Return activations of other questions, at every hook point that is patched."""
-    layers = range(run.layers)
-    names = [*NODE_HOOKS.values(), patching.RESIDUAL]
-    hooks = [f"blocks.{layer}.{name}" for layer in layers for name in names]
+    hooks = dict.fromkeys(n.hook_name for n in run.nodes + run.residual_nodes)
     return Run(run.model, ids(15, 6, 9, seed=1), LENGTH).activations(*hooks)
 
 
@@ -73,7 +71,8 @@ def test_patched_runs_are_independent(teacher_forced, run, values, monkeypatch):
 
 
 def test_residual_patches_replace_a_position_after_every_layer(run, values):
-    patches = residual_patches(5, run.layers, values)
+    nodes = [node for node in run.residual_nodes if node.position == 5]
+    patches = [node_patch(node, values) for node in nodes]
     found = run.answers([patches])[0]
     first, second = (one.hook_name for one in patches)
     with (

@@ -9,13 +9,15 @@ behaviour, to measure its effect.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor
 
-from mathprobe.interp.nodes import NODE_HOOKS, Node
-from mathprobe.interp.patching import RESIDUAL, Run, node_patch, residual_patches
+from mathprobe.interp.nodes import Node
+from mathprobe.interp.patches import node_patch
+from mathprobe.interp.protocol import PatchableRun
 from mathprobe.registry import Registry
 
 Ablation = Callable[[Tensor, Generator], Tensor]  # [Q, T, ..] to [Q or 1, T, ..]
@@ -43,7 +45,7 @@ def resample(activation: Tensor, rng: Generator) -> Tensor:
 
 
 def ablation_values(
-    run: Run, ablation: str, rng: Generator, first_layer_means: bool = False
+    run: PatchableRun, ablation: str, rng: Generator, first_layer_means: bool = False
 ) -> dict[str, Tensor]:
     """Return replacement values [Q or 1, T - 1, ..], by hook point.
 
@@ -51,35 +53,34 @@ def ablation_values(
     in the published code.
     """
     ablate = ABLATIONS[ablation]
-    names = [*NODE_HOOKS.values(), RESIDUAL]
-    layers = range(1 if first_layer_means else run.layers)
-    activations = run.activations(
-        *(f"blocks.{layer}.{name}" for layer in layers for name in names)
-    )
-    values = {hook: ablate(one, rng) for hook, one in activations.items()}
-    return {
-        f"blocks.{layer}.{name}": values[
-            f"blocks.{0 if first_layer_means else layer}.{name}"
-        ]
-        for layer in range(run.layers)
-        for name in names
+    nodes = sorted(run.nodes + run.residual_nodes)
+    hooks = dict.fromkeys(node.hook_name for node in nodes)
+    source = {
+        hook: re.sub(r"\.\d+\.", ".0.", hook) if first_layer_means else hook
+        for hook in hooks
     }
+    activations = run.activations(*dict.fromkeys(source.values()))
+    values = {hook: ablate(one, rng) for hook, one in activations.items()}
+    return {hook: values[source[hook]] for hook in hooks}
 
 
 def ablate_positions(
-    run: Run, values: Mapping[str, Tensor], positions: Sequence[int]
+    run: PatchableRun, values: Mapping[str, Tensor], positions: Sequence[int]
 ) -> Tensor:
     """Return which answer tokens change when each position is ablated.
 
     The residual stream at the position is replaced after every layer.  The result is a
     boolean tensor [positions, Q, A].
     """
-    patches = [residual_patches(position, run.layers, values) for position in positions]
+    patches = [
+        [node_patch(one, values) for one in run.residual_nodes if one.position == place]
+        for place in positions
+    ]
     return run.answers(patches) != run.unpatched_answers
 
 
 def ablate_nodes(
-    run: Run, values: Mapping[str, Tensor], nodes: Sequence[Node]
+    run: PatchableRun, values: Mapping[str, Tensor], nodes: Sequence[Node]
 ) -> Tensor:
     """Return which answer tokens change when each node is ablated, [nodes, Q, A]."""
     patches = [[node_patch(node, values)] for node in nodes]
@@ -87,7 +88,7 @@ def ablate_nodes(
 
 
 def ablate_all_except(
-    run: Run, values: Mapping[str, Tensor], nodes: Iterable[Node]
+    run: PatchableRun, values: Mapping[str, Tensor], nodes: Iterable[Node]
 ) -> Tensor:
     """Return which answer tokens change when all other nodes are ablated, [Q, A]."""
     others = sorted(set(run.nodes) - set(nodes))

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from mathprobe import files
 from mathprobe.errors import InputError
-from mathprobe.interp.nodes import NODE_HOOKS, Node
+from mathprobe.interp.nodes import KINDS, Node
 
 Number = TypeVar("Number", int, float)
 
@@ -64,9 +64,9 @@ class Fact:
     def from_row(cls, row: dict[str, str]) -> Self:
         """Parse a row of strings; raise ValueError for an invalid value."""
         kind = row["kind"]
-        if kind not in NODE_HOOKS:
+        if kind not in KINDS:
             raise ValueError(
-                f"unknown kind {kind!r}; known kinds are {', '.join(NODE_HOOKS)}"
+                f"unknown kind {kind!r}; known kinds are {', '.join(KINDS)}"
             )
         return cls(
             Node(int(row["position"]), int(row["layer"]), kind, int(row["index"])),

@@ -4,14 +4,15 @@ Q: questions, T: tokens, A: answer tokens, V: patched runs, w: width of an activ
 
 A patch changes only its own position in its layer, and only this and later positions in
 higher layers.  Everything else is taken from the unpatched run and not computed again.
+Keys, values and inputs of a layer also affect later positions of the layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Self
 
@@ -19,9 +20,11 @@ import torch
 from torch import Tensor
 
 from mathprobe.decoding import greedy_answers, write_next_token
-from mathprobe.interp.nodes import Node, all_nodes
+from mathprobe.errors import InputError
+from mathprobe.interp.nodes import RESIDUAL, Node, all_nodes
+from mathprobe.interp.patches import Metric, Patches, apply_patches
 from mathprobe.nets.decoder import Decoder
-from mathprobe.nets.hooks import capture, patch
+from mathprobe.nets.hooks import capture, hook_names
 from mathprobe.nets.layers import KeyValues
 
 # Rows of a batch (questions times patched runs): on CUDA, as many as fit into a share
@@ -29,41 +32,8 @@ from mathprobe.nets.layers import KeyValues
 # devices have equal batches, and therefore equal rounding errors.
 CPU_ROWS = 1024
 CUDA_MEMORY_SHARE = 0.25
-RESIDUAL = "hook_resid_post"
-
-
-@dataclass(frozen=True, eq=False)
-class Patch:
-    """A value that replaces the activation at a hook point and a position."""
-
-    hook_name: str
-    layer: int
-    position: int
-    index: tuple[int, ...]  # of the head; empty if there is no axis of heads
-    value: Tensor  # [Q or 1, w]
-
-
-Patches = Sequence[Patch]  # applied together in one run
-
-
-def node_patch(node: Node, values: Mapping[str, Tensor]) -> Patch:
-    """Return the patch of a node.
-
-    `values` are activations [Q or 1, T, ..., w], by hook point.
-    """
-    value = values[node.hook_name][node.index_in_hook]
-    return Patch(node.hook_name, node.layer, node.position, node.head_index, value)
-
-
-def residual_patches(
-    position: int, layers: int, values: Mapping[str, Tensor]
-) -> list[Patch]:
-    """Return patches of the residual stream at a position, after every layer."""
-    hooks = [f"blocks.{layer}.{RESIDUAL}" for layer in range(layers)]
-    return [
-        Patch(hook, layer, position, (), values[hook][:, position])
-        for layer, hook in enumerate(hooks)
-    ]
+# Hook points whose activations affect later positions of the same layer.
+SPREADING = ("hook_resid_pre", "attn.hook_k", "attn.hook_v")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +64,25 @@ class Run:
         return self.model.blocks[0].attn.heads
 
     @property
+    def has_mlps(self) -> bool:
+        """Return whether layers have an MLP."""
+        return "blocks.0.mlp.hook_post" in hook_names(self.model)
+
+    @property
     def positions(self) -> range:
         """Return the positions of input tokens; the last token is only predicted."""
         return range(self.ids.shape[1] - 1)
 
     @property
     def nodes(self) -> list[Node]:
-        """Return all nodes of the model, sorted."""
-        return all_nodes(self.positions, self.layers, self.heads)
+        """Return all heads and MLPs at all positions, sorted."""
+        return all_nodes(self.positions, self.layers, self.heads, self.has_mlps)
+
+    @property
+    def residual_nodes(self) -> list[Node]:
+        """Return the residual stream after every layer at all positions, sorted."""
+        layers = range(self.layers)
+        return [Node(p, layer, RESIDUAL) for p in self.positions for layer in layers]
 
     @property
     def unpatched_answers(self) -> Tensor:
@@ -136,10 +117,13 @@ class Run:
         """Return the number of rows (questions times patched runs) of a batch."""
         if not self.ids.is_cuda:
             return CPU_ROWS
-        attention, mlp = self.model.blocks[0].attn, self.model.blocks[0].mlp
+        attention = self.model.blocks[0].attn
         heads, width = attention.out.in_features, attention.out.out_features
+        hidden = 0
+        if self.has_mlps:
+            hidden = len(self.model.output_weights("blocks.0.mlp.hook_post"))
         kv_cache = 2 * self.layers * heads
-        activations = 3 * heads + 3 * mlp.enter.out_features + 4 * width  # of a layer
+        activations = 3 * heads + 3 * hidden + 4 * width  # of a layer
         row = len(self.positions) * (kv_cache + activations)
         size = row * attention.out.weight.element_size()
         total = torch.cuda.get_device_properties(self.ids.device).total_memory
@@ -157,16 +141,49 @@ class Run:
         With teacher forcing, each token is predicted from the preceding tokens of the
         unpatched answer.  Otherwise the patched model decodes its own answer greedily.
         """
+        found = self.unpatched_answers.repeat(len(patched_runs), 1, 1)
+        for chosen, batch in self._batches(patched_runs):
+            found[chosen] = batch.answers(teacher_forced)
+        return found
+
+    @torch.inference_mode()
+    def measure(self, patched_runs: Sequence[Patches], metric: Metric) -> Tensor:
+        """Return a metric of patched runs [V, Q, A], with teacher forcing.
+
+        A run without patches gives the metric of the unpatched model.  Logits are not
+        kept.
+        """
+        hook = f"blocks.{self.layers - 1}.hook_resid_post"
+        last = self.activations(hook)[hook][:, -self.answer_length :]
+        question = torch.arange(len(self.ids), device=self.ids.device)
+        found = metric(self.model.logits(last), question)
+        found = found.repeat(len(patched_runs), 1, 1)
+        for chosen, batch in self._batches(patched_runs):
+            first, logits = batch.predict()
+            values = metric(logits, batch.question, first)
+            end = first + values.shape[1]
+            found[chosen, :, first:end] = values.unflatten(0, (len(chosen), -1))
+        return found
+
+    def _batches(
+        self, patched_runs: Sequence[Patches]
+    ) -> Iterator[tuple[list[int], _Batch]]:
+        """Yield batches of patched runs, with their numbers, in the order of `start`.
+
+        Raises InputError for a patch outside the layers of the model.
+        """
+        for one in (one for patches in patched_runs for one in patches):
+            if not one.hook_name.startswith(f"blocks.{one.layer}."):
+                raise InputError(
+                    f"cannot patch {one.hook_name!r}: it is outside layer {one.layer}; "
+                    "patch the input of the model at blocks.0.hook_resid_pre"
+                )
         starts = [self.start(patches) for patches in patched_runs]
         order = sorted(range(len(patched_runs)), key=starts.__getitem__)
         size = max(1, self.batch_rows // len(self.ids))  # patched runs in a batch
-        found = self.unpatched_answers.repeat(len(patched_runs), 1, 1)
         for first in range(0, len(order), size):
             chosen = order[first : first + size]
-            batch = _Batch.of(self, [patched_runs[number] for number in chosen])
-            for number, answer in zip(chosen, batch.run(teacher_forced), strict=True):
-                found[number] = answer
-        return found
+            yield chosen, _Batch.of(self, [patched_runs[number] for number in chosen])
 
     def start(self, patches: Patches) -> tuple[int, int]:
         """Return the lowest layer and the first position that are patched."""
@@ -203,10 +220,11 @@ class _Batch:
         )
 
     @torch.inference_mode()
-    def run(self, teacher_forced: bool) -> Tensor:
+    def answers(self, teacher_forced: bool) -> Tensor:
         """Compute the answers [V, Q, A]; see `Run.answers`."""
-        self._predict()
+        first, logits = self.predict()
         answers = self.ids[:, -self.unpatched.answer_length :]
+        answers[:, first : first + logits.shape[1]] = logits.argmax(-1)
         answers = answers.unflatten(0, (len(self.patched_runs), -1))
         if not teacher_forced:
             # The last token is not an input, so its change has no effect.
@@ -214,15 +232,23 @@ class _Batch:
             self._decode_changed(changed[..., :-1].cpu())
         return answers
 
-    def _predict(self) -> None:
-        """Predict each answer token from the unpatched tokens before it.
+    @torch.inference_mode()
+    def predict(self) -> tuple[int, Tensor]:
+        """Predict answer tokens from the unpatched tokens before them.
 
-        In the lowest patched layer, only the patched positions are computed.
+        Returns the first answer token that patches can change, from 0, and the logits
+        [R, tokens, Y] from this token on; patches cannot change the tokens after them.
+        In the lowest patched layer, only the positions that patches can change are
+        computed.
         """
         model, run = self.unpatched.model, self.unpatched
         patches = [one for patches in self.patched_runs for one in patches]
         lowest, start = run.start(patches)
         end = 1 + max((one.position for one in patches), default=run.positions[-1])
+        if any(
+            one.layer == lowest and one.hook_name.endswith(SPREADING) for one in patches
+        ):
+            end = run.positions.stop
         equals = run.positions.stop - run.answer_length  # predicts the first token
         x = run.layer_input(lowest)[:, start:end][self.question]
         for layer in range(lowest, run.layers):
@@ -232,9 +258,7 @@ class _Batch:
             output_from = equals if layer == run.layers - 1 else 0
             with self._patched(range(start, start + x.shape[1])):
                 x = model.layer(layer, x, self.kv_cache[layer], start, output_from)
-        predicted = model.logits(x).argmax(-1)
-        first = 1 + max(start, equals)
-        self.ids[:, first : first + predicted.shape[1]] = predicted
+        return max(start - equals, 0), model.logits(x)
 
     def _decode_changed(self, changed: Tensor) -> None:
         """Decode the rows whose answers have changed, from the first changed token on.
@@ -268,33 +292,12 @@ class _Batch:
                     self.unpatched.model, self.ids, self.kv_cache, position
                 )
 
-    @contextmanager
-    def _patched(self, positions: range) -> Iterator[None]:
+    def _patched(self, positions: range) -> AbstractContextManager[None]:
         """Apply the patches at some positions, the last positions of activations."""
-        by_hook: dict[str, list[tuple[slice, Patch]]] = {}
-        for rows, patches in zip(self.rows, self.patched_runs, strict=True):
-            for one in patches:
-                if one.position in positions:
-                    by_hook.setdefault(one.hook_name, []).append((rows, one))
-        with ExitStack() as stack:
-            for hook, found in by_hook.items():
-                write = partial(self._write, found, positions.stop)
-                stack.enter_context(patch(self.unpatched.model, hook, write))
-            yield
-
-    def _write(
-        self, patches: Sequence[tuple[slice, Patch]], end: int, activation: Tensor
-    ) -> Tensor:
-        """Write patches into an activation of the positions before `end`; return it.
-
-        The highest layer omits positions that predict no answer token.
-        """
-        for rows, one in patches:
-            place = one.position - end
-            if -place <= activation.shape[1]:
-                value = one.value
-                if len(value) > 1:
-                    value = value[self.question[rows]]
-                index: tuple[slice | int, ...] = (rows, place, *one.index)
-                activation[index] = value
-        return activation
+        return apply_patches(
+            self.unpatched.model,
+            self.patched_runs,
+            self.rows,
+            self.question,
+            positions,
+        )

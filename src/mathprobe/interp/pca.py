@@ -17,8 +17,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from mathprobe.interp.nodes import HEAD, Node
-from mathprobe.interp.patching import Run
+from mathprobe.interp.nodes import Node
+from mathprobe.interp.protocol import PatchableRun
 
 COMPONENTS = 6
 CLUSTERS = (2, 3)
@@ -56,23 +56,16 @@ class PCAResult:
 
 
 @torch.inference_mode()
-def residual_contributions(run: Run, nodes: Sequence[Node]) -> Tensor:
+def residual_contributions(run: PatchableRun, nodes: Sequence[Node]) -> Tensor:
     """Return what nodes add to the residual stream, without biases [nodes, Q, D]."""
     activations = run.activations(*dict.fromkeys(node.hook_name for node in nodes))
     return torch.stack(
         [
-            activations[node.hook_name][node.index_in_hook] @ _output_matrix(run, node)
+            activations[node.hook_name][node.index_in_hook]
+            @ run.model.output_weights(node.hook_name)[node.head_index]
             for node in nodes
         ]
     )
-
-
-def _output_matrix(run: Run, node: Node) -> Tensor:
-    """Return the matrix [w, D] from a node's activation to the residual stream."""
-    block = run.model.blocks[node.layer]
-    if node.kind == HEAD:
-        return block.attn.out.weight.T.unflatten(0, (run.heads, -1))[node.index]
-    return block.mlp.leave.weight.T
 
 
 @contextmanager

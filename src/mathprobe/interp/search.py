@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import torch
@@ -19,8 +19,9 @@ from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from mathprobe.interp.facts import CONFIDENT_FROM
-from mathprobe.interp.nodes import HEAD, Node
-from mathprobe.interp.patching import Run, node_patch
+from mathprobe.interp.nodes import Node
+from mathprobe.interp.patches import node_patch
+from mathprobe.interp.protocol import PatchableRun
 from mathprobe.intervals import clopper_pearson
 
 NodeSet = tuple[Node, ...]  # patched together
@@ -51,8 +52,8 @@ class InterchangeIntervention:
     run.  It succeeds if the base answer changes as predicted.
     """
 
-    base: Run
-    source: Run
+    base: PatchableRun
+    source: PatchableRun
     predicted: Tensor  # [Q, A]
     mask: Tensor  # [A], bool: answer tokens that are predicted
     # True: all predicted tokens must match.  False: at least one must change as
@@ -117,7 +118,7 @@ def search(
     positions_found = {
         node.position
         for (node,), rate in rates.items()
-        if rate.is_found and node.kind == HEAD
+        if rate.is_found and node.is_head
     }
     tested = [pair for pair in pairs if pair[0].position not in positions_found]
     return rates | dict(zip(tested, intervention.rates(tested), strict=True))
@@ -125,11 +126,11 @@ def search(
 
 def head_pairs(nodes: Iterable[Node]) -> list[NodeSet]:
     """Return all pairs of heads of the same layer at the same position."""
-    heads = sorted(node for node in nodes if node.kind == HEAD)
+    heads = sorted(node for node in nodes if node.is_head)
     return [
         (one, other)
         for one, other in combinations(heads, 2)
-        if (one.position, one.layer) == (other.position, other.layer)
+        if replace(one, index=other.index) == other
     ]
 
 

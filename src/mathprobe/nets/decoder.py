@@ -15,7 +15,7 @@ from itertools import zip_longest
 import torch
 from torch import Tensor, nn
 
-from mathprobe.nets.hooks import HookPoint
+from mathprobe.nets.hooks import HookPoint, capture
 from mathprobe.nets.layers import KeyValues, module_list
 from mathprobe.spec import DecoderConfig
 
@@ -34,7 +34,8 @@ class CausalAttention(nn.Module):
         self.hook_q = HookPoint()  # [B, Q, H, D_h]
         self.hook_k = HookPoint()  # [B, T, H, D_h]
         self.hook_v = HookPoint()  # [B, T, H, D_h]
-        self.hook_pattern = HookPoint()  # [B, H, Q, S + T]: query, key
+        self.hook_attn_scores = HookPoint()  # [B, H, Q, S + T]: query, key
+        self.hook_pattern = HookPoint()  # [B, H, Q, S + T]
         self.hook_z = HookPoint()  # [B, Q, H, D_h]
         self.out = nn.Linear(heads * head_width, width)
 
@@ -56,10 +57,15 @@ class CausalAttention(nn.Module):
             new = KeyValues(key, value)
             key, value = kv_cache.write(new, end - x.shape[1])
         scores = query.transpose(1, 2) @ key.permute(0, 2, 3, 1) * self.scale
-        scores = scores.masked_fill(masked, -torch.inf)
+        scores = self.hook_attn_scores(scores.masked_fill(masked, -torch.inf))
         pattern = self.hook_pattern(scores.softmax(-1))
         z = self.hook_z((pattern @ value.transpose(1, 2)).transpose(1, 2))
         return self.out(z.flatten(2))
+
+    @property
+    def output_weights(self) -> Tensor:
+        """Return the matrices [H, D_h, D] from `hook_z` to the residual stream."""
+        return self.out.weight.T.unflatten(0, (self.heads, -1))
 
 
 def _last(x: Tensor, count: int) -> Tensor:
@@ -83,6 +89,11 @@ class FeedForward(nn.Sequential):
                 leave=nn.Linear(4 * width, width),
             )
         )
+
+    @property
+    def output_weights(self) -> Tensor:
+        """Return the matrix [4 D, D] from `hook_post` to the residual stream."""
+        return self.leave.weight.T
 
 
 def norm(width: int) -> nn.LayerNorm:
@@ -181,6 +192,48 @@ class Decoder(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits [B, T, V] for the residual stream [B, T, D] at the end."""
         return self.unembed(self.ln_final(x))
+
+    def output_weights(self, hook_name: str) -> Tensor:
+        """Return the matrices from an activation to the residual stream.
+
+        The shape is [H, D_h, D] for `attn.hook_z` and [w, D] for `mlp.hook_post`.
+        """
+        part: CausalAttention | FeedForward
+        part = self.get_submodule(hook_name.rpartition(".")[0])  # type: ignore[assignment]
+        return part.output_weights
+
+    def linear_logits(self, added: Tensor, x: Tensor) -> Tensor:
+        """Return what `added` [..., D], a part of x [..., D], adds to the logits.
+
+        The scale of the final norm is that of x, as in TransformerLens.
+        """
+        norm = self.ln_final
+        if isinstance(norm, nn.LayerNorm):
+            added, x = (y - y.mean(-1, keepdim=True) for y in (added, x))
+        if not isinstance(norm, nn.Identity):
+            added = added * (x.square().mean(-1, keepdim=True) + norm.eps).rsqrt()
+            added = added if norm.weight is None else added * norm.weight
+        return added @ self.unembed.weight.T
+
+    def residual_input(self, hook_name: str) -> str:
+        """Return the hook point of the residual stream that a hook point depends on."""
+        layer, _, part = hook_name.rpartition(".")[0].rpartition(".")
+        return f"{layer}.hook_resid_{'mid' if part == 'mlp' else 'pre'}"
+
+    def compute(self, hook_name: str, x: Tensor) -> Tensor:
+        """Return an activation [B, T, ...] for the residual stream x [B, T, D].
+
+        Positions are computed independently: x is the input of attention for its
+        queries, keys and values, or that of the MLP.
+        """
+        _, layer, part, _ = hook_name.split(".")
+        block, tokens = self.blocks[int(layer)], x.flatten(0, 1)[:, None]
+        with capture(self, hook_name) as found:
+            if part == "mlp":
+                block.mlp(block.ln2(tokens))
+            else:
+                block.attn(block.ln1(tokens), self.later[:1, :1])
+        return found[hook_name][:, 0].unflatten(0, x.shape[:2])
 
 
 def _initialise(std: float) -> Callable[[nn.Module], None]:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from mathprobe.interp.facts import Facts
-from mathprobe.interp.nodes import HEAD, NODE_HOOKS, Node
+from mathprobe.interp.nodes import HEAD, MLP, Node
 from mathprobe.studies.arith_facts import failures_by_class, is_found
 
 LETTERS = ("S", "M", "N")  # classes: additions, differences >= 0, differences < 0
@@ -55,7 +55,7 @@ def summary(facts: Facts, claims: pd.DataFrame) -> Iterator[Row]:
     `claims` is the table of `arith.claims`.  Yields rows of COLUMNS.
     """
     nodes = useful_nodes(facts)
-    for kind in NODE_HOOKS:
+    for kind in (HEAD, MLP):
         own = nodes[nodes["kind"] == kind]
         yield _count(f"useful {kind}s", len(own))
         yield _count(f"{kind}s with a purpose", own["purpose"].sum(), len(own))

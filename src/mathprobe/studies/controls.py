@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from mathprobe.interp import ablation
-from mathprobe.interp.nodes import NODE_HOOKS, Node
+from mathprobe.interp.nodes import HEAD, MLP, Node
 from mathprobe.interp.search import NodeSet, Rate, sample_nodes
 from mathprobe.nets.decoder import Decoder
 from mathprobe.studies.arith_facts import is_found
@@ -36,7 +36,7 @@ def _row(control: str, of: str, nodes: int, count: int, total: int) -> dict[str,
 def purposes(circuit: Circuit) -> Iterator[dict[str, Any]]:
     """Count the useful nodes for which a sub-task is found."""
     purposeful = nodes_with_purpose(circuit)
-    for kind in NODE_HOOKS:
+    for kind in (HEAD, MLP):
         useful = [node for node in circuit.ablation_facts.nodes if node.kind == kind]
         count = sum(node in purposeful for node in useful)
         yield _row("purpose", kind, len(useful), count, len(useful))
