@@ -167,11 +167,12 @@ def test_a_patch_that_changes_the_shape_raises_an_error(model, tokens):
 
 
 def test_hook_points_of_an_encoder_decoder_have_the_names_of_transformer_lens():
-    layer = ["attn.hook_pattern", "attn.hook_z", "mlp.hook_post", "hook_resid_post"]
-    cross = ["cross_attn.hook_pattern", "cross_attn.hook_z"]
+    attention = ["hook_attn_scores", "hook_pattern", "hook_z"]
+    own, cross = ([f"{x}.{name}" for name in attention] for x in ("attn", "cross_attn"))
+    others = ["mlp.hook_post", "hook_resid_post"]
     assert hook_names(network(encoder=(1, 24, 4), decoder=(1, 16, 2))) == [
-        *(f"encoder.0.{name}" for name in layer),
-        *(f"decoder.0.{name}" for name in (*layer[:2], *cross, *layer[2:])),
+        *(f"encoder.0.{name}" for name in (*own, *others)),
+        *(f"decoder.0.{name}" for name in (*own, *cross, *others)),
     ]
 
 

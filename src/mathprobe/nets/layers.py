@@ -47,6 +47,7 @@ class Attention(nn.Module):
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(memory_width or width, 2 * width)
         self.out = nn.Linear(width, width)
+        self.hook_attn_scores = HookPoint()  # [B, heads, T, S]
         self.hook_pattern = HookPoint()  # [B, heads, T, S]
         self.hook_z = HookPoint()  # [B, T, heads, D / heads]
 
@@ -70,7 +71,7 @@ class Attention(nn.Module):
         query, keys, values = (
             one.transpose(1, 2) for one in (query, *memory)
         )  # [B, heads, T or S, D / heads]
-        if self.hook_pattern.is_hooked:
+        if self.hook_attn_scores.is_hooked or self.hook_pattern.is_hooked:
             z = self._pattern(query, keys, mask, causal) @ values
         else:  # without the pattern in memory
             z = functional.scaled_dot_product_attention(
@@ -87,7 +88,12 @@ class Attention(nn.Module):
             mask = torch.ones_like(scores, dtype=torch.bool).tril()
         if mask is not None:
             scores = scores.masked_fill(~mask, -torch.inf)
-        return self.hook_pattern(scores.softmax(-1))
+        return self.hook_pattern(self.hook_attn_scores(scores).softmax(-1))
+
+    @property
+    def output_weights(self) -> Tensor:
+        """Return the matrices [heads, D / heads, D] from `hook_z` to the output."""
+        return self.out.weight.T.unflatten(0, (self.heads, -1))
 
 
 class FeedForward(nn.Sequential):
@@ -101,6 +107,11 @@ class FeedForward(nn.Sequential):
             "2": nn.Linear(4 * width, width),
         }
         super().__init__(OrderedDict(layers))
+
+    @property
+    def output_weights(self) -> Tensor:
+        """Return the matrix [4 D, D] from `hook_post` to the output."""
+        return self[-1].weight.T
 
 
 def norm(width: int) -> nn.LayerNorm:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from torch import Tensor, nn, zeros
 from torch.nn import functional
 
-from mathprobe.nets.hooks import HookPoint
+from mathprobe.nets.hooks import RENAMED_PARTS, HookPoint
 from mathprobe.nets.layers import (
     Attention,
     Embedding,
@@ -129,6 +129,17 @@ class Seq2Seq(nn.Module):
         """Return logits [..., V] for decoder outputs [..., D]."""
         weight = self.target_embedding.tokens.weight
         return functional.linear(x, weight, self.output_bias)
+
+    def output_weights(self, hook_name: str) -> Tensor:
+        """Return the matrices from an activation to what its layer adds.
+
+        The shape is [heads, D / heads, D] for `hook_z` and [4 D, D] for `hook_post`.
+        """
+        names = {new: old for old, new in RENAMED_PARTS.items()}
+        path = [names.get(part, part) for part in hook_name.split(".")[:-1]]
+        part: Attention | FeedForward
+        part = self.get_submodule(".".join(path))  # type: ignore[assignment]
+        return part.output_weights
 
     def forward(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """Return the logits [B, T, V] of the next token after each target prefix."""
