@@ -34,7 +34,7 @@ from mathprobe.studies.linalg import STUDY
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.models import build
 
-MATRICES = 500  # the first of a test set; 95 % intervals of at most 4.4 points
+MATRICES = 250  # the first of a test set; 95 % intervals of at most 6.2 points
 EVERYTHING = "everything"  # all heads and MLPs
 ITSELF = "itself"  # control: each activation is replaced by its own value
 ALL, OTHER = "all", "other"  # source tokens
