@@ -337,6 +337,7 @@ def test_a_finished_scale_has_every_kind_of_file(smoke):
         "generalization/ood_eigenvalues_n2",
         "learning_speed/curves_eigenvalues_n2",
         "spectral_properties/failure_properties",
+        "spectral_properties/heads",
         "verifiers/roc",
     ):
         assert (results / f"figures/{figure}.pdf").exists()

@@ -180,7 +180,8 @@ for path in ablations:
         control = own[own["ablation"] == head_figures.ITSELF].iloc[0]
         print(f"seed {seed}: {control['right']} right answers", end="; ")
         print(f"control: {control['wrong']} become wrong")
-        shares = own[own["ablation"] != head_figures.ITSELF].groupby("component")
+        parts = ~own["component"].isin([head_figures.EVERYTHING, head_figures.MEMORY])
+        shares = own[parts].groupby("component", sort=False)
         for text, chosen in (
             ("more than 50 %", shares["low"].min() > 0.5),
             ("less than 10 %", shares["high"].max() < 0.1),

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from mathprobe.paper.figures import CIVIDIS, COLOURS, MARKERS, STYLE, WIDTH
 from mathprobe.paper.tables import Frame
 
+EVERYTHING, MEMORY = "everything", "encoder output"  # components
 ITSELF = "itself"  # control: every activation is replaced by its own value
 SHIFTS = {"mean": -0.18, "zero": 0.0, "resample": 0.18, ITSELF: 0.0}  # of points
 FEW = 12  # labels that fit side by side
@@ -35,7 +36,7 @@ def heads(ablations: Frame, attention: Frame) -> Figure:
     figure = Figure(figsize=(WIDTH, sum(heights)))
     upper, lower, maps = figure.subfigures(3, 1, height_ratios=heights)
     whole = ablations["tokens"] == "all"
-    patched = ablations["component"] == ablations["component"].iloc[-1]
+    patched = ablations["component"] == MEMORY
     _shares(upper.subplots(), ablations[whole & ~patched], "component", "ablated")
     output = "encoder output of another matrix, at the tokens of"
     _shares(lower.subplots(), ablations[patched], "tokens", output)

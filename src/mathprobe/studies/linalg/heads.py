@@ -36,6 +36,7 @@ from mathprobe.studies.linalg.models import build
 
 MATRICES = 250  # the first of a test set; 95 % intervals of at most 6.2 points
 EVERYTHING = "everything"  # all heads and MLPs
+MEMORY = "encoder output"
 ITSELF = "itself"  # control: each activation is replaced by its own value
 ALL, OTHER = "all", "other"  # source tokens
 COLUMNS = {
@@ -155,7 +156,7 @@ def ablations(
     other = values["resample"][hook]
     for tokens, mask in {ALL: torch.ones_like(groups[OTHER]), **groups}.items():
         mixed = {hook: torch.where(mask[..., None], other, own[hook])}
-        yield row(memory[0].component, tokens, "resample", mixed, memory)
+        yield row(MEMORY, tokens, "resample", mixed, memory)
 
 
 def _components(run: Seq2SeqRun) -> dict[str, list[Node]]:
@@ -186,12 +187,12 @@ def attention(run: Seq2SeqRun, groups: Groups, numbers: Tensor) -> Iterator[Row]
     [Q, T] is the number of each token, -1 for others.  Each pair of a head and a number
     has a total of 1 over all coefficients and `other`.
     """
-    predicted = one_hot(numbers[:, 1:] + 1)[..., 1:].float()  # [Q, T - 1, K]
+    predicted = one_hot(numbers[:, 1:] + 1)[..., 1:].double()  # [Q, T - 1, K]
     predicted /= predicted.sum(1, keepdim=True)
-    tokens = torch.stack([*groups.values()], -1).float()  # [Q, S, G]
+    tokens = torch.stack([*groups.values()], -1).double()  # [Q, S, G]
     for layer in range(len(run.model.decoder)):
         hook = f"decoder.{layer}.cross_attn.hook_pattern"
-        pattern = run.activations(hook)[hook]  # [Q, H, T - 1, S]
+        pattern = run.activations(hook)[hook].double()  # [Q, H, T - 1, S]
         weights = torch.einsum("qhts,qtk,qsg->qhkg", pattern, predicted, tokens).cpu()
         means = weights.mean(0)
         halves = 1.96 * weights.std(0) / sqrt(len(weights))
