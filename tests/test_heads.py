@@ -8,8 +8,6 @@ import torch
 from msgspec import structs
 from synthetic import CATALOG
 
-from mathprobe.interp.seq2seq import Seq2SeqRun
-from mathprobe.linalg.codec import END
 from mathprobe.spec import EncodingSpec, LayerConfig
 from mathprobe.studies.linalg import heads
 from mathprobe.studies.linalg.codecs import Codecs

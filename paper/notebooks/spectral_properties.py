@@ -174,7 +174,6 @@ for model in models:
 
 # %%
 for path in ablations:
-    print(path.removesuffix("/ablations.csv"))
     rows = tables.read(path).query("tokens == 'all'")
     for seed, own in rows.groupby("seed"):
         control = own[own["ablation"] == head_figures.ITSELF].iloc[0]
