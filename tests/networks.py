@@ -2,6 +2,7 @@
 
 import torch
 
+from mathprobe.interp.nodes import KEY, QUERY, VALUE, Node
 from mathprobe.nets.decoder import Decoder
 from mathprobe.nets.seq2seq import Seq2Seq, SequenceConfig
 from mathprobe.spec import DecoderConfig, LayerConfig
@@ -38,3 +39,15 @@ def decoder(layers=2, width=12, heads=4, head_width=5):
 def ids(vocab_size, batch, length, seed=0):
     rng = torch.Generator().manual_seed(seed)
     return torch.randint(2, vocab_size, (batch, length), generator=rng)
+
+
+def parts(run):
+    """Return the nodes of every kind of a run of a decoder."""
+    inputs = [
+        Node(position, layer, kind, head)
+        for position in run.positions
+        for layer in range(run.layers)
+        for kind in (QUERY, KEY, VALUE)
+        for head in range(run.heads)
+    ]
+    return [*run.nodes, *run.residual_nodes, *inputs]

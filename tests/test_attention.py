@@ -6,9 +6,11 @@ from wired import wired
 from mathprobe.arith.questions import encode_questions
 from mathprobe.arith.tokens import Layout
 from mathprobe.errors import InputError
-from mathprobe.interp.attention import mean_attention
+from mathprobe.interp.attention import attention_patterns, knock_out, mean_attention
 from mathprobe.interp.nodes import Node
+from mathprobe.interp.patches import Metric, Patch
 from mathprobe.interp.patching import Run
+from mathprobe.nets.hooks import patch
 from mathprobe.seeds import rng_for
 
 
@@ -53,3 +55,67 @@ def test_no_heads_give_an_empty_result():
 def test_a_node_that_is_not_a_head_is_an_error():
     with pytest.raises(InputError, match="P05L0MLP has no attention pattern"):
         mean_attention(run(2), [Node.parse("P05L0MLP")])
+
+
+def test_attention_is_returned_for_each_question():
+    questions = Run.greedy(decoder(), ids(15, 6, 9), 3)
+    hook = "blocks.1.attn.hook_pattern"
+    (found,) = attention_patterns(questions, [Node(5, 1, "head", 2)])
+    assert torch.equal(found, questions.activations(hook)[hook][:, 2, 5])
+
+
+def without_edges(questions, edges):
+    """Return the logits of answers if the other edges are renormalised."""
+
+    def renormalise(pattern):
+        for node, keys in edges.items():
+            row = pattern[:, node.index, node.position]
+            row[:, list(keys)] = 0.0
+            row /= row.sum(-1, keepdim=True)
+        return pattern
+
+    with patch(questions.model, "blocks.0.attn.hook_pattern", renormalise):
+        return questions.model(questions.ids[:, :-1])[:, -3:]
+
+
+def test_knock_out_renormalises_the_attention_to_the_other_keys():
+    questions = Run.greedy(decoder(), ids(15, 6, 9), 3)
+    runs = [
+        {Node(4, 0, "head", 1): [0, 2]},
+        {Node(6, 0, "head", 0): [6], Node(5, 0, "head", 3): [1]},
+    ]
+    metric = Metric(lambda logits: logits.logsumexp(-1))
+    found = questions.measure([knock_out(edges) for edges in runs], metric)
+    for edges, values in zip(runs, found, strict=True):
+        expected = without_edges(questions, edges).logsumexp(-1)
+        torch.testing.assert_close(values, expected)
+        assert (values != questions.measure([[]], metric)[0]).any()
+
+
+@pytest.mark.parametrize("teacher_forced", [True, False])
+@torch.inference_mode()
+def test_patterns_of_another_run_can_be_patched(teacher_forced):
+    """With all patterns of layer 0 patched, its heads mix other tokens."""
+    model = decoder()
+    base, other = (Run.greedy(model, ids(15, 6, 9, seed), 3) for seed in (0, 1))
+    hook = "blocks.0.attn.hook_pattern"
+    pattern = other.activations(hook)[hook]
+    patches = [
+        Patch(hook, 0, position, (head,), pattern[:, head, position])
+        for position in base.positions
+        for head in range(4)
+    ]
+    (found,) = base.answers([patches], teacher_forced)
+    tokens = base.ids.clone()
+    for place in range(-3, 0):
+        with patch(model, hook, lambda x: pattern[:, :, : x.shape[2], : x.shape[3]]):
+            answer = model(tokens[:, :-1])[:, place].argmax(-1)
+        tokens[:, place] = answer if not teacher_forced else tokens[:, place]
+        assert torch.equal(found[:, place], answer)
+    assert not torch.equal(found, base.unpatched_answers)
+
+
+@pytest.mark.parametrize("keys", [[6], [-1], [0, 1, 2, 3, 4, 5]])
+def test_only_earlier_keys_can_be_knocked_out_and_not_all(keys):
+    with pytest.raises(InputError, match=r"P05L0H1: .* keys are 0 to 5"):
+        knock_out({Node.parse("P05L0H1"): keys})

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from networks import decoder, ids
 
 PAGES = [
     *(Path(name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -11,9 +13,11 @@ PAGES = [
     *sorted(Path("docs").glob("*.md")),
     *sorted(Path("paper").glob("*/README.md")),
 ]
-BLOCKS = re.findall(
-    r"```python\n(.*?)```", Path("docs/python.md").read_text(encoding="utf-8"), re.S
-)
+
+
+def blocks(page):
+    text = Path(page).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.S)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -26,10 +30,29 @@ def test_linked_files_exist(page):
 
 
 def test_the_first_example_of_the_python_page_runs():
-    names = {}
-    exec(BLOCKS[0], names)
+    names, (first, *_) = {}, blocks("docs/python.md")
+    exec(first, names)
     assert names["matrix"].shape == (1000, 5, 5)
     assert names["answer"].shape == (1000, 5, 1)
     assert names["ok"].all()
-    assert "# ['+', '314', 'E-2']" in BLOCKS[0]
+    assert "# ['+', '314', 'E-2']" in first
     assert names["p1000"].tokens(3.14159) == ["+", "314", "E-2"]
+
+
+@torch.inference_mode()
+def test_the_examples_of_the_page_on_interpretability_run():
+    names = {
+        "decoder": decoder(),
+        "clean_ids": ids(15, 6, 9),
+        "corrupted_ids": ids(15, 6, 9, seed=1),
+    }
+    for block in blocks("docs/interp.md"):
+        exec(block, names)
+    assert names["changed"].shape == (len(names["clean"].nodes), 6, 4)
+    assert names["kept"].shape == (6,)
+    assert names["per_question"].shape == names["changed"].shape
+    assert names["shares"].shape == (len(names["heads"]), 8)
+    assert names["pattern"].shape == (6, 8)
+    assert names["direct"].shape == (len(names["heads"]), 6, 4)
+    assert names["effect"].value.shape == (4,)
+    assert (names["low"] <= names["value"]).all()

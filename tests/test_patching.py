@@ -1,10 +1,11 @@
 import pytest
 import torch
-from networks import decoder, ids
+from networks import decoder, ids, parts
 
 from mathprobe.decoding import greedy_answers
+from mathprobe.errors import InputError
 from mathprobe.interp import patching
-from mathprobe.interp.patches import node_patch
+from mathprobe.interp.patches import Patch, node_patch
 from mathprobe.interp.patching import Run
 from mathprobe.nets.hooks import patch
 
@@ -19,7 +20,7 @@ def run():
 @pytest.fixture
 def values(run):
     """Return activations of other questions, at every hook point that is patched."""
-    hooks = dict.fromkeys(n.hook_name for n in run.nodes + run.residual_nodes)
+    hooks = dict.fromkeys(n.hook_name for n in parts(run))
     return Run(run.model, ids(15, 6, 9, seed=1), LENGTH).activations(*hooks)
 
 
@@ -44,8 +45,9 @@ def token_by_token(model, ids):
 
 
 def test_partial_recomputation_matches_the_full_patched_run(run, values):
-    found = run.answers([[node_patch(node, values)] for node in run.nodes])
-    for node, answer in zip(run.nodes, found, strict=True):
+    nodes = parts(run)
+    found = run.answers([[node_patch(node, values)] for node in nodes])
+    for node, answer in zip(nodes, found, strict=True):
         with patch(run.model, node.hook_name, patched(node, values)):
             expected = run.model(run.ids[:, :-1]).argmax(-1)[:, -LENGTH:]
         assert torch.equal(answer, expected), node.name
@@ -53,7 +55,7 @@ def test_partial_recomputation_matches_the_full_patched_run(run, values):
 
 def test_answers_without_teacher_forcing_are_greedy(run, values):
     differ = 0
-    for node in run.nodes:
+    for node in parts(run):
         free = run.answers([[node_patch(node, values)]], teacher_forced=False)[0]
         with patch(run.model, node.hook_name, patched(node, values)):
             assert torch.equal(free, token_by_token(run.model, run.ids))
@@ -99,3 +101,9 @@ def test_select_keeps_the_chosen_questions(run):
     selected = run.select(torch.tensor([4, 1]))
     assert torch.equal(selected.ids, run.ids[[4, 1]])
     assert selected.nodes == run.nodes
+
+
+def test_a_patch_outside_the_layers_is_an_error(run):
+    patches = [Patch("hook_embed", 0, 3, (), torch.zeros(1, 12))]
+    with pytest.raises(InputError, match="patch the input of the model"):
+        run.answers([patches])

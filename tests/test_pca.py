@@ -5,7 +5,8 @@ from networks import decoder, ids
 
 from mathprobe.interp.nodes import Node
 from mathprobe.interp.patching import Run
-from mathprobe.interp.pca import analyse, residual_contributions
+from mathprobe.interp.pca import analyse
+from mathprobe.interp.residual import residual_contributions
 from mathprobe.nets.hooks import capture, patch
 from mathprobe.seeds import rng_for
 

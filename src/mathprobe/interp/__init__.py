@@ -1,4 +1,5 @@
-"""Interpretability of decoders: ablation, attention, PCA and activation patching.
+"""Interpretability of networks with hook points: ablation, patching, attention, PCA.
 
-Works for any decoder of `nets.decoder`, not only for arithmetic.
+Works for any network whose runs satisfy `protocol.PatchableRun`, not only for
+arithmetic.
 """

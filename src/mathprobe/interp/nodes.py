@@ -98,6 +98,11 @@ class Node:
         return self.hook_name.endswith(".hook_z")
 
     @property
+    def is_output(self) -> bool:
+        """Return whether the node is a head or an MLP."""
+        return self.hook_name.endswith((".hook_z", ".hook_post"))
+
+    @property
     def is_causal(self) -> bool:
         """Return whether the node is a head that attends to no later position."""
         return self.kind in (HEAD, "decoder head")
@@ -119,6 +124,9 @@ class Node:
     def head_index(self) -> tuple[int, ...]:
         """Return the index into the axis of heads; empty if there is none."""
         return (self.index,) if self.has_heads else ()
+
+
+NodeSet = tuple[Node, ...]  # patched together
 
 
 def all_nodes(

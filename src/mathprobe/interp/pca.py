@@ -9,16 +9,13 @@ uses the better value of each metric.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
-
-from mathprobe.interp.nodes import Node
-from mathprobe.interp.protocol import PatchableRun
 
 COMPONENTS = 6
 CLUSTERS = (2, 3)
@@ -53,19 +50,6 @@ class PCAResult:
     def passes_thresholds(self) -> bool:
         """Return whether every metric exceeds the threshold of the published code."""
         return all(self.metrics[name] > least for name, least in THRESHOLDS.items())
-
-
-@torch.inference_mode()
-def residual_contributions(run: PatchableRun, nodes: Sequence[Node]) -> Tensor:
-    """Return what nodes add to the residual stream, without biases [nodes, Q, D]."""
-    activations = run.activations(*dict.fromkeys(node.hook_name for node in nodes))
-    return torch.stack(
-        [
-            activations[node.hook_name][node.index_in_hook]
-            @ run.model.output_weights(node.hook_name)[node.head_index]
-            for node in nodes
-        ]
-    )
 
 
 @contextmanager

@@ -9,8 +9,8 @@ Hook points have the names of TransformerLens: `blocks.0.attn.hook_z` of a decod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, Self
+from collections.abc import Callable, Sequence
+from typing import Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
@@ -33,6 +33,7 @@ class Network(Protocol):
         ...
 
 
+@runtime_checkable
 class PreNormNetwork(Network, Protocol):
     """A network that normalises the residual stream only where it is read.
 
@@ -120,3 +121,8 @@ class PatchableRun(Protocol):
     def select(self, chosen: Tensor) -> Self:
         """Return the run on some of the questions, chosen by a mask or by indices."""
         ...
+
+
+# Returns the patched runs of the first run, with activations from the second: base and
+# source, on the same number of questions.
+Patching = Callable[[PatchableRun, PatchableRun], Sequence[Patches]]

@@ -27,6 +27,7 @@ from mathprobe.interp.attention import mean_attention
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import HEAD, MLP, Node
 from mathprobe.interp.patching import Run
+from mathprobe.interp.residual import residual_contributions
 from mathprobe.interp.search import (
     InterchangeIntervention,
     NodeSet,
@@ -216,7 +217,7 @@ class Circuit:
                     k,
                     self.settings.questions_per_case,
                 )
-                outputs = pca.residual_contributions(self.run(ids), heads).cpu()
+                outputs = residual_contributions(self.run(ids), heads).cpu()
                 for node, values in zip(heads, outputs, strict=True):
                     rng = self.rng_for(*names, node.name)
                     result = pca.analyse(values, case, rng)
