@@ -155,7 +155,7 @@ def facts(block, name):
 
 
 WITH_GPUS = {
-    *("linalg_train", "linalg_predict"),
+    *("linalg_train", "linalg_predict", "linalg_heads"),
     *("arith_train", "arith_accuracy", "arith_map"),
 }
 
@@ -255,7 +255,10 @@ def is_local(rule):
         ),
         ("linalg/verifiers", {"linalg_score", "linalg_evidence", "arith_evidence"}),
         ("studies/linalg/scoring", {"linalg_score"}),
-        ("nets/seq2seq", {"linalg_predict", "arith_accuracy", "arith_map"}),
+        (
+            "nets/seq2seq",
+            {"linalg_predict", "linalg_heads", "arith_accuracy", "arith_map"},
+        ),
         ("arith/claims", {"arith_map", "arith_evidence", "arith_table"}),
         ("train_state", set()),
     ],
