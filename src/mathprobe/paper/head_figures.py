@@ -34,7 +34,8 @@ def heads(ablations: Frame, attention: Frame) -> Figure:
     side = min(LARGEST, (WIDTH - 1.0) / len(names))
     heights = [1.7, 1.7, (side + 0.12) * rows + 0.3]
     figure = Figure(figsize=(WIDTH, sum(heights)))
-    upper, lower, maps = figure.subfigures(3, 1, height_ratios=heights)
+    parts = figure.subfigures(3, 1, squeeze=False, height_ratios=heights)
+    upper, lower, maps = parts[:, 0]
     whole = ablations["tokens"] == "all"
     patched = ablations["component"] == MEMORY
     _shares(upper.subplots(), ablations[whole & ~patched], "component", "ablated")
@@ -50,7 +51,8 @@ def _shares(axes: Axes, rows: Frame, column: str, label: str) -> None:
     places = list(dict.fromkeys(rows[column]))
     for order, (ablation, shift) in enumerate(SHIFTS.items()):
         own = rows[rows["ablation"] == ablation].dropna(subset="value")
-        x = np.array([places.index(name) for name in own[column]]) + shift
+        x = np.array([places.index(name) for name in own[column]], float)
+        x += shift if rows["ablation"].nunique() > 1 else 0.0
         share, low, high = 100 * own[["value", "low", "high"]].to_numpy(float).T
         axes.errorbar(
             x,

@@ -73,7 +73,7 @@ def tables(
     groups = {k: v.to(place) for k, v in token_groups(codecs, source).items()}
     numbers = codecs.target.number_index(target).to(place)
     source, target = source.to(place), target.to(place)
-    judge = _judge(codecs, *codecs.round_trip(matrix, answer), tolerance)
+    judge = _judge(spec, *codecs.round_trip(matrix, answer), tolerance)
     rows: dict[str, list[Row]] = {name: [] for name in COLUMNS}
     for seed, network in networks.items():
         run = Seq2SeqRun.greedy(network, source, END, target.shape[1])
@@ -107,15 +107,15 @@ def token_groups(codecs: Codecs, source: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _judge(codecs: Codecs, matrix: Tensor, answer: Tensor, tolerance: float) -> Judge:
+def _judge(spec: Model, matrix: Tensor, answer: Tensor, tolerance: float) -> Judge:
     """Return a function that decodes and scores answers to rounded matrices."""
-    data, zeros = codecs.spec.data, codecs.spec.zero_answers
+    codecs, task, zeros = Codecs(spec), spec.data.task, spec.zero_answers
 
     def is_right(ids: Tensor) -> Tensor:
         start = torch.full_like(ids[:, :1], END)
         tokens = torch.cat([start, ids], 1).cpu()
         values, _ = codecs.target.decode(tokens, *codecs.output_shape)
-        error = relative_error(data.task, matrix, answer, values, zeros)
+        error = relative_error(task, matrix, answer, values, zeros)
         return is_below(error, tolerance)
 
     return is_right
