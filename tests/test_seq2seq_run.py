@@ -9,6 +9,7 @@ from networks import decoder, ids, network
 from mathprobe.decoding import greedy_decode
 from mathprobe.interp.ablation import ABLATIONS, ablate_nodes, ablation_values
 from mathprobe.interp.attention import attention_patterns, knock_out
+from mathprobe.interp.measures import denoising, logit_difference, patch_nodes
 from mathprobe.interp.patches import Metric, node_patch
 from mathprobe.interp.patching import Run
 from mathprobe.interp.protocol import Network, PatchableRun
@@ -130,6 +131,15 @@ def test_a_knocked_out_edge_has_no_weight(run):
             torch.testing.assert_close(pattern.sum(-1), torch.ones(6).double())
     all_but_first = {head: range(1, 4) for head in heads}
     assert (run.answers([knock_out(all_but_first)]) != run.unpatched_answers).any()
+
+
+def test_denoising_the_whole_residual_stream_has_the_effect_one(run):
+    clean = run.select(torch.arange(5))
+    corrupted = run.select(torch.arange(1, 6))
+    metric = logit_difference(clean.unpatched_answers, corrupted.unpatched_answers)
+    each = patch_nodes([run.residual_nodes, []])
+    found = denoising(clean, corrupted, each, metric, torch.Generator().manual_seed(0))
+    assert found.effect[0].tolist() == pytest.approx([1.0, 0.0])
 
 
 def test_a_selected_run_has_the_answers_of_its_questions(run):
