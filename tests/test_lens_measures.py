@@ -87,7 +87,9 @@ def test_attributions_are_those_of_the_cache(hooked, clean, others):
     answers = clean.unpatched_answers
     with warnings.catch_warnings(action="ignore"):
         hooked.process_weights_(  # its directions omit the weights of the final norm
-            center_writing_weights=False, center_unembed=False, fold_value_biases=False
+            center_writing_weights=False,
+            center_unembed=False,
+            refactor_factored_attn_matrices=False,
         )
     _, cache = hooked.run_with_cache(clean.ids[:, :-1])
     stack = cache.stack_head_results()  # layer and head, question, position, width

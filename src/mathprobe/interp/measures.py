@@ -20,9 +20,9 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from mathprobe.errors import InputError
+from mathprobe.interp.nodes import NodeSet
 from mathprobe.interp.patches import Metric, Patches, node_patch
 from mathprobe.interp.protocol import PatchableRun, Patching
-from mathprobe.interp.search import NodeSet
 from mathprobe.intervals import TAIL, clopper_pearson
 
 RESAMPLES = 1000  # of the bootstrap

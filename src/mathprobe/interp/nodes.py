@@ -126,6 +126,9 @@ class Node:
         return (self.index,) if self.has_heads else ()
 
 
+NodeSet = tuple[Node, ...]  # patched together
+
+
 def all_nodes(
     positions: Iterable[int], layers: int, heads: int, mlps: bool = True
 ) -> list[Node]:

@@ -18,10 +18,9 @@ from torch import Tensor
 
 from mathprobe.errors import InputError
 from mathprobe.interp.measures import pick
-from mathprobe.interp.nodes import HEAD, KEY, MLP, QUERY, RESIDUAL, VALUE, Node
+from mathprobe.interp.nodes import HEAD, KEY, MLP, QUERY, RESIDUAL, VALUE, Node, NodeSet
 from mathprobe.interp.patches import Patch, Patches
 from mathprobe.interp.protocol import PatchableRun, Patching, PreNormNetwork
-from mathprobe.interp.search import NodeSet
 
 # Order of the parts of a layer in which they write and read the residual stream.
 SENDERS = {HEAD: 0, MLP: 1}

@@ -19,12 +19,10 @@ from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from mathprobe.interp.facts import CONFIDENT_FROM
-from mathprobe.interp.nodes import Node
+from mathprobe.interp.nodes import Node, NodeSet
 from mathprobe.interp.patches import node_patch
 from mathprobe.interp.protocol import PatchableRun
 from mathprobe.intervals import clopper_pearson
-
-NodeSet = tuple[Node, ...]  # patched together
 
 
 @dataclass(frozen=True)
