@@ -78,11 +78,6 @@ class PatchableRun(Protocol):
         ...
 
     @property
-    def ids(self) -> Tensor:
-        """Return the ids [Q, T] of the tokens among which the answer is."""
-        ...
-
-    @property
     def nodes(self) -> list[Node]:
         """Return all heads and MLPs at all positions, sorted."""
         ...
