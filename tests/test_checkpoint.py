@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import nn
 
 from mathprobe import checkpoint
@@ -104,3 +105,15 @@ def test_a_damaged_model_is_refused(tmp_path):
     path.write_text(json.dumps({}))
     with pytest.raises(DamagedFile, match="damaged"):
         checkpoint.model_metadata(path)
+
+
+def test_a_foreign_file_is_refused_with_the_way_to_read_it(tmp_path):
+    weights = {"embed.W_E": torch.ones(2, 3)}
+    save_file(weights, tmp_path / "plain.safetensors")
+    save_file(weights, tmp_path / "named.safetensors", {"format": "pt"})
+    torch.save(weights, tmp_path / "weights.pt")
+    for path in tmp_path.iterdir():
+        with pytest.raises(DamagedFile, match="or mathprobe map with --config"):
+            checkpoint.model_metadata(path)
+        with pytest.raises(DamagedFile, match="not a file of this package"):
+            checkpoint.load_model(path, {1: nn.Linear(3, 2)})

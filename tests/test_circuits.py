@@ -4,22 +4,22 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-import torch
-from wired import cascade, wired
+from msgspec import structs
+from wired import cascade, gelu, wired, with_activation
 
 from mathprobe.arith.claims import evaluate
 from mathprobe.arith.subtasks import SUBTASKS
+from mathprobe.errors import InputError
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.nets.decoder import Decoder
 from mathprobe.spec import (
-    ArithModel,
     CircuitSearch,
-    DecoderConfig,
     Enrichment,
     Questions,
 )
 from mathprobe.studies import arith_facts, controls
+from mathprobe.studies.arith import models
 from mathprobe.studies.arith_facts import is_found, subtask_positions
 from mathprobe.studies.circuits import Circuit
 from mathprobe.studies.comparisons import count_clauses
@@ -48,15 +48,7 @@ def circuit(operation, n, model=None):
     questions = Questions(
         n, SHARES.get(operation, {operation: 1.0}), "batches", enrichment
     )
-    attention = model.blocks[0].attn
-    width, heads = model.tokens.weight.shape[1], attention.heads
-    layers, head_width = len(model.blocks), attention.out.in_features // heads
-    stack = DecoderConfig(
-        layers=layers, width=width, heads=heads, head_width=head_width
-    )
-    return Circuit(
-        ArithModel("wired", questions, stack, None, 1, 1, None), model, SETTINGS
-    )
+    return Circuit(questions, model, SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +73,7 @@ def cascades():
 
 
 def untrained(like):
-    torch.manual_seed(1)
-    return Decoder(like.spec.network, 15, like.layout.length).double()
+    return models.untrained(like.model, 1)
 
 
 def done(circuit):
@@ -113,6 +104,24 @@ def test_exactly_the_sub_tasks_of_addition_are_found(addition):
         *(("P07L0H0", "SA", 1), ("P07L0H1", "SC", 0)),
         *(("P08L0H0", "SA", 0), ("P08L0MLP", "SA", 0)),
     }
+
+
+def test_the_circuit_of_a_decoder_with_gelu_is_found(addition):
+    """With ReLU, the same weights answer no question correctly."""
+    model = gelu("addition", 2)
+    assert done(circuit("addition", 2, model)) == done(addition)
+    assert not circuit("addition", 2, with_activation(model, "relu")).facts.nodes
+
+
+def test_a_model_that_does_not_fit_the_questions_is_refused(addition):
+    with pytest.raises(InputError, match="10 positions; questions of 3 digits need 12"):
+        replace(addition, questions=structs.replace(addition.questions, digits=3))
+    config = addition.model.config
+    with pytest.raises(InputError, match="reads 12 tokens and writes 12"):
+        replace(addition, model=Decoder(config, 12, 10))
+    few = structs.replace(config, output_vocab_size=11)
+    with pytest.raises(InputError, match=r"writes 11; .* answers 0 to 11"):
+        replace(addition, model=Decoder(few, 15, 10))
 
 
 def test_exactly_the_sub_tasks_of_subtraction_are_found_in_pairs_of_heads(

@@ -6,15 +6,18 @@ import pytest
 import torch
 from synthetic import ARITH_FILES
 from test_circuits import SETTINGS, circuit
-from test_cli import run
+from test_cli import refused, run
+from wired import gelu
 
 from mathprobe import checkpoint, files
 from mathprobe.catalog.arith import MAP_FILES
 from mathprobe.cli import device
 from mathprobe.interp.facts import Facts
-from mathprobe.nets.decoder import Decoder
-from mathprobe.spec import CircuitSearch
+from mathprobe.nets.lens import weights
+from mathprobe.paper import quanta
+from mathprobe.spec import ArithModel, CircuitSearch
 from mathprobe.studies.arith import models
+from mathprobe.studies.arith_facts import is_found
 
 TEMPLATE = "paper/templates/circuit.html.j2"
 
@@ -34,18 +37,15 @@ def mapped(known, tmp_path_factory):
     """A folder with the map and the page of a model whose circuit is known."""
     folder = tmp_path_factory.mktemp("wired")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "load", lambda path: (known.spec, known.model))
+        spec = ArithModel(
+            "wired", known.questions, known.model.config, None, 1, 1, None
+        )
+        patch.setattr(models, "load", lambda path: (spec, known.model))
         patch.setattr(device, "set_up_torch", lambda device, threads: "cpu")
-        patch.setattr(models, "build", untrained)
         run("arith_map", folder / "model", SETTINGS.to_json(), folder / "facts")
     named = "--name", "wired", "--digits", 2, "--template", TEMPLATE
     run("arith_draw", folder / "facts", folder / "circuit.html", *named)
     return folder
-
-
-def untrained(spec):
-    torch.manual_seed(1)
-    return Decoder(spec.network, 15, 10).double()
 
 
 def test_a_map_has_all_files_and_facts(mapped, known):
@@ -111,3 +111,58 @@ def test_the_scale_as_coded_uses_means_of_the_first_layer(catalog):
     assert (
         CircuitSearch.from_json(catalog.arith("smoke").circuits().to_json()).pairs == 16
     )
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """The weights of a decoder with GELU in the names of TransformerLens."""
+    folder = tmp_path_factory.mktemp("foreign")
+    model = gelu("addition", 2)
+    torch.save({k: w.clone() for k, w in weights(model)}, folder / "gelu.pt")
+    own = model.config
+    fields = {
+        **{"d_model": own.width, "d_head": own.head_width, "n_heads": own.heads},
+        **{"n_layers": 1, "n_ctx": 10, "d_vocab": 15, "act_fn": "gelu"},
+    }
+    files.write_json(folder / "config.json", fields)
+    return folder
+
+
+def found(facts):
+    return {(fact.node.name, fact.name, fact.label) for fact in facts if is_found(fact)}
+
+
+def test_a_foreign_model_is_mapped_and_drawn(foreign, known, tmp_path, capsys):
+    asked = "--config", foreign / "config.json", "--digits", 2, "--operations", "add"
+    run("map", foreign / "gelu.pt", *asked, "--out", tmp_path, "--device", "cpu")
+    assert capsys.readouterr().out.endswith(f"are in {tmp_path}\n")
+    assert {path.name for path in (tmp_path / "facts").iterdir()} == set(MAP_FILES)
+    assert found(Facts.load(tmp_path / "facts/nodes.csv")) == found(known.facts)
+    drawn = {path.name for path in (tmp_path / "figures").iterdir()}
+    names = (*quanta.MAPS, "positions", "pca")
+    assert drawn == {f"{name}.{kind}" for name in names for kind in ("pdf", "svg")}
+    assert "A1.SA 100.0 %" in (tmp_path / "circuit.html").read_text()
+    assert "Circuit of gelu" in (tmp_path / "circuit.html").read_text()
+
+
+def test_a_foreign_model_needs_its_configuration_and_the_questions(foreign, tmp_path):
+    weights = foreign / "gelu.pt"
+    assert "use mathprobe.nets.lens.from_state_dict" in refused("map", weights)
+    asked = "map", weights, "--config", foreign / "config.json"
+    assert "needs --digits and --operations" in refused(*asked, "--digits", 2)
+    other = *asked, "--digits", 2, "--operations", "addition"
+    assert "'addition'; known names are add, sub, mix" in refused(*other)
+    long = *asked, "--digits", 3, "--operations", "add"
+    assert "questions of 3 digits need 12" in refused(*long)
+
+
+def test_a_model_of_this_package_knows_its_questions(catalog, tmp_path):
+    small = catalog.arith("smoke")
+    spec = small.model(next(iter(small.rows)))
+    path = tmp_path / "model.safetensors"
+    checkpoint.save_model(
+        path, {spec.seed: models.build(spec)}, {"spec": spec.to_dict()}
+    )
+    run("map", path, "--out", tmp_path / "map", "--scale", "smoke")
+    assert Facts.load(tmp_path / "map/facts/nodes.csv").nodes == []
+    assert (tmp_path / "map/circuit.html").exists()

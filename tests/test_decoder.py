@@ -131,7 +131,7 @@ def test_the_output_layer_is_not_tied_to_the_token_embedding(model):
 
 
 def test_the_hidden_layer_has_four_times_the_width():
-    layer = FeedForward(8)
+    layer = FeedForward(stack(1, 8, 2, 4))
     assert (layer.enter.out_features, layer.leave.in_features) == (32, 32)
 
 
@@ -144,6 +144,7 @@ def test_hook_points_have_the_names_and_shapes_of_transformer_lens(model, tokens
         "attn.hook_q": per_head,
         "attn.hook_k": per_head,
         "attn.hook_v": per_head,
+        "attn.hook_attn_scores": (3, 4, LENGTH, LENGTH),
         "attn.hook_pattern": (3, 4, LENGTH, LENGTH),
         "attn.hook_z": per_head,
         "hook_attn_out": rows,

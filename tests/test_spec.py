@@ -4,7 +4,14 @@ import pytest
 from msgspec import structs
 
 from mathprobe.errors import InputError
-from mathprobe.spec import Enrichment, MatrixSpec, Questions, Schedule, TestSet
+from mathprobe.spec import (
+    DecoderConfig,
+    Enrichment,
+    MatrixSpec,
+    Questions,
+    Schedule,
+    TestSet,
+)
 
 SCHEDULE = Schedule(1000, 64, 1e-3, 1e-5, 4, None, None, None, 5.0, 300)
 PAPER = Schedule(
@@ -97,6 +104,21 @@ def test_the_learning_rate_restarts_as_in_the_published_code(update):
         assert coded.learning_rate_at(update) == PAPER.learning_rate_at(update)
     else:
         assert PAPER.learning_rate_at(update) == pytest.approx(1e-5)
+
+
+def test_the_json_of_a_decoder_omits_defaults():
+    """The models of the second study were trained before these fields existed."""
+    shape = {"width": 510, "head_width": 170, "layers": 2, "heads": 3}
+    plain = DecoderConfig(**shape)
+    assert plain.to_dict() == shape
+    explicit = DecoderConfig.from_dict(
+        {**shape, "activation": "re" + "lu", "norm": "LN", "norm_epsilon": 0.00001}
+    )
+    assert explicit == plain
+    assert explicit.to_json() == plain.to_json()
+    bare = structs.replace(plain, norm=None, activation="gelu")
+    assert bare.to_dict() == shape | {"norm": None, "activation": "gelu"}
+    assert DecoderConfig.from_json(bare.to_json()) == bare
 
 
 def test_questions_round_trip_through_json():

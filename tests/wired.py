@@ -19,19 +19,25 @@ heads read column k and the MLP computes its carry state: 1 GENERATE, -1 KILL, 0
 PROPAGATE (for a difference, its sign).  In layer 1, heads read column k again, and one
 head per lower column reads its state.  The weight of a state exceeds the sum of all
 lower weights: W = 2^(n+1) a + 2^(k-1) state_(k-1) + ... + state_0.
+
+`gelu` has steep neurons, which are like ReLU, and one neuron that is not zero only with
+GELU: it writes the sign.
 """
 
 from dataclasses import dataclass
 
 import torch
+from msgspec import structs
 
 from mathprobe.arith.tokens import MINUS, PLUS, VOCABULARY, Layout
-from mathprobe.nets.decoder import NORM_EPSILON, Decoder
+from mathprobe.nets.decoder import Decoder
 from mathprobe.spec import DecoderConfig
 
 SMALL = 1e-6  # scale of W in the residual stream, so that norms ignore it
 CERTAIN = 1e4  # attention score; the softmax is then uniform over the chosen tokens
 DIGITS = 10
+STEEP = 30.0  # factor of the inputs of neurons that GELU treats like ReLU
+NEGATIVE = -0.75  # input for which GELU is about -0.17
 # Bias that makes a neuron inactive for every W.  It is so large that half of it, as in
 # mean ablation, also changes the digit.
 INACTIVE = 5000.0
@@ -152,6 +158,32 @@ def cascade(operation, n):
     return model.eval()
 
 
+def gelu(operation, n):
+    """Build `wired` with GELU, in double precision; not for mixed models."""
+    wiring = Wiring(operation, Layout(n))
+    model = with_activation(wired(operation, n), "gelu")
+    with torch.no_grad():
+        (block,), equals = model.blocks, wiring.layout.position("=")
+        block.mlp.enter.weight *= STEEP
+        block.mlp.enter.bias *= STEEP
+        block.mlp.leave.weight /= STEEP
+        block.mlp.enter.weight[-1, equals] = STEEP + NEGATIVE
+        block.mlp.enter.bias[-1] = -STEEP
+        block.mlp.leave.weight[wiring.negative, -1] = -1.0
+        model.unembed.weight[PLUS, equals] = 0.0
+        model.unembed.weight[PLUS, wiring.negative] = 1000.0
+    return model.eval()
+
+
+def with_activation(model, activation):
+    """Return a decoder with the same weights and another activation."""
+    config = structs.replace(model.config, activation=activation)
+    sizes = model.tokens.num_embeddings, model.positions.num_embeddings
+    other = Decoder(config, *sizes).to(model.unembed.weight)
+    other.load_state_dict(model.state_dict())
+    return other.eval()
+
+
 def blank(wiring, layers, heads):
     """Build a decoder that embeds positions and tokens, and computes nothing else."""
     length, vocab_size, width = wiring.token, len(VOCABULARY), wiring.width
@@ -178,7 +210,7 @@ def blank(wiring, layers, heads):
 def make_identity(norm, width):
     """Make a layer norm the identity for inputs with two ones and zeros elsewhere."""
     mean = 2 / width
-    norm.weight.fill_((mean - mean**2 + NORM_EPSILON) ** 0.5)
+    norm.weight.fill_((mean - mean**2 + norm.eps) ** 0.5)
     norm.bias.fill_(mean)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ from mathprobe import files
 
 STORED_CHECKPOINTS = 2
 HEADER = "mathprobe"
+FOREIGN = (
+    "not a file of this package; for a model that was trained elsewhere, use "
+    "mathprobe.nets.lens.from_state_dict, or mathprobe map with --config"
+)
 _NAME = re.compile(r"\d{12}\.safetensors")
 
 
@@ -52,7 +57,11 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
+        if zipfile.is_zipfile(path):  # written by torch.save
+            raise files.DamagedFile(f"{path}: {FOREIGN}")
         with safe_open(path, "pt") as stored:
+            if HEADER not in (stored.metadata() or {}):
+                raise files.DamagedFile(f"{path}: {FOREIGN}")
             header = json.loads(stored.metadata()[HEADER])
             names = stored.keys()
             tensors = {name: stored.get_tensor(name) for name in names}
@@ -78,7 +87,7 @@ def save_model(
 def load_model(path: Path, seeds: Mapping[int, nn.Module]) -> dict[str, Any]:
     """Load weights into networks of the same shapes and return the metadata.
 
-    Raises DamagedFile if the file is damaged.
+    Raises DamagedFile if the file is damaged, or is not one of `save_model`.
     """
     tensors, metadata = _read(path)
     for seed, network in seeds.items():
@@ -95,7 +104,7 @@ def strip_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def model_metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a stored model.
 
-    Raises DamagedFile if the file is damaged.
+    Raises DamagedFile if the file is damaged, or is not one of `save_model`.
     """
     return _read(path)[1]
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from mathprobe.structs import Spec
 
@@ -21,6 +21,7 @@ NonNegativeInt = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
+NonNegativeFloat = Annotated[float, Meta(ge=0)]
 Signs = Literal["lapack", "canonical"]
 ZeroAnswers = Literal["wrong", "right"]
 # Overrides of the parameters of distributions, by distribution and parameter.
@@ -257,11 +258,27 @@ class DecoderSettings(Spec, frozen=True, kw_only=True):
     head_width: Annotated[PositiveInt, doc("width of each attention head")]
 
 
-class DecoderConfig(DecoderSettings, frozen=True, kw_only=True):
-    """Layers of a decoder; `heads * head_width` may differ from `width`."""
+class DecoderConfig(DecoderSettings, frozen=True, kw_only=True, omit_defaults=True):
+    """Layers of a decoder; `heads * head_width` may differ from `width`.
+
+    The defaults are those of the second study.  Decoders trained elsewhere may differ;
+    the values of `activation` and `norm` are the names in TransformerLens.
+    """
 
     layers: PositiveInt
     heads: PositiveInt
+    mlp_width: NonNegativeInt | None = None  # None: 4 * width; 0: no MLPs
+    activation: str = "relu"
+    norm: Literal["LN", "LNPre", "RMS", "RMSPre"] | None = "LN"  # Pre: without weights
+    norm_epsilon: NonNegativeFloat = 1e-5
+    attention_scale: PositiveFloat | None = None  # divisor; None: sqrt(head_width)
+    output_vocab_size: PositiveInt | None = None  # None: all tokens
+
+    def __post_init__(self) -> None:
+        """Store the default objects themselves, because JSON omits only those."""
+        for field in structs.fields(self):
+            if getattr(self, field.name) == field.default:
+                structs.force_setattr(self, field.name, field.default)
 
 
 class GrokFast(Spec, frozen=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,14 @@ class ArithCatalog:
             row.seed,
             self._insertion(row),
         )
+
+    def equal_shares(self, operations: Iterable[str]) -> dict[str, float]:
+        """Return equal fractions of questions: of `mix`, half are additions."""
+        known = self.settings.operations
+        for name in operations:
+            check_choice(name, known, "--operations", "operation")
+        parts = dict.fromkeys(part for name in operations for part in known[name])
+        return dict.fromkeys(parts, 1.0 / max(1, len(parts)))
 
     def _insertion(self, row: DecoderRow) -> Insertion | None:
         if row.parent is None or row.insert is None:

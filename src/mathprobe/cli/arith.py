@@ -7,6 +7,8 @@ from typing import Any
 
 from mathprobe import files
 from mathprobe.cli.app import (
+    CONFIG,
+    USER,
     WORKFLOW,
     Device,
     Facts,
@@ -18,6 +20,9 @@ from mathprobe.cli.app import (
     Weights,
     command,
 )
+from mathprobe.errors import InputError
+
+TEMPLATE = Path("paper/templates/circuit.html.j2")
 
 
 @command(WORKFLOW)
@@ -95,36 +100,15 @@ def arith_map(
     from mathprobe.cli.device import set_up_torch
 
     place = set_up_torch(device, threads)
-    from mathprobe.arith import claims
+    from mathprobe.cli import maps
     from mathprobe.spec import CircuitSearch
-    from mathprobe.studies import arith_facts, circuits, controls, published_maps
-    from mathprobe.studies.arith.models import build, load
+    from mathprobe.studies.arith.models import load
+    from mathprobe.studies.circuits import Circuit
 
     trained, network = load(model)
     settings = CircuitSearch.from_json(spec)
-    circuit = circuits.Circuit(trained, network.to(place).eval(), settings)
-    if not len(circuit.varied_questions[0].ids):
-        print(f"{trained.name} answers no question correctly: its map is empty")
-    facts, layers = circuit.facts, trained.network.layers
-    found = arith_facts.subtask_positions(facts)
-    clauses = claims.evaluate(circuit.operations, layers, circuit.digits, found)
-    untrained = build(trained).to(place).eval()
-    tables = {
-        "positions": (circuit.positions, circuits.POSITION_COLUMNS),
-        "controls": (controls.table(circuit, untrained), controls.COLUMNS),
-        "claims": (clauses, claims.COLUMNS),
-    }
-    for name, (rows, columns) in tables.items():
-        files.write_csv(out / f"{name}.csv", rows, columns)
-    facts.save(out / "nodes.csv")
-    arrays = {
-        arith_facts.panel_name(*key): panel.scores.numpy()
-        for key, panel in circuit.pca_results.items()
-    }
-    files.save_arrays(out / "panels.npz", {**arrays, "case": circuit.pca_cases})
-    behaviors = published_maps.behaviors(facts, circuit.layout)
-    files.write_json(out / "behaviors.json", behaviors)
-    files.write_json(out / "features.json", published_maps.features(facts))
+    circuit = Circuit(trained.questions, network.to(place).eval(), settings)
+    maps.write(circuit, trained.name, trained.seed, out)
 
 
 @command(WORKFLOW)
@@ -154,6 +138,81 @@ def arith_draw(
     }
     page = quanta.page(template, name, digits, facts, **tables)
     files.write_text(out, page)
+
+
+@command(USER)
+def map(
+    model: Path,
+    /,
+    *,
+    digits: int | None = None,
+    operations: tuple[str, ...] = (),
+    config: Path | None = None,
+    out: Path | None = None,
+    scale: str = "paper",
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Analyse and draw the circuit of a decoder that adds and subtracts.
+
+    The decoder may be trained elsewhere, with TransformerLens.  A question of two
+    digits is `47+38=+085`, and the ids of `0123456789+-=` are 0 to 12.
+
+    Parameters
+    ----------
+    model
+        Weights: of this package, or a state dict with the names of TransformerLens.
+    digits
+        Digits per operand.  Default: those of the training, if this package trained it.
+    operations
+        Operations of the questions: add, sub, or both.  Default: as for `digits`.
+    config
+        JSON file of the fields of HookedTransformerConfig, for a model of
+        TransformerLens.
+    out
+        Output folder.  Default: maps/NAME, with the name of the model or of its file.
+    scale
+        Scale whose settings are used: `arith.circuits` and `arith.enrichment`.
+    """
+    from mathprobe.cli.device import set_up_torch
+
+    place = set_up_torch(device, threads)
+    from msgspec import structs
+
+    from mathprobe.catalog import Catalog
+    from mathprobe.cli import maps
+    from mathprobe.interp.facts import Facts
+    from mathprobe.nets.lens import from_state_dict
+    from mathprobe.paper import circuit_figures, figures, quanta, tables
+    from mathprobe.spec import Questions
+    from mathprobe.studies.arith.models import load
+    from mathprobe.studies.circuits import Circuit
+
+    arith = Catalog.load(CONFIG).arith(scale)
+    if config is None:
+        trained, network = load(model)
+        name, seed, known = trained.name, trained.seed, trained.questions
+    elif digits is None or not operations:
+        raise InputError("a model of --config needs --digits and --operations")
+    else:
+        name, seed, network = model.stem, 0, from_state_dict(model, config)
+        known = Questions(digits, {}, "batches", arith.settings.enrichment)
+    shares = arith.equal_shares(operations) or known.shares
+    known = structs.replace(known, digits=digits or known.digits, shares=shares)
+    circuit = Circuit(known, network.to(place).eval(), arith.circuits())
+    folder = out or Path("maps", name)
+    facts = folder / "facts"
+    maps.write(circuit, name, seed, facts)
+    page = folder / "circuit.html"
+    arith_draw(facts, page, name=name, digits=known.digits, template=TEMPLATE)
+    nodes = Facts.load(facts / "nodes.csv")
+    drawn = {kind: quanta.draw(kind, nodes, known.digits) for kind in quanta.MAPS}
+    drawn["positions"] = circuit_figures.positions(tables.read(facts / "positions.csv"))
+    panels = files.load_arrays(facts / "panels.npz")
+    drawn["pca"] = circuit_figures.pca_scatter(panels, nodes)
+    for kind, figure in drawn.items():
+        figures.save(figure, folder / "figures" / kind)
+    print(f"facts, figures and {page.name} are in {folder}")
 
 
 @command(WORKFLOW)

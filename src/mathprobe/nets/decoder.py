@@ -3,13 +3,15 @@
 Source: the published code, which uses TransformerLens; the hook points have the same
 names.  Pre-norm layers, ReLU, learned positions, biases everywhere; the output layer
 shares no weights with the token embedding.  The total width of the heads may differ
-from D: the networks of width 510 may have 4 heads of width 170.
+from D: the networks of width 510 may have 4 heads of width 170.  Decoders trained
+elsewhere may have other activations and norms, or no MLPs (`nets.lens`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import zip_longest
 
 import torch
@@ -17,27 +19,36 @@ from torch import Tensor, nn
 
 from mathprobe.nets.hooks import HookPoint, capture
 from mathprobe.nets.layers import KeyValues, module_list
+from mathprobe.registry import Registry
 from mathprobe.spec import DecoderConfig
 
-NORM_EPSILON = 1e-5
+Norm = nn.LayerNorm | nn.RMSNorm | nn.Identity
 INITIAL_SCALE = 0.8  # standard deviation of initial weights, in units of D^-1/2
+# Names as in TransformerLens, whose last three differ only in rounding errors.
+ACTIVATIONS: Registry[Callable[[], nn.Module]] = Registry("activation")
+ACTIVATIONS.add("relu")(nn.ReLU)
+ACTIVATIONS.add("silu")(nn.SiLU)
+ACTIVATIONS.add("gelu")(nn.GELU)
+for _name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
+    ACTIVATIONS.add(_name)(partial(nn.GELU, "tanh"))
 
 
 class CausalAttention(nn.Module):
     """Causal multi-head attention; the width D_h of a head is independent of D."""
 
-    def __init__(self, width: int, heads: int, head_width: int) -> None:
+    def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        self.heads = heads
-        self.scale = head_width**-0.5
-        self.query_key_value = nn.Linear(width, 3 * heads * head_width)
+        self.heads, divisor = config.heads, config.attention_scale
+        self.scale = 1.0 / divisor if divisor else config.head_width**-0.5
+        inner = config.heads * config.head_width
+        self.query_key_value = nn.Linear(config.width, 3 * inner)
         self.hook_q = HookPoint()  # [B, Q, H, D_h]
         self.hook_k = HookPoint()  # [B, T, H, D_h]
         self.hook_v = HookPoint()  # [B, T, H, D_h]
         self.hook_attn_scores = HookPoint()  # [B, H, Q, S + T]: query, key
         self.hook_pattern = HookPoint()  # [B, H, Q, S + T]
         self.hook_z = HookPoint()  # [B, Q, H, D_h]
-        self.out = nn.Linear(heads * head_width, width)
+        self.out = nn.Linear(inner, config.width)
 
     def forward(
         self, x: Tensor, masked: Tensor, kv_cache: KeyValues | None = None
@@ -74,19 +85,20 @@ def _last(x: Tensor, count: int) -> Tensor:
 
 
 class FeedForward(nn.Sequential):
-    """Feed-forward block with one ReLU layer of width 4 D."""
+    """Feed-forward block with one hidden layer, whose default width is 4 D."""
 
     enter: nn.Linear
     leave: nn.Linear
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, config: DecoderConfig) -> None:
+        hidden = config.mlp_width or 4 * config.width
         super().__init__(
             OrderedDict(
-                enter=nn.Linear(width, 4 * width),
+                enter=nn.Linear(config.width, hidden),
                 hook_pre=HookPoint(),
-                relu=nn.ReLU(),
+                activation=ACTIVATIONS[config.activation](),
                 hook_post=HookPoint(),
-                leave=nn.Linear(4 * width, width),
+                leave=nn.Linear(hidden, config.width),
             )
         )
 
@@ -96,23 +108,31 @@ class FeedForward(nn.Sequential):
         return self.leave.weight.T
 
 
-def norm(width: int) -> nn.LayerNorm:
-    """Return a layer norm with the epsilon of the published code."""
-    return nn.LayerNorm(width, eps=NORM_EPSILON)
+def norm(config: DecoderConfig) -> Norm:
+    """Return a norm layer; the identity if the decoder has no norms."""
+    if config.norm is None:
+        return nn.Identity()
+    kind = nn.LayerNorm if config.norm.startswith("LN") else nn.RMSNorm
+    has_weights = not config.norm.endswith("Pre")
+    return kind(config.width, config.norm_epsilon, elementwise_affine=has_weights)
 
 
 class Block(nn.Module):
     """Pre-norm attention and feed-forward, each added to the residual stream."""
 
+    mlp: FeedForward  # missing if `has_mlp` is false, like its norm and hook points
+
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
+        self.has_mlp = config.mlp_width != 0
         self.hook_resid_pre = HookPoint()
-        self.ln1 = norm(config.width)
-        self.attn = CausalAttention(config.width, config.heads, config.head_width)
-        self.hook_attn_out, self.hook_resid_mid = HookPoint(), HookPoint()
-        self.ln2 = norm(config.width)
-        self.mlp = FeedForward(config.width)
-        self.hook_mlp_out, self.hook_resid_post = HookPoint(), HookPoint()
+        self.ln1, self.attn = norm(config), CausalAttention(config)
+        self.hook_attn_out = HookPoint()
+        if self.has_mlp:
+            self.hook_resid_mid = HookPoint()
+            self.ln2, self.mlp = norm(config), FeedForward(config)
+            self.hook_mlp_out = HookPoint()
+        self.hook_resid_post = HookPoint()
 
     def forward(
         self, x: Tensor, masked: Tensor, kv_cache: KeyValues | None = None
@@ -123,23 +143,27 @@ class Block(nn.Module):
         """
         x = self.hook_resid_pre(x)
         attended = self.hook_attn_out(self.attn(self.ln1(x), masked, kv_cache))
-        x = self.hook_resid_mid(_last(x, len(masked)) + attended)
-        return self.hook_resid_post(x + self.hook_mlp_out(self.mlp(self.ln2(x))))
+        x = _last(x, len(masked)) + attended
+        if self.has_mlp:
+            x = self.hook_resid_mid(x)
+            x = x + self.hook_mlp_out(self.mlp(self.ln2(x)))
+        return self.hook_resid_post(x)
 
 
 class Decoder(nn.Module):
-    """Decoder-only transformer."""
+    """Decoder-only transformer.  V: tokens, or `output_vocab_size` of its output."""
 
     later: Tensor
 
     def __init__(self, config: DecoderConfig, vocab_size: int, max_length: int) -> None:
         super().__init__()
+        self.config = config
         self.tokens = nn.Embedding(vocab_size, config.width)
         self.positions = nn.Embedding(max_length, config.width)
         self.hook_embed, self.hook_pos_embed = HookPoint(), HookPoint()
         self.blocks = module_list(Block(config) for _ in range(config.layers))
-        self.ln_final = norm(config.width)
-        self.unembed = nn.Linear(config.width, vocab_size)
+        self.ln_final = norm(config)
+        self.unembed = nn.Linear(config.width, config.output_vocab_size or vocab_size)
         later = torch.ones(max_length, max_length, dtype=torch.bool).triu(1)
         self.register_buffer("later", later, persistent=False)  # query, key
         self.apply(_initialise(INITIAL_SCALE * config.width**-0.5))
@@ -211,7 +235,8 @@ class Decoder(nn.Module):
         if isinstance(norm, nn.LayerNorm):
             added, x = (y - y.mean(-1, keepdim=True) for y in (added, x))
         if not isinstance(norm, nn.Identity):
-            added = added * (x.square().mean(-1, keepdim=True) + norm.eps).rsqrt()
+            square = x.square().mean(-1, keepdim=True) + self.config.norm_epsilon
+            added = added * square.rsqrt()
             added = added if norm.weight is None else added * norm.weight
         return added @ self.unembed.weight.T
 

@@ -21,7 +21,8 @@ from torch import Generator, Tensor
 from mathprobe.arith import question_sets
 from mathprobe.arith.complexity import CLASSES
 from mathprobe.arith.subtasks import SUBTASKS, SubTask
-from mathprobe.arith.tokens import Layout
+from mathprobe.arith.tokens import EQUALS, MINUS, Layout
+from mathprobe.errors import InputError
 from mathprobe.interp import ablation, pca
 from mathprobe.interp.attention import mean_attention
 from mathprobe.interp.facts import Fact, Facts
@@ -38,7 +39,7 @@ from mathprobe.interp.search import (
 from mathprobe.intervals import clopper_pearson
 from mathprobe.nets.decoder import Decoder
 from mathprobe.seeds import rng_for
-from mathprobe.spec import ArithModel, CircuitSearch
+from mathprobe.spec import CircuitSearch, Questions
 from mathprobe.studies.arith import STUDY
 from mathprobe.studies.arith_facts import (
     ATTENDS,
@@ -68,16 +69,37 @@ class SubtaskSearch:
 
 @dataclass(frozen=True)
 class Circuit:
-    """The circuit analysis of a model; each stage is computed on first access."""
+    """The circuit analysis of a model; each stage is computed on first access.
 
-    spec: ArithModel
+    Only the digits, the operations and the enrichment of `questions` are used.  Raises
+    InputError if the model has too few positions or tokens.
+    """
+
+    questions: Questions
     model: Decoder
     settings: CircuitSearch
+
+    def __post_init__(self) -> None:
+        """Check that the model can read questions and write answers."""
+        positions, tokens = (
+            table.num_embeddings for table in (self.model.positions, self.model.tokens)
+        )
+        if positions < self.layout.length - 1:
+            raise InputError(
+                f"the model has {positions} positions; questions of {self.digits} "
+                f"digits need {self.layout.length - 1}"
+            )
+        outputs = self.model.unembed.out_features
+        if tokens <= EQUALS or outputs <= MINUS:
+            raise InputError(
+                f"the model reads {tokens} tokens and writes {outputs}; questions have "
+                f"the ids 0 to {EQUALS} (0-9, +, -, =), answers 0 to {MINUS}"
+            )
 
     @property
     def digits(self) -> int:
         """Return the number of digits of the operands."""
-        return self.spec.questions.digits
+        return self.questions.digits
 
     @cached_property
     def layout(self) -> Layout:
@@ -86,8 +108,8 @@ class Circuit:
 
     @property
     def operations(self) -> list[str]:
-        """Return the operations that the model was trained on."""
-        return list(self.spec.questions.shares)
+        """Return the operations of the questions."""
+        return list(self.questions.shares)
 
     def rng_for(self, *use: str | int) -> Generator:
         """Return the generator for a use, the same for all models with these digits."""
@@ -104,13 +126,12 @@ class Circuit:
 
         Wrongly answered questions are removed.  If none remain, the map is empty.
         """
-        enrichment = self.spec.questions.enrichment
         drawn = [
             question_sets.varied_questions(
                 self.rng_for("varied", name),
                 name,
                 self.digits,
-                enrichment,
+                self.questions.enrichment,
                 self.settings.questions_per_class,
             )
             for name in self.operations

@@ -78,7 +78,7 @@ def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
     Each search is repeated with random nodes, as many as were found, and with the found
     nodes in an untrained model.
     """
-    untrained_circuit = Circuit(circuit.spec, untrained, circuit.settings)
+    untrained_circuit = replace(circuit, model=untrained)
     all_nodes = circuit.varied_questions[0].nodes
     counts: dict[tuple[str, str], list[bool]] = {}
     for search, rates in circuit.search_results:

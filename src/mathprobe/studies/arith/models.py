@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,10 +20,21 @@ from mathprobe.studies.arith import STUDY
 
 def build(spec: ArithModel) -> Decoder:
     """Build a model with random initial weights, determined by the seed."""
+    length = Layout(spec.questions.digits).length
+    return _initialise(spec.seed, spec.network, len(VOCABULARY), length)
+
+
+def untrained(like: Decoder, seed: int) -> Decoder:
+    """Return a model of the same configuration with random initial weights."""
+    sizes = like.tokens.num_embeddings, like.positions.num_embeddings
+    model = _initialise(seed, like.config, *sizes)
+    return model.to(like.unembed.weight).train(like.training)
+
+
+def _initialise(seed: int, *arguments: Any) -> Decoder:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(STUDY, "weights", spec.seed))
-        length = Layout(spec.questions.digits).length
-        return Decoder(spec.network, len(VOCABULARY), length)
+        torch.manual_seed(seed_for(STUDY, "weights", seed))
+        return Decoder(*arguments)
 
 
 def load(path: Path) -> tuple[ArithModel, Decoder]:
