@@ -111,7 +111,7 @@ class FeedForward(nn.Sequential):
     @property
     def output_weights(self) -> Tensor:
         """Return the matrix [4 D, D] from `hook_post` to the output."""
-        return self[-1].weight.T
+        return self.get_parameter("2.weight").T
 
 
 def norm(width: int) -> nn.LayerNorm:
