@@ -439,6 +439,8 @@ def test_commands_of_linear_algebra_run_on_the_device(
         model, predictions = folder / "model.safetensors", folder / "predictions.npz"
         yield test_cli.train_arguments(spec, folder)
         yield "predict", model, predictions, "--tests", tests
+        found = ("--ablations", folder / "a.csv", "--attention", folder / "b.csv")
+        yield "heads", model, "--tests", tests, "--tolerance", 0.05, *found
 
     check_outputs(commands, tmp_path, monkeypatch)
 

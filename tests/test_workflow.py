@@ -155,7 +155,7 @@ def facts(block, name):
 
 
 WITH_GPUS = {
-    *("linalg_train", "linalg_predict"),
+    *("linalg_train", "linalg_predict", "linalg_heads"),
     *("arith_train", "arith_accuracy", "arith_map"),
 }
 
@@ -255,7 +255,10 @@ def is_local(rule):
         ),
         ("linalg/verifiers", {"linalg_score", "linalg_evidence", "arith_evidence"}),
         ("studies/linalg/scoring", {"linalg_score"}),
-        ("nets/seq2seq", {"linalg_predict", "arith_accuracy", "arith_map"}),
+        (
+            "nets/seq2seq",
+            {"linalg_predict", "linalg_heads", "arith_accuracy", "arith_map"},
+        ),
         ("arith/claims", {"arith_map", "arith_evidence", "arith_table"}),
         ("train_state", set()),
     ],
@@ -337,6 +340,7 @@ def test_a_finished_scale_has_every_kind_of_file(smoke):
         "generalization/ood_eigenvalues_n2",
         "learning_speed/curves_eigenvalues_n2",
         "spectral_properties/failure_properties",
+        "spectral_properties/heads",
         "verifiers/roc",
     ):
         assert (results / f"figures/{figure}.pdf").exists()

@@ -175,6 +175,10 @@ class Inputs:
         names = [name for entry in entries for name in entry_models(entry)]
         folders = self.model_folders(w.scale, names)
         predictions = [f"{folder}/home.npz" for folder in folders]
+        main = entry_models(
+            self.catalog.linalg(w.scale).entries["out_of_distribution"][0]
+        )
+        folders = self.model_folders(w.scale, main[:1])
         inputs: dict[str, dict[str, Any]] = {
             "overview": {
                 "facts": f"{paths.TABLES.format(scale=w.scale)}/facts.json",
@@ -191,6 +195,8 @@ class Inputs:
             "spectral_properties": {
                 "failures": tables["failures"],
                 "predictions": predictions,
+                "ablations": [f"{folder}/ablations.csv" for folder in folders],
+                "attention": [f"{folder}/attention.csv" for folder in folders],
                 "published": _published("failures", "labels"),
             },
             "verifiers": {

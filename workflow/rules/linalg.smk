@@ -100,6 +100,28 @@ rule linalg_failures:
         " --verifiers {output.verifiers} --roc {output.roc} > {log} 2>&1"
 
 
+rule linalg_heads:
+    input:
+        model=f"{MODEL}/model.safetensors",
+        tests=INPUTS.in_distribution_testsets,
+    output:
+        ablations=f"{MODEL}/ablations.csv",
+        attention=f"{MODEL}/attention.csv",
+    log:
+        f"logs/{MODEL}/heads.log",
+    priority: 5
+    threads: compute("predict", "threads")
+    resources:
+        **EVALUATE,
+    params:
+        tolerance=lambda w: tests("tolerances")(w)[0],
+    shell:
+        "python -m mathprobe heads {input.model} --tests {input.tests}"
+        " --tolerance {params.tolerance} --ablations {output.ablations}"
+        " --attention {output.attention} --device {resources.device}"
+        " --threads {threads} > {log} 2>&1"
+
+
 rule linalg_condition_numbers:
     input:
         published=PUBLISHED,
