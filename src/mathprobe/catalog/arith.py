@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,12 @@ class ArithCatalog:
                 questions.check(model.questions)
             except InputError as error:
                 raise InputError(f"{place}: {name}: {error}") from error
+
+    def with_models(self, other: ArithCatalog) -> ArithCatalog:
+        """Return a copy that also has the models of another catalog."""
+        found = copy(self)
+        found.rows = self.rows | other.rows
+        return found
 
     def _check_ancestors(self, name: str) -> None:
         """Raise InputError if an ancestor is unknown, does not fit or forms a cycle."""
