@@ -104,8 +104,8 @@ class Catalog:
             if differing:
                 raise InputError(
                     f"config.record.scales: {name} and {other} differ in "
-                    f"{', '.join(sorted(differing)[:3])}, so equal names would stand for "
-                    "different models; record them in separate folders"
+                    f"{', '.join(sorted(differing)[:3])}, so models of the same name "
+                    "are different; record the scales in separate folders"
                 )
             linalg = linalg.with_tables(self._scales[other].linalg)
             arith = arith.with_models(self._scales[other].arith)
