@@ -17,6 +17,7 @@ from mathprobe.cli.app import (
     command,
 )
 from mathprobe.cli.device import set_up_torch
+from mathprobe.errors import check_choice
 
 if TYPE_CHECKING:
     from mathprobe.plan import Rate
@@ -213,24 +214,33 @@ def unpack(archive: Path, folder: Path, /) -> None:
 
 
 def _contents(manifest: dict[str, Any]) -> str:
-    models, scale = len(manifest["models"]), manifest["scale"]
-    return f"{models} models of scale {scale}, {len(manifest['files'])} files"
+    models, scales = len(manifest["models"]), ", ".join(manifest["scales"])
+    return f"{models} models of scale {scales}, {len(manifest['files'])} files"
 
 
 @command(USER)
-def record(results: Results, /, *, record: Path = RECORD, config: Config = ()) -> None:
-    """Copy the metrics of all finished models of a scale to a record.
+def record(
+    results: Results,
+    /,
+    *,
+    record: Path = RECORD,
+    unfinished: bool = False,
+    config: Config = (),
+) -> None:
+    """Copy the metrics of the finished models of a scale to a record.
 
     Parameters
     ----------
     record
         Folder of the record.
+    unfinished
+        Also copy the learning curves of models that are still trained.
     """
-    from mathprobe import archive
-    from mathprobe.catalog import Catalog
+    from mathprobe import archive, catalog
 
-    catalog = Catalog.load(CONFIG, *config)
-    for folder in (results, record):
-        archive.check_settings(folder, results.name, catalog)
-    for folder in archive.add_to_record(results, record, catalog.config):
+    known = catalog.Catalog.load(CONFIG, *config)
+    archive.check_settings(results, results.name, known)
+    archive.check_settings(record, catalog.RECORD, known)
+    check_choice(results.name, known.recorded_scales, "record.scales", "scale")
+    for folder in archive.add_to_record(results, record, known, unfinished):
         print(folder)
