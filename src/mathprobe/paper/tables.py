@@ -290,7 +290,7 @@ def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
     config_table="out_of_distribution",
     published="accuracy",
     expected=_on_all_tests,
-    templates=("out_of_distribution", "squares"),
+    templates=("out_of_distribution", "squares", "trend"),
 )
 def ood(scores: Frame) -> Frame:
     """Average the accuracy of every model on every test (Tables 1, 2, 3 and 5)."""
@@ -321,7 +321,7 @@ def tolerances(scores: Frame) -> Frame:
     config_table="learning_speed",
     published="learning_speed",
     expected=_on_published_tests,
-    templates=("learning_speed",),
+    templates=("learning_speed", "trend"),
 )
 def learning_speed(curve: Frame, target: float) -> Frame:
     """Count training examples until all seeds reach an accuracy (Tables 6 and 7)."""
@@ -423,6 +423,9 @@ def runs(trained: Frame) -> Frame:
         seeds=trained["spec.seeds"],
         precision=trained["spec.precision"],
     )
+
+
+KEPT = ("device", "examples", "joules", "finished")  # of a run, in the table of costs
 
 
 def costs(runs: Iterable[tuple[str, Row]]) -> Frame:
