@@ -63,9 +63,6 @@ def weights_after_updates(spec):
     trainer = trainer_of(spec, "cpu")
     for _ in range(UPDATES):
         trainer.step()
-    return {
-        seed: files.digest(
-            {k: v.numpy() for k, v in state.network.state_dict().items()}
-        )
-        for seed, state in trainer.train_states.items()
-    }
+    networks = (state.network for state in trainer.train_states.values())
+    weights = [network.state_dict() for network in networks]
+    return [files.digest({k: v.numpy() for k, v in one.items()}) for one in weights]
