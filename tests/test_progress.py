@@ -76,10 +76,10 @@ def test_the_curve_is_written_when_it_has_grown(reporter, tmp_path):
 
 
 def test_a_failure_is_recorded_but_not_a_stop(tmp_path):
-    with pytest.raises(InputError), progress.start(tmp_path):
+    with pytest.raises(InputError), start(tmp_path):
         raise InputError("the loss is not finite")
     assert read_progress(tmp_path)["failed"] == "the loss is not finite"
-    with pytest.raises(SystemExit), progress.start(tmp_path):
+    with pytest.raises(SystemExit), start(tmp_path):
         raise SystemExit(75)
     assert "failed" not in read_progress(tmp_path)
 

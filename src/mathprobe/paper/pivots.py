@@ -338,22 +338,22 @@ def runs(tables: Tables, context: Row) -> list[Row]:
     return [{**own[0], "rows": own, "on": device(own[0])} for own in groups]
 
 
-def costs(tables: Tables, context: Row) -> dict[str, list[Row]]:
-    """Return the cost of finished models by kind, and of each unfinished model."""
+def costs(tables: Tables, context: Row) -> list[Row]:
+    """Return the cost of finished models by kind, then that of unfinished models.
+
+    The column `models` counts the finished ones.
+    """
     rows = tables["costs"]
-    is_finished = rows["finished"].notna()
-    finished = rows[is_finished].groupby(["kind", "device"], sort=False)
-    sums = finished.agg(
+    finished = rows[rows["finished"].notna()]
+    sums = finished.groupby(["kind", "device"], sort=False, as_index=False).agg(
         models=("model", "size"),
         examples=("examples", "sum"),
         hours=("hours", "sum"),
         longest=("hours", "max"),
         joules=("joules", lambda joules: joules.sum(skipna=False)),
     )
-    return {
-        "finished": records(sums.reset_index()),
-        "unfinished": records(rows[~is_finished]),
-    }
+    unfinished = rows[rows["finished"].isna()].assign(models=0)
+    return records(sums) + records(unfinished)
 
 
 KEEP_ONLY = "keep only, "  # prefix of controls in which all other nodes are ablated
