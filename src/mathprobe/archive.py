@@ -92,7 +92,7 @@ def check_settings(root: Path, scale: str, catalog: Catalog) -> None:
         if differences := study.model(*names.values()).differences(found):
             raise _other_settings(folder, differences)
     facts = root / "tables" / "facts.json"
-    if facts.exists():
+    if scale != RECORD and facts.exists():
         found, expected = map(flatten, (files.read_json(facts), catalog.facts(scale)))
         differing = [key for key in expected if found.get(key) != expected[key]]
         if differing:
