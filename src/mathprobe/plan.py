@@ -42,13 +42,12 @@ def estimate_costs(
         raise InputError(f"{target}: the target must be a paper: {allowed}")
     arith, tests = catalog.arith(scale), catalog.linalg(scale).settings.tests
     rows = []
-    for table, name in _tables(catalog, scale, published):
-        model, path = catalog.model(scale, **name), LINALG_NAME.format(**name)
-        sets = catalog.test_distributions(name["task"], name["distribution"])
+    for table, wildcards in _tables(catalog, scale, published):
+        name, model = LINALG_NAME.format(**wildcards), catalog.model(scale, **wildcards)
+        sets = catalog.test_distributions(model.data.task, model.data.distribution)
         tested = len(sets) * tests.examples
-        rows.append(
-            (table, path, *_cost(results / "linalg" / path, model, tested, rate))
-        )
+        cost = _cost(results / "linalg" / name, model, tested, rate)
+        rows.append((table, name, *cost))
     for name in arith.rows:
         decoder = arith.model(name)
         tested = len(decoder.questions.shares) * arith.settings.accuracy.questions

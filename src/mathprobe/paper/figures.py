@@ -180,7 +180,8 @@ def _panels(pivot: Pivot) -> list[Panel]:
     )
     printed = printed._replace(values=published.set_axis(measured.index))
     if not pivot.same_size:
-        title = f"published for {_size(pivot.published_n)}, none for {_size(pivot.n)}"
+        title = printed.title.replace(",", " for")
+        title += f", none for {_size(pivot.n)}"
         return [*panels, printed._replace(title=title)]
     points = measured - printed.values
     bound = max(0.25, np.nanmax(points.abs().to_numpy(), initial=0.0))

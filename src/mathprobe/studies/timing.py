@@ -32,7 +32,8 @@ def trainer_of(model: Model | ArithModel, device: str) -> Trainer[Any]:
     """Return the trainer of a model; its parent, if any, is not trained."""
     if isinstance(model, Model):
         return linalg.trainer(model, device)
-    parent = model.insertion and arith_models.build(model.insertion.parent)
+    inserted = model.insertion
+    parent = arith_models.build(inserted.parent) if inserted else None
     return arith.trainer(model, device, parent)
 
 
