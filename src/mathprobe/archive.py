@@ -76,14 +76,19 @@ def _files(root: Path, weights: bool = False) -> dict[str, Path]:
     return {path.relative_to(root).as_posix(): path for path in found}
 
 
-def check_settings(root: Path, scale: str, catalog: Catalog) -> None:
+def check_settings(
+    root: Path, scale: str, catalog: Catalog, unfinished: bool = False
+) -> None:
     """Raise InputError if models or tables have other settings.
 
     `root` is the folder of the results of a scale, or of the record (scale `record`).
+    `unfinished` includes the models that are still trained.
     """
-    for folder in recorded_models(root):
+    running = running_models(root) if unfinished else []
+    for folder in [*recorded_models(root), *(one / STATE for one in running)]:
+        model = folder.parent if folder.name == STATE else folder
         path = Path(
-            paths.RESULTS.format(scale=scale), folder.relative_to(root), paths.RUN
+            paths.RESULTS.format(scale=scale), model.relative_to(root), paths.RUN
         )
         _, names = paths.parse(path.as_posix(), catalog.names)
         del names["file"], names["scale"]

@@ -239,7 +239,7 @@ def record(
     from mathprobe import archive, catalog
 
     known = catalog.Catalog.load(CONFIG, *config)
-    archive.check_settings(results, results.name, known)
+    archive.check_settings(results, results.name, known, unfinished)
     archive.check_settings(record, catalog.RECORD, known)
     check_choice(results.name, known.recorded_scales, "record.scales", "scale")
     for folder in archive.add_to_record(results, record, known, unfinished):
