@@ -36,7 +36,8 @@ def test_the_deviations_are_all_settings_that_differ_from_those_of_the_paper():
     assert r"\texttt{input.digits} 2 (3)" in found
     assert r"\texttt{precision} float32 (bfloat16)" in found
     (examples,) = (text for text in found if "schedule.examples" in text)
-    assert examples.endswith("12000000, 5000000, 2000000, 1000000 (36000000)")
+    millions = ", ".join(rf"{count}\,000\,000" for count in (12, 5, 2, 1))
+    assert examples.endswith(rf"{millions} (36\,000\,000)")
     paper = macros.all_macros(synthetic_tables("paper"), facts("paper"))
     assert paper["scale/deviations"] == ""
 

@@ -123,12 +123,20 @@ def _deviations(context: Row) -> str:
         )
         for key in sorted(ours):
             if ours[key] != theirs[key]:
-                values.setdefault((key, str(theirs[key])), []).append(str(ours[key]))
+                place = key, _value(theirs[key])
+                values.setdefault(place, []).append(_value(ours[key]))
     return "; ".join(
         rf"\texttt{{{escape_latex(key)}}} "
-        f"{', '.join(map(escape_latex, dict.fromkeys(ours)))} ({escape_latex(theirs)})"
+        f"{', '.join(dict.fromkeys(ours))} ({theirs})"
         for (key, theirs), ours in values.items()
     )
+
+
+def _value(value: Any) -> str:
+    """Format the value of a setting."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return thousands(value)
+    return escape_latex("none" if value is None else value)
 
 
 def _settings(study: Row, main: Pivot | None = None) -> Macros:
