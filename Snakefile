@@ -29,6 +29,7 @@ localrules:
     paper_facts,
     paper_table,
     paper_runs,
+    paper_costs,
     paper_latex,
     paper_macros,
     paper_notebook,

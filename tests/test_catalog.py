@@ -214,7 +214,10 @@ def test_every_entry_of_learning_speed_has_its_own_target_accuracy(config):
 
 @pytest.mark.parametrize(
     ("scale", "full"),
-    [("paper", True), ("as_coded", True), ("demo", False), ("smoke", False)],
+    [
+        *(("paper", True), ("as_coded", True), ("record", False)),
+        *(("workstation", False), ("demo", False), ("smoke", False)),
+    ],
 )
 def test_only_scales_with_the_size_of_the_papers_are_full(catalog, scale, full):
     assert catalog.facts(scale)["full"] == full
@@ -232,6 +235,39 @@ def test_a_scale_is_full_only_if_its_second_study_is_full(config, changes, full)
     changed = put(config, "scales.light", {"arith": changes})
     changed = put(changed, "compute.light", config["compute"]["paper"])
     assert Catalog(changed).facts("light")["full"] == full
+
+
+def test_the_workstation_trains_decoders_of_the_paper(catalog):
+    names = catalog.arith("workstation").rows
+    assert "add_d6_l2_h3_t15K_s372001" in names
+    for name in names:
+        assert catalog.arith_model("workstation", name) == catalog.arith_model(
+            "paper", name
+        )
+
+
+def test_the_workstation_covers_the_sizes_up_to_that_of_the_paper(catalog):
+    entries = catalog.linalg("workstation").settings.tables.out_of_distribution
+    models = {entry.n: len(entry_models(entry)) for entry in entries}
+    assert models == {5: 4, 4: 7, 3: 7, 2: 7}
+
+
+def test_a_record_has_the_models_of_all_recorded_scales(catalog):
+    recorded = [json.dumps(name) for name in catalog.all_models("record")]
+    assert len(set(recorded)) == len(recorded)
+    expected = [
+        json.dumps(name)
+        for scale in ("paper", "workstation")
+        for name in catalog.all_models(scale)
+    ]
+    assert set(recorded) == set(expected)
+    assert catalog.arith("record").rows == catalog.arith("paper").rows
+
+
+def test_scales_that_define_a_model_differently_are_not_recorded_together(config):
+    message = "config.record.scales: paper and demo differ in arith"
+    with pytest.raises(InputError, match=message):
+        Catalog(put(config, "record.scales", ["paper", "demo"]))
 
 
 def test_facts_can_be_written_as_json(catalog):

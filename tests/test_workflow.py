@@ -101,7 +101,7 @@ def has_pdf(workflow):
     return (workflow.folder / PDF).exists()
 
 
-@pytest.mark.parametrize("scale", ["paper", "as_coded", "demo", "smoke"])
+@pytest.mark.parametrize("scale", CATALOG.scales)
 def test_the_paper_of_a_scale_needs_all_its_models(plan, scale):
     jobs = count_jobs(plan(f"results/{scale}/paper.pdf"))
     for rule in ("train", "predict", "score"):

@@ -50,8 +50,16 @@ SlurmName = Annotated[str, Meta(pattern=r"^[^\s'\"`$;\\]+$")]
 class RecordSettings(Spec, frozen=True):
     """The scale `record`, which typesets stored results and trains nothing."""
 
-    scale: Annotated[str, doc("scale of the stored results")]
+    scales: Annotated[
+        list[str],
+        Meta(min_length=1),
+        doc("scales of the stored results; they differ only in their models"),
+    ]
     folder: Annotated[str, doc("folder of the stored results")]
+
+    def __post_init__(self) -> None:
+        """Check that scales are unique."""
+        check_unique(self.scales)
 
 
 class TestSettings(Spec, frozen=True):

@@ -48,6 +48,17 @@ rule paper_runs:
         " --models {params.folders} > {log} 2>&1"
 
 
+rule paper_costs:
+    input:
+        runs=lambda w: mark_local(INPUTS.cost_inputs(w)),
+    output:
+        report_table(f"{TABLES}/costs.csv"),
+    log:
+        f"logs/{TABLES}/costs.log",
+    shell:
+        "python -m mathprobe costs {output} --runs {input.runs} > {log} 2>&1"
+
+
 rule paper_latex:
     input:
         **TEXT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import asdict
 from itertools import product
 from typing import Any
@@ -79,6 +80,17 @@ class LinalgCatalog:
                 check_choice(entry.task, PROPERTIES, place, PROPERTIES.kind)
             for key in entry_models(entry):
                 check(key["task"], key["distribution"], *parse_size(key["n"]))
+
+    def with_tables(self, other: LinalgCatalog) -> LinalgCatalog:
+        """Return a copy whose tables also have the entries of another catalog."""
+        merged = {
+            name: [*own, *(entry for entry in other.entries[name] if entry not in own)]
+            for name, own in self.entries.items()
+        }
+        found = copy(self)
+        tables = structs.replace(self.settings.tables, **merged)
+        found.settings = structs.replace(self.settings, tables=tables)
+        return found
 
     def recipe(self, task: str, name: str) -> Recipe:
         """Return a recipe for a task; raise InputError if either is unknown."""

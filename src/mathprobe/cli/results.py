@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mathprobe.cli.app import CONFIG, USER, Config, Out, Results, command
+from mathprobe.cli.app import (
+    CONFIG,
+    USER,
+    Config,
+    Device,
+    Out,
+    Results,
+    Threads,
+    command,
+)
+from mathprobe.cli.device import set_up_torch
+from mathprobe.errors import check_choice
+
+if TYPE_CHECKING:
+    from mathprobe.plan import Rate
+    from mathprobe.spec import ArithModel, Model
 
 PUBLISHED = Path("paper/published")
 RECORD = Path("paper/record")
-UTILIZATION = 0.8  # measured at n = 5; see benchmarks/README.md
 
 
 @command(USER)
@@ -33,7 +47,8 @@ def plan(
     config: Config = (),
     published: Path = PUBLISHED,
     flops_per_second: float | None = None,
-    utilization: float = UTILIZATION,
+    device: Device = "auto",
+    threads: Threads = 1,
 ) -> None:
     """Estimate the cost of a scale's paper: examples, FLOP, hours, memory and disk.
 
@@ -44,23 +59,41 @@ def plan(
     published
         Folder of published numbers.
     flops_per_second
-        Training rate of one device.
-        Default: the measured rate of matrix products times `utilization`.
-    utilization
-        Training rate divided by the rate of matrix products.
-        The default was measured on a CPU; a GPU with small batches reaches less.
+        Training rate of another device.
+        Default: a few updates of each kind of model are timed on this machine.
     """
     from mathprobe import plan
     from mathprobe.catalog import Catalog
     from mathprobe.paper.published import read_folder
 
-    catalog, scale = Catalog.load(CONFIG, *config), target.parent.name
-    costs = plan.estimate_costs(catalog, target, read_folder(published))
+    catalog, numbers = Catalog.load(CONFIG, *config), read_folder(published)
     if flops_per_second:
-        rate = plan.Rate(flops_per_second, "as given")
+        rate, origin = _constant(flops_per_second), f"{flops_per_second:.2e} FLOP/s"
     else:
-        rate = plan.measure_rate(catalog, scale, utilization)
-    print(plan.format_costs(costs, rate))
+        rate = _measured_rate(set_up_torch(device, threads))
+        origin = "rates measured here, with a few updates of each kind of model"
+    costs = plan.estimate_costs(catalog, target, numbers, rate)
+    print(plan.format_costs(costs, origin))
+
+
+def _constant(rate: float) -> Rate:
+    return lambda model: rate
+
+
+def _measured_rate(device: str) -> Rate:
+    """Return a function that times a few updates of each kind of model, once."""
+    from mathprobe import estimates
+    from mathprobe.studies.timing import training_rate
+
+    known: dict[tuple[int, int], float] = {}
+
+    def rate(model: Model | ArithModel) -> float:
+        kind = estimates.flops_per_example(model), estimates.parameter_count(model)
+        if kind not in known:
+            known[kind] = training_rate(model, device)
+        return known[kind]
+
+    return rate
 
 
 @command(USER)
@@ -181,24 +214,33 @@ def unpack(archive: Path, folder: Path, /) -> None:
 
 
 def _contents(manifest: dict[str, Any]) -> str:
-    models, scale = len(manifest["models"]), manifest["scale"]
-    return f"{models} models of scale {scale}, {len(manifest['files'])} files"
+    models, scales = len(manifest["models"]), ", ".join(manifest["scales"])
+    return f"{models} models of scale {scales}, {len(manifest['files'])} files"
 
 
 @command(USER)
-def record(results: Results, /, *, record: Path = RECORD, config: Config = ()) -> None:
-    """Copy the metrics of all finished models of a scale to a record.
+def record(
+    results: Results,
+    /,
+    *,
+    record: Path = RECORD,
+    unfinished: bool = False,
+    config: Config = (),
+) -> None:
+    """Copy the metrics of the finished models of a scale to a record.
 
     Parameters
     ----------
     record
         Folder of the record.
+    unfinished
+        Also copy the learning curves of models that are still trained.
     """
-    from mathprobe import archive
-    from mathprobe.catalog import Catalog
+    from mathprobe import archive, catalog
 
-    catalog = Catalog.load(CONFIG, *config)
-    for folder in (results, record):
-        archive.check_settings(folder, results.name, catalog)
-    for folder in archive.add_to_record(results, record, catalog.config):
+    known = catalog.Catalog.load(CONFIG, *config)
+    archive.check_settings(results, results.name, known, unfinished)
+    archive.check_settings(record, catalog.RECORD, known)
+    check_choice(results.name, known.recorded_scales, "record.scales", "scale")
+    for folder in archive.add_to_record(results, record, known, unfinished):
         print(folder)
