@@ -38,6 +38,10 @@ localrules:
 complete_rules()
 
 
+onsuccess:
+    print(made(), file=sys.stderr)
+
+
 onerror:
     if FAILED.jobs:
         print(FAILED.report(), file=sys.stderr)

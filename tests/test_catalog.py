@@ -11,6 +11,7 @@ from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
 from mathprobe.linalg.distributions import Spectrum, default_parameters
 from mathprobe.registry import UnknownName
+from mathprobe.settings import merge
 from mathprobe.structs import flatten
 
 EXAMPLES = {
@@ -96,6 +97,14 @@ def test_the_scale_as_coded_differs_from_the_paper_only_in_stated_settings(catal
     model = catalog.model("as_coded", "eigenvectors", "laplace", 5, "base")
     assert (model.zero_answers, model.schedule.restart_factor) == ("right", 0.1)
     assert model.signs == "lapack"
+
+
+@pytest.mark.parametrize("scale", ["demo", "record"])
+def test_a_recipe_that_no_table_names_is_no_fact(catalog, scale):
+    config = merge(catalog.config, {"linalg": {"recipes": {"other": {"seeds": 7}}}})
+    other = Catalog(config)
+    assert other.model("demo", "eigenvalues", "laplace", 2, "other").seeds == 7
+    assert other.facts(scale) == catalog.facts(scale)
 
 
 def test_a_recipe_overrides_base(catalog):

@@ -22,6 +22,7 @@ from workflow import TEX as PRIVATE_TEX
 
 SMOKE = ("--config", "default_scale=smoke")
 PDF = "results/smoke/paper.pdf"
+RULE = re.compile(r"^Job \d+: .*\((\w+)\)$", re.M)  # of a job that is in no group
 DISTRIBUTIONS = 7
 NOTEBOOKS = sorted(path.stem for path in (PROJECT / "paper/notebooks").glob("*.py"))
 MODELS = {scale: CATALOG.all_models(scale) for scale in CATALOG.scales}
@@ -243,6 +244,13 @@ def is_local(rule):
     return f"    {rule},\n" in LOCAL[1]
 
 
+@pytest.mark.parametrize("file", ["linalg", "arith", "paper"])
+def test_every_rule_has_a_message(file):
+    text = (PROJECT / f"workflow/rules/{file}.smk").read_text()
+    rules = re.split(r"^rule ", text, flags=re.M)[1:]
+    assert [rule for rule in rules if "\n    message:\n" not in rule] == []
+
+
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
@@ -270,14 +278,12 @@ def test_a_changed_module_reruns_only_the_rules_that_depend_on_it(smoke, module,
     finally:
         path.write_text(before)
     first = {
-        re.search(r"rule (\w+):", job)[1]
+        re.search(RULE, job)[1]
         for job in re.split(r"\n\[.*\]\n", done.stdout)
         if "Params have changed" in job
     }
     assert {name for name in first if not name.startswith("paper_")} == rules
-    assert not {"linalg_train", "arith_train"} & set(
-        re.findall(r"rule (\w+):", done.stdout)
-    )
+    assert not {"linalg_train", "arith_train"} & set(re.findall(RULE, done.stdout))
 
 
 def test_the_default_scale_on_a_cluster_is_the_paper(fresh):
@@ -293,7 +299,7 @@ def test_the_paper_is_few_slurm_jobs(fresh):
         "-n", "--profile", "slurm", "results/paper/paper.pdf"
     ).stdout
     models = len(MODELS["paper"])
-    single = re.findall(r"^rule (\w+):", output, re.M)
+    single = re.findall(RULE, output)
     assert single.count("linalg_train") == output.count("Group job evaluate") == models
     submitted = [rule for rule in single if not is_local(rule)]
     assert len(submitted) + output.count("Group job") < 300
@@ -504,6 +510,15 @@ def test_a_changed_tolerance_trains_nothing(changed):
     jobs = changed.planned_jobs(*SMOKE)
     assert jobs["linalg_score"] == len(MODELS["smoke"])
     assert not {"linalg_train", "linalg_predict", "linalg_testset"} & set(jobs)
+
+
+def test_a_recipe_that_nothing_names_reruns_nothing(changed):
+    recipe = "    faster: {schedule: {learning_rate: 4.0e-3}}\n"
+    changed.configure("    single: #", f"{recipe}    single: #")
+    assert changed.planned_jobs(*SMOKE) == {}
+    scores = "results/smoke/linalg/eigenvalues/laplace/n2/faster/scores.csv"
+    jobs = {"linalg_train": 1, "linalg_predict": 1, "linalg_score": 1}
+    assert changed.planned_jobs(scores) == jobs
 
 
 def test_another_device_reruns_nothing(smoke):

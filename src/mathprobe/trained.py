@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -55,8 +54,10 @@ class TrainedSeq2Seq:
         """
         seeds = map(str, self.networks)
         check_choice(str(seed), list(seeds), str(self.folder), "seed")
-        network = partial(models.predict, self._codecs, self.networks[seed])
-        return self._apply(lambda matrices: network(matrices)[0], matrix)
+        network = self.networks[seed]
+        return self._apply(
+            lambda matrices: models.predict(self._codecs, network, matrices)[0], matrix
+        )
 
     def oracle(self, matrix: ArrayLike) -> np.ndarray:
         """Return the answers [..., r', c'] of the oracle; see `predict`."""
@@ -72,7 +73,7 @@ class TrainedSeq2Seq:
         return Codecs(self.spec)
 
     def _apply(self, solve: Callable[[Tensor], Tensor], matrix: ArrayLike) -> Any:
-        values = torch.from_numpy(np.array(matrix, dtype=np.float64))
+        values = torch.from_numpy(np.asarray(matrix).astype(np.float64))
         task, shape = self.spec.data.task, self._codecs.input_shape
         if values.shape[-2:] != shape:
             raise InputError(
@@ -133,8 +134,8 @@ class TrainedDecoder:
         known = self.spec.questions.shares
         check_choice(operation, known, self.spec.name, "operation")
         operands = {
-            "first": np.array(first, object),
-            "second": np.array(second, object),
+            "first": np.asarray(first).astype(object),
+            "second": np.asarray(second).astype(object),
         }
         if len({values.shape for values in operands.values()}) > 1:
             shapes = (f"{name}: {values.shape}" for name, values in operands.items())
