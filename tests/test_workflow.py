@@ -22,7 +22,6 @@ from workflow import TEX as PRIVATE_TEX
 
 SMOKE = ("--config", "default_scale=smoke")
 PDF = "results/smoke/paper.pdf"
-RULE = re.compile(r"^Job \d+: .*\((\w+)\)$", re.M)  # of a job that is in no group
 DISTRIBUTIONS = 7
 NOTEBOOKS = sorted(path.stem for path in (PROJECT / "paper/notebooks").glob("*.py"))
 MODELS = {scale: CATALOG.all_models(scale) for scale in CATALOG.scales}
@@ -278,12 +277,14 @@ def test_a_changed_module_reruns_only_the_rules_that_depend_on_it(smoke, module,
     finally:
         path.write_text(before)
     first = {
-        re.search(RULE, job)[1]
+        re.search(r"rule (\w+):", job)[1]
         for job in re.split(r"\n\[.*\]\n", done.stdout)
         if "Params have changed" in job
     }
     assert {name for name in first if not name.startswith("paper_")} == rules
-    assert not {"linalg_train", "arith_train"} & set(re.findall(RULE, done.stdout))
+    assert not {"linalg_train", "arith_train"} & set(
+        re.findall(r"rule (\w+):", done.stdout)
+    )
 
 
 def test_the_default_scale_on_a_cluster_is_the_paper(fresh):
@@ -299,7 +300,7 @@ def test_the_paper_is_few_slurm_jobs(fresh):
         "-n", "--profile", "slurm", "results/paper/paper.pdf"
     ).stdout
     models = len(MODELS["paper"])
-    single = re.findall(RULE, output)
+    single = re.findall(r"^rule (\w+):", output, re.M)
     assert single.count("linalg_train") == output.count("Group job evaluate") == models
     submitted = [rule for rule in single if not is_local(rule)]
     assert len(submitted) + output.count("Group job") < 300

@@ -22,8 +22,12 @@ class FailedJobs:
     lines about the scheduler.
     """
 
-    def __init__(self) -> None:
-        """Start without failed jobs."""
+    def __init__(self, dryrun: bool = False) -> None:
+        """Start without failed jobs.
+
+        In a dry run, jobs have no messages, so that Snakemake prints their resources.
+        """
+        self.dryrun = dryrun
         self.jobs: dict[int, dict[str, Any]] = {}  # by number
         self.messages: dict[int, str] = {}  # of all jobs
 
@@ -32,6 +36,8 @@ class FailedJobs:
         event, facts = getattr(record, "event", None), vars(record)
         if event == "job_info":
             self.messages[facts["jobid"]] = facts["rule_msg"]
+            if self.dryrun:
+                facts["rule_msg"] = None
         elif event == "job_error":
             facts["shellcmd"] = ""
             self.jobs[facts["jobid"]] = facts

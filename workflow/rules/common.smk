@@ -30,7 +30,7 @@ except InputError as error:
 configfile: "config/config.yaml"
 
 
-FAILED = FailedJobs()
+FAILED = FailedJobs(workflow.output_settings.dryrun)
 logger.addFilter(FAILED)
 
 os.environ |= surroundings.variables(ROOT)
