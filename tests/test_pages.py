@@ -4,10 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from wired import trained_spec, wired
-
-from mathprobe.checkpoint import save_model
-from mathprobe.studies.linalg.models import build_all
 
 PAGES = [
     *(Path(name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -29,34 +25,11 @@ def test_linked_files_exist(page):
     assert not missing
 
 
-@pytest.fixture
-def trained(catalog, tmp_path, monkeypatch):
-    """Stand-ins for the models of the Python page, in another working directory."""
-    (tmp_path / "config").symlink_to(Path("config").absolute())
-    monkeypatch.chdir(tmp_path)
-    spec = catalog.model("demo", "eigenvalues", "laplace", 2, "base")
-    decoder = wired("mixed", 3)
-    decoder_spec = trained_spec(decoder, catalog, mixed=True)
-    for name, own, networks, scores in (
-        ("linalg/eigenvalues/laplace/n2/base", spec, build_all(spec), "scores.csv"),
-        ("arith/mix_d3_l3_h4_t6K_s1", decoder_spec, {1: decoder}, "accuracy.csv"),
-    ):
-        folder = Path("results/demo", name)
-        save_model(folder / "model.safetensors", networks, {"spec": own.to_dict()})
-        (folder / scores).write_text("examples\n1\n")
-
-
-def test_the_examples_of_the_python_page_run(trained):
+def test_the_first_example_of_the_python_page_runs():
     names = {}
-    for block in BLOCKS:
-        exec(block, names)
+    exec(BLOCKS[0], names)
     assert names["matrix"].shape == (1000, 5, 5)
     assert names["answer"].shape == (1000, 5, 1)
     assert names["ok"].all()
     assert "# ['+', '314', 'E-2']" in BLOCKS[0]
     assert names["p1000"].tokens(3.14159) == ["+", "314", "E-2"]
-    assert names["prediction"].shape == names["oracle"].shape == (1000, 2, 1)
-    assert "# [-333, -4]" in BLOCKS[1]
-    oracle = names["decoder"].oracle([123, 5], [456, 9], "subtraction")
-    assert oracle.tolist() == [-333, -4]
-    assert all(names["facts"])

@@ -1,4 +1,6 @@
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,10 @@ from mathprobe.arith.tokens import TOKENS
 from mathprobe.errors import InputError
 from mathprobe.studies.linalg import models
 
+BLOCKS = re.findall(
+    r"```python\n(.*?)```", Path("docs/python.md").read_text(encoding="utf-8"), re.S
+)
+NAME = "eigenvalues/laplace/n2/base"
 MATRIX = np.array([[2.0, 1.0], [1.0, 2.0]])  # its eigenvalues are 3 and 1
 
 
@@ -117,3 +123,28 @@ def test_scores_are_those_of_the_folder(adder):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"model\.safetensors is missing: train it"):
         mathprobe.load(tmp_path)
+
+
+@pytest.fixture
+def documented(catalog, tmp_path, monkeypatch):
+    """Stand-ins for the models of the Python page, in another working directory."""
+    (tmp_path / "config").symlink_to(Path("config").absolute())
+    monkeypatch.chdir(tmp_path)
+    spec = catalog.model("demo", "eigenvalues", "laplace", 2, "base")
+    seq2seq = save(Path("results/demo/linalg", NAME), models.build_all(spec), spec)
+    seq2seq.with_name("scores.csv").write_text("examples\n1\n")
+    network = wired("mixed", 3)
+    spec = trained_spec(network, catalog, mixed=True)
+    decoder = save(Path("results/demo/arith/mix_d3_l3_h4_t6K_s1"), {1: network}, spec)
+    decoder.with_name("accuracy.csv").write_text("examples\n1\n")
+
+
+def test_the_examples_of_the_python_page_run(documented):
+    names = {}
+    for block in BLOCKS:
+        exec(block, names)
+    assert names["prediction"].shape == names["oracle"].shape == (1000, 2, 1)
+    assert "# [-333, -4]" in BLOCKS[1]
+    oracle = names["decoder"].oracle([123, 5], [456, 9], "subtraction")
+    assert oracle.tolist() == [-333, -4]
+    assert all(names["facts"])

@@ -24,7 +24,7 @@ lower weights: W = 2^(n+1) a + 2^(k-1) state_(k-1) + ... + state_0.
 from dataclasses import dataclass
 
 import torch
-from msgspec.structs import replace
+from msgspec import structs
 
 from mathprobe.arith.tokens import MINUS, PLUS, VOCABULARY, Layout
 from mathprobe.nets.decoder import NORM_EPSILON, Decoder
@@ -308,5 +308,7 @@ def trained_spec(network, catalog, mixed=False):
         layers=1, width=width, heads=attention.heads, head_width=head_width
     )
     digits = (len(network.positions.weight) - 4) // 3
-    questions = replace(like.questions, digits=digits)
-    return replace(like, name="wired", network=config, questions=questions, seed=1)
+    questions = structs.replace(like.questions, digits=digits)
+    return structs.replace(
+        like, name="wired", network=config, questions=questions, seed=1
+    )
