@@ -59,8 +59,8 @@ all:
 run: env tex
 	[ ! -e .cache/running ] || snakemake --unlock --quiet all
 	touch .cache/running
-	snakemake --cores $(CORES) --rerun-incomplete --show-failed-logs --quiet rules host \
-	    $(SETTINGS) || { status=$$?; rm .cache/running; exit $$status; }
+	snakemake --cores $(CORES) --rerun-incomplete --quiet reason host $(SETTINGS) \
+	    || { status=$$?; rm .cache/running; exit $$status; }
 	rm .cache/running
 	$(MAKE) -s report
 	@echo
@@ -94,7 +94,7 @@ tex: env
 # Typeset an archive of `mathprobe archive` without training anything.
 from-archive: env tex
 	python -m mathprobe unpack $(ARCHIVE) .cache/archive
-	snakemake --cores $(CORES) --show-failed-logs --quiet rules host \
+	snakemake --cores $(CORES) --quiet reason host \
 	    --configfile .cache/archive/config.json
 	$(MAKE) -s report SCALE=record SETTINGS="--configfile .cache/archive/config.json"
 	@echo "  results/record/paper.pdf"

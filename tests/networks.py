@@ -9,8 +9,8 @@ from mathprobe.spec import DecoderConfig, LayerConfig
 
 PAD = 1
 SOURCE, TARGET = (
-    SequenceConfig(23, 9, PAD, variable_length=True),
-    SequenceConfig(17, 7, PAD),
+    SequenceConfig(23, 9, PAD),
+    SequenceConfig(17, 7, PAD, variable_length=False),
 )
 
 

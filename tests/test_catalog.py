@@ -11,6 +11,7 @@ from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
 from mathprobe.linalg.distributions import Spectrum, default_parameters
 from mathprobe.registry import UnknownName
+from mathprobe.settings import merge
 from mathprobe.spec import Model
 from mathprobe.structs import flatten
 
@@ -113,6 +114,14 @@ def test_specifications_store_settings_younger_than_results_only_if_they_differ(
     assert younger <= coded.to_dict().keys()
     assert Model.from_json(paper.to_json()) == paper
     assert Model.from_json(coded.to_json()) == coded
+
+
+@pytest.mark.parametrize("scale", ["demo", "record"])
+def test_a_recipe_that_no_table_names_is_no_fact(catalog, scale):
+    config = merge(catalog.config, {"linalg": {"recipes": {"other": {"seeds": 7}}}})
+    other = Catalog(config)
+    assert other.model("demo", "eigenvalues", "laplace", 2, "other").seeds == 7
+    assert other.facts(scale) == catalog.facts(scale)
 
 
 def test_a_recipe_overrides_base(catalog):

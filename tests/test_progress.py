@@ -19,6 +19,8 @@ class Halfway:
     curve: ClassVar = []
     columns = CURVE_COLUMNS
     examples = 1000
+    seconds = 75.0
+    accuracy = 0.25
 
     def summary(self):
         return {"examples": self.examples}
@@ -47,6 +49,12 @@ def test_a_line_reports_the_progress(reporter):
         r"(100|99) examples/s, 00:20 left",
         line,
     )
+
+
+def test_the_last_line_reports_the_end(reporter):
+    reporter.trainer.examples = 2000  # stopped early
+    expected = "finished after 2,000 of 4,000 examples and 01:15, accuracy 0.250"
+    assert reporter.format_end() == f"laplace: {expected}"
 
 
 def test_a_log_has_a_line_a_minute(reporter, capsys):

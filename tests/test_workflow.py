@@ -249,6 +249,13 @@ def is_local(rule):
     return f"    {rule},\n" in LOCAL[1]
 
 
+@pytest.mark.parametrize("file", ["linalg", "arith", "paper"])
+def test_every_rule_has_a_message(file):
+    text = (PROJECT / f"workflow/rules/{file}.smk").read_text()
+    rules = re.split(r"^rule ", text, flags=re.M)[1:]
+    assert [rule for rule in rules if "\n    message:\n" not in rule] == []
+
+
 # `test_dependencies.py` has more modules, by command.
 @pytest.mark.parametrize(
     ("module", "rules"),
@@ -506,6 +513,15 @@ def test_a_changed_tolerance_trains_nothing(changed):
     jobs = changed.planned_jobs(*SMOKE)
     assert jobs["linalg_score"] == len(MODELS["smoke"])
     assert not {"linalg_train", "linalg_predict", "linalg_testset"} & set(jobs)
+
+
+def test_a_recipe_that_nothing_names_reruns_nothing(changed):
+    recipe = "    faster: {schedule: {learning_rate: 4.0e-3}}\n"
+    changed.configure("    single: #", f"{recipe}    single: #")
+    assert changed.planned_jobs(*SMOKE) == {}
+    scores = "results/smoke/linalg/eigenvalues/laplace/n2/faster/scores.csv"
+    jobs = {"linalg_train": 1, "linalg_predict": 1, "linalg_score": 1}
+    assert changed.planned_jobs(scores) == jobs
 
 
 def test_another_device_reruns_nothing(smoke):

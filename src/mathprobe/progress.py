@@ -81,6 +81,14 @@ class ProgressReporter:
             f"{self.speed:,.0f} examples/s, {tqdm.format_interval(left)} left"
         )
 
+    def format_end(self) -> str:
+        """Return the last line of the log of a finished training."""
+        duration = tqdm.format_interval(self.trainer.seconds)
+        return (
+            f"{self.label}: finished after {self.trainer.examples:,} of {self.total:,} "
+            f"examples and {duration}, accuracy {self.trainer.accuracy:.3f}"
+        )
+
     def write(self, **values: Any) -> None:
         """Write the progress and further values.
 

@@ -200,8 +200,8 @@ class Catalog:
             "full": all(map(self._is_full, scales)),
             "distributions": self.distributions,
             "positive": [one for one in self.distributions if is_positive(one)],
-            "study": self.linalg(scale).to_dict(),
-            "reference": self.linalg(REFERENCE).to_dict(),
+            "study": self.linalg(scale).facts(),
+            "reference": self.linalg(REFERENCE).facts(),
             "arith": self.arith(scale).facts(),
         }
 

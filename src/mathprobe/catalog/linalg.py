@@ -105,6 +105,13 @@ class LinalgCatalog:
         recipes = {name: self.recipe(task, name).to_dict() for name in names}
         return {**self.settings.to_dict(), "recipes": recipes}
 
+    def facts(self) -> dict[str, Any]:
+        """Return the settings that tables and text mention: only recipes of tables."""
+        named = {entry.recipe for entries in self.entries.values() for entry in entries}
+        values = self.to_dict()
+        recipes = {name: values["recipes"][name] for name in sorted(named)}
+        return {**values, "recipes": recipes}
+
     def _distribution_settings(
         self, distributions: Iterable[str]
     ) -> DistributionSettings:

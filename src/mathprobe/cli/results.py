@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,26 +20,54 @@ from mathprobe.cli.app import (
     command,
 )
 from mathprobe.cli.device import set_up_torch
-from mathprobe.errors import check_choice
+from mathprobe.errors import InputError, check_choice
 
 if TYPE_CHECKING:
     from mathprobe.plan import Rate
     from mathprobe.spec import ArithModel, Model
+    from mathprobe.status import TrainingStatus
 
 PUBLISHED = Path("paper/published")
 RECORD = Path("paper/record")
+WATCH_SECONDS = 2.0  # between two readings of the files
+SHOWN_CELLS = 5
 
 
 @command(USER)
-def status(results: Results, /, *, config: Config = ()) -> None:
-    """Print the status of all trainings of a scale.
+def status(results: Results, /, *, watch: bool = False, config: Config = ()) -> None:
+    """Print the status of all trainings of a scale, also of those made on demand.
 
-    For a live view, run `watch mathprobe status results/SCALE`.
+    Parameters
+    ----------
+    watch
+        Refresh the table until all trainings are done or Ctrl-C, unfinished ones first.
     """
     from mathprobe import status
     from mathprobe.catalog import Catalog
 
-    print(status.format_table(status.read_all(Catalog.load(CONFIG, *config), results)))
+    catalog = Catalog.load(CONFIG, *config)
+    if watch:
+        _watch(lambda: status.read_all(catalog, results))
+    else:
+        trainings = status.read_all(catalog, results)
+        print(status.format_table(trainings), status.count_states(trainings), sep="\n")
+
+
+def _watch(read: Callable[[], list[TrainingStatus]]) -> None:
+    """Show a live table of trainings; one that exceeds the terminal is cut."""
+    from rich.live import Live
+    from rich.text import Text
+
+    from mathprobe import status
+
+    with Live(auto_refresh=False) as live, suppress(KeyboardInterrupt):
+        while True:
+            trainings = sorted(read(), key=lambda one: status.STATES.index(one.state))
+            text = f"{status.count_states(trainings)}\n{status.format_table(trainings)}"
+            live.update(Text(text, no_wrap=True), refresh=True)
+            if all(one.state == "done" for one in trainings):
+                return
+            time.sleep(WATCH_SECONDS)
 
 
 @command(USER)
@@ -94,6 +125,42 @@ def _measured_rate(device: str) -> Rate:
         return known[kind]
 
     return rate
+
+
+@command(USER)
+def where(results: Results, /, *text: str, config: Config = ()) -> None:
+    """Find the source of a number in the paper: its row, files, run and command.
+
+    Parameters
+    ----------
+    text
+        A number, or the name of a macro; further words (laplace, accuracy) of the row.
+    """
+    from mathprobe import where
+    from mathprobe.catalog import RECORD, Catalog
+
+    words = [where.IGNORED.sub("", word) for word in text]
+    macros, cells = where.read_macros(results), where.find_cells(results, words)
+    named = {name: macros[name] for name in words if name in macros}
+    for name, value in named.items():
+        cells += where.find_cells_of_macro(results, name, value)
+    having = {name: value for name, value in macros.items() if value in words}
+    for name, value in (named | having).items():
+        print(f"macro {name} = {value}")
+    if not (cells or named or having):
+        raise InputError(
+            f"{results}: no macro and no row of a table has {' '.join(text)}"
+        )
+    if not cells:
+        print(
+            "no row has this value: it is a setting, or is computed from several rows"
+        )
+    recorded = results.name == RECORD
+    models = Catalog.load(CONFIG, *config).record if recorded else results
+    for cell in cells[:SHOWN_CELLS]:
+        print(*where.describe(cell, models, PUBLISHED), sep="\n")
+    if cells[SHOWN_CELLS:]:
+        print(f"{len(cells) - SHOWN_CELLS} more; add words of the row to find fewer")
 
 
 @command(USER)

@@ -113,6 +113,7 @@ def _train(
     files.write_csv(folder / "curve", trainer.curve, trainer.columns)
     files.write_json(folder / "run", run)
     saved_outputs.link_outputs(saved_outputs.save(job.state), job)
+    print(f"{reporter.format_end()}; saved in {job.model.parent}", flush=True)
 
 
 def _compare_attempts(

@@ -33,7 +33,7 @@ class SequenceConfig:
     vocab_size: int
     max_length: int
     padding_id: int
-    variable_length: bool = False  # whether sequences may be padded
+    variable_length: bool = True  # whether sequences may be padded; then, it is masked
 
 
 class LayerCache(NamedTuple):
