@@ -112,7 +112,8 @@ def test_test_sets_and_scores_do_not_depend_on_networks_and_training():
     assert not [name for name in score if ".nets" in name or "training" in name]
 
 
-TRAININGS = {"train", "arith_train", "digests"}
+TRAININGS = {"train", "arith_train", "digests", "plan"}
+ANALYSES = {"predict", "heads", "arith_accuracy", "arith_map", "map"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ TRAININGS = {"train", "arith_train", "digests"}
     [
         ("linalg.verifiers", {"score", "failures", "evidence", "arith_evidence"}),
         ("studies.linalg.scoring", {"score", "failures"}),
-        ("nets.seq2seq", {*TRAININGS, "predict", "arith_accuracy", "arith_map"}),
+        ("nets.seq2seq", {*TRAININGS, *ANALYSES}),
         ("train_state", TRAININGS),
     ],
 )

@@ -127,6 +127,8 @@ rule linalg_heads:
         **EVALUATE,
     params:
         tolerance=lambda w: tests("tolerances")(w)[0],
+    message:
+        f"ablate the heads of {NAME}"
     shell:
         "python -m mathprobe heads {input.model} --tests {input.tests}"
         " --tolerance {params.tolerance} --ablations {output.ablations}"

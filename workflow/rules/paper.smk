@@ -61,6 +61,8 @@ rule paper_costs:
         report_table(f"{TABLES}/costs.csv"),
     log:
         f"logs/{TABLES}/costs.log",
+    message:
+        "write table costs of {wildcards.scale}"
     shell:
         "python -m mathprobe costs {output} --runs {input.runs} > {log} 2>&1"
 

@@ -24,7 +24,6 @@ from mathprobe.errors import InputError, check_choice
 
 if TYPE_CHECKING:
     from mathprobe.plan import Rate
-    from mathprobe.spec import ArithModel, Model
     from mathprobe.status import TrainingStatus
 
 PUBLISHED = Path("paper/published")
@@ -98,33 +97,16 @@ def plan(
     from mathprobe.paper.published import read_folder
 
     catalog, numbers = Catalog.load(CONFIG, *config), read_folder(published)
+    rate: Rate
     if flops_per_second:
-        rate, origin = _constant(flops_per_second), f"{flops_per_second:.2e} FLOP/s"
+        rate, origin = lambda _: flops_per_second, f"{flops_per_second:.2e} FLOP/s"
     else:
-        rate = _measured_rate(set_up_torch(device, threads))
+        from mathprobe.studies.timing import measured_rates
+
+        rate = measured_rates(set_up_torch(device, threads))
         origin = "rates measured here, with a few updates of each kind of model"
     costs = plan.estimate_costs(catalog, target, numbers, rate)
     print(plan.format_costs(costs, origin))
-
-
-def _constant(rate: float) -> Rate:
-    return lambda model: rate
-
-
-def _measured_rate(device: str) -> Rate:
-    """Return a function that times a few updates of each kind of model, once."""
-    from mathprobe import estimates
-    from mathprobe.studies.timing import training_rate
-
-    known: dict[tuple[int, int], float] = {}
-
-    def rate(model: Model | ArithModel) -> float:
-        kind = estimates.flops_per_example(model), estimates.parameter_count(model)
-        if kind not in known:
-            known[kind] = training_rate(model, device)
-        return known[kind]
-
-    return rate
 
 
 @command(USER)

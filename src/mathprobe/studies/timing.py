@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -15,6 +16,19 @@ from mathprobe.studies.linalg import training as linalg
 from mathprobe.training import Trainer
 
 UPDATES, SECONDS = 3, 2.0  # a measurement has at least as many, and takes as long
+
+
+def measured_rates(device: str) -> Callable[[Model | ArithModel], float]:
+    """Return a function that times a few updates of each kind of model, once."""
+    known: dict[tuple[int, int], float] = {}
+
+    def rate(model: Model | ArithModel) -> float:
+        kind = estimates.flops_per_example(model), estimates.parameter_count(model)
+        if kind not in known:
+            known[kind] = training_rate(model, device)
+        return known[kind]
+
+    return rate
 
 
 def training_rate(model: Model | ArithModel, device: str) -> float:
