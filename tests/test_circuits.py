@@ -15,6 +15,7 @@ from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.nets.decoder import Decoder
 from mathprobe.spec import (
+    ArithModel,
     CircuitSearch,
     DecoderConfig,
     Enrichment,
@@ -51,6 +52,12 @@ def circuit(operation, n, model=None):
         n, SHARES.get(operation, {operation: 1.0}), "batches", enrichment
     )
     return Circuit(questions, model, SETTINGS)
+
+
+def record(circuit):
+    """Return the training record of a decoder with hand-set weights."""
+    config = circuit.model.config
+    return ArithModel("wired", circuit.questions, config, None, 1, 1, None)
 
 
 @pytest.fixture(scope="module")
