@@ -21,7 +21,7 @@ import test_cli_arith
 import torch
 from msgspec import structs
 from pretend_cuda import pretend, without_checks
-from test_circuits import SETTINGS, circuit, untrained
+from test_circuits import SETTINGS, circuit, record, untrained
 from test_cli import run
 from wired import cascade, wired
 
@@ -319,8 +319,8 @@ def test_the_accuracy_of_a_decoder_is_that_of_the_cpu(operation):
     """The decoder with hand-set weights fails some questions."""
     known = circuit(operation, 4)
     test = AccuracyTest(1000, 8, Enrichment(0.5, 0.4, 0.01))
-    here = list(accuracy.accuracy(known.spec, known.model, test))
-    there = list(accuracy.accuracy(known.spec, known.model.to("cuda"), test))
+    here = list(accuracy.accuracy(record(known), known.model, test))
+    there = list(accuracy.accuracy(record(known), known.model.to("cuda"), test))
     assert there == here
     assert 0 < here[0]["fails"] < 1000
 
@@ -462,10 +462,9 @@ def test_commands_of_arithmetic_run_on_the_device(catalog, tmp_path, monkeypatch
 def test_the_command_that_maps_a_decoder_runs_on_the_device(tmp_path, monkeypatch):
     def load(path):
         known = circuit("addition", 2)
-        return known.spec, known.model
+        return record(known), known.model
 
     monkeypatch.setattr(models, "load", load)
-    monkeypatch.setattr(models, "build", lambda spec: untrained(circuit("addition", 2)))
 
     def commands(folder):
         yield "arith_map", tmp_path / "model", SMALL.to_json(), folder
