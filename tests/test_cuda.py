@@ -14,6 +14,7 @@ from functools import cache
 from itertools import chain
 from unittest import mock
 
+import networks
 import pandas as pd
 import pytest
 import test_cli
@@ -33,6 +34,11 @@ from mathprobe.cli.device import make_deterministic
 from mathprobe.data_loader import BATCHES_PER_BLOCK
 from mathprobe.decoding import greedy_decode
 from mathprobe.interp.ablation import ABLATIONS, ablation_values
+from mathprobe.interp.attention import knock_out
+from mathprobe.interp.measures import denoising, logit_difference, patch_nodes
+from mathprobe.interp.nodes import Node
+from mathprobe.interp.patching import Run
+from mathprobe.interp.residual import logit_attribution, patch_paths
 from mathprobe.linalg.codec import END
 from mathprobe.linalg.distributions import DISTRIBUTIONS
 from mathprobe.linalg.encodings import ENCODINGS
@@ -395,6 +401,28 @@ def test_each_stage_of_a_map_is_that_of_the_cpu(name, stage):
 
 
 # Commands
+
+
+def effects_of_patches(device):
+    """Return effects of nodes and paths, attributions and a knock-out, on the CPU."""
+    model = networks.decoder().to(device)
+    clean, corrupted = (
+        Run.greedy(model, networks.ids(15, 6, 9, seed).to(device), 4) for seed in (0, 1)
+    )
+    answers = clean.unpatched_answers, corrupted.unpatched_answers
+    metric, rng = logit_difference(*answers), rng_for("test")
+    head, query = Node.parse("P06L0H1"), Node.parse("P06L1Q0")
+    patchings = [patch_nodes([(head,)]), patch_paths([((head,), (query,))])]
+    found = [denoising(clean, corrupted, one, metric, rng) for one in patchings]
+    edges = clean.measure([knock_out({head: [0, 3]})], metric)
+    direct = logit_attribution(clean, [head], *answers)
+    return [*chain(*chain(*found)), edges.cpu(), direct.cpu()]
+
+
+def test_effects_of_patches_are_those_of_the_cpu():
+    on_cpu, on_device = (effects_of_patches(device) for device in ("cpu", "cuda"))
+    for expected, values in zip(on_cpu, on_device, strict=True):
+        torch.testing.assert_close(values, expected)
 
 
 def check_outputs(commands, tmp_path, monkeypatch):

@@ -164,7 +164,7 @@ def test_a_map_that_was_read_is_drawn_like_ours():
 
 def test_the_example_of_the_python_page_runs(tmp_path):
     (page,) = re.findall(
-        r"```python\n(from mathprobe import files.*?)```",
+        r"```python\n(from pathlib import Path\n\nfrom mathprobe import files.*?)```",
         Path("docs/python.md").read_text(encoding="utf-8"),
         re.S,
     )
@@ -173,7 +173,7 @@ def test_the_example_of_the_python_page_runs(tmp_path):
     folder = re.search('Path\\("(.*?)"\\)', page)[1]
     page = page.replace(folder, str(tmp_path))
     page = page.replace("purpose.pdf", str(tmp_path / "purpose.pdf"))
-    exec(page, names := {"Path": Path})
+    exec(page, names := {})
     assert [fact.name for fact in names["found"]] == ["fails", "impact", "SA"]
     assert (tmp_path / "purpose.pdf").stat().st_size
 

@@ -141,7 +141,7 @@ def documented(catalog, tmp_path, monkeypatch):
 
 def test_the_examples_of_the_python_page_run(documented):
     names = {}
-    for block in BLOCKS:
+    for block in BLOCKS[:-1]:  # the last one: test_published_maps.py
         exec(block, names)
     assert names["prediction"].shape == names["oracle"].shape == (1000, 2, 1)
     assert "# [-333, -4]" in BLOCKS[1]
