@@ -100,11 +100,11 @@ def test_a_pair_counts_only_if_no_single_head_does(monkeypatch):
     monkeypatch.setattr(published_search, "_answers", answers((H0, H1)))
     pair = list(subtasks(known))
     assert [(fact.node, fact.name, fact.label, fact.partner) for fact in pair] == [
-        *((H0, "SA", "1", 1), (H1, "SA", "1", 0)),
+        *((H0, "SA", "1", "L0H1"), (H1, "SA", "1", "L0H0")),
     ]
     monkeypatch.setattr(published_search, "_answers", answers((H0, H1), (H1,)))
     (single,) = subtasks(known)
-    assert (single.node, single.partner) == (H1, None)
+    assert (single.node, single.partner) == (H1, "")
 
 
 def test_a_weak_finding_needs_that_nothing_else_is_found(monkeypatch):

@@ -17,8 +17,8 @@ changed the digit A2, but not to the predicted one.
 An impact lists the characters of all digits, sorted and without duplicates.  From 9
 digits on, it may have several meanings: with 10 digits, A1 is A1, A11 (the sign) or
 both.  `read` marks such an impact as ambiguous.  For models that only add, the library
-leaves out the sign; `behaviors` never does.  Tags of sub-tasks that have no published
-rule are ours.
+leaves out the sign; `behaviors` never does.  Tags of sub-tasks without a published rule
+are ours.
 """
 
 from __future__ import annotations
