@@ -11,6 +11,7 @@ from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
 from mathprobe.linalg.distributions import Spectrum, default_parameters
 from mathprobe.registry import UnknownName
+from mathprobe.spec import Model
 from mathprobe.structs import flatten
 
 EXAMPLES = {
@@ -90,12 +91,28 @@ def test_the_scale_as_coded_differs_from_the_paper_only_in_stated_settings(catal
     }
     others = {key for key in different if not key.startswith("distributions")}
     assert others == {
-        "tests.zero_answers",
+        *("tests.zero_answers", "tests.exact_answers"),
         *(f"recipes.{name}.schedule.restart_factor" for name in catalog.recipes),
+        *(f"recipes.{name}.eigenvalue_order" for name in catalog.recipes),
     }
     model = catalog.model("as_coded", "eigenvectors", "laplace", 5, "base")
-    assert (model.zero_answers, model.schedule.restart_factor) == ("right", 0.1)
-    assert model.signs == "lapack"
+    assert (model.zero_answers, model.exact_answers) == ("right", "right")
+    assert (model.signs, model.eigenvalue_order) == ("lapack", "ascending")
+    assert model.schedule.restart_factor == 0.1
+
+
+def test_specifications_store_settings_younger_than_results_only_if_they_differ(
+    catalog,
+):
+    younger = {"eigenvalue_order", "exact_answers"}
+    paper, coded = (
+        catalog.model(scale, "eigenvectors", "laplace", 5, "base")
+        for scale in ("paper", "as_coded")
+    )
+    assert not younger & paper.to_dict().keys()
+    assert younger <= coded.to_dict().keys()
+    assert Model.from_json(paper.to_json()) == paper
+    assert Model.from_json(coded.to_json()) == coded
 
 
 def test_a_recipe_overrides_base(catalog):
@@ -308,6 +325,14 @@ INVALID = {
     "linalg.tests.zero_answers": (
         "ignored",
         "tests.zero_answers: 'ignored' is not one of 'wrong', 'right'",
+    ),
+    "linalg.tests.exact_answers": (
+        "wrong",
+        "tests.exact_answers: 'wrong' is not one of 'by_error', 'right'",
+    ),
+    "linalg.recipes.base.eigenvalue_order": (
+        "increasing",
+        "eigenvalue_order: 'increasing' is not one of 'descending', 'ascending'",
     ),
     "linalg.recipes.base.schedule.restart_factor": (
         1.5,

@@ -21,6 +21,7 @@ from mathprobe.spec import (
     DecoderSettings,
     DistributionSettings,
     Enrichment,
+    ExactAnswers,
     Fraction,
     GrokFast,
     InsertionMode,
@@ -69,6 +70,10 @@ class TestSettings(Spec, frozen=True):
     zero_answers: Annotated[
         ZeroAnswers,
         doc("verdict on vectors and values that are all 0; published code: right"),
+    ]
+    exact_answers: Annotated[
+        ExactAnswers,
+        doc("verdict on answers that equal the label; published code: right"),
     ]
 
     def __post_init__(self) -> None:

@@ -42,6 +42,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a scale or recipe
 AMBIGUOUS_SETTINGS = (
     "linalg.distributions*",
     "linalg.tests.zero_answers",
+    "linalg.tests.exact_answers",
+    "linalg.recipes.*.eigenvalue_order",
     "linalg.recipes.*.schedule.restart_factor",
     "arith.enrichment.batches",
     "arith.grokfast.keep_average",

@@ -128,8 +128,12 @@ class LinalgCatalog:
             **structs.asdict(structs.replace(settings.curve, tests=tests)),
             distribution_settings=self._distribution_settings(tests),
         )
-        new = {"curve": curve, "zero_answers": self.settings.tests.zero_answers}
-        return Model(**{**structs.asdict(settings), "data": data, **new})
+        verdicts = {
+            name: getattr(self.settings.tests, name)
+            for name in ("zero_answers", "exact_answers")
+        }
+        new = {"data": data, "curve": curve, **verdicts}
+        return Model(**{**structs.asdict(settings), **new})
 
     def condition_numbers(self) -> ConditionNumbers:
         """Return the samples for the table of condition numbers."""
