@@ -45,7 +45,8 @@ shell.prefix(
 )
 
 try:
-    for path in [*workflow.configfiles, ROOT / "slurm/config.yaml"]:
+    profiles = cluster.profiles(sys.argv[1:], Path(workflow.rundir))
+    for path in [*workflow.configfiles, *profiles]:
         strict_yaml.read(path)  # stricter than Snakemake, which has read the file
     cluster.check_settings(workflow.resource_settings)
     CATALOG = catalog.Catalog(config, ROOT)
