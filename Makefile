@@ -109,12 +109,15 @@ preview: run
 test: env tex lint
 	$(MAKE) -s -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(PARTS)
 
-# `test` runs these two in parallel, because they take about the same time.
+# `test` runs these two in parallel, because they take about the same time.  Tests of the
+# workflow need the results of the smoke scale.
+WORKFLOW_TESTS := tests/test_workflow.py tests/surroundings/test_hostile.py
+
 test-modules: env
-	pytest --ignore tests/test_workflow.py
+	pytest $(WORKFLOW_TESTS:%=--ignore %)
 
 test-workflow: env tex
-	pytest tests/test_workflow.py
+	pytest $(WORKFLOW_TESTS)
 
 # On a real Slurm cluster of one node.  Slurm is installed with apt if it is missing.
 test-slurm: env

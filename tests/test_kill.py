@@ -14,6 +14,7 @@ import time
 
 import pytest
 from msgspec import structs
+from test_cli import refused, run, train_arguments
 
 from mathprobe import checkpoint, cli
 
@@ -32,24 +33,13 @@ def spec(smoke_model):
 @pytest.fixture(scope="module")
 def whole(spec, tmp_path_factory):
     """The outputs of an uninterrupted training."""
-    folder = tmp_path_factory.mktemp("whole")
-    done = subprocess.run(command(spec, folder), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return {name: (folder / name).read_bytes() for name in OUTPUTS}
-
-
-def command(spec, folder, minutes=5.0):
-    return [
-        *(sys.executable, "-m", "mathprobe", "train", spec.to_json()),
-        *("--model", str(folder / "model.safetensors")),
-        *("--curve", str(folder / "curve.csv"), "--run", str(folder / "run.json")),
-        *("--state", str(folder / "state"), "--save-every", str(minutes)),
-    ]
+    return finish(spec, tmp_path_factory.mktemp("whole"))
 
 
 def start_in_background(spec, folder, minutes=5.0, **options):
+    arguments = [*train_arguments(spec, folder), "--save-every", minutes]
     return subprocess.Popen(
-        command(spec, folder, minutes),
+        [sys.executable, "-m", "mathprobe", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -70,8 +60,8 @@ def start(spec, folder, **options):
 
 
 def finish(spec, folder):
-    done = subprocess.run(command(spec, folder), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    """Train to the end, in this process, and return the outputs."""
+    run(*train_arguments(spec, folder))
     return {name: (folder / name).read_bytes() for name in OUTPUTS}
 
 
@@ -107,14 +97,19 @@ def test_killed_trainings_end_bitwise_identical(spec, whole, tmp_path, kills):
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
-def test_a_stop_signal_saves_a_checkpoint_and_is_reported(spec, whole, tmp_path, name):
+def test_a_stop_signal_saves_a_checkpoint_and_is_reported(
+    spec, whole, tmp_path, capsys, name
+):
     process = start(spec, tmp_path)
     time.sleep(0.3)
     process.send_signal(signal.Signals[name])
     output = process.communicate()[0]
     assert process.returncode == cli.STOPPED
     assert f"stopped by {name}: checkpoint saved" in output
+    assert not (tmp_path / "model.safetensors").exists()
     assert finish(spec, tmp_path) == whole
+    assert "resuming after" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run.json").read_text())["attempts"] == 2
 
 
 def test_a_full_disk_stops_with_a_message_and_without_loss(spec, whole, tmp_path):
@@ -170,7 +165,6 @@ def test_a_changed_specification_is_refused_with_the_difference(spec, tmp_path):
     process.kill()
     process.communicate()
     other = structs.replace(spec, seeds=3)
-    done = subprocess.run(command(other, tmp_path), capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "seeds: expected 3, found 2" in done.stderr
-    assert "remove its .safetensors files to start again" in done.stderr
+    message = refused(*train_arguments(other, tmp_path))
+    assert "seeds: expected 3, found 2" in message
+    assert "remove its .safetensors files to start again" in message
