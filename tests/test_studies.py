@@ -84,7 +84,7 @@ def test_blocks_are_reproducible_and_different(demo):
 
 
 @pytest.mark.parametrize("task", ["eigenvectors", "singular_vectors"])
-def test_only_training_labels_have_canonical_signs(catalog, task):
+def test_canonical_signs_change_labels_but_no_matrices_or_answers(catalog, task):
     distribution = distributions_for(task)[0]
     base, canonical = (
         catalog.model("demo", task, distribution, 3, recipe)
