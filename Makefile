@@ -8,7 +8,7 @@ SCALE ?= demo
 SETTINGS = --config default_scale=$(SCALE)
 REPORT = results/$(SCALE)/report.html
 SIZES ?= 5 8 10
-PARTS ?= test-modules test-workflow
+PARTS ?= test-modules test-processes test-workflow
 
 # Snakemake needs a folder for its cache, but HOME may be missing or not writable.
 XDG_CACHE_HOME ?= $(or $(HOME),/dev/null)/.cache
@@ -33,7 +33,7 @@ ifneq ($(shell cat $(READY) 2> /dev/null),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-.PHONY: all run report env tex from-archive preview test test-modules test-workflow test-slurm lint bench bench-tables check-gpu lock clean
+.PHONY: all run report env tex from-archive preview test test-modules test-processes test-workflow test-slurm lint bench bench-tables check-gpu lock clean
 
 # `make` and all processes that it starts share a lock.
 define LOCK
@@ -59,8 +59,8 @@ all:
 run: env tex
 	[ ! -e .cache/running ] || snakemake --unlock --quiet all
 	touch .cache/running
-	snakemake --cores $(CORES) --rerun-incomplete --show-failed-logs --quiet rules host \
-	    $(SETTINGS) || { status=$$?; rm .cache/running; exit $$status; }
+	snakemake --cores $(CORES) --rerun-incomplete --quiet reason host $(SETTINGS) \
+	    || { status=$$?; rm .cache/running; exit $$status; }
 	rm .cache/running
 	$(MAKE) -s report
 	@echo
@@ -94,7 +94,7 @@ tex: env
 # Typeset an archive of `mathprobe archive` without training anything.
 from-archive: env tex
 	python -m mathprobe unpack $(ARCHIVE) .cache/archive
-	snakemake --cores $(CORES) --show-failed-logs --quiet rules host \
+	snakemake --cores $(CORES) --quiet reason host \
 	    --configfile .cache/archive/config.json
 	$(MAKE) -s report SCALE=record SETTINGS="--configfile .cache/archive/config.json"
 	@echo "  results/record/paper.pdf"
@@ -106,15 +106,22 @@ preview: run
 	    || { cat .cache/preview.log >&2; exit 1; }
 	mv .cache/preview1.png paper/preview.png
 
-test: env tex lint
-	$(MAKE) -s -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(PARTS)
+test: env tex
+	$(MAKE) -s -j $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint $(PARTS)
 
-# `test` runs these two in parallel, because they take about the same time.
+# `test` runs these in parallel.  Tests of processes kill trainings or start Snakemake;
+# tests of the workflow need the results of the smoke scale.
+PROCESS_TESTS := tests/surroundings tests/test_kill.py tests/test_workflow_arith.py
+WORKFLOW_TESTS := tests/test_workflow.py tests/surroundings/test_hostile.py
+
 test-modules: env
-	pytest --ignore tests/test_workflow.py
+	pytest $(PROCESS_TESTS:%=--ignore %) $(WORKFLOW_TESTS:%=--ignore %)
+
+test-processes: env
+	pytest $(PROCESS_TESTS) $(WORKFLOW_TESTS:%=--ignore %)
 
 test-workflow: env tex
-	pytest tests/test_workflow.py
+	pytest $(WORKFLOW_TESTS)
 
 # On a real Slurm cluster of one node.  Slurm is installed with apt if it is missing.
 test-slurm: env

@@ -19,6 +19,8 @@ rule all:
     default_target: True
     input:
         default_targets(CATALOG.default_scale),
+    message:
+        f"all results of scale {CATALOG.default_scale} are made"
 
 
 # These jobs take seconds, so they run on the machine of the main Snakemake process.
@@ -29,6 +31,7 @@ localrules:
     paper_facts,
     paper_table,
     paper_runs,
+    paper_costs,
     paper_latex,
     paper_macros,
     paper_notebook,
@@ -36,6 +39,10 @@ localrules:
 
 
 complete_rules()
+
+
+onsuccess:
+    print(made(), file=sys.stderr)
 
 
 onerror:

@@ -51,7 +51,7 @@ def main() -> None:
     catalog = Catalog.load(CONFIG).arith("paper")
     spec = catalog.model(args.model)
     network = models.build(spec).to(DEVICE).eval()
-    circuit = Untrained(spec, network, catalog.circuits())
+    circuit = Untrained(spec.questions, network, catalog.circuits())
     stages: dict[str, Callable[[], object]] = {
         "questions": lambda: circuit.varied_questions,
         "ablation values": lambda: circuit.ablation_values,

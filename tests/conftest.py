@@ -3,6 +3,7 @@ import torch
 
 from mathprobe.catalog import Catalog
 from mathprobe.spec import Model
+from workflow import SMOKE, Workflow
 
 CONFIG = "config/config.yaml"
 
@@ -19,3 +20,13 @@ def catalog():
 def smoke_model(catalog) -> Model:
     """A model of the smoke scale, the smallest one."""
     return catalog.model("smoke", "eigenvalues", "laplace", 2, "base")
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Workflow:
+    """A copy of the project with the results of the smoke scale."""
+    workflow = Workflow(tmp_path_factory.mktemp("smoke") / "copy")
+    workflow.link_tex()
+    done = workflow.snakemake("--cores", 2, "--show-failed-logs", *SMOKE)
+    assert done.returncode == 0, done.stdout
+    return workflow

@@ -8,9 +8,17 @@ from mathprobe.nets.seq2seq import Seq2Seq, SequenceConfig
 from mathprobe.spec import DecoderConfig, LayerConfig
 
 PAD = 1
+# Decoders of other designs than that of the second study.
+VARIANTS = [
+    {},
+    {"norm": "LNPre", "activation": "gelu"},
+    {"norm": "RMS", "mlp_width": 7},
+    {"norm": "RMSPre", "mlp_width": 0},
+    {"norm": None, "attention_scale": 1.0},
+]
 SOURCE, TARGET = (
-    SequenceConfig(23, 9, PAD, variable_length=True),
-    SequenceConfig(17, 7, PAD),
+    SequenceConfig(23, 9, PAD),
+    SequenceConfig(17, 7, PAD, variable_length=False),
 )
 
 
@@ -21,14 +29,16 @@ def network(query="input", encoder=(2, 24, 4), decoder=(2, 16, 2)):
     ).double()
 
 
-def stack(layers, width, heads, head_width):
-    return DecoderConfig(layers=layers, width=width, heads=heads, head_width=head_width)
+def stack(layers, width, heads, head_width, **others):
+    return DecoderConfig(
+        layers=layers, width=width, heads=heads, head_width=head_width, **others
+    )
 
 
-def decoder(layers=2, width=12, heads=4, head_width=5):
+def decoder(layers=2, width=12, heads=4, head_width=5, **others):
     """Return a decoder with random biases and norm scales."""
     torch.manual_seed(0)
-    model = Decoder(stack(layers, width, heads, head_width), 15, 9).double()
+    model = Decoder(stack(layers, width, heads, head_width, **others), 15, 9).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.3 * torch.randn_like(parameter)

@@ -2,14 +2,17 @@ import contextlib
 import io
 import json
 import tarfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zstandard
-from synthetic import CATALOG, PROJECT
+from synthetic import CATALOG
 
 from mathprobe import archive, cli, files
 from mathprobe.catalog import RECORD, Catalog
 from mathprobe.errors import InputError
+from mathprobe.paths import UNFINISHED
 
 MODEL = "linalg/eigenvalues/laplace/n5/base"
 SPEC = CATALOG.model("paper", "eigenvalues", "laplace", 5, "base").to_dict()
@@ -25,6 +28,7 @@ CONFIG = {
     "default_scale": "demo",
     "scales": {"paper": {"arith": {"models": "here.tsv", "steps": 1}}, "as_coded": {}},
 }
+RECORDED = SimpleNamespace(config=CONFIG, recorded_scales=["paper"])
 TABLES = ["arith_models/as_coded.tsv", "arith_models/paper.tsv"]
 
 
@@ -80,21 +84,64 @@ def test_a_record_has_metrics_but_no_weights(results, tmp_path, capsys):
 
 def test_models_are_added_to_a_record_and_its_manifest(results, tmp_path):
     record = tmp_path / "record"
-    archive.add_to_record(results("linalg/a"), record, CONFIG)
-    archive.add_to_record(results("linalg/b"), record, CONFIG)
+    archive.add_to_record(results("linalg/a"), record, RECORDED)
+    archive.add_to_record(results("linalg/b"), record, RECORDED)
     manifest = archive.verify(record)
     assert list(manifest["models"]) == ["linalg/a", "linalg/b"]
     assert manifest["models"]["linalg/a"]["code"] == "c0"
-    assert (manifest["scale"], manifest["config"]) == ("paper", CONFIG)
+    assert (manifest["scales"], manifest["config"]) == (["paper"], CONFIG)
 
 
 @pytest.mark.parametrize("missing", ["run.json", "scores.csv"])
 def test_unfinished_models_are_not_recorded(results, tmp_path, missing):
     assert (
-        archive.add_to_record(results(leave=[missing]), tmp_path / "record", CONFIG)
+        archive.add_to_record(results(leave=[missing]), tmp_path / "record", RECORDED)
         == []
     )
     assert not (tmp_path / "record").exists()
+
+
+def begin(results, model, **run):
+    """Return the results with a training that is not finished."""
+    state = results(model, leave=INCLUDED) / model / "state"
+    facts = {"revision": "7e10", "clean": True, "spec": SPEC, "code": "c0"} | run
+    files.write_json(state / UNFINISHED, facts)
+    files.write_text(state / "curve.csv", "so far")
+    return state.parents[len(Path(model).parts)]
+
+
+def test_an_unfinished_model_is_recorded_only_on_request(results, tmp_path):
+    record, folder = tmp_path / "record", begin(results, "linalg/a")
+    assert archive.add_to_record(folder, record, RECORDED) == []
+    archive.add_to_record(folder, record, RECORDED, unfinished=True)
+    assert names(record / "linalg/a") == ["curve.csv", UNFINISHED]
+    assert list(archive.verify(record)["models"]) == ["linalg/a"]
+
+
+def test_a_finished_model_replaces_the_unfinished_one(results, tmp_path):
+    record = tmp_path / "record"
+    archive.add_to_record(begin(results, MODEL), record, RECORDED, unfinished=True)
+    archive.add_to_record(results(), record, RECORDED, unfinished=True)
+    assert names(record / MODEL) == sorted(INCLUDED)
+    archive.verify(record)
+
+
+def test_an_unfinished_model_of_uncommitted_code_is_rejected(results, tmp_path):
+    folder = begin(results, "linalg/a", clean=False)
+    with pytest.raises(InputError, match="trained with uncommitted code"):
+        archive.add_to_record(folder, tmp_path / "record", RECORDED, unfinished=True)
+
+
+def test_an_archive_has_no_unfinished_models(results, tmp_path):
+    results()
+    folder = begin(results, "linalg/a")
+    manifest = archive.pack(folder, tmp_path / "out", CONFIG, {}, weights=False)
+    assert list(manifest["models"]) == [MODEL]
+
+
+def test_only_the_scales_of_the_configuration_are_recorded(tmp_path):
+    with pytest.raises(SystemExit, match=r"record.scales: unknown scale 'demo'"):
+        cli.main(["record", str(tmp_path / "demo"), "--record", str(tmp_path / "r")])
 
 
 @pytest.mark.parametrize("run", [{"clean": False}, {"revision": None, "clean": None}])
@@ -104,7 +151,7 @@ def test_models_of_uncommitted_code_are_rejected(results, tmp_path, run):
     with pytest.raises(
         InputError, match="paper/linalg/b: trained with uncommitted code"
     ):
-        archive.add_to_record(folder, tmp_path / "record", CONFIG)
+        archive.add_to_record(folder, tmp_path / "record", RECORDED)
     assert not (tmp_path / "record").exists()
 
 
@@ -124,7 +171,7 @@ def test_an_unpacked_archive_has_its_configuration(packed, tmp_path):
     archive.unpack(packed, unpacked)
     config = files.read_json(unpacked / archive.CONFIG)
     assert config["default_scale"] == "record"
-    assert config["record"] == {"scale": "paper", "folder": str(unpacked)}
+    assert config["record"] == {"scales": ["paper"], "folder": str(unpacked)}
     assert config["scales"] == {
         "paper": {"arith": {"models": str(unpacked / TABLES[1]), "steps": 1}},
         "as_coded": {"arith": {"models": str(unpacked / TABLES[0])}},
@@ -250,13 +297,13 @@ def test_a_link_is_rejected(tmp_path):
     ("manifest", "message"),
     [
         (None, "manifest.json is missing"),
-        ({"format": 99}, "format 99 is not supported, only 1"),
-        (["x"], "format None is not supported, only 1"),
-        ({"format": 1, "scale": "demo"}, "missing keys: config, files"),
+        ({"format": 99}, "format 99 is not supported, only 2"),
+        (["x"], "format None is not supported, only 2"),
+        ({"format": 2, "scales": ["demo"]}, "missing keys: config, files"),
         (
             {
-                "format": 1,
-                "scale": "",
+                "format": 2,
+                "scales": [],
                 "config": {},
                 "files": {"linalg/a/run.json": "0"},
             },
@@ -298,16 +345,7 @@ def test_tables_are_compared_with_the_manifest(packed, tmp_path, change, message
     ],
 )
 def test_a_record_is_compared_with_its_manifest(results, tmp_path, change, message):
-    archive.add_to_record(results(), tmp_path / "record", CONFIG)
+    archive.add_to_record(results(), tmp_path / "record", RECORDED)
     change(tmp_path / "record" / MODEL)
     with pytest.raises(InputError, match=message):
         archive.verify(tmp_path / "record")
-
-
-def test_the_record_of_the_project_equals_its_manifest():
-    record = PROJECT / "paper" / "record"
-    recorded = [path.parent for path in record.rglob("run.json")]
-    manifest = archive.verify(record)["models"] if recorded else {}
-    assert sorted(manifest) == sorted(
-        str(path.relative_to(record)) for path in recorded
-    )

@@ -92,25 +92,30 @@ def test_knock_out_renormalises_the_attention_to_the_other_keys():
         assert (values != questions.measure([[]], metric)[0]).any()
 
 
-@pytest.mark.parametrize("teacher_forced", [True, False])
 @torch.inference_mode()
-def test_patterns_of_another_run_can_be_patched(teacher_forced):
-    """With all patterns of layer 0 patched, its heads mix other tokens."""
+@pytest.mark.parametrize("teacher_forced", [True, False])
+@pytest.mark.parametrize("last", [3, 5, 7])
+def test_patterns_of_another_run_can_be_patched(last, teacher_forced):
     model = decoder()
     base, other = (Run.greedy(model, ids(15, 6, 9, seed), 3) for seed in (0, 1))
     hook = "blocks.0.attn.hook_pattern"
     pattern = other.activations(hook)[hook]
     patches = [
         Patch(hook, 0, position, (head,), pattern[:, head, position])
-        for position in base.positions
+        for position in range(last + 1)
         for head in range(4)
     ]
+
+    def replace(x):
+        x[:, :, : last + 1] = pattern[:, :, : last + 1, : x.shape[3]]
+        return x
+
     (found,) = base.answers([patches], teacher_forced)
     tokens = base.ids.clone()
     for place in range(-3, 0):
-        with patch(model, hook, lambda x: pattern[:, :, : x.shape[2], : x.shape[3]]):
+        with patch(model, hook, replace):
             answer = model(tokens[:, :-1])[:, place].argmax(-1)
-        tokens[:, place] = answer if not teacher_forced else tokens[:, place]
+        tokens[:, place] = tokens[:, place] if teacher_forced else answer
         assert torch.equal(found[:, place], answer)
     assert not torch.equal(found, base.unpatched_answers)
 

@@ -11,6 +11,8 @@ from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
 from mathprobe.linalg.distributions import Spectrum, default_parameters
 from mathprobe.registry import UnknownName
+from mathprobe.settings import merge
+from mathprobe.spec import Model
 from mathprobe.structs import flatten
 
 EXAMPLES = {
@@ -90,12 +92,36 @@ def test_the_scale_as_coded_differs_from_the_paper_only_in_stated_settings(catal
     }
     others = {key for key in different if not key.startswith("distributions")}
     assert others == {
-        "tests.zero_answers",
+        *("tests.zero_answers", "tests.exact_answers"),
         *(f"recipes.{name}.schedule.restart_factor" for name in catalog.recipes),
+        *(f"recipes.{name}.eigenvalue_order" for name in catalog.recipes),
     }
     model = catalog.model("as_coded", "eigenvectors", "laplace", 5, "base")
-    assert (model.zero_answers, model.schedule.restart_factor) == ("right", 0.1)
-    assert model.signs == "lapack"
+    assert (model.zero_answers, model.exact_answers) == ("right", "right")
+    assert (model.signs, model.eigenvalue_order) == ("lapack", "ascending")
+    assert model.schedule.restart_factor == 0.1
+
+
+def test_specifications_store_settings_younger_than_results_only_if_they_differ(
+    catalog,
+):
+    younger = {"eigenvalue_order", "exact_answers"}
+    paper, coded = (
+        catalog.model(scale, "eigenvectors", "laplace", 5, "base")
+        for scale in ("paper", "as_coded")
+    )
+    assert not younger & paper.to_dict().keys()
+    assert younger <= coded.to_dict().keys()
+    assert Model.from_json(paper.to_json()) == paper
+    assert Model.from_json(coded.to_json()) == coded
+
+
+@pytest.mark.parametrize("scale", ["demo", "record"])
+def test_a_recipe_that_no_table_names_is_no_fact(catalog, scale):
+    config = merge(catalog.config, {"linalg": {"recipes": {"other": {"seeds": 7}}}})
+    other = Catalog(config)
+    assert other.model("demo", "eigenvalues", "laplace", 2, "other").seeds == 7
+    assert other.facts(scale) == catalog.facts(scale)
 
 
 def test_a_recipe_overrides_base(catalog):
@@ -197,7 +223,10 @@ def test_every_entry_of_learning_speed_has_its_own_target_accuracy(config):
 
 @pytest.mark.parametrize(
     ("scale", "full"),
-    [("paper", True), ("as_coded", True), ("demo", False), ("smoke", False)],
+    [
+        *(("paper", True), ("as_coded", True), ("record", False)),
+        *(("workstation", False), ("demo", False), ("smoke", False)),
+    ],
 )
 def test_only_scales_with_the_size_of_the_papers_are_full(catalog, scale, full):
     assert catalog.facts(scale)["full"] == full
@@ -215,6 +244,39 @@ def test_a_scale_is_full_only_if_its_second_study_is_full(config, changes, full)
     changed = put(config, "scales.light", {"arith": changes})
     changed = put(changed, "compute.light", config["compute"]["paper"])
     assert Catalog(changed).facts("light")["full"] == full
+
+
+def test_the_workstation_trains_decoders_of_the_paper(catalog):
+    names = catalog.arith("workstation").rows
+    assert "add_d6_l2_h3_t15K_s372001" in names
+    for name in names:
+        assert catalog.arith_model("workstation", name) == catalog.arith_model(
+            "paper", name
+        )
+
+
+def test_the_workstation_covers_the_sizes_up_to_that_of_the_paper(catalog):
+    entries = catalog.linalg("workstation").settings.tables.out_of_distribution
+    models = {entry.n: len(entry_models(entry)) for entry in entries}
+    assert models == {5: 4, 4: 7, 3: 7, 2: 7}
+
+
+def test_a_record_has_the_models_of_all_recorded_scales(catalog):
+    recorded = [json.dumps(name) for name in catalog.all_models("record")]
+    assert len(set(recorded)) == len(recorded)
+    expected = [
+        json.dumps(name)
+        for scale in ("paper", "workstation")
+        for name in catalog.all_models(scale)
+    ]
+    assert set(recorded) == set(expected)
+    assert catalog.arith("record").rows == catalog.arith("paper").rows
+
+
+def test_scales_that_define_a_model_differently_are_not_recorded_together(config):
+    message = "config.record.scales: paper and demo differ in arith"
+    with pytest.raises(InputError, match=message):
+        Catalog(put(config, "record.scales", ["paper", "demo"]))
 
 
 def test_facts_can_be_written_as_json(catalog):
@@ -308,6 +370,14 @@ INVALID = {
     "linalg.tests.zero_answers": (
         "ignored",
         "tests.zero_answers: 'ignored' is not one of 'wrong', 'right'",
+    ),
+    "linalg.tests.exact_answers": (
+        "wrong",
+        "tests.exact_answers: 'wrong' is not one of 'by_error', 'right'",
+    ),
+    "linalg.recipes.base.eigenvalue_order": (
+        "increasing",
+        "eigenvalue_order: 'increasing' is not one of 'descending', 'ascending'",
     ),
     "linalg.recipes.base.schedule.restart_factor": (
         1.5,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+import torch
 from msgspec import structs
 from wired import cascade, gelu, wired, with_activation
 
@@ -14,7 +15,9 @@ from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.nets.decoder import Decoder
 from mathprobe.spec import (
+    ArithModel,
     CircuitSearch,
+    DecoderConfig,
     Enrichment,
     Questions,
 )
@@ -49,6 +52,12 @@ def circuit(operation, n, model=None):
         n, SHARES.get(operation, {operation: 1.0}), "batches", enrichment
     )
     return Circuit(questions, model, SETTINGS)
+
+
+def record(circuit):
+    """Return the training record of a decoder with hand-set weights."""
+    config = circuit.model.config
+    return ArithModel("wired", circuit.questions, config, None, 1, 1, None)
 
 
 @pytest.fixture(scope="module")
@@ -325,6 +334,25 @@ def test_an_untrained_model_does_no_sub_task(addition):
         assert not any(
             rate.is_found for rate in intervention.rates([(n,) for n in run.nodes])
         )
+
+
+class AllCorrect(Circuit):
+    """Analysis of a decoder whose answers are treated as correct."""
+
+    def is_correct(self, run, ids):
+        return torch.ones(len(ids), dtype=torch.bool)
+
+
+def test_a_decoder_with_attention_only_has_heads_only(addition):
+    """It may also lack the last position, which predicts nothing."""
+    small = {"width": 12, "head_width": 4, "heads": 3, "layers": 2, "mlp_width": 0}
+    torch.manual_seed(0)
+    model = Decoder(DecoderConfig(**small, norm=None), 13, addition.layout.length - 1)
+    settings = structs.replace(SETTINGS, questions_per_class=4, pairs=16)
+    facts = AllCorrect(addition.questions, model.eval(), settings).facts
+    assert {node.component for node in facts.nodes} == {
+        f"L{layer}H{head}" for layer in range(2) for head in range(3)
+    }
 
 
 def test_the_same_model_has_the_same_map(addition, tmp_path):

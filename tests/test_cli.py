@@ -3,10 +3,6 @@ import itertools
 import json
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from importlib import metadata
 
 import pytest
@@ -192,32 +188,6 @@ def test_stale_lists_models_of_other_code(trained, tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.out.strip().endswith("old")
     assert "1 of 1 models" in captured.err
-
-
-def test_a_resumed_training_is_bitwise_identical(smoke_model, tmp_path):
-    longer = {"examples": 80 * 320, "curve_every": 40 * 320}
-    schedule = structs.replace(smoke_model.schedule, **longer)
-    spec = structs.replace(smoke_model, schedule=schedule)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    run(*train_arguments(spec, whole))
-    command = [sys.executable, "-m", "mathprobe"]
-    command += map(str, train_arguments(spec, parts))
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    progress = parts / "state/progress.json"  # has a loss after the first update
-    while not (progress.exists() and "loss" in progress.read_text()):
-        assert process.poll() is None, "it ended before the signal"
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    output = process.communicate()[0]
-    assert process.returncode == cli.STOPPED
-    assert "stopped by SIGTERM: checkpoint saved" in output
-    assert not (parts / "model.safetensors").exists()
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0
-    assert "resuming after" in done.stdout
-    for name in ("model.safetensors", "curve.csv"):
-        assert (parts / name).read_bytes() == (whole / name).read_bytes()
-    assert json.loads((parts / "run.json").read_text())["attempts"] == 2
 
 
 def test_a_damaged_test_set_is_rejected_with_a_remedy(trained, tests, tmp_path):

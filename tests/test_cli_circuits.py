@@ -5,7 +5,7 @@ import csv
 import pytest
 import torch
 from synthetic import ARITH_FILES
-from test_circuits import SETTINGS, circuit
+from test_circuits import SETTINGS, circuit, record
 from test_cli import refused, run
 from wired import gelu
 
@@ -15,7 +15,7 @@ from mathprobe.cli import device
 from mathprobe.interp.facts import Facts
 from mathprobe.nets.lens import weights
 from mathprobe.paper import quanta
-from mathprobe.spec import ArithModel, CircuitSearch
+from mathprobe.spec import CircuitSearch
 from mathprobe.studies.arith import models
 from mathprobe.studies.arith_facts import is_found
 
@@ -37,10 +37,7 @@ def mapped(known, tmp_path_factory):
     """A folder with the map and the page of a model whose circuit is known."""
     folder = tmp_path_factory.mktemp("wired")
     with pytest.MonkeyPatch.context() as patch:
-        spec = ArithModel(
-            "wired", known.questions, known.model.config, None, 1, 1, None
-        )
-        patch.setattr(models, "load", lambda path: (spec, known.model))
+        patch.setattr(models, "load", lambda path: (record(known), known.model))
         patch.setattr(device, "set_up_torch", lambda device, threads: "cpu")
         run("arith_map", folder / "model", SETTINGS.to_json(), folder / "facts")
     named = "--name", "wired", "--digits", 2, "--template", TEMPLATE

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import chain
 from unittest import mock
 
+import networks
 import pandas as pd
 import pytest
 import test_cli
@@ -21,7 +22,7 @@ import test_cli_arith
 import torch
 from msgspec import structs
 from pretend_cuda import pretend, without_checks
-from test_circuits import SETTINGS, circuit, untrained
+from test_circuits import SETTINGS, circuit, record, untrained
 from test_cli import run
 from wired import cascade, wired
 
@@ -33,6 +34,11 @@ from mathprobe.cli.device import make_deterministic
 from mathprobe.data_loader import BATCHES_PER_BLOCK
 from mathprobe.decoding import greedy_decode
 from mathprobe.interp.ablation import ABLATIONS, ablation_values
+from mathprobe.interp.attention import knock_out
+from mathprobe.interp.measures import denoising, logit_difference, patch_nodes
+from mathprobe.interp.nodes import Node
+from mathprobe.interp.patching import Run
+from mathprobe.interp.residual import logit_attribution, patch_paths
 from mathprobe.linalg.codec import END
 from mathprobe.linalg.distributions import DISTRIBUTIONS
 from mathprobe.linalg.encodings import ENCODINGS
@@ -319,8 +325,8 @@ def test_the_accuracy_of_a_decoder_is_that_of_the_cpu(operation):
     """The decoder with hand-set weights fails some questions."""
     known = circuit(operation, 4)
     test = AccuracyTest(1000, 8, Enrichment(0.5, 0.4, 0.01))
-    here = list(accuracy.accuracy(known.spec, known.model, test))
-    there = list(accuracy.accuracy(known.spec, known.model.to("cuda"), test))
+    here = list(accuracy.accuracy(record(known), known.model, test))
+    there = list(accuracy.accuracy(record(known), known.model.to("cuda"), test))
     assert there == here
     assert 0 < here[0]["fails"] < 1000
 
@@ -397,6 +403,28 @@ def test_each_stage_of_a_map_is_that_of_the_cpu(name, stage):
 # Commands
 
 
+def effects_of_patches(device):
+    """Return effects of nodes and paths, attributions and a knock-out, on the CPU."""
+    model = networks.decoder().to(device)
+    clean, corrupted = (
+        Run.greedy(model, networks.ids(15, 6, 9, seed).to(device), 4) for seed in (0, 1)
+    )
+    answers = clean.unpatched_answers, corrupted.unpatched_answers
+    metric, rng = logit_difference(*answers), rng_for("test")
+    head, query = Node.parse("P06L0H1"), Node.parse("P06L1Q0")
+    patchings = [patch_nodes([(head,)]), patch_paths([((head,), (query,))])]
+    found = [denoising(clean, corrupted, one, metric, rng) for one in patchings]
+    edges = clean.measure([knock_out({head: [0, 3]})], metric)
+    direct = logit_attribution(clean, [head], *answers)
+    return [*chain(*chain(*found)), edges.cpu(), direct.cpu()]
+
+
+def test_effects_of_patches_are_those_of_the_cpu():
+    on_cpu, on_device = (effects_of_patches(device) for device in ("cpu", "cuda"))
+    for expected, values in zip(on_cpu, on_device, strict=True):
+        torch.testing.assert_close(values, expected)
+
+
 def check_outputs(commands, tmp_path, monkeypatch):
     """Run commands on both devices, and compare the files that they write.
 
@@ -439,6 +467,8 @@ def test_commands_of_linear_algebra_run_on_the_device(
         model, predictions = folder / "model.safetensors", folder / "predictions.npz"
         yield test_cli.train_arguments(spec, folder)
         yield "predict", model, predictions, "--tests", tests
+        found = ("--ablations", folder / "a.csv", "--attention", folder / "b.csv")
+        yield "heads", model, "--tests", tests, "--tolerance", 0.05, *found
 
     check_outputs(commands, tmp_path, monkeypatch)
 
@@ -460,10 +490,9 @@ def test_commands_of_arithmetic_run_on_the_device(catalog, tmp_path, monkeypatch
 def test_the_command_that_maps_a_decoder_runs_on_the_device(tmp_path, monkeypatch):
     def load(path):
         known = circuit("addition", 2)
-        return known.spec, known.model
+        return record(known), known.model
 
     monkeypatch.setattr(models, "load", load)
-    monkeypatch.setattr(models, "build", lambda spec: untrained(circuit("addition", 2)))
 
     def commands(folder):
         yield "arith_map", tmp_path / "model", SMALL.to_json(), folder

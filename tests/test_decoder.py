@@ -144,6 +144,7 @@ def test_hook_points_have_the_names_and_shapes_of_transformer_lens(model, tokens
         "attn.hook_q": per_head,
         "attn.hook_k": per_head,
         "attn.hook_v": per_head,
+        "attn.hook_attn_scores": (3, 4, LENGTH, LENGTH),
         "attn.hook_pattern": (3, 4, LENGTH, LENGTH),
         "attn.hook_z": per_head,
         "hook_attn_out": rows,

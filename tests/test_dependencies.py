@@ -112,6 +112,28 @@ def test_test_sets_and_scores_do_not_depend_on_networks_and_training():
     assert not [name for name in score if ".nets" in name or "training" in name]
 
 
+TRAININGS = {"train", "arith_train", "digests", "plan"}
+ANALYSES = {"predict", "heads", "arith_accuracy", "arith_map", "map"}
+
+
+@pytest.mark.parametrize(
+    ("module", "commands"),
+    [
+        ("linalg.verifiers", {"score", "failures", "evidence", "arith_evidence"}),
+        ("studies.linalg.scoring", {"score", "failures"}),
+        ("nets.seq2seq", {*TRAININGS, *ANALYSES}),
+        ("train_state", TRAININGS),
+    ],
+)
+def test_only_the_commands_that_use_a_module_depend_on_it(module, commands):
+    dependent = {
+        command
+        for command in dependencies.commands()
+        if f"mathprobe.{module}" in dependencies.modules(command)
+    }
+    assert dependent == commands
+
+
 def test_modules_are_layered():
     """The import contracts of pyproject.toml are satisfied."""
     done = subprocess.run(

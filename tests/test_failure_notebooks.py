@@ -10,9 +10,10 @@ from synthetic import CATALOG, PRINTED, PROJECT, PUBLISHED
 from mathprobe import files
 from mathprobe.paper import notebooks, tables
 from mathprobe.studies import failures
-from mathprobe.studies.linalg import scoring
+from mathprobe.studies.linalg import heads, scoring
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.data import make_testset
+from mathprobe.studies.linalg.models import build
 
 NOTEBOOKS = PROJECT / "paper" / "notebooks"
 HOME = {"eigenvectors": "uniform_wigner", "inverse": "uniform_coefficients"}
@@ -61,12 +62,22 @@ def written(folder, task, answers):
     return parameters
 
 
+def heads_of(task):
+    """Return the tables of the heads of an untrained network: no answer is right."""
+    spec = CATALOG.model("smoke", task, HOME[task], 2, "base")
+    test = make_testset(CATALOG.testset("smoke", task, HOME[task], 2))
+    return heads.tables(spec, {1: build(spec, 1)}, test, 0.05)
+
+
 @pytest.fixture(scope="module", params=["exact", "mixed", "malformed"])
 def results(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     each = [written(folder, task, request.param) for task in HOME]
     given = {name: [str(one[name]) for one in each] for name in each[0]}
     given["published"] = list(map(str, PRINTED))
+    for name, rows in heads_of("eigenvectors").items():
+        given[name] = [str(folder / f"{name}.csv")]
+        files.write_csv(given[name][0], rows, heads.COLUMNS[name])
     given["figures"] = str(folder / "figures")
     return request.param, folder, given
 
@@ -84,11 +95,11 @@ def drawn(results):
 
 
 def test_spectral_properties_runs_on_any_predictions(results):
-    html = executed(
-        "spectral_properties", results, "failures predictions published figures"
-    )
-    assert "failure_properties" in drawn(results)
-    assert html.count("<table") == 4
+    needed = "failures predictions ablations attention published figures"
+    html = executed("spectral_properties", results, needed)
+    assert {"failure_properties", "heads"} <= drawn(results)
+    assert html.count("<table") == 5
+    assert "seed 1: 0 right answers; control: 0 become wrong" in html
     assert "Nothing is published for these models" in html
     wrong = {"exact": 0, "mixed": 40, "malformed": 120}[results[0]]
     found = re.findall(r"eigenvectors, n=2, base: (\d+) wrong, (\d+) malformed", html)

@@ -125,6 +125,16 @@ def test_an_unpublished_task_has_one_panel(ood):
     assert titles(figure) == ["measured, $n=5$"]
 
 
+def test_the_matrices_of_a_trend_have_the_same_rows_and_columns(ood):
+    small = pivot_of(ood[ood["train"] != "laplace"], n=2)
+    figure = figures.trend([small, pivot_of(ood)], LABELS)
+    assert titles(figure) == ["$n=2$", "$n=5$", "published, $n=5$"]
+    first, second, published, *_ = (axes.get_ylim() for axes in figure.axes)
+    assert first == second == published
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == [*(LABELS[name] for name in DISTRIBUTIONS), figures.ORACLE_LABEL]
+
+
 def test_a_partly_published_table_has_empty_cells(ood):
     figure = figures.heatmaps(pivot_of(ood, n=10), LABELS)
     numbers = [text for text in texts(figure.axes[1]) if text not in GROUPS]

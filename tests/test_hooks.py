@@ -1,6 +1,6 @@
 import pytest
 import torch
-from networks import decoder, ids
+from networks import decoder, ids, network
 
 from mathprobe.errors import InputError
 from mathprobe.nets.hooks import HookPoint, capture, hook_names, patch
@@ -164,6 +164,25 @@ def test_a_patch_that_changes_the_shape_raises_an_error(model, tokens):
     with error, patch(model, Z, lambda z: z.mean(0)):
         model(tokens)
     assert hooked(model) == []
+
+
+def test_hook_points_of_an_encoder_decoder_have_the_names_of_transformer_lens():
+    attention = ["hook_attn_scores", "hook_pattern", "hook_z"]
+    own, cross = ([f"{x}.{name}" for name in attention] for x in ("attn", "cross_attn"))
+    others = ["mlp.hook_post", "hook_resid_post"]
+    assert hook_names(network(encoder=(1, 24, 4), decoder=(1, 16, 2))) == [
+        *(f"encoder.0.{name}" for name in (*own, *others)),
+        *(f"decoder.0.{name}" for name in (*own, *cross, *others)),
+    ]
+
+
+def test_stored_weights_of_an_encoder_decoder_keep_their_names():
+    linear = ["attention.query", "attention.key_value", "attention.out"]
+    linear += ["feed_forward.0", "feed_forward.2"]
+    layers = [*linear, "attention_norm", "feed_forward_norm"]
+    names = network(encoder=(1, 24, 4)).encoder.state_dict()
+    expected = {f"0.{one}.{part}" for one in layers for part in ("weight", "bias")}
+    assert names.keys() == expected
 
 
 def test_hook_points_add_nothing_to_the_state_dict(model):

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from mathprobe.nets.hooks import capture
 from mathprobe.nets.layers import NORM_EPSILON, Attention, Embedding, FeedForward, norm
 
 
@@ -37,8 +38,24 @@ def test_masked_positions_are_not_attended_to(attention):
     torch.testing.assert_close(masked, plain_attention(attention, x, memory[:, :3]))
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_hook_at_the_pattern_changes_no_output(attention, causal):
+    """The pattern is computed only for a hook; its rows sum to one."""
+    x, memory = (torch.randn(2, 5, width, dtype=torch.float64) for width in (12, 20))
+    mask = None if causal else torch.tensor([1, 1, 0, 1, 1]).bool()[None, None, None]
+    inputs = x, attention.project_key_values(memory), mask, causal
+    with capture(attention, "hook_pattern", "hook_z") as found:
+        hooked = attention(*inputs)
+    torch.testing.assert_close(hooked, attention(*inputs))
+    pattern = found["hook_pattern"]
+    torch.testing.assert_close(pattern.sum(-1), torch.ones(2, 3, 5).double())
+    unseen = pattern.triu(1) if causal else pattern[..., 2]
+    assert (unseen == 0.0).all()
+    assert found["hook_z"].shape == (2, 5, 3, 4)
+
+
 def test_the_hidden_layer_has_four_times_the_width():
-    first, _, last = FeedForward(8)
+    first, *_, last = FeedForward(8)
     assert (first.out_features, last.in_features, last.out_features) == (32, 32, 8)
 
 

@@ -85,10 +85,8 @@ def test_denoising_is_activation_patching(kind, name, hooked, clean, corrupted, 
 
 def test_attributions_are_those_of_the_cache(hooked, clean, others):
     answers = clean.unpatched_answers
-    with warnings.catch_warnings(action="ignore"):
-        hooked.process_weights_(  # its directions omit the weights of the final norm
-            center_writing_weights=False, center_unembed=False, fold_value_biases=False
-        )
+    with torch.no_grad():  # directions omit the weights of the final norm
+        hooked.unembed.W_U.mul_(hooked.ln_final.w[:, None])
     _, cache = hooked.run_with_cache(clean.ids[:, :-1])
     stack = cache.stack_head_results()  # layer and head, question, position, width
     nodes = [

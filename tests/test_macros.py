@@ -30,6 +30,18 @@ def test_macros_are_the_numbers_of_the_tables():
     assert made["runs/time"] == r"1\,h 53\,min"  # 34 models
 
 
+def test_the_deviations_are_all_settings_that_differ_from_those_of_the_paper():
+    made = macros.all_macros(synthetic_tables("workstation"), facts("workstation"))
+    found = made["scale/deviations"].split("; ")
+    assert r"\texttt{input.digits} 2 (3)" in found
+    assert r"\texttt{precision} float32 (bfloat16)" in found
+    (examples,) = (text for text in found if "schedule.examples" in text)
+    millions = ", ".join(rf"{count}\,000\,000" for count in (12, 5, 2, 1))
+    assert examples.endswith(rf"{millions} (36\,000\,000)")
+    paper = macros.all_macros(synthetic_tables("paper"), facts("paper"))
+    assert paper["scale/deviations"] == ""
+
+
 def test_every_published_accuracy_matrix_has_macros_at_every_scale():
     made = macros.all_macros(synthetic_tables("demo"), facts("demo"))
     assert made["published/eigenvalues_n8/semicircle/semicircle"] == "0"

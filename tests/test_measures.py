@@ -27,9 +27,9 @@ from mathprobe.seeds import rng_for
 LENGTH = 4
 
 
-@pytest.fixture
-def run():
-    return Run.greedy(decoder(layers=3), ids(15, 6, 9), LENGTH)
+@pytest.fixture(params=[{}, {"norm": "RMS", "mlp_width": 0}], ids=["own", "foreign"])
+def run(request):
+    return Run.greedy(decoder(layers=3, **request.param), ids(15, 6, 9), LENGTH)
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 """The documentation has valid links, and its code runs."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import torch
 from networks import decoder, ids
+from test_lens import COMMON
+
+from mathprobe.nets.lens import weights
 
 PAGES = [
     *(Path(name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -40,13 +44,13 @@ def test_the_first_example_of_the_python_page_runs():
 
 
 @torch.inference_mode()
-def test_the_examples_of_the_page_on_interpretability_run():
-    names = {
-        "decoder": decoder(),
-        "clean_ids": ids(15, 6, 9),
-        "corrupted_ids": ids(15, 6, 9, seed=1),
-    }
-    for block in blocks("docs/interp.md"):
+def test_the_examples_of_the_page_on_interpretability_run(tmp_path, monkeypatch):
+    examples = blocks("docs/interp.md")
+    monkeypatch.chdir(tmp_path)
+    torch.save({name: one.clone() for name, one in weights(decoder())}, "weights.pt")
+    Path("config.json").write_text(json.dumps(COMMON), encoding="utf-8")
+    names = {"clean_ids": ids(15, 6, 9), "corrupted_ids": ids(15, 6, 9, seed=1)}
+    for block in examples:
         exec(block, names)
     assert names["changed"].shape == (len(names["clean"].nodes), 6, 4)
     assert names["kept"].shape == (6,)

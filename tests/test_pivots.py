@@ -77,6 +77,57 @@ def test_a_wide_pivot_has_sorted_distributions(demo):
         assert wide.loc[(distribution, recipe), test] == row["accuracy"]
 
 
+def of_recipes(**oracle):
+    """Return an accuracy matrix of several recipes, by their oracle accuracies."""
+    models = [
+        {"task": "eigenvalues", "n": 5, "recipe": recipe, "distribution": name}
+        for recipe in oracle
+        for name in ("laplace", "gaussian")
+    ]
+    rows = frame(accuracy_matrix(models))
+    return rows.assign(oracle=rows["recipe"].map(oracle))
+
+
+def test_recipes_with_other_encodings_have_their_own_matrices():
+    rows = of_recipes(base=0.9, small=0.8)
+    first, second = pivots.make_pivots("ood", rows, PUBLISHED)
+    assert (first.name, second.name) == (
+        "eigenvalues_n5_base",
+        "eigenvalues_n5_small",
+    )
+    assert set(second.oracle) == {0.8}
+    assert {model.recipe for model in second.models} == {"small"}
+
+
+def test_accuracies_of_two_recipes_are_never_mixed():
+    rows = of_recipes(base=0.9, other=0.9)
+    lost = (rows["recipe"] == "base") & (rows["train"] == "gaussian")
+    rows.loc[lost, "accuracy"] = None
+    (pivot,) = pivots.make_pivots("ood", rows, PUBLISHED)
+    assert {train for train, _ in pivot.measured} == {"laplace"}
+
+
+def test_a_trend_has_all_sizes_of_a_task_in_order():
+    tables = synthetic_tables("workstation")
+    found = FUNCTIONS["trends"](tables, facts("workstation"))["eigenvalues"]
+    assert [row["pivot"].n for row in found] == [2, 3, 4, 5]
+    assert [row["recipe"] for row in found] == [
+        *("small_1m", "small_2m", "small_5m", "small_12m")
+    ]
+    assert {row["pivot"].published_n for row in found} == {5}
+    assert all(row["speed"]["laplace"]["target"] == 0.9 for row in found)
+
+
+def test_a_single_size_has_no_trend(demo):
+    assert FUNCTIONS["trends"](*demo) == {}
+
+
+def test_costs_are_summed_by_kind_and_unfinished_models_are_apart(demo):
+    first, *_, last = FUNCTIONS["costs"](*demo)
+    assert (first["models"], first["hours"], first["joules"]) == (7, 3.5, None)
+    assert (last["models"], last["examples"], last["total"]) == (0, 300, 400)
+
+
 def test_a_missing_cell_is_a_row_without_numbers(demo):
     (pivot,) = FUNCTIONS["ood"](*demo)
     assert pivot.cells["laplace", "other", "laplace"]["accuracy"] is None

@@ -6,6 +6,7 @@ import pytest
 from synthetic import PUBLISHED
 
 from mathprobe import cli, estimates, files, plan
+from mathprobe.studies import timing
 from mathprobe.studies.arith.models import build as build_decoder
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.models import build
@@ -23,14 +24,18 @@ def run_plan(capsys, *arguments):
     return capsys.readouterr().out.splitlines()
 
 
+def estimate(catalog, target, rate=lambda model: 1e9):
+    return plan.estimate_costs(catalog, target, PUBLISHED, rate)
+
+
 def cost(catalog, target):
     """Return the row of the model NAME."""
-    costs = plan.estimate_costs(catalog, target, PUBLISHED)
+    costs = estimate(catalog, target)
     return costs[costs["model"] == "eigenvalues/laplace/n2/base"].iloc[0]
 
 
 def test_the_plan_has_all_tables_of_the_paper(catalog):
-    costs = plan.estimate_costs(catalog, Path("results/paper/paper.pdf"), PUBLISHED)
+    costs = estimate(catalog, Path("results/paper/paper.pdf"))
     models = costs.groupby("table").size().to_dict()
     assert models["Table 1: eigenvalues, 5 × 5"] == 7
     assert models["Table 2: eigenvalues, 10 × 10"] == 2
@@ -40,14 +45,10 @@ def test_the_plan_has_all_tables_of_the_paper(catalog):
 
 
 def test_the_total_counts_shared_models_once(catalog):
-    costs = plan.estimate_costs(catalog, Path("results/paper/paper.pdf"), PUBLISHED)
+    costs = estimate(catalog, Path("results/paper/paper.pdf"))
     planned = len(catalog.all_models("paper")) + len(catalog.arith("paper").rows)
     assert costs["model"].nunique() == planned < len(costs)
-    last = (
-        plan.format_costs(costs, plan.Rate(1e15, "as given"))
-        .split("\n\n")[0]
-        .split("\n")[-1]
-    )
+    last = plan.format_costs(costs, "1e15 FLOP/s").split("\n\n")[0].split("\n")[-1]
     assert last.split()[:6] == ["total", "(each", "model", "once)", str(planned), "0"]
 
 
@@ -83,7 +84,11 @@ def test_costs_are_proportional_to_seeds_and_examples(catalog, target):
     model = catalog.model("smoke", **NAME)
     one = cost(catalog, target)
     assert one["examples"] == model.seeds * model.schedule.examples
-    assert one["flops"] == one["examples"] * estimates.flops_per_example(model)
+    training, forward = estimates.flops_per_example(model), one["flops"]
+    forward -= one["examples"] * training
+    # 2 points of the curve with 2 tests of 20 examples, and 7 tests of 50 examples
+    assert forward == model.seeds * training // 3 * (2 * 2 * 20 + 7 * 50)
+    assert one["hours"] == one["flops"] / 1e9 / 3600
     assert one["done"] == 0.0
 
 
@@ -116,16 +121,27 @@ def test_the_plan_prints_finished_models_and_the_assumed_rate(target, capsys):
     whole, left = map(float, row.split()[-4:-2])
     assert row.split()[-7:-5] == ["1", "8,960"]
     assert left == pytest.approx(whole * 6 / 7, rel=1e-2)
-    assert lines[-4] == "1.00e+06 FLOP/s, as given"
+    assert lines[-4].endswith("one model after another, at 1.00e+06 FLOP/s.")
 
 
-def test_the_origin_of_a_rate_names_the_assumed_utilization(catalog, monkeypatch):
+def test_a_rate_is_that_of_the_measured_updates(catalog, monkeypatch):
+    """An update that takes 10 ms gives the operations of 100 updates per second."""
+    model = catalog.model("smoke", **NAME)
+    clock = iter(range(1000))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock) / 100)
+    updates = 100 * model.seeds * model.schedule.batch
+    expected = updates * estimates.flops_per_example(model)
+    assert timing.training_rate(model, "cpu") == pytest.approx(expected)
+
+
+def test_one_model_of_each_kind_is_timed(capsys, target, monkeypatch):
+    timed = []
     monkeypatch.setattr(
-        plan.flops, "measure_matmul_rate", lambda precision: (2e9, precision)
+        timing, "training_rate", lambda model, device: timed.append(model) or 1e9
     )
-    rate = plan.measure_rate(catalog, "paper", 0.5)
-    assert rate.flops == 1e9
-    assert rate.origin == "50% (--utilization, assumed) of 2.00e+09 FLOP/s: bfloat16"
+    run_plan(capsys, target, "--device", "cpu")
+    shapes = {(estimates.flops_per_example(one), one.seeds) for one in timed}
+    assert len(shapes) == len(timed) < 10
 
 
 @pytest.mark.parametrize("path", ["results/tiny/paper.pdf", "results/demo", "x.pdf"])
@@ -157,6 +173,6 @@ def test_the_plan_includes_the_decoders(catalog, target):
     name = next(iter(catalog.arith("smoke").rows))
     folder = target.parent / "arith" / name
     files.write_json(folder / "run.json", {"examples_per_second": 1.0})
-    costs = plan.estimate_costs(catalog, target, PUBLISHED).set_index("table")
+    costs = estimate(catalog, target).set_index("table")
     done = costs.loc["second study: arithmetic", "done"]
     assert [*done] == [1.0, 0.0, 0.0]

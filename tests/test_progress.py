@@ -5,9 +5,11 @@ from typing import ClassVar
 
 import pytest
 
-from mathprobe import progress
+from mathprobe import paths, progress
 from mathprobe.errors import InputError
 from mathprobe.training import CURVE_COLUMNS, Progress
+
+ORIGIN = {"revision": "7e10"}
 
 
 class Halfway:
@@ -17,11 +19,20 @@ class Halfway:
     curve: ClassVar = []
     columns = CURVE_COLUMNS
     examples = 1000
+    seconds = 75.0
+    accuracy = 0.25
+
+    def summary(self):
+        return {"examples": self.examples}
+
+
+def start(folder):
+    return progress.ProgressReporter("a", Halfway(), folder, ORIGIN)
 
 
 @pytest.fixture
 def reporter(tmp_path):
-    with progress.ProgressReporter("laplace", Halfway(), tmp_path) as reporter:
+    with progress.ProgressReporter("laplace", Halfway(), tmp_path, ORIGIN) as reporter:
         yield reporter
 
 
@@ -38,6 +49,12 @@ def test_a_line_reports_the_progress(reporter):
         r"(100|99) examples/s, 00:20 left",
         line,
     )
+
+
+def test_the_last_line_reports_the_end(reporter):
+    reporter.trainer.examples = 2000  # stopped early
+    expected = "finished after 2,000 of 4,000 examples and 01:15, accuracy 0.250"
+    assert reporter.format_end() == f"laplace: {expected}"
 
 
 def test_a_log_has_a_line_a_minute(reporter, capsys):
@@ -62,19 +79,21 @@ def test_the_curve_is_written_when_it_has_grown(reporter, tmp_path):
     reporter(Progress(2000, 0.5, 0.25))
     text = (tmp_path / progress.CURVE_FILE).read_text()
     assert text.splitlines()[1] == "1,2000,laplace,0.1,0.0,1.0"
+    so_far = json.loads((tmp_path / paths.UNFINISHED).read_text())
+    assert so_far == {"examples": 1000, "finished": None, **ORIGIN}
 
 
 def test_a_failure_is_recorded_but_not_a_stop(tmp_path):
-    with pytest.raises(InputError), progress.ProgressReporter("a", Halfway(), tmp_path):
+    with pytest.raises(InputError), start(tmp_path):
         raise InputError("the loss is not finite")
     assert read_progress(tmp_path)["failed"] == "the loss is not finite"
-    with pytest.raises(SystemExit), progress.ProgressReporter("a", Halfway(), tmp_path):
+    with pytest.raises(SystemExit), start(tmp_path):
         raise SystemExit(75)
     assert "failed" not in read_progress(tmp_path)
 
 
 def test_a_terminal_has_a_progress_bar(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with progress.ProgressReporter("laplace", Halfway(), tmp_path) as reporter:
+    with progress.ProgressReporter("laplace", Halfway(), tmp_path, ORIGIN) as reporter:
         reporter(Progress(2000, 0.5, 0.25))
         assert reporter.bar.n == 2000

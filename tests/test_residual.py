@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from networks import decoder, ids, network
+from networks import VARIANTS, decoder, ids, network
 from wired_paths import EQUALS, questions, wired_paths
 
 from mathprobe.errors import InputError
@@ -93,10 +93,14 @@ def test_path_patching_matches_three_passes(sender, kind, head, run, source):
 
 
 @torch.inference_mode()
-def test_paths_can_have_several_senders_and_receivers(run, source):
+@pytest.mark.parametrize("others", VARIANTS)
+def test_paths_can_have_several_senders_and_receivers(others):
+    model = decoder(layers=3, **others)
+    run, source = (Run.greedy(model, ids(15, 6, 9, seed), LENGTH) for seed in (0, 1))
     senders = [node for node in run.nodes if node.layer < 2 and node.index < 2]
     receivers = [Node(p, 1, kind, 1) for p in (3, 6) for kind in (QUERY, KEY, VALUE)]
-    receivers += [Node(6, 1, MLP), Node(4, 2, VALUE, 3), Node(7, 2, RESIDUAL)]
+    receivers += [Node(4, 2, VALUE, 3), Node(7, 2, RESIDUAL)]
+    receivers += [Node(6, 1, MLP)] if run.has_mlps else []
     (patches,) = patch_paths([(tuple(senders), tuple(receivers))])(run, source)
     found = torch.stack([run.measure([patches], one)[0] for one in LOGITS], -1)
     expected = three_passes(run, source, senders, receivers)
@@ -167,13 +171,20 @@ def test_attributions_match_their_definition(run):
 
 
 @torch.inference_mode()
-def test_attributions_of_all_parts_sum_to_the_logits(run):
-    model, tokens = run.model, run.unpatched_answers
-    rest = run.activations("blocks.0.hook_resid_pre")["blocks.0.hook_resid_pre"]
-    rest = rest + sum(b.attn.out.bias + b.mlp.leave.bias for b in model.blocks)
-    constant = model.unembed.bias + model.ln_final.bias @ model.unembed.weight.T
+@pytest.mark.parametrize("others", VARIANTS)
+def test_attributions_of_all_parts_sum_to_the_logits(others):
+    model = decoder(layers=3, **others)
+    run = Run.greedy(model, ids(15, 6, 9), LENGTH)
+    first, last = "blocks.0.hook_resid_pre", "blocks.2.hook_resid_post"
+    streams, tokens = run.activations(first, last), run.unpatched_answers
+    rest = streams[first] + sum(block.attn.out.bias for block in model.blocks)
+    if run.has_mlps:
+        rest = rest + sum(block.mlp.leave.bias for block in model.blocks)
+    rest = model.linear_logits(rest, streams[last]) + model.unembed.bias
+    if getattr(model.ln_final, "bias", None) is not None:
+        rest = rest + model.ln_final.bias @ model.unembed.weight.T
     total = logit_attribution(run, run.nodes, tokens).sum(0)
-    total += whole_attribution(run, tokens)(rest[:, -LENGTH:]) + constant[tokens]
+    total += rest[:, -LENGTH:].gather(-1, tokens[..., None])[..., 0]
     logits = model(run.ids[:, :-1])[:, -LENGTH:]
     torch.testing.assert_close(total, logits.gather(-1, tokens[..., None])[..., 0])
 

@@ -258,14 +258,31 @@ def test_finished_outputs_are_not_trained_again(
     assert "run.json: already trained; to train again, " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "run.json"])
-def test_damaged_outputs_are_replaced_by_the_saved_ones(
-    smoke_model, done, tmp_path, trained, name
+def halve(path):
+    half = path.read_bytes()[:-40]
+    path.unlink()  # it may be a link
+    path.write_bytes(half)
+
+
+def state_another_specification(path):
+    metadata = checkpoint.model_metadata(path)
+    other = {**metadata, "spec": {**metadata["spec"], "seeds": 1}}
+    checkpoint.save_model(path, {}, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("model.safetensors", halve),
+        ("run.json", halve),
+        ("model.safetensors", state_another_specification),
+    ],
+)
+def test_damaged_and_other_outputs_are_replaced_by_the_saved_ones(
+    smoke_model, done, tmp_path, trained, name, change
 ):
     shutil.copytree(done, tmp_path, dirs_exist_ok=True)
-    half = (tmp_path / name).read_bytes()[:-40]
-    (tmp_path / name).unlink()  # it may be a link
-    (tmp_path / name).write_bytes(half)
+    change(tmp_path / name)
     run(*train_arguments(smoke_model, tmp_path))
     assert trained == []
     assert content(tmp_path) == content(done)
@@ -310,19 +327,6 @@ def test_an_interrupted_restore_is_completed(
     assert list(emptied.glob(".*")) == []
 
 
-def test_weights_of_another_specification_are_replaced_by_the_saved_ones(
-    smoke_model, done, tmp_path, trained
-):
-    shutil.copytree(done, tmp_path, dirs_exist_ok=True)
-    weights = tmp_path / OUTPUTS[0]
-    metadata = checkpoint.model_metadata(weights)
-    other = {**metadata, "spec": {**metadata["spec"], "seeds": 1}}
-    checkpoint.save_model(weights, {}, other)
-    run(*train_arguments(smoke_model, tmp_path))
-    assert trained == []
-    assert content(tmp_path) == content(done)
-
-
 def test_a_copied_result_is_restored(smoke_model, done, tmp_path, trained):
     """A plain copy has new time stamps, and its saved outputs are not links."""
     shutil.copytree(done, tmp_path / "copy", copy_function=shutil.copyfile)
@@ -332,29 +336,29 @@ def test_a_copied_result_is_restored(smoke_model, done, tmp_path, trained):
     assert content(tmp_path / "copy") == content(done)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "cuda",
+            "12.6",
+            "cuda None (now 12.6): the data are the same, but",
+        ),
+        ("lapack", "open 0.3", "(now open 0.3):"),
+    ],
+)
 def test_a_training_resumed_elsewhere_is_reported(
-    smoke_model, tmp_path, monkeypatch, capsys
+    smoke_model, tmp_path, monkeypatch, capsys, key, value, message
 ):
     stop_after_a_checkpoint(smoke_model, tmp_path, monkeypatch)
-    changed_origin(monkeypatch, cuda="12.6")
+    changed_origin(monkeypatch, **{key: value})
     run(*train_arguments(smoke_model, tmp_path))
     printed = capsys.readouterr().out
-    assert (
-        "resuming a training begun with cuda None (now 12.6): the data are the same, "
-        "but the weights may differ from those of an uninterrupted training\n"
-    ) in printed
-    attempts = json.loads((tmp_path / "run.json").read_text())["history"]
-    assert [attempt["cuda"] for attempt in attempts] == [None, "12.6"]
-
-
-def test_another_lapack_may_change_the_data_of_a_resumed_training(
-    smoke_model, tmp_path, monkeypatch, capsys
-):
-    stop_after_a_checkpoint(smoke_model, tmp_path, monkeypatch)
-    changed_origin(monkeypatch, lapack="open 0.3")
-    run(*train_arguments(smoke_model, tmp_path))
-    printed = capsys.readouterr().out
-    assert "(now open 0.3): the weights may differ" in printed
+    assert "resuming a training begun with " in printed
+    weights = "the weights may differ from those of an uninterrupted training"
+    assert f"{message} {weights}\n" in printed
+    first, second = json.loads((tmp_path / "run.json").read_text())["history"]
+    assert (first[key] == value, second[key]) == (False, value)
 
 
 def test_resuming_on_the_same_machine_is_not_reported(

@@ -93,6 +93,18 @@ def test_the_verdict_on_zeros_changes_no_other_error(task):
     assert torch.equal(*errors)
 
 
+@pytest.mark.parametrize(("verdict", "exact"), [("by_error", 0.052), ("right", 0.0)])
+def test_the_published_code_accepts_an_answer_that_equals_the_label(verdict, exact):
+    label, other = torch.tensor([0.526, 0.530]).double().reshape(2, 1, 1, 1)
+    rounded = torch.tensor([[[2.0]]]).double()  # the label is the inverse of 1.9
+    errors = [
+        scores.relative_error("inverse", rounded, label, guess, exact_answers=verdict)
+        for guess in (label, other, torch.nan * label)
+    ]
+    expected = pytest.approx([exact, 0.060, torch.nan], nan_ok=True)
+    assert [error.item() for error in errors] == expected
+
+
 def tensor(*rows):
     return torch.tensor([rows], dtype=torch.float64)
 

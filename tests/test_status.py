@@ -55,11 +55,43 @@ def test_the_error_of_a_failed_training_is_printed(catalog, results, folder):
     assert f"{NAME}: not finite" in status.format_table([one])
 
 
+def write_run(folder):
+    files.write_json(folder / "run.json", {"examples": 640, "examples_per_second": 7.0})
+    rows = [(1, 320, 0.1), (2, 320, 0.2), (1, 640, 0.5), (2, 640, 0.6)]
+    keys = ("seed", "examples", "accuracy")
+    files.write_csv(
+        folder / "curve.csv", (dict(zip(keys, r, strict=True)) for r in rows), keys
+    )
+
+
 def test_a_training_with_a_run_file_is_done(catalog, results, folder):
     write_progress(folder)
-    files.write_json(folder / "run.json", {"examples_per_second": 7.0})
+    write_run(folder)
     one = laplace(catalog, results)
-    assert (one.state, one.fraction_done) == ("done", 1.0)
+    assert (one.state, one.fraction_done, one.accuracy) == ("done", 1.0, 0.55)
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_training_on_demand_is_listed_last(catalog, results, is_done):
+    name = "inverse/uniform_coefficients/n5/p1000"
+    folder = results / "linalg" / name
+    write_run(folder) if is_done else write_progress(folder, total=320)
+    last = status.read_all(catalog, results)[-1]
+    assert (last.model, last.state) == (name, "done" if is_done else "running")
+    assert last.fraction_done == (1.0 if is_done else 0.5)
+
+
+def test_the_live_table_ends_when_all_trainings_are_done(
+    catalog, results, monkeypatch, capsys
+):
+    done = status.TrainingStatus("m", "done", 640, 640, 0.55)
+    states = iter([[status.TrainingStatus("m", "waiting", 0, 640), done], [done]])
+    monkeypatch.setattr(status, "read_all", lambda *_: next(states))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    cli.main(["status", str(results), "--watch"])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "1 done"
+    assert shown[-1].split() == ["m", "done", "100%", "0.550"]
 
 
 def test_the_table_ends_with_the_count_of_each_state(catalog, results, folder, capsys):

@@ -1,4 +1,5 @@
 import grimp
+import numpy as np
 import pytest
 import torch
 from msgspec import structs
@@ -83,7 +84,7 @@ def test_blocks_are_reproducible_and_different(demo):
 
 
 @pytest.mark.parametrize("task", ["eigenvectors", "singular_vectors"])
-def test_only_training_labels_have_canonical_signs(catalog, task):
+def test_canonical_signs_change_labels_but_no_matrices_or_answers(catalog, task):
     distribution = distributions_for(task)[0]
     base, canonical = (
         catalog.model("demo", task, distribution, 3, recipe)
@@ -108,28 +109,68 @@ def test_only_training_labels_have_canonical_signs(catalog, task):
         assert all(map(torch.equal, pair, other[name]))
 
 
-@pytest.mark.parametrize("verdict", ["wrong", "right"])
-def test_the_verdict_on_zeros_reaches_scores_and_learning_curves(
-    catalog, monkeypatch, verdict
-):
-    model = catalog.model("smoke", "eigenvectors", "laplace", 2, "base")
-    model = structs.replace(model, zero_answers=verdict)
+def test_models_learn_and_answer_in_their_order_of_eigenvalues(catalog):
+    base = catalog.model("smoke", "eigenvectors", "laplace", 3, "base")
+    ascending = structs.replace(base, eigenvalue_order="ascending")
+    test = {"laplace": make_testset(TestSet(base.data, 50))}
+    matrix, answer = to_tensors(test["laplace"])
+    labels, measured = [], []
+    for spec in (base, ascending):
+        codecs = Codecs(spec)
+        _, learned = training.block_loader(spec, 1, "cpu").draw(0)
+        labels.append(codecs.target.decode(learned, *codecs.output_shape)[0])
+        guess = 1.1 * codecs.round_trip(matrix, answer)[1]
+        predictions = {
+            "laplace.prediction": guess[None].numpy(),
+            "laplace.oracle": codecs.oracle(matrix).numpy(),
+        }
+        measured.append(scoring.measure(spec, test, predictions))
+    descending, changed = labels
+    assert torch.equal(descending, changed.flip(-1))
+    assert (changed[:, 0].diff() >= 0).all()
+    for name, values in measured[0].items():
+        if name.rsplit("_", 1)[-1] not in ("cosine", "angle"):  # of successive columns
+            np.testing.assert_allclose(values, measured[1][name], 1e-9, err_msg=name)
+    assert measured[1]["laplace.eigenvalue_error"] == pytest.approx(0.1)
 
-    def predict_zeros(codecs, network, matrix):
-        answers = torch.zeros(len(matrix), *codecs.output_shape, dtype=torch.float64)
-        return answers, torch.ones(len(matrix), dtype=torch.bool)
+
+def zeros(codecs, matrix):
+    return torch.zeros(len(matrix), *codecs.output_shape, dtype=torch.float64)
+
+
+def labels(codecs, matrix):
+    return codecs.target.round_trip(TASKS[codecs.spec.data.task].solve(matrix))
+
+
+@pytest.mark.parametrize(
+    ("task", "answers", "setting", "verdict"),
+    [
+        ("eigenvectors", zeros, "zero_answers", "wrong"),
+        ("eigenvectors", zeros, "zero_answers", "right"),
+        ("inverse", labels, "exact_answers", "by_error"),
+        ("inverse", labels, "exact_answers", "right"),
+    ],
+)
+def test_verdicts_reach_scores_and_learning_curves(
+    catalog, monkeypatch, task, answers, setting, verdict
+):
+    distribution = distributions_for(task)[0]
+    model = catalog.model("smoke", task, distribution, 2, "base")
+    model = structs.replace(model, **{setting: verdict})
+
+    def predict(codecs, network, matrix):
+        return answers(codecs, matrix), torch.ones(len(matrix), dtype=torch.bool)
 
     for module in (models, training):
-        monkeypatch.setattr(module, "predict", predict_zeros)
+        monkeypatch.setattr(module, "predict", predict)
     network = models.build(model, 1)
-    test = {"laplace": make_testset(TestSet(model.data, 20))}
+    test = {distribution: make_testset(TestSet(model.data, 50))}
     predictions = models.predict_all(model, {1: network}, test)
     measured = scoring.measure(model, test, predictions)
     (row,) = scoring.accuracy_rows(measured, [0.05])
     curve = training.trainer(model, "cpu").compute_metrics(network)
-    expected = float(verdict == "right")
-    assert row["accuracy"] == expected
-    assert {point["accuracy"] for point in curve} == {expected}
+    found = {row["accuracy"], *(point["accuracy"] for point in curve)}
+    assert {one == 1.0 for one in found} == {verdict == "right"}
 
 
 def test_rounded_labels_have_no_error(demo):

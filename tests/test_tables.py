@@ -354,3 +354,20 @@ def test_a_model_without_rows_makes_an_empty_table():
         "base", run_of("inverse", "uniform_coefficients", 2), rows
     )
     assert made("roc", model) == []
+
+
+def test_costs_are_hours_of_one_core_or_of_a_gpu():
+    same = {"seconds": 1800.0, "examples": 300, "joules": None, "finished": None}
+    matrices = run_of("eigenvalues", "laplace", 5) | same
+    name = {"name": "add_d5", "questions": {"shares": {"addition": 1.0}}}
+    decoder = {"spec": {**name, "schedule": {"updates": 10, "batch": 64}}, **same}
+    runs = [
+        ("base", {**matrices, "device": "cpu", "threads": 4}),
+        ("add_d5", {**decoder, "device": "some GPU", "threads": 4}),
+    ]
+    first, second = records(tables.costs(runs))
+    assert (first["hours"], second["hours"]) == (2.0, 0.5)
+    assert first["model"] == "eigenvalues/laplace/n5/base"
+    assert first["kind"] == "eigenvalues, n = 5, base"
+    assert (second["model"], second["kind"]) == ("add_d5", "addition")
+    assert (first["total"], second["total"]) == (400, 640)

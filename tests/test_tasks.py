@@ -229,6 +229,20 @@ def test_labels_have_the_signs_of_the_solver_unless_they_are_canonical(task):
     assert changed == (task in ("eigenvectors", "singular_vectors"))
 
 
+@every_task
+def test_only_labels_with_eigenvectors_have_an_order(task):
+    matrix, answer, _ = draw(
+        task, distributions_for(task)[0], {}, rng_for("order"), 50, 3, 3
+    )
+    label = TASKS[task].label(matrix, answer, "lapack", "ascending")
+    if task != "eigenvectors":
+        assert label is answer
+        return
+    values, vectors = np.linalg.eigh(matrix)  # in ascending order
+    np.testing.assert_allclose(label[:, 0], values, 1e-9)
+    np.testing.assert_allclose(label[:, 1:].abs(), abs(vectors), 1e-6)
+
+
 def test_canonical_labels_do_not_depend_on_the_eigensolver():
     matrix = distributions.DISTRIBUTIONS["laplace"](rng_for("solver"), 200, 5)
     task = TASKS["eigenvectors"]

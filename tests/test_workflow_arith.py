@@ -30,17 +30,10 @@ def test_a_model_without_a_parent_needs_no_other_training(copy):
     assert copy.planned_jobs(f"{PARENT}/run.json") == {"arith_train": 1}
 
 
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("results/paper/arith/add_d5_l9/run.json", "unknown model 'add_d5_l9'"),
-        (f"{PARENT}/run.json".replace("paper", "demo"), "unknown model 'add_d10_l2"),
-    ],
-)
-def test_an_unknown_model_is_rejected(copy, path, message):
-    done = copy.snakemake(path, "-n")
+def test_an_unknown_model_is_rejected(copy):
+    done = copy.snakemake("results/paper/arith/add_d5_l9/run.json", "-n")
     assert done.returncode != 0
-    assert message in done.stdout
+    assert "unknown model 'add_d5_l9'" in done.stdout
 
 
 def test_an_added_row_adds_a_model_and_changes_no_other(copy):

@@ -327,3 +327,19 @@ def wire_sign(mlp, wiring):
         mlp.enter.bias[row] = shift - INACTIVE
         deactivate(mlp, row, wiring, (None, False))
         mlp.leave.weight[wiring.negative, row] = slope
+
+
+def trained_spec(network, catalog, mixed=False):
+    """Return a specification as if training had given a decoder its weights."""
+    name = list(catalog.arith("smoke").rows)[-1 if mixed else 0]
+    like = catalog.arith_model("smoke", name)
+    attention, width = network.blocks[0].attn, network.tokens.weight.shape[1]
+    head_width = attention.out.in_features // attention.heads
+    config = DecoderConfig(
+        layers=1, width=width, heads=attention.heads, head_width=head_width
+    )
+    digits = (len(network.positions.weight) - 4) // 3
+    questions = structs.replace(like.questions, digits=digits)
+    return structs.replace(
+        like, name="wired", network=config, questions=questions, seed=1
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "config", "envs", "paper", "slurm", "src", "workflow")
 TEX = Path(".cache/tex")
+SMOKE = ("--config", "default_scale=smoke")
 
 
 class Workflow:
@@ -65,10 +66,7 @@ class Workflow:
         """Return the number of jobs of each rule in a dry run."""
         done = self.snakemake(*arguments, "-n", "--quiet", "host", path=path)
         assert done.returncode == 0, done.stdout
-        found = re.findall(r"^([a-z_]+) +(\d+)$", done.stdout, re.M)
-        jobs = {rule: int(count) for rule, count in found if rule != "total"}
-        assert jobs or "Nothing to be done" in done.stdout, done.stdout
-        return jobs
+        return count_jobs(done.stdout)
 
     def configure(self, old: str, new: str) -> None:
         """Replace a text that occurs once in the configuration."""
@@ -76,3 +74,11 @@ class Workflow:
         text = path.read_text()
         assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
         path.write_text(text.replace(old, new))
+
+
+def count_jobs(output: str) -> dict[str, int]:
+    """Return the number of jobs of each rule in the output of a dry run."""
+    found = re.findall(r"^([a-z_]+) +(\d+)$", output, re.M)
+    jobs = {rule: int(count) for rule, count in found if rule != "total"}
+    assert jobs or "Nothing to be done" in output, output
+    return jobs

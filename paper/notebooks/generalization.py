@@ -85,6 +85,17 @@ for matrix in matrices:
     display(Markdown(f"**{matrix.title}**"), SVG(filename=f"{stem}.svg"))
 
 # %% [markdown]
+# If a task has several sizes, the next figure shows its accuracy matrices side by side,
+# and the last published one. With larger matrices, the pattern should approach the
+# published pattern.
+
+# %%
+for task, sizes in pivots.by_size(matrices).items():
+    stem = Path(figures) / f"trend_{task}"
+    draw.save(draw.trend(sizes, labels), stem)
+    display(Markdown(f"**{task}, {len(sizes)} matrices**"), SVG(filename=f"{stem}.svg"))
+
+# %% [markdown]
 # The next table shows the measured accuracies with their 95 % intervals (for several
 # seeds: ± the standard deviation) and the published values, if any. The last row is the
 # oracle accuracy.

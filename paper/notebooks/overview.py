@@ -64,7 +64,8 @@ def add_finding(what, rows, here, there="published", number_format="{:.1%}"):
     findings.append(dict(zip(("finding", "here", "published"), (what, *texts))))
 
 
-matrix = pivots.make_pivots("ood", tables.read_concat(ood), {})[0]
+matrices = pivots.make_pivots("ood", tables.read_concat(ood), {})
+matrix = next((one for one in matrices if one.measured), matrices[0])
 scores = matrix.rows
 train_group, test_group = (scores[column].map(group) for column in ("train", "test"))
 in_distribution = scores["train"] == scores["test"]

@@ -27,6 +27,8 @@
 # %% tags=["parameters"]
 failures = ["results/demo/tables/failures_eigenvectors_n2.csv"]
 predictions = ["results/demo/linalg/eigenvectors/uniform_wigner/n2/base/home.npz"]
+ablations = ["results/demo/linalg/eigenvalues/semicircle/n2/base/ablations.csv"]
+attention = ["results/demo/linalg/eigenvalues/semicircle/n2/base/attention.csv"]
 published = ["paper/published/failures.csv", "paper/published/labels.csv"]
 figures = "results/demo/figures/spectral_properties"
 
@@ -34,11 +36,11 @@ figures = "results/demo/figures/spectral_properties"
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import SVG
+from IPython.display import SVG, display
 
 from mathprobe import files
 from mathprobe.linalg.scores import is_below
-from mathprobe.paper import failure_figures, tables
+from mathprobe.paper import failure_figures, head_figures, tables
 from mathprobe.paper import figures as draw
 from mathprobe.paper.published import read_all
 
@@ -146,3 +148,64 @@ for model in models:
     print(f"{model.name}: {len(wrong)} wrong, {malformed} malformed")
     worst = wrong.dropna().sort_values("error", ascending=False, kind="stable")
     print(worst.head(5).to_string(float_format="{:.4g}".format), end="\n\n")
+
+# %% [markdown]
+# ## Heads on which the answers depend
+#
+# The model of this section is the first one of the table of accuracies, with the
+# network of its first seed. E0H1 is head 1 of layer 0 of the encoder, D0H1 a
+# self-attention head of the decoder, and D0X1 one of its cross-attention heads. A head
+# or an MLP is **ablated** at all positions: its output is replaced by its mean over
+# matrices, by zeros, or by its output for another matrix (resample). The model then
+# writes a new answer. The figure shows how many answers that were right (relative error
+# below 5 %) become wrong.
+#
+# - Control: if the output of every head and MLP is replaced by itself, no answer changes.
+# - Middle: the output of the encoder is that for another matrix at the tokens of one
+#   coefficient, on or off the diagonal, or at the other tokens (dimensions and ends).
+# - Bottom: mean cross-attention of each head to each coefficient, while it writes each
+#   number of the right answer. The last row shows the network before training. Equal
+#   attention to all tokens gives each coefficient the same colour.
+#
+# Small shares show that the answers do not need a component while all others work: two
+# components can replace each other. Large shares show that the output is needed, not
+# what it computes. Attention shows the tokens that a head reads from. After the
+# encoder, the tokens of one coefficient may contain information on others.
+
+# %%
+for path in ablations:
+    rows = tables.read(path).query("tokens == 'all'")
+    for seed, own in rows.groupby("seed"):
+        control = own[own["ablation"] == head_figures.ITSELF].iloc[0]
+        print(f"seed {seed}: {control['right']} right answers", end="; ")
+        print(f"control: {control['wrong']} become wrong")
+        parts = ~own["component"].isin([head_figures.EVERYTHING, head_figures.MEMORY])
+        shares = own[parts].groupby("component", sort=False)
+        for text, chosen in (
+            ("more than 50 %", shares["low"].min() > 0.5),
+            ("less than 10 %", shares["high"].max() < 0.1),
+        ):
+            names = ", ".join(chosen.index[chosen]) or "none"
+            print(f"  {text} become wrong under every ablation: {names}")
+
+# %%
+stem = Path(figures) / "heads"
+figure = draw.empty_figure()
+for one, other in zip(ablations, attention, strict=True):
+    both = (tables.read(path).query("seed == '1'") for path in (one, other))
+    figure = head_figures.heads(*both)
+draw.save(figure, stem)
+SVG(filename=str(stem.with_suffix(".svg")))
+
+# %% [markdown]
+# The next table shows the mean cross-attention of each head on the diagonal, off the
+# diagonal, and to the other tokens, averaged over the numbers of the answer. If the
+# values of a trained head differ from those of the same head before training, training
+# has moved its attention.
+
+# %%
+for path in attention:
+    rows = tables.read(path)
+    sums = rows[rows["tokens"].isin(["diagonal", "off-diagonal", "other"])]
+    keys = ["seed", "component"], ["network", "tokens"]
+    display(sums.pivot_table("value", *keys).style.format("{:.1%}"))

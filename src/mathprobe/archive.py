@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from mathprobe import files, paths, provenance
-from mathprobe.catalog import Catalog
+from mathprobe.catalog import RECORD, Catalog
 from mathprobe.errors import InputError
 from mathprobe.settings import merge
 from mathprobe.structs import flatten
@@ -25,8 +25,8 @@ from mathprobe.structs import flatten
 MANIFEST = "manifest.json"
 CONFIG = "config.json"  # of an unpacked archive; see `_record_config`
 TABLES = "arith_models"  # folder with the table of decoders of each scale
-FORMAT = 1
-REQUIRED_KEYS = ("scale", "config", "files")  # of a manifest
+FORMAT = 2
+REQUIRED_KEYS = ("scales", "config", "files")  # of a manifest
 SUFFIXES = (".json", ".csv", "home.npz", "panels.npz")  # of files in a record
 WEIGHTS = "model.safetensors"
 TEST_RESULTS = ("scores.csv", "accuracy.csv")  # a tested model has one of them
@@ -38,9 +38,22 @@ Manifest = dict[str, Any]
 
 def finished_models(results: Path) -> Iterator[Path]:
     """Yield the folders of trained and tested models."""
-    for run in sorted(results.rglob("run.json")):
+    for run in sorted(results.rglob(paths.RUN)):
         if any((run.parent / name).exists() for name in TEST_RESULTS):
             yield run.parent
+
+
+def recorded_models(root: Path) -> list[Path]:
+    """Return the folders of all models, unfinished ones of a record included."""
+    unfinished = [path.parent for path in sorted(root.rglob(paths.UNFINISHED))]
+    kept = [folder for folder in unfinished if folder.name != STATE]
+    return [*finished_models(root), *kept]
+
+
+def running_models(results: Path) -> list[Path]:
+    """Return the folders of trainings that have begun but not finished."""
+    begun = [path.parents[1] for path in results.rglob(f"{STATE}/{paths.UNFINISHED}")]
+    return [folder for folder in sorted(begun) if not (folder / paths.RUN).exists()]
 
 
 def model_files(model: Path, weights: bool = False) -> list[Path]:
@@ -56,30 +69,35 @@ def model_files(model: Path, weights: bool = False) -> list[Path]:
 
 
 def _files(root: Path, weights: bool = False) -> dict[str, Path]:
-    """Return the files of all finished models, by their paths relative to a root."""
-    paths = (
-        path for model in finished_models(root) for path in model_files(model, weights)
+    """Return the files of all models, by their paths relative to a root."""
+    found = (
+        path for model in recorded_models(root) for path in model_files(model, weights)
     )
-    return {path.relative_to(root).as_posix(): path for path in paths}
+    return {path.relative_to(root).as_posix(): path for path in found}
 
 
-def check_settings(root: Path, scale: str, catalog: Catalog) -> None:
-    """Raise InputError if finished models or tables have other settings.
+def check_settings(
+    root: Path, scale: str, catalog: Catalog, unfinished: bool = False
+) -> None:
+    """Raise InputError if models or tables have other settings.
 
-    `root` is the folder of the results of a scale, or a record of them.
+    `root` is the folder of the results of a scale, or of the record (scale `record`).
+    `unfinished` includes the models that are still trained.
     """
-    for folder in finished_models(root):
+    running = running_models(root) if unfinished else []
+    for folder in [*recorded_models(root), *(one / STATE for one in running)]:
+        model = folder.parent if folder.name == STATE else folder
         path = Path(
-            paths.RESULTS.format(scale=scale), folder.relative_to(root), "run.json"
+            paths.RESULTS.format(scale=scale), model.relative_to(root), paths.RUN
         )
         _, names = paths.parse(path.as_posix(), catalog.names)
-        del names["file"]
-        known = catalog.arith_model if "model" in names else catalog.model
-        found = files.read_json(folder / "run.json")["spec"]
-        if differences := known(*names.values()).differences(found):
+        del names["file"], names["scale"]
+        study = catalog.arith(scale) if "model" in names else catalog.linalg(scale)
+        found = files.read_json(paths.run_file(folder))["spec"]
+        if differences := study.model(*names.values()).differences(found):
             raise _other_settings(folder, differences)
     facts = root / "tables" / "facts.json"
-    if facts.exists():
+    if scale != RECORD and facts.exists():
         found, expected = map(flatten, (files.read_json(facts), catalog.facts(scale)))
         differing = [key for key in expected if found.get(key) != expected[key]]
         if differing:
@@ -88,12 +106,12 @@ def check_settings(root: Path, scale: str, catalog: Catalog) -> None:
 
 def check_record(catalog: Catalog) -> None:
     """Raise InputError if the record has no models, or models of other settings."""
-    if not any(finished_models(catalog.record)):
+    if not recorded_models(catalog.record):
         raise InputError(
             f"{catalog.record}: no model is recorded here; run `mathprobe record "
-            f"results/{catalog.recorded_scale}`, or correct record.folder"
+            f"results/{catalog.recorded_scales[0]}`, or correct record.folder"
         )
-    check_settings(catalog.record, catalog.recorded_scale, catalog)
+    check_settings(catalog.record, RECORD, catalog)
 
 
 def _other_settings(path: Path, differences: list[str]) -> InputError:
@@ -105,16 +123,18 @@ def _other_settings(path: Path, differences: list[str]) -> InputError:
     )
 
 
-def make_manifest(contents: Mapping[str, Path], scale: str, config: Any) -> Manifest:
+def make_manifest(
+    contents: Mapping[str, Path], scales: list[str], config: Any
+) -> Manifest:
     """Return a manifest: checksums of files, digests of the code, models, revision."""
     runs = {
         PurePosixPath(name).parent: path
         for name, path in contents.items()
-        if PurePosixPath(name).name == "run.json"
+        if PurePosixPath(name).name in (paths.RUN, paths.UNFINISHED)
     }
     return {
         "format": FORMAT,
-        "scale": scale,
+        "scales": scales,
         "config": config,
         "code": provenance.code_digests(),
         **provenance.revision(),
@@ -130,15 +150,19 @@ def _model(run: Mapping[str, Any]) -> dict[str, Any]:
     return {key: run[key] for key in ("spec", "code", "revision", "clean")}
 
 
-def add_to_record(results: Path, record: Path, config: Any) -> list[Path]:
-    """Copy the files of all finished models to a record; return the new folders.
+def add_to_record(
+    results: Path, record: Path, catalog: Catalog, unfinished: bool = False
+) -> list[Path]:
+    """Copy the files of models to a record; return the new folders.
 
-    Raises InputError, and copies nothing, if a model was trained with uncommitted code,
-    because such a model is not reproducible.
+    A model that is not finished, if requested, has only `unfinished.json`, which is its
+    run.json so far, and its learning curve.  Raises InputError, and copies nothing, if
+    a model was trained with uncommitted code, because it is not reproducible.
     """
-    folders = list(finished_models(results))
+    running = running_models(results) if unfinished else []
+    folders = [*finished_models(results), *(folder / STATE for folder in running)]
     for folder in folders:
-        run = files.read_json(folder / "run.json")
+        run = files.read_json(paths.run_file(folder))
         if not (run["revision"] and run["clean"]):
             raise InputError(
                 f"{folder}: trained with uncommitted code "
@@ -146,13 +170,20 @@ def add_to_record(results: Path, record: Path, config: Any) -> list[Path]:
                 f"problem of git: {run.get('revision_problem') or 'none'}); "
                 "commit, remove the folder and train again"
             )
+    targets = []
     for folder in folders:
-        for path in model_files(folder):
-            files.write_bytes(record / path.relative_to(results), path.read_bytes())
+        is_running = folder.name == STATE
+        model = folder.parent if is_running else folder
+        targets.append(record / model.relative_to(results))
+        (targets[-1] / paths.UNFINISHED).unlink(missing_ok=True)  # recorded earlier
+        parts = [folder / name for name in (paths.UNFINISHED, "curve.csv")]
+        for path in parts if is_running else model_files(folder):
+            files.write_bytes(targets[-1] / path.relative_to(folder), path.read_bytes())
     if folders:
-        manifest = make_manifest(_files(record), results.name, config)
+        scales = catalog.recorded_scales
+        manifest = make_manifest(_files(record), scales, catalog.config)
         files.write_json(record / MANIFEST, manifest)
-    return [record / folder.relative_to(results) for folder in folders]
+    return targets
 
 
 def verify(record: Path) -> Manifest:
@@ -199,7 +230,7 @@ def pack(
     if not contents:
         raise InputError(f"{results}: there is no trained and tested model")
     contents |= {f"{TABLES}/{scale}.tsv": path for scale, path in tables.items()}
-    manifest = make_manifest(contents, results.name, config)
+    manifest = make_manifest(contents, [results.name], config)
     with _temporary_sibling(out) as folder:
         files.write_json(folder / MANIFEST, manifest)
         with _open_archive(folder / "archive", "w") as archive:
@@ -282,7 +313,7 @@ def _record_config(manifest: Manifest, folder: Path) -> Any:
     tables = [name for name in names if name.parts[0] == TABLES]
     overrides = {
         "default_scale": "record",
-        "record": {"scale": manifest["scale"], "folder": str(folder)},
+        "record": {"scales": manifest["scales"], "folder": str(folder)},
         "scales": {
             name.stem: {"arith": {"models": str(folder / name)}} for name in tables
         },

@@ -5,6 +5,9 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Mapping
+from contextlib import chdir, redirect_stderr
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from mathprobe.errors import InputError
@@ -60,6 +63,15 @@ def megabytes(text: str) -> int | None:
     """Return a size such as 16G in megabytes, or None for anything else."""
     found = SIZE.fullmatch(text.strip())
     return round(float(found[1]) * MEGABYTES[found[2].upper()]) if found else None
+
+
+def profiles(arguments: list[str], folder: Path) -> list[Path]:
+    """Return the profiles that Snakemake, started in a folder, reads for arguments."""
+    from snakemake.cli import parse_args
+
+    with chdir(folder), redirect_stderr(StringIO()):  # it prints a line about profiles
+        parser, _ = parse_args(arguments)
+    return [folder / path for path in parser._default_config_files]
 
 
 def check_settings(settings: Any) -> None:

@@ -54,6 +54,22 @@ def training_flops(model: Model | ArithModel) -> int:
     return model.seeds * model.schedule.examples * flops_per_example(model)
 
 
+def total_flops(model: Model | ArithModel, tested: int) -> int:
+    """Return the FLOPs of training, of learning curves and of tests, for all seeds.
+
+    `tested` is the number of test examples.  Each seed is tested on all of them.  An
+    example in a test costs a forward pass.
+    """
+    schedule = model.schedule
+    points = math.ceil(schedule.updates / schedule.updates_per_point)
+    if isinstance(model, ArithModel):
+        of_point = len(model.questions.shares) * model.curve_questions
+    else:
+        of_point = len(model.curve.tests) * model.curve.examples
+    forward = flops_per_example(model) // (1 + flops.BACKWARD)
+    return training_flops(model) + model.seeds * forward * (tested + points * of_point)
+
+
 def parameter_count(model: Model | ArithModel) -> int:
     """Return the number of parameters of a model, for all seeds together."""
     if isinstance(model, ArithModel):

@@ -10,34 +10,48 @@ from typing import Any
 
 LINES = 15  # of each log
 JOBS = 5  # whose logs are shown
+SELECTING = "Select jobs to execute..."
 COMMAND = re.compile(r"Command '.*'(?= (returned|died))", re.DOTALL)
 
 
 class FailedJobs:
-    """A filter of Snakemake's logger, which collects failed jobs and drops nothing.
+    """A filter of Snakemake's logger, which collects failed jobs.
 
     It also removes the commands of failed jobs from error messages, because they
-    contain long specifications.
+    contain long specifications, names finished jobs by their messages, and drops the
+    lines about the scheduler.
     """
 
-    def __init__(self) -> None:
-        """Start without failed jobs."""
+    def __init__(self, dryrun: bool = False) -> None:
+        """Start without failed jobs.
+
+        In a dry run, jobs have no messages, so that Snakemake prints their resources.
+        """
+        self.dryrun = dryrun
         self.jobs: dict[int, dict[str, Any]] = {}  # by number
+        self.messages: dict[int, str] = {}  # of all jobs
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Collect the failed jobs of a record, and shorten its message."""
-        event = getattr(record, "event", None)
-        if event == "job_error":
-            self.jobs[vars(record)["jobid"]] = vars(record)
+        """Return whether to log a record; collect its failed jobs, and shorten it."""
+        event, facts = getattr(record, "event", None), vars(record)
+        if event == "job_info":
+            self.messages[facts["jobid"]] = facts["rule_msg"]
+            if self.dryrun:
+                facts["rule_msg"] = None
+        elif event == "job_error":
+            facts["shellcmd"] = ""
+            self.jobs[facts["jobid"]] = facts
         elif event == "group_error":
-            for job in vars(record)["job_error_info"]:
-                logs = [*job["log"], *vars(record)["aux_logs"]]
+            for job in facts["job_error_info"]:
+                logs = [*job["log"], *facts["aux_logs"]]
                 self.jobs[job["jobid"]] = {**job, "log": logs}
         elif event == "job_finished":  # at a later attempt
-            self.jobs.pop(vars(record)["job_id"], None)
+            self.jobs.pop(facts["job_id"], None)
+            if message := self.messages.get(facts["job_id"]):
+                record.msg = f"Finished job {facts['job_id']}: {message}"
         elif event == "error":
             record.msg = COMMAND.sub("The command", str(record.msg))
-        return True
+        return event != "job_started" and record.msg != SELECTING
 
     def report(self) -> str:
         """Return the outputs of the failed jobs, and the last lines of their logs."""

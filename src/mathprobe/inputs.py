@@ -69,19 +69,25 @@ class Inputs:
         return [paths.TESTSET.format(**same, distribution=one) for one in distributions]
 
     def model_folders(
-        self, scale: str, models: Iterable[dict[str, Any]], pattern: str = paths.MODEL
+        self,
+        scale: str,
+        models: Iterable[dict[str, Any]],
+        pattern: str = paths.MODEL,
+        unfinished: bool = False,
     ) -> list[str]:
         """Return the folders of models, without duplicates.
 
-        `models` are the wildcards of their paths.
+        `models` are the wildcards of their paths.  Of a record, return only those that
+        it has, without or with models that are not finished.
         """
         if scale == RECORD:
             pattern = paths.in_record(pattern, str(self.catalog.record))
         folders = dict.fromkeys(pattern.format(scale=scale, **name) for name in models)
+        names = [paths.RUN, paths.UNFINISHED][: 1 + unfinished]
         return [
             folder
             for folder in folders
-            if scale != RECORD or Path(folder, "run.json").exists()
+            if scale != RECORD or any(Path(folder, name).exists() for name in names)
         ]
 
     def decoder_folders(self, scale: str, names: Iterable[str]) -> list[str]:
@@ -91,10 +97,23 @@ class Inputs:
 
     def table_inputs(self, w: Wildcards) -> list[str]:
         """Return the files of models that a table of the first study needs."""
-        kind = KINDS[w.get("kind", "runs")]
-        names = ["run.json", kind.model_file] if kind.model_file else ["run.json"]
-        folders = self.model_folders(w.scale, self.table_models(w))
-        return [f"{folder}/{name}" for folder in folders for name in names]
+        kind, models = KINDS[w.get("kind", "runs")], self.table_models(w)
+        found = []
+        for folder in self.model_folders(w.scale, models, unfinished=kind.unfinished):
+            found.append(str(paths.run_file(Path(folder))))
+            if kind.model_file:
+                found.append(f"{folder}/{kind.model_file}")
+        return found
+
+    def cost_inputs(self, w: Wildcards) -> list[str]:
+        """Return the run.json, or unfinished.json, of all models of both studies."""
+        decoders = [{"model": name} for name in self.catalog.arith(w.scale).rows]
+        models = self.catalog.all_models(w.scale)
+        folders = [
+            *self.model_folders(w.scale, models, unfinished=True),
+            *self.model_folders(w.scale, decoders, paths.ARITH, unfinished=True),
+        ]
+        return [str(paths.run_file(Path(folder))) for folder in folders]
 
     def table_models(self, w: Wildcards) -> list[dict[str, Any]]:
         """Return the models of a table of the first study, as wildcards."""
@@ -109,10 +128,11 @@ class Inputs:
 
     def missing(self, w: Wildcards) -> list[str]:
         """Return the models of a table that are missing from the record."""
+        unfinished = KINDS[w.kind].unfinished
         return [
             paths.LINALG_NAME.format(**name)
             for name in self.table_models(w)
-            if not self.model_folders(w.scale, [name])
+            if not self.model_folders(w.scale, [name], unfinished=unfinished)
         ]
 
     def target_accuracies(self, w: Wildcards) -> list[str]:
@@ -175,6 +195,10 @@ class Inputs:
         names = [name for entry in entries for name in entry_models(entry)]
         folders = self.model_folders(w.scale, names)
         predictions = [f"{folder}/home.npz" for folder in folders]
+        main = entry_models(
+            self.catalog.linalg(w.scale).entries["out_of_distribution"][0]
+        )
+        folders = self.model_folders(w.scale, main[:1])
         inputs: dict[str, dict[str, Any]] = {
             "overview": {
                 "facts": f"{paths.TABLES.format(scale=w.scale)}/facts.json",
@@ -191,6 +215,8 @@ class Inputs:
             "spectral_properties": {
                 "failures": tables["failures"],
                 "predictions": predictions,
+                "ablations": [f"{folder}/ablations.csv" for folder in folders],
+                "attention": [f"{folder}/attention.csv" for folder in folders],
                 "published": _published("failures", "labels"),
             },
             "verifiers": {

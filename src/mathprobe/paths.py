@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
+from pathlib import Path
 from string import Formatter
 
 from mathprobe.errors import InputError, suggestion, unknown_name
@@ -33,6 +34,8 @@ PATTERNS = (
     RESULTS + "/paper.pdf",
     RESULTS + "/report.html",
 )
+RUN = "run.json"  # of a finished training
+UNFINISHED = "unfinished.json"  # run.json so far, in `state/` or in a record
 SIZE = r"[1-9][0-9]*(?:x[1-9][0-9]*)?"
 MIXTURE = "+"  # between the distributions of a mixture
 
@@ -42,6 +45,12 @@ Known = Mapping[str, Iterable[str]]  # the values that a wildcard may have
 def in_record(pattern: str, record: str) -> str:
     """Return the pattern of the same results in the folder of a record."""
     return pattern.replace(RESULTS, record)
+
+
+def run_file(folder: Path) -> Path:
+    """Return the path of run.json, or of unfinished.json if that exists instead."""
+    unfinished = folder / UNFINISHED
+    return unfinished if unfinished.exists() else folder / RUN
 
 
 def parse(path: str, known: Known) -> tuple[str, dict[str, str]]:

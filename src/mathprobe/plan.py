@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from mathprobe import estimates, flops, status
+from mathprobe import estimates, status
 from mathprobe.catalog import Catalog
 from mathprobe.catalog.linalg import entry_models
 from mathprobe.errors import InputError
@@ -23,45 +22,37 @@ PDF = "paper.pdf"
 TRAINING_BYTES = 4 * 4  # weight, gradient and two moments of Adam
 WEIGHT_BYTES = 4
 CHECKPOINT_BYTES = 3 * 4  # weight and two moments; a training keeps two checkpoints
-COLUMNS = ["table", "model", "examples", "flops", "parameters", "done"]
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Training rate of one device in FLOP per second, and its origin."""
-
-    flops: float
-    origin: str
-
-    def hours(self, flops: float) -> float:
-        """Return the hours that one device needs."""
-        return flops / self.flops / 3600
+COLUMNS = ["table", "model", "examples", "flops", "hours", "parameters", "done"]
+Rate = Callable[[Model | ArithModel], float]  # from a model to the FLOP/s of a device
 
 
 def estimate_costs(
-    catalog: Catalog, target: Path, published: dict[str, Frame]
+    catalog: Catalog, target: Path, published: dict[str, Frame], rate: Rate
 ) -> Frame:
     """Estimate the cost of a scale's paper, with a row for each model of each table.
 
-    `target` is results/SCALE/paper.pdf.  Columns: table, model; examples, flops and
-    parameters of all seeds; and `done`, the finished fraction of the training.  Raises
-    InputError for another target.
+    `target` is results/SCALE/paper.pdf.  Columns: table, model; training examples,
+    flops, hours and parameters of all seeds; and `done`, the finished fraction of the
+    training.  Flops and hours include learning curves and tests.  Raises InputError for
+    another target.
     """
     results, scale = target.parent, target.parent.name
     if target.name != PDF or scale not in catalog.scales:
         allowed = ", ".join(f"results/{scale}/{PDF}" for scale in catalog.scales)
         raise InputError(f"{target}: the target must be a paper: {allowed}")
-    arith = catalog.arith(scale)
-    models: list[tuple[str, str, str, Model | ArithModel]] = [
-        (table, "linalg", LINALG_NAME.format(**name), catalog.model(scale, **name))
-        for table, name in _tables(catalog, scale, published)
-    ]
+    arith, tests = catalog.arith(scale), catalog.linalg(scale).settings.tests
+    rows = []
+    for table, wildcards in _tables(catalog, scale, published):
+        name, model = LINALG_NAME.format(**wildcards), catalog.model(scale, **wildcards)
+        sets = catalog.test_distributions(model.data.task, model.data.distribution)
+        tested = len(sets) * tests.examples
+        cost = _cost(results / "linalg" / name, model, tested, rate)
+        rows.append((table, name, *cost))
     for name in arith.rows:
-        models.append(("second study: arithmetic", "arith", name, arith.model(name)))
-    rows = [
-        (table, name, *_cost(results / study / name, model))
-        for table, study, name, model in models
-    ]
+        decoder = arith.model(name)
+        tested = len(decoder.questions.shares) * arith.settings.accuracy.questions
+        cost = _cost(results / "arith" / name, decoder, tested, rate)
+        rows.append(("second study: arithmetic", name, *cost))
     return pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(["table", "model"])
 
 
@@ -85,25 +76,21 @@ def _tables(
                 yield f"{title}: {task_title(entry.task, entry.n)}", name
 
 
-def _cost(folder: Path, model: Model | ArithModel) -> tuple[int, float, int, float]:
-    """Return examples, FLOP, parameters and the finished fraction of the training."""
+def _cost(
+    folder: Path, model: Model | ArithModel, tested: int, rate: Rate
+) -> tuple[int, float, float, int, float]:
+    """Return examples, FLOP, hours, parameters and the finished fraction.
+
+    `tested` is the number of test examples of each seed.
+    """
     total = model.schedule.examples
+    needed = float(estimates.total_flops(model, tested))  # may exceed 64-bit integers
     return (
         model.seeds * total,
-        float(estimates.training_flops(model)),  # may exceed 64-bit integers
+        needed,
+        needed / rate(model) / 3600,
         estimates.parameter_count(model),
         status.read_training(folder, folder.name, total, 0.0).fraction_done,
-    )
-
-
-def measure_rate(catalog: Catalog, scale: str, utilization: float) -> Rate:
-    """Return the measured rate of matrix products, times an assumed utilization."""
-    entry = catalog.linalg(scale).entries["out_of_distribution"][0]
-    model = catalog.model(scale, **entry_models(entry)[0])
-    rate, method = flops.measure_matmul_rate(model.precision)
-    return Rate(
-        utilization * rate,
-        f"{utilization:.0%} (--utilization, assumed) of {rate:.2e} FLOP/s: {method}",
     )
 
 
@@ -113,16 +100,20 @@ HEADER = (
 )
 
 
-def format_costs(costs: Frame, rate: Rate) -> str:
-    """Return costs as a text table; its total counts each model once."""
+def format_costs(costs: Frame, origin: str) -> str:
+    """Return costs as a text table; its total counts each model once.
+
+    `origin` describes the rate.
+    """
     total = costs.drop_duplicates("model").assign(table="total (each model once)")
     tables = pd.concat([costs, total]).groupby("table", sort=False)
-    rows = [_row(str(title), models, rate) for title, models in tables]
+    rows = [_row(str(title), models) for title, models in tables]
     lines = status.align_columns([HEADER, *rows], text_columns=1)
     notes = (
-        f"{rate.flops:.2e} FLOP/s, {rate.origin}",
-        "Hours: training on one device.  Examples: all seeds.  Models that stop early "
-        "cost less.",
+        "Hours: training, learning curves and tests of one model after another, at "
+        f"{origin}.",
+        f"At least {costs['hours'].max():.1f} hours with any number of devices: the "
+        "longest model.  Models that stop early cost less.",
         "Memory: weights, gradients and Adam moments of the largest model, without "
         "activations.",
         "Disk: weights of the trained models.  During training, two checkpoints take "
@@ -131,16 +122,16 @@ def format_costs(costs: Frame, rate: Rate) -> str:
     return "\n".join([*lines, "", *notes])
 
 
-def _row(title: str, costs: Frame, rate: Rate) -> tuple[str, ...]:
-    flops, parameters, done = (costs[k] for k in ("flops", "parameters", "done"))
+def _row(title: str, costs: Frame) -> tuple[str, ...]:
+    hours, parameters, done = (costs[k] for k in ("hours", "parameters", "done"))
     return (
         title,
         str(len(costs)),
         str((done == 1.0).sum()),
         f"{costs['examples'].sum():,}",
-        f"{flops.sum():.2e}",
-        _hours(rate.hours(flops.sum())),
-        _hours(rate.hours((flops * (1.0 - done)).sum())),
+        f"{costs['flops'].sum():.2e}",
+        _hours(hours.sum()),
+        _hours((hours * (1.0 - done)).sum()),
         f"{TRAINING_BYTES * parameters.max() / 1e9:.2f}",
         f"{WEIGHT_BYTES * parameters.sum() / 1e9:.2f}",
     )

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from mathprobe import files
+from mathprobe import files, paths
 from mathprobe.training import Progress, Trainer
 
 SECONDS_BETWEEN_LINES = 60.0
@@ -24,8 +24,12 @@ PROGRESS_FILE, CURVE_FILE = "progress.json", "curve.csv"
 class ProgressReporter:
     """Report the progress of a training on standard error and in its folder."""
 
-    def __init__(self, label: str, trainer: Trainer[Any], folder: Path) -> None:
+    def __init__(
+        self, label: str, trainer: Trainer[Any], folder: Path, origin: dict[str, Any]
+    ) -> None:
+        """Prepare the report; `origin` is the provenance of the training."""
         self.label, self.trainer, self.folder = label, trainer, folder
+        self.origin = origin
         self.total = trainer.schedule.examples
         self.initial, self.written_rows = trainer.examples, 0
         self.started = self.printed = time.monotonic()
@@ -77,8 +81,19 @@ class ProgressReporter:
             f"{self.speed:,.0f} examples/s, {tqdm.format_interval(left)} left"
         )
 
+    def format_end(self) -> str:
+        """Return the last line of the log of a finished training."""
+        duration = tqdm.format_interval(self.trainer.seconds)
+        return (
+            f"{self.label}: finished after {self.trainer.examples:,} of {self.total:,} "
+            f"examples and {duration}, accuracy {self.trainer.accuracy:.3f}"
+        )
+
     def write(self, **values: Any) -> None:
-        """Write the progress and further values; write the curve if it has new rows."""
+        """Write the progress and further values.
+
+        If the curve has new rows, write it, and the contents of run.json so far.
+        """
         progress = {
             "examples": self.trainer.examples,
             "total": self.total,
@@ -91,3 +106,5 @@ class ProgressReporter:
             files.write_csv(
                 self.folder / CURVE_FILE, self.trainer.curve, self.trainer.columns
             )
+            run = {**self.trainer.summary(), **self.origin, "finished": None}
+            files.write_json(self.folder / paths.UNFINISHED, run)

@@ -21,6 +21,7 @@ from mathprobe.spec import (
     DecoderSettings,
     DistributionSettings,
     Enrichment,
+    ExactAnswers,
     Fraction,
     GrokFast,
     InsertionMode,
@@ -49,8 +50,16 @@ SlurmName = Annotated[str, Meta(pattern=r"^[^\s'\"`$;\\]+$")]
 class RecordSettings(Spec, frozen=True):
     """The scale `record`, which typesets stored results and trains nothing."""
 
-    scale: Annotated[str, doc("scale of the stored results")]
+    scales: Annotated[
+        list[str],
+        Meta(min_length=1),
+        doc("scales of the stored results; they differ only in their models"),
+    ]
     folder: Annotated[str, doc("folder of the stored results")]
+
+    def __post_init__(self) -> None:
+        """Check that scales are unique."""
+        check_unique(self.scales)
 
 
 class TestSettings(Spec, frozen=True):
@@ -69,6 +78,10 @@ class TestSettings(Spec, frozen=True):
     zero_answers: Annotated[
         ZeroAnswers,
         doc("verdict on vectors and values that are all 0; published code: right"),
+    ]
+    exact_answers: Annotated[
+        ExactAnswers,
+        doc("verdict on answers that equal the label; published code: right"),
     ]
 
     def __post_init__(self) -> None:

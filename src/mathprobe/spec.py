@@ -24,6 +24,8 @@ PositiveFloat = Annotated[float, Meta(gt=0)]
 NonNegativeFloat = Annotated[float, Meta(ge=0)]
 Signs = Literal["lapack", "canonical"]
 ZeroAnswers = Literal["wrong", "right"]
+ExactAnswers = Literal["by_error", "right"]
+EigenvalueOrder = Literal["descending", "ascending"]
 # Overrides of the parameters of distributions, by distribution and parameter.
 DistributionSettings = dict[str, dict[str, PositiveFloat | str]]
 
@@ -146,8 +148,11 @@ class Curve(CurveSettings, frozen=True):
     distribution_settings: DistributionSettings
 
 
-class Recipe(Spec, frozen=True):
-    """A network and its training, for any task and distribution."""
+class Recipe(Spec, frozen=True, kw_only=True, omit_defaults=True):
+    """A network and its training, for any task and distribution.
+
+    Specifications omit defaults, so a setting with a default is younger than results.
+    """
 
     input: EncodingSpec
     output: EncodingSpec
@@ -164,6 +169,10 @@ class Recipe(Spec, frozen=True):
         Signs,
         doc("of labels: LAPACK's, or the largest coefficient of a vector is positive"),
     ]
+    eigenvalue_order: Annotated[
+        EigenvalueOrder,
+        doc("of labels with eigenvectors; published code: ascending"),
+    ] = "descending"
     schedule: Schedule
     curve: CurveSettings
     seeds: Annotated[PositiveInt, doc("number of seeds (weights and training data)")]
@@ -175,6 +184,7 @@ class Model(Recipe, frozen=True, kw_only=True):
     data: MatrixSpec
     curve: Curve
     zero_answers: ZeroAnswers
+    exact_answers: ExactAnswers = "by_error"
 
     def should_stop(self, point: list[dict[str, Any]]) -> bool:
         """Return whether all seeds have reached `stop_accuracy`.

@@ -1,23 +1,25 @@
-"""Status of all trainings of a scale.
+"""Status of all trainings of a scale: of its tables, and those made on demand.
 
 It is read from files, so it is also available on a login node of a cluster.
 """
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from mathprobe import files, paths
 from mathprobe.catalog import Catalog
-from mathprobe.spec import ArithModel, Model
 
 PROGRESS_FILE = "state/progress.json"
+FOLDERS = {"linalg": "*/*/n*/*", "arith": "*"}  # of models, by study
 STALLED_AFTER = 300.0  # seconds without an update of the progress file
-STATES = ("done", "running", "stalled", "failed", "waiting")
+STATES = ("running", "stalled", "failed", "waiting", "done")
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,8 @@ def read_training(folder: Path, model: str, total: int, now: float) -> TrainingS
     """
     if (folder / "run.json").exists():
         run = files.read_json(folder / "run.json")
-        return TrainingStatus(
-            model, "done", total, total, examples_per_second=run["examples_per_second"]
-        )
+        rate, accuracy = run["examples_per_second"], last_accuracy(folder / "curve.csv")
+        return TrainingStatus(model, "done", total, total, accuracy, rate)
     path = folder / PROGRESS_FILE
     if not path.exists():
         return TrainingStatus(model, "waiting", 0, total)
@@ -72,29 +73,61 @@ def read_training(folder: Path, model: str, total: int, now: float) -> TrainingS
     )
 
 
+def last_accuracy(curve: Path) -> float | None:
+    """Return the mean accuracy at the last point of a learning curve, if it exists."""
+    if not curve.exists():
+        return None
+    rows = list(csv.DictReader(curve.read_text("utf-8").splitlines()))
+    last = [row for row in rows if row["examples"] == rows[-1]["examples"]]
+    return fmean(float(row["accuracy"]) for row in last)
+
+
 def read_all(catalog: Catalog, results: Path) -> list[TrainingStatus]:
-    """Return the status of all trainings in the folder `results/SCALE`."""
+    """Return the status of all trainings in the folder `results/SCALE`.
+
+    Those of tables come first, in their order.
+    """
     now, scale = time.time(), results.name
     arith = catalog.arith(scale)
-    found: list[tuple[str, str, Model | ArithModel]] = [
-        ("linalg", paths.LINALG_NAME.format(**one), catalog.model(scale, **one))
+    totals = {
+        results / "linalg" / paths.LINALG_NAME.format(**one): catalog.model(
+            scale, **one
+        ).schedule.examples
         for one in catalog.all_models(scale)
-    ]
-    found += [("arith", name, arith.model(name)) for name in arith.rows]
+    }
+    for name in arith.rows:
+        totals[results / "arith" / name] = arith.model(name).schedule.examples
+    for study, pattern in FOLDERS.items():
+        for folder in sorted((results / study).glob(pattern)):
+            if folder not in totals and (total := _stored_total(folder)):
+                totals[folder] = total
+    names = ("/".join(folder.parts[len(results.parts) + 1 :]) for folder in totals)
     return [
-        read_training(results / study / name, name, model.schedule.examples, now)
-        for study, name, model in found
+        read_training(folder, name, total, now)
+        for (folder, total), name in zip(totals.items(), names, strict=True)
     ]
+
+
+def _stored_total(folder: Path) -> int | None:
+    """Return the number of examples of a training that has stored it, else None."""
+    for file, key in (("run.json", "examples"), (PROGRESS_FILE, "total")):
+        if (folder / file).exists():
+            return int(files.read_json(folder / file)[key])
+    return None
 
 
 def format_table(trainings: list[TrainingStatus]) -> str:
-    """Return a text table of trainings, with errors and a count of each state."""
+    """Return a text table of trainings, with errors."""
     header = ("model", "state", "done", "accuracy", "examples/s", "left")
     lines = align_columns([header, *map(_row, trainings)], text_columns=2)
     lines += [f"{one.model}: {one.error}" for one in trainings if one.error]
-    counts = {state: sum(s.state == state for s in trainings) for state in STATES}
-    lines.append(", ".join(f"{count} {s}" for s, count in counts.items() if count))
     return "\n".join(lines)
+
+
+def count_states(trainings: list[TrainingStatus]) -> str:
+    """Return the number of trainings in each state as text."""
+    counts = {state: sum(s.state == state for s in trainings) for state in STATES}
+    return ", ".join(f"{count} {s}" for s, count in counts.items() if count)
 
 
 def align_columns(rows: Sequence[tuple[str, ...]], text_columns: int) -> list[str]:

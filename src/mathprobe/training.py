@@ -248,8 +248,13 @@ class Trainer(Generic[Network]):
             state.synchronize()
         losses = [float(state.loss_sum.mean()) for state in self.train_states.values()]
         loss = fmean(losses) / updates if updates else math.nan
+        return Progress(self.examples, loss, self.accuracy)
+
+    @property
+    def accuracy(self) -> float:
+        """Return the mean accuracy of the last evaluation; NaN before the first."""
         accuracies = [row["accuracy"] for row in self._last_evaluation()]
-        return Progress(self.examples, loss, fmean(accuracies or [math.nan]))
+        return fmean(accuracies or [math.nan])
 
 
 @contextmanager

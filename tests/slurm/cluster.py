@@ -32,7 +32,8 @@ SECONDS_TO_ANSWER = 120.0  # timeout of a command, which may wait for a busy dae
 # without a memory limit would otherwise reserve all memory.  A requeued job waits until
 # its credential expires.  PriorityWeightPartition keeps priorities above 1, so that
 # `nice` has an effect.  The node claims more CPUs and memory than the machine has.
-# Timeouts are long, because Slurm drains a node that answers too late.
+# Timeouts are long: on a busy machine, Slurm drains a node that answers too late, and
+# `sbatch` and Snakemake fail if the controller does.
 CONFIGURATION = """\
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)
@@ -51,7 +52,7 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SlurmctldTimeout=10
 SlurmdTimeout=300
-MessageTimeout=30
+MessageTimeout=100
 UnkillableStepTimeout=300
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/linux

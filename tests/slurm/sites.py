@@ -24,16 +24,6 @@ EXAMPLES, BATCH = 64 * 400, 64  # takes seconds; long enough for two interruptio
 SECONDS = 900.0  # timeout, on a machine with other load
 
 
-def wait_for(condition, what: str, seconds: float = SECONDS):
-    """Wait until a condition returns a true value, and return it."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > end:
-            raise TimeoutError(f"no {what} after {seconds:.0f} s")
-        time.sleep(0.1)
-    return found
-
-
 class Site:
     """A copy of the project whose smoke scale trains on GPUs."""
 
@@ -74,21 +64,35 @@ class Site:
             process = self.workflow.start(
                 "--profile", "slurm", *arguments, path=path, stdout=log
             )
+        self.snakemake = process
         try:
             yield process
         finally:
             process.kill()
             process.wait()
 
+    def wait_for(self, condition, what: str) -> None:
+        """Wait until a condition is true, which needs a running Snakemake."""
+        end = time.monotonic() + SECONDS
+        while not condition():
+            if self.snakemake.poll() is not None:
+                raise RuntimeError(f"Snakemake ended before the {what}\n{self.state()}")
+            if time.monotonic() > end:
+                raise TimeoutError(f"no {what} after {SECONDS:.0f} s\n{self.state()}")
+            time.sleep(0.1)
+
     def wait(self, process: subprocess.Popen) -> int:
         """Return the exit status of Snakemake; a timeout prints the state of Slurm."""
         try:
             return process.wait(timeout=SECONDS)
         except subprocess.TimeoutExpired:
-            jobs = self.cluster.call("squeue", "--states=all", "--format=%i %T %r %Z")
-            nodes = self.cluster.call("scontrol", "show", "nodes")
-            log = self.log.read_text()[-3000:]
-            raise TimeoutError(f"no end of Snakemake\n{jobs}\n{nodes}\n{log}") from None
+            raise TimeoutError(f"no end of Snakemake\n{self.state()}") from None
+
+    def state(self) -> str:
+        """Return jobs and nodes of the cluster, and the end of Snakemake's output."""
+        jobs = self.cluster.call("squeue", "--states=all", "--format=%i %T %r %Z")
+        nodes = self.cluster.call("scontrol", "show", "nodes")
+        return f"{jobs}\n{nodes}\n{self.log.read_text()[-3000:]}"
 
     def run(self, *arguments: str) -> int:
         """Run Snakemake on the cluster and return its exit status."""
@@ -97,15 +101,15 @@ class Site:
 
     def training(self, name: str) -> "Training":
         """Return a training by its name."""
-        return Training(self.folder, name)
+        return Training(self, name)
 
 
 class Training:
     """A training of a site; its name is distribution, size and recipe."""
 
-    def __init__(self, root: Path, name: str) -> None:
-        self.root, self.target = root, f"{TASK}/{name}/scores.csv"
-        self.folder = (root / self.target).parent
+    def __init__(self, site: Site, name: str) -> None:
+        self.site, self.target = site, f"{TASK}/{name}/scores.csv"
+        self.folder = (site.folder / self.target).parent
 
     def outputs(self) -> dict[str, bytes]:
         """Return the files that must not depend on interruptions."""
@@ -123,12 +127,13 @@ class Training:
 
     def processes(self) -> list[int]:
         """Return the processes that train this model or wait for its lock."""
-        state = f"--state\0{(self.folder / 'state').relative_to(self.root)}\0"
+        root = self.site.folder
+        state = f"--state\0{(self.folder / 'state').relative_to(root)}\0"
         found = []
         for process in filter(str.isdecimal, os.listdir("/proc")):
             try:
                 command = Path("/proc", process, "cmdline").read_bytes().decode()
-                here = Path("/proc", process, "cwd").resolve() == self.root
+                here = Path("/proc", process, "cwd").resolve() == root
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
             if "mathprobe\0train\0" in command and state in command and here:
@@ -138,9 +143,10 @@ class Training:
     def pause(self) -> int:
         """Pause the training process after a new checkpoint; return the process."""
         before = self.saved()
-        wait_for(lambda: self.saved() > before, f"progress of {self.folder}")
+        self.site.wait_for(lambda: self.saved() > before, f"progress of {self.folder}")
         [process] = self.processes()
         os.kill(process, signal.SIGSTOP)
+        assert not (self.folder / "run.json").exists(), "it ended before it was paused"
         return process
 
 

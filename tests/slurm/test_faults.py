@@ -21,7 +21,6 @@ from sites import (
     processes_of,
     slurm_job,
     variables_of,
-    wait_for,
 )
 
 pytestmark = pytest.mark.slurm
@@ -54,8 +53,8 @@ def node_failure(site, training, process):
 def time_limit_twice(site, training, process):
     for _ in range(2):
         job = slurm_job(process)
-        wait_for(lambda p=process: has_ended(p), "end of the training")
-        wait_for(lambda j=job: site.cluster.state(j) == "TIMEOUT", "TIMEOUT")
+        site.wait_for(lambda p=process: has_ended(p), "end of the training")
+        site.wait_for(lambda j=job: site.cluster.state(j) == "TIMEOUT", "TIMEOUT")
         process = training.pause()
     site.cluster.call(
         "scontrol", "update", f"JobId={slurm_job(process)}", "TimeLimit=60"
@@ -105,7 +104,7 @@ def kill_snakemake(site):
         snakemake.wait()
     assert site.run("--unlock") == 0
     with site.running(training.target) as snakemake:
-        wait_for(lambda: len(training.processes()) == 2, "second job of the training")
+        site.wait_for(lambda: len(training.processes()) == 2, "second job")
         os.kill(process, signal.SIGCONT)
         assert site.wait(snakemake) == 0, site.log.read_text()[-3000:]
 

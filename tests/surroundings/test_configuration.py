@@ -84,7 +84,7 @@ def test_the_archive_of_another_configuration_contains_it(results, mine, tmp_pat
 
 
 def test_a_record_of_another_configuration_is_not_typeset(results, mine, tmp_path):
-    record = {"record": {"scale": "smoke", "folder": str(results)}}
+    record = {"record": {"scales": ["smoke"], "folder": str(results)}}
     config, out = tmp_path / "config.json", tmp_path / "facts.json"
     config.write_text(json.dumps(merge(strict_yaml.read(CONFIG), record)), "utf-8")
     message = error_of("facts", "record", out, "--config", config)
@@ -92,11 +92,11 @@ def test_a_record_of_another_configuration_is_not_typeset(results, mine, tmp_pat
     whole = merge(strict_yaml.read(CONFIG), strict_yaml.read(mine))
     config.write_text(json.dumps(merge(whole, record)), "utf-8")
     cli.main(["facts", "record", str(out), "--config", str(config)])
-    assert files.read_json(out)["settings_of"] == "smoke"
+    assert files.read_json(out)["recorded_scales"] == ["smoke"]
 
 
 def test_a_record_without_models_is_not_typeset(tmp_path):
-    record = {"record": {"scale": "smoke", "folder": str(tmp_path)}}
+    record = {"record": {"scales": ["smoke"], "folder": str(tmp_path)}}
     config = tmp_path / "config.json"
     config.write_text(json.dumps(merge(strict_yaml.read(CONFIG), record)), "utf-8")
     message = error_of("facts", "record", tmp_path / "out", "--config", config)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from mathprobe.catalog import Catalog
-from mathprobe.cluster import check_resources, megabytes
+from mathprobe.cluster import check_resources, megabytes, profiles
 from mathprobe.errors import InputError
 from workflow import PROJECT, Workflow
 
@@ -178,13 +178,39 @@ def test_other_values_in_a_profile_are_left_to_snakemake():
         ("runtime: 30", "runtime: 24:00:00", "24:00:00 is ambiguous: YAML 1.1 reads"),
     ],
 )
-def test_a_value_in_the_profile_is_refused_in_one_line(copy, old, new, message):
-    profile = copy.folder / "slurm/config.yaml"
-    text = profile.read_text("utf-8")
+def test_a_value_in_a_profile_of_the_user_is_refused_in_one_line(
+    copy, tmp_path, old, new, message
+):
+    text = (copy.folder / "slurm/config.yaml").read_text("utf-8")
     assert text.count(old) == 1
+    profile = tmp_path / "mine.yaml"
     profile.write_text(text.replace(old, new), encoding="utf-8")
-    done = copy.snakemake("-n", "--profile", "slurm", f"{MODEL}/run.json")
-    profile.write_text(text, encoding="utf-8")
+    done = copy.snakemake("-n", "--profile", profile, f"{MODEL}/run.json")
     assert done.returncode != 0
     assert message in done.stdout
     assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "expected"),
+    [
+        (["-n"], None, ["profiles/default/config.yaml"]),
+        (["-n", "--workflow-profile", "none"], None, []),
+        (["--workflow-profile=mine"], None, ["mine/profile.yaml"]),
+        (
+            *(["--profile", "mine", "--profile", "mine/a.yaml"], None),
+            ["mine/profile.yaml", "mine/a.yaml", "profiles/default/config.yaml"],
+        ),
+        (["all"], "mine", ["mine/profile.yaml", "profiles/default/config.yaml"]),
+    ],
+)
+def test_profiles_are_found_however_they_are_named(
+    tmp_path, monkeypatch, arguments, variable, expected
+):
+    for name in ("Snakefile", "profiles/default/config.yaml", "mine/profile.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("jobs: 1\n", encoding="utf-8")
+    (tmp_path / "mine/a.yaml").write_text("jobs: 1\n", encoding="utf-8")
+    if variable:
+        monkeypatch.setenv("SNAKEMAKE_PROFILE", variable)
+    assert profiles(arguments, tmp_path) == [tmp_path / name for name in expected]

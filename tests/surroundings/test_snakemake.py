@@ -30,6 +30,16 @@ def test_jobs_run_on_the_interpreter_of_snakemake_without_activation(copy, tmp_p
     assert done.returncode == 0, done.stdout
 
 
+def test_a_run_names_its_jobs_and_ends_with_its_targets(copy):
+    name = "draw test set eigenvalues, laplace, n = 2 (linalg_testset)"
+    done = copy.snakemake("--cores", 1, "--force", TESTSET, "--quiet", "reason", "host")
+    assert done.stdout.count(f"Job 0: {name}\n") == 1
+    assert done.stdout.count(f"Finished job 0: {name}\n") == 1
+    assert f"\nMade {TESTSET}\n" in done.stdout
+    assert "Select" not in done.stdout
+    assert "Execute" not in done.stdout
+
+
 def test_an_interpreter_that_jobs_would_not_run_on_is_refused(tmp_path):
     clone.check_python(sys.executable)
     (tmp_path / "python3.12").touch()
@@ -72,10 +82,11 @@ def test_a_failed_job_is_shown_last_with_the_end_of_its_log(tmp_path):
     copy = Workflow(tmp_path / "copy")
     text = "raise SystemExit('\\n'.join(['early'] * 50 + ['no space left']))"
     (copy.folder / "src/mathprobe/__main__.py").write_text(text, encoding="utf-8")
-    quiet = ("--show-failed-logs", "--quiet", "rules", "host")  # as `make` does
+    quiet = ("--quiet", "reason", "host")  # as `make` does
     done = copy.snakemake(*quiet, "--cores", 1, TESTSET)
     assert done.returncode != 0
     shown = done.stdout[done.stdout.index("1 failed:") :].splitlines()
+    assert "Error in rule linalg_testset" in done.stdout
     assert shown[2] == f"{TESTSET} (linalg_testset)"
     assert shown[3] == f"  logs/{TESTSET}.log:"
     assert shown[3 + LINES] == "    no space left"

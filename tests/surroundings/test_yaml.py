@@ -116,20 +116,8 @@ def test_all_files_of_the_project_are_read_as_by_snakemake():
         assert strict_yaml.read(path) == yaml.safe_load(path.read_text("utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            "compute:\n  demo: {predict: {runtime: 1:00:00}}\n",
-            "mine.yaml:2: 1:00:00 is ambiguous",
-        ),
-        (
-            "default_scale: demo\ndefault_scale: paper\n",
-            "mine.yaml:2: the key 'default",
-        ),
-    ],
-)
-def test_snakemake_refuses_its_configuration_files(tmp_path, text, message):
+def test_snakemake_refuses_its_configuration_files(tmp_path):
+    text = "compute:\n  demo: {predict: {runtime: 1:00:00}}\n"
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "snakemake", "-n", "--configfile"]
     done = subprocess.run(
@@ -139,4 +127,4 @@ def test_snakemake_refuses_its_configuration_files(tmp_path, text, message):
         encoding="utf-8",
     )
     assert done.returncode == 1
-    assert message in done.stdout
+    assert "mine.yaml:2: 1:00:00 is ambiguous" in done.stdout

@@ -25,6 +25,8 @@ rule arith_train:
         parent=lambda w, input: f"--parent {input.parent}" if input.parent else "",
         # Not an output, because an interrupted training resumes from it.
         state=f"{ARITH}/state",
+    message:
+        "train {wildcards.model}"
     shell:
         "python -m mathprobe arith_train {params.spec:q} {params.parent}"
         " --model {output.model} --curve {output.curve} --run {output.run}"
@@ -46,6 +48,8 @@ rule arith_accuracy:
         **EVALUATE,
     params:
         test=spec(lambda w: CATALOG.arith(w.scale).accuracy()),
+    message:
+        "count wrong answers of {wildcards.model}"
     shell:
         "python -m mathprobe arith_accuracy {input.model} {params.test:q} {output}"
         " --device {resources.device} --threads {threads} > {log} 2>&1"
@@ -65,6 +69,8 @@ rule arith_map:
     params:
         search=spec(lambda w: CATALOG.arith(w.scale).circuits()),
         folder=lambda w, output: Path(output[0]).parent,
+    message:
+        "analyse the circuit of {wildcards.model}"
     shell:
         "python -m mathprobe arith_map {input.model} {params.search:q} {params.folder}"
         " --device {resources.device} --threads {threads} > {log} 2>&1"
@@ -89,6 +95,8 @@ rule arith_draw:
     params:
         map=lambda w, input: Path(input.map[0]).parent,
         digits=lambda w: CATALOG.arith(w.scale).row(w.model).digits,
+    message:
+        "draw the circuit of {wildcards.model}"
     shell:
         "python -m mathprobe arith_draw {params.map} {output} --name {wildcards.model}"
         " --digits {params.digits} --template {input.template} > {log} 2>&1"
@@ -102,6 +110,8 @@ rule arith_reuse:
         f"{ARITH}/reuse.csv",
     log:
         f"logs/{ARITH}/reuse.log",
+    message:
+        "count inserted nodes in use by {wildcards.model}"
     shell:
         "python -m mathprobe arith_reuse {input.child} {input.parent} {output}"
         " > {log} 2>&1"
@@ -114,6 +124,8 @@ rule arith_evidence:
         report_table(f"{TABLES}/arith_evidence.csv"),
     log:
         f"logs/{TABLES}/arith_evidence.log",
+    message:
+        "check numbers published by Quirke et al."
     shell:
         "python -m mathprobe arith_evidence {output}"
         " --published {input.published} > {log} 2>&1"
@@ -132,6 +144,8 @@ rule arith_table:
         kind=catalog.alternation(catalog.arith.TABLE_SOURCES),
     params:
         folders=model_folders,
+    message:
+        "make table arith_{wildcards.kind}"
     shell:
         "python -m mathprobe arith_table {wildcards.kind} {output}"
         " --facts {input.facts} --published {input.published}"

@@ -30,7 +30,7 @@ except InputError as error:
 configfile: "config/config.yaml"
 
 
-FAILED = FailedJobs()
+FAILED = FailedJobs(workflow.output_settings.dryrun)
 logger.addFilter(FAILED)
 
 os.environ |= surroundings.variables(ROOT)
@@ -45,12 +45,14 @@ shell.prefix(
 )
 
 try:
-    for path in [*workflow.configfiles, ROOT / "slurm/config.yaml"]:
+    profiles = cluster.profiles(sys.argv[1:], Path(workflow.rundir))
+    for path in [*workflow.configfiles, *profiles]:
         strict_yaml.read(path)  # stricter than Snakemake, which has read the file
     cluster.check_settings(workflow.resource_settings)
     CATALOG = catalog.Catalog(config, ROOT)
     INPUTS = inputs.Inputs(CATALOG, ROOT)
-    INPUTS.check(path for path in sys.argv[1:] if path.startswith("results/"))
+    TARGETS = [path for path in sys.argv[1:] if path.startswith("results/")]
+    INPUTS.check(TARGETS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -104,6 +106,13 @@ def default_targets(scale):
     pdf = [f"results/{scale}/paper.pdf"] if ENGINE.kind != "none" else []
     pages = expand(f"results/{scale}/notebooks/{{notebook}}.html", notebook=NOTEBOOKS)
     return [*pdf, *pages, *INPUTS.circuit_pages(scale), *INPUTS.all_tables(scale)]
+
+
+def made():
+    """Return a line about the files that a successful run has made."""
+    first, *others = TARGETS or default_targets(CATALOG.default_scale)
+    folder = os.path.commonpath([first, *others])
+    return f"Made {first}" + (f" and {len(others)} more in {folder}" if others else "")
 
 
 def mark_local(paths):
@@ -232,6 +241,7 @@ def notebook_labels(w):
 def complete_rules():
     """Add a conda environment, Slurm resources and the parameter `code` to the rules.
 
+    Also add the name of the rule to its message, which replaces it in logs.
     `code` is a digest of the source files on which the command of the rule depends, so
     that the rule runs again when one of them changes.  Training rules do not have it,
     because a change of the code must not delete a model.
@@ -241,6 +251,7 @@ def complete_rules():
             continue
         [command] = re.findall(r"-m mathprobe (\w+)", one.shellcmd)
         name = "tex" if command == "typeset" else "python"
+        one.message = f"{one.message} ({one.name})"
         one.conda_env = str(ROOT / f"envs/{name}.yaml")
         for resource, value in CLUSTER.resources(gpus=0).items():
             if resource not in one.resources:

@@ -1,4 +1,6 @@
 # Rules of the first study: test sets, models, predictions and scores (Charton 2022).
+MATRICES = "{wildcards.task}, {wildcards.distribution}, n = {wildcards.n}"
+NAME = f"{MATRICES}, {{wildcards.recipe}}"
 
 
 rule linalg_testset:
@@ -10,6 +12,8 @@ rule linalg_testset:
         scale=TRAINED,
     params:
         spec=spec(lambda w: CATALOG.testset(**w)),
+    message:
+        f"draw test set {MATRICES}"
     shell:
         "python -m mathprobe testset {params.spec:q} {output} > {log} 2>&1"
 
@@ -31,6 +35,8 @@ rule linalg_train:
         spec=spec(model_spec),
         # Not an output, because an interrupted training resumes from it.
         state=f"{MODEL}/state",
+    message:
+        f"train {NAME}"
     shell:
         "python -m mathprobe train {params.spec:q} --model {output.model}"
         " --curve {output.curve} --run {output.run} --state {params.state}"
@@ -51,6 +57,8 @@ rule linalg_predict:
     threads: compute("predict", "threads")
     resources:
         **EVALUATE,
+    message:
+        f"predict with {NAME}"
     shell:
         "python -m mathprobe predict {input.model} {output} --tests {input.tests}"
         " --device {resources.device} --threads {threads} > {log} 2>&1"
@@ -69,6 +77,8 @@ rule linalg_score:
         **WITH_EVALUATION,
     params:
         tolerances=tests("tolerances"),
+    message:
+        f"score predictions of {NAME}"
     shell:
         "python -m mathprobe score {input.predictions} {output} --tests {input.tests}"
         " --tolerances {params.tolerances} > {log} 2>&1"
@@ -92,12 +102,38 @@ rule linalg_failures:
         **WITH_EVALUATION,
     params:
         tolerances=tests("failure_tolerances"),
+    message:
+        f"analyse wrong answers of {NAME}"
     shell:
         "python -m mathprobe failures {input.examples}"
         " --in-distribution {output.in_distribution}"
         " --predictions {input.predictions} --tests {input.tests}"
         " --tolerances {params.tolerances} --properties {output.properties}"
         " --verifiers {output.verifiers} --roc {output.roc} > {log} 2>&1"
+
+
+rule linalg_heads:
+    input:
+        model=f"{MODEL}/model.safetensors",
+        tests=INPUTS.in_distribution_testsets,
+    output:
+        ablations=f"{MODEL}/ablations.csv",
+        attention=f"{MODEL}/attention.csv",
+    log:
+        f"logs/{MODEL}/heads.log",
+    priority: 5
+    threads: compute("predict", "threads")
+    resources:
+        **EVALUATE,
+    params:
+        tolerance=lambda w: tests("tolerances")(w)[0],
+    message:
+        f"ablate the heads of {NAME}"
+    shell:
+        "python -m mathprobe heads {input.model} --tests {input.tests}"
+        " --tolerance {params.tolerance} --ablations {output.ablations}"
+        " --attention {output.attention} --device {resources.device}"
+        " --threads {threads} > {log} 2>&1"
 
 
 rule linalg_condition_numbers:
@@ -109,6 +145,8 @@ rule linalg_condition_numbers:
         f"logs/{TABLES}/condition_numbers.log",
     params:
         spec=spec(lambda w: CATALOG.linalg(w.scale).condition_numbers()),
+    message:
+        "compute condition numbers"
     shell:
         "python -m mathprobe condition_numbers {params.spec:q} {output}"
         " --published {input.published} > {log} 2>&1"
@@ -121,6 +159,8 @@ rule linalg_oracle:
         f"logs/{TABLES}/ceilings.log",
     params:
         spec=spec(lambda w: CATALOG.oracle_tests()),
+    message:
+        "compute oracle accuracies"
     shell:
         "python -m mathprobe oracle {params.spec:q} {output} > {log} 2>&1"
 
@@ -134,6 +174,8 @@ rule linalg_evidence:
         f"logs/{TABLES}/evidence.log",
     params:
         spec=spec(lambda w: CATALOG.evidence()),
+    message:
+        "check numbers published by Charton"
     shell:
         "python -m mathprobe evidence {params.spec:q} {output}"
         " --published {input.published} > {log} 2>&1"

@@ -10,6 +10,8 @@ rule paper_facts:
         config=str(CONFIG),  # not in params: only changed facts cause a rerun
     params:
         facts=lambda w: digest(CATALOG.facts(w.scale)),
+    message:
+        "write the settings that the paper mentions"
     shell:
         "python -m mathprobe facts {wildcards.scale} {output}"
         " --config {resources.config} > {log} 2>&1"
@@ -27,6 +29,8 @@ rule paper_table:
         folders=model_folders,
         missing=INPUTS.missing,
         targets=INPUTS.target_accuracies,
+    message:
+        "make table {wildcards.kind}: {wildcards.task}, n = {wildcards.n}"
     shell:
         "python -m mathprobe table {wildcards.kind} {output}"
         " --published {input.published} --models {params.folders}"
@@ -43,9 +47,24 @@ rule paper_runs:
         f"logs/{TABLES}/runs.log",
     params:
         folders=model_folders,
+    message:
+        "make table runs"
     shell:
         "python -m mathprobe table runs {output} --published {input.published}"
         " --models {params.folders} > {log} 2>&1"
+
+
+rule paper_costs:
+    input:
+        runs=lambda w: mark_local(INPUTS.cost_inputs(w)),
+    output:
+        report_table(f"{TABLES}/costs.csv"),
+    log:
+        f"logs/{TABLES}/costs.log",
+    message:
+        "write table costs of {wildcards.scale}"
+    shell:
+        "python -m mathprobe costs {output} --runs {input.runs} > {log} 2>&1"
 
 
 rule paper_latex:
@@ -57,6 +76,8 @@ rule paper_latex:
         f"{TABLES}/{{template}}.tex",
     log:
         f"logs/{TABLES}/{{template}}.tex.log",
+    message:
+        "write {wildcards.template}.tex"
     shell:
         "python -m mathprobe latex {input.templates[0]} {output}"
         " --facts {input.facts} --published {input.published}"
@@ -71,6 +92,8 @@ rule paper_macros:
         f"{TABLES}/numbers.tex",
     log:
         f"logs/{TABLES}/numbers.log",
+    message:
+        "write the numbers in the text"
     shell:
         "python -m mathprobe macros {output} --facts {input.facts}"
         " --published {input.published} --errata {input.errata}"
@@ -105,6 +128,8 @@ rule paper_notebook:
         notebook=local("logs/results/{scale}/notebooks/{notebook}.ipynb"),
     params:
         parameters=notebook_parameters,
+    message:
+        "run notebook {wildcards.notebook}"
     shell:
         "python -m mathprobe notebook {input.notebook} {output.notebook} {output.html}"
         " --template {input.template} --failed-notebook {log.notebook}"
@@ -133,6 +158,8 @@ rule paper_pdf:
         ),
     log:
         "logs/results/{scale}/paper.log",
+    message:
+        "typeset results/{wildcards.scale}/paper.pdf"
     shell:
         "python -m mathprobe typeset {input.paper[0]} {output}"
         " --parts {input.tables} {input.numbers} {input.figures} > {log} 2>&1"

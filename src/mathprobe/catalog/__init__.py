@@ -42,12 +42,16 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a scale or recipe
 AMBIGUOUS_SETTINGS = (
     "linalg.distributions*",
     "linalg.tests.zero_answers",
+    "linalg.tests.exact_answers",
+    "linalg.recipes.*.eigenvalue_order",
     "linalg.recipes.*.schedule.restart_factor",
     "arith.enrichment.batches",
     "arith.grokfast.keep_average",
     "arith.insert.complete",
     "arith.circuits.first_layer_means",
 )
+# Settings that choose models.  The recorded scales may differ only in these.
+MODEL_SETTINGS = ("linalg.tables.", "arith.models.", "arith.example_models.")
 
 
 class _Scale(NamedTuple):
@@ -71,7 +75,7 @@ class Catalog:
         self.scales = list(settings.scales)  # without `record`
         self.all_scales = [*self.scales, RECORD]
         self.recipes = list(settings.linalg.recipes)  # the same at all scales
-        self.recorded_scale = settings.record.scale
+        self.recorded_scales = settings.record.scales
         self.cluster = settings.cluster
         self.record = Path(settings.record.folder)
         LinalgCatalog(config["linalg"], "config.linalg")  # for the location of errors
@@ -86,7 +90,28 @@ class Catalog:
             values = merge(config["arith"], overrides.arith)
             arith = ArithCatalog(values, f"{place}.arith", root)
             self._scales[scale] = _Scale(linalg, arith, settings.compute[scale])
-        self._scales[RECORD] = self._scales[self.recorded_scale]
+        self._scales[RECORD] = self._merge_recorded()
+
+    def _merge_recorded(self) -> _Scale:
+        """Return the first recorded scale, with the models of all recorded scales."""
+        name, *others = self.recorded_scales
+        first = self._scales[name]
+        linalg, arith = first.linalg, first.arith
+        for other in others:
+            differing = [
+                key
+                for key in self._differing_settings(other, name)
+                if not key.startswith(MODEL_SETTINGS)
+            ]
+            if differing:
+                raise InputError(
+                    f"config.record.scales: {name} and {other} differ in "
+                    f"{', '.join(sorted(differing)[:3])}, so models of the same name "
+                    "are different; record the scales in separate folders"
+                )
+            linalg = linalg.with_tables(self._scales[other].linalg)
+            arith = arith.with_models(self._scales[other].arith)
+        return _Scale(linalg, arith, first.compute)
 
     @classmethod
     def load(cls, path: Path | str, *overrides: Path) -> Catalog:
@@ -166,34 +191,35 @@ class Catalog:
         `full` is whether the scale has the size of the papers, and `positive` lists the
         distributions of positive definite matrices.
         """
+        scales = self.recorded_scales if scale == RECORD else [scale]
         return {
             "scale": scale,
             "recorded": scale == RECORD,
-            "settings_of": self.recorded_scale if scale == RECORD else scale,
+            "recorded_scales": self.recorded_scales,
             "models": len(self.linalg(scale).all_models()),
-            "full": self._is_full(scale),
+            "full": all(map(self._is_full, scales)),
             "distributions": self.distributions,
             "positive": [one for one in self.distributions if is_positive(one)],
-            "study": self.linalg(scale).to_dict(),
-            "reference": self.linalg(REFERENCE).to_dict(),
+            "study": self.linalg(scale).facts(),
+            "reference": self.linalg(REFERENCE).facts(),
             "arith": self.arith(scale).facts(),
         }
 
     def _is_full(self, scale: str) -> bool:
         """Return whether only ambiguous settings differ from the papers."""
-        ours, papers = (
-            flatten({"linalg": one.linalg.to_dict(), "arith": one.arith.to_dict()})
-            for one in (self._scales[scale], self._scales[REFERENCE])
-        )
-        different = [
-            key
-            for key in ours.keys() | papers.keys()
-            if ours.get(key) != papers.get(key)
-        ]
         return all(
             any(fnmatchcase(key, pattern) for pattern in AMBIGUOUS_SETTINGS)
-            for key in different
+            for key in self._differing_settings(scale, REFERENCE)
         )
+
+    def _differing_settings(self, *scales: str) -> list[str]:
+        """Return the settings in which two scales differ."""
+        one, other = (
+            flatten({"linalg": scale.linalg.to_dict(), "arith": scale.arith.to_dict()})
+            for scale in map(self._scales.__getitem__, scales)
+        )
+        keys = one.keys() | other.keys()
+        return [key for key in keys if one.get(key) != other.get(key)]
 
     def _encoded(
         self, task: str, distribution: str, n: int | str, recipe: str
@@ -244,7 +270,8 @@ def _check_names(settings: Config) -> None:
     check_choice(REFERENCE, scales, "config.scales", "scale")
     known = [*scales, RECORD]
     check_choice(settings.default_scale, known, "config.default_scale", "scale")
-    check_choice(settings.record.scale, scales, "config.record.scale", "scale")
+    for scale in settings.record.scales:
+        check_choice(scale, scales, "config.record.scales", "scale")
     if different := sorted(settings.compute.keys() ^ settings.scales.keys()):
         raise InputError(
             "config.compute: must have the same scales as config.scales; "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,12 @@ class ArithCatalog:
                 questions.check(model.questions)
             except InputError as error:
                 raise InputError(f"{place}: {name}: {error}") from error
+
+    def with_models(self, other: ArithCatalog) -> ArithCatalog:
+        """Return a copy that also has the models of another catalog."""
+        found = copy(self)
+        found.rows = self.rows | other.rows
+        return found
 
     def _check_ancestors(self, name: str) -> None:
         """Raise InputError if an ancestor is unknown, does not fit or forms a cycle."""

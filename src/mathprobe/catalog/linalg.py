@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import asdict
 from itertools import product
 from typing import Any
@@ -80,6 +81,17 @@ class LinalgCatalog:
             for key in entry_models(entry):
                 check(key["task"], key["distribution"], *parse_size(key["n"]))
 
+    def with_tables(self, other: LinalgCatalog) -> LinalgCatalog:
+        """Return a copy whose tables also have the entries of another catalog."""
+        merged = {
+            name: [*own, *(entry for entry in other.entries[name] if entry not in own)]
+            for name, own in self.entries.items()
+        }
+        found = copy(self)
+        tables = structs.replace(self.settings.tables, **merged)
+        found.settings = structs.replace(self.settings, tables=tables)
+        return found
+
     def recipe(self, task: str, name: str) -> Recipe:
         """Return a recipe for a task; raise InputError if either is unknown."""
         place = f"{self.place}.recipes"
@@ -92,6 +104,13 @@ class LinalgCatalog:
         names = self.settings.recipes
         recipes = {name: self.recipe(task, name).to_dict() for name in names}
         return {**self.settings.to_dict(), "recipes": recipes}
+
+    def facts(self) -> dict[str, Any]:
+        """Return the settings that tables and text mention: only recipes of tables."""
+        named = {entry.recipe for entries in self.entries.values() for entry in entries}
+        values = self.to_dict()
+        recipes = {name: values["recipes"][name] for name in sorted(named)}
+        return {**values, "recipes": recipes}
 
     def _distribution_settings(
         self, distributions: Iterable[str]
@@ -128,8 +147,12 @@ class LinalgCatalog:
             **structs.asdict(structs.replace(settings.curve, tests=tests)),
             distribution_settings=self._distribution_settings(tests),
         )
-        new = {"curve": curve, "zero_answers": self.settings.tests.zero_answers}
-        return Model(**{**structs.asdict(settings), "data": data, **new})
+        verdicts = {
+            name: getattr(self.settings.tests, name)
+            for name in ("zero_answers", "exact_answers")
+        }
+        new = {"data": data, "curve": curve, **verdicts}
+        return Model(**{**structs.asdict(settings), **new})
 
     def condition_numbers(self) -> ConditionNumbers:
         """Return the samples for the table of condition numbers."""

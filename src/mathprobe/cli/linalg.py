@@ -167,6 +167,44 @@ def failures(
 
 
 @command(WORKFLOW)
+def heads(
+    model: Weights,
+    /,
+    *,
+    tests: Tests,
+    tolerance: float,
+    ablations: Path,
+    attention: Path,
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Ablate heads and MLPs, and measure where cross-attention looks.
+
+    Parameters
+    ----------
+    tests
+        Test sets; the first one is used.
+    tolerance
+        Relative error below which an answer is right.
+    ablations
+        Output file: right answers that become wrong, by ablated component.
+    attention
+        Output file: cross-attention to the coefficients of the matrix.
+    """
+    from mathprobe.cli.device import set_up_torch
+
+    place = set_up_torch(device, threads)
+    from mathprobe.studies.linalg import heads, models
+
+    spec, networks = models.load(model)
+    networks = {seed: network.to(place) for seed, network in networks.items()}
+    test = next(iter(_read_tests(tests, spec).values()))
+    paths = {"ablations": ablations, "attention": attention}
+    for kind, rows in heads.tables(spec, networks, test, tolerance).items():
+        files.write_csv(paths[kind], rows, heads.COLUMNS[kind])
+
+
+@command(WORKFLOW)
 def condition_numbers(spec: Spec, out: Out, /, *, published: Published) -> None:
     """Write quantiles of the condition numbers of random matrices."""
     from mathprobe.paper import tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mathprobe import files
+from mathprobe import files, paths
 from mathprobe.cli.app import (
     USER,
     WORKFLOW,
@@ -54,7 +54,7 @@ def table(
     results = [
         tables.model_rows(
             folder.name,
-            files.read_json(folder / "run.json"),
+            files.read_json(paths.run_file(folder)),
             tables.read(folder / chosen.model_file) if chosen.model_file else None,
         )
         for folder in models
@@ -62,6 +62,21 @@ def table(
     targets = [_parse_target(text) for text in target_accuracies or []]
     rows = tables.build(kind, results, read_all(published), missing or [], targets)
     tables.write(out, rows, chosen.columns)
+
+
+@command(WORKFLOW)
+def costs(out: Out, /, *, runs: list[Path]) -> None:
+    """Write the table of what each model of both studies has cost.
+
+    Parameters
+    ----------
+    runs
+        Files run.json, or unfinished.json, of the models.
+    """
+    from mathprobe.paper import tables
+
+    rows = tables.costs((path.parent.name, files.read_json(path)) for path in runs)
+    tables.write(out, rows, tables.KINDS["costs"].columns)
 
 
 def _parse_target(text: str) -> tuple[str, float]:

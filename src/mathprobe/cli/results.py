@@ -3,26 +3,70 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mathprobe.cli.app import CONFIG, USER, Config, Out, Results, command
+from mathprobe.cli.app import (
+    CONFIG,
+    USER,
+    Config,
+    Device,
+    Out,
+    Results,
+    Threads,
+    command,
+)
+from mathprobe.cli.device import set_up_torch
+from mathprobe.errors import InputError, check_choice
+
+if TYPE_CHECKING:
+    from mathprobe.plan import Rate
+    from mathprobe.status import TrainingStatus
 
 PUBLISHED = Path("paper/published")
 RECORD = Path("paper/record")
-UTILIZATION = 0.8  # measured at n = 5; see benchmarks/README.md
+WATCH_SECONDS = 2.0  # between two readings of the files
+SHOWN_CELLS = 5
 
 
 @command(USER)
-def status(results: Results, /, *, config: Config = ()) -> None:
-    """Print the status of all trainings of a scale.
+def status(results: Results, /, *, watch: bool = False, config: Config = ()) -> None:
+    """Print the status of all trainings of a scale, also of those made on demand.
 
-    For a live view, run `watch mathprobe status results/SCALE`.
+    Parameters
+    ----------
+    watch
+        Refresh the table until all trainings are done or Ctrl-C, unfinished ones first.
     """
     from mathprobe import status
     from mathprobe.catalog import Catalog
 
-    print(status.format_table(status.read_all(Catalog.load(CONFIG, *config), results)))
+    catalog = Catalog.load(CONFIG, *config)
+    if watch:
+        _watch(lambda: status.read_all(catalog, results))
+    else:
+        trainings = status.read_all(catalog, results)
+        print(status.format_table(trainings), status.count_states(trainings), sep="\n")
+
+
+def _watch(read: Callable[[], list[TrainingStatus]]) -> None:
+    """Show a live table of trainings; one that exceeds the terminal is cut."""
+    from rich.live import Live
+    from rich.text import Text
+
+    from mathprobe import status
+
+    with Live(auto_refresh=False) as live, suppress(KeyboardInterrupt):
+        while True:
+            trainings = sorted(read(), key=lambda one: status.STATES.index(one.state))
+            text = f"{status.count_states(trainings)}\n{status.format_table(trainings)}"
+            live.update(Text(text, no_wrap=True), refresh=True)
+            if all(one.state == "done" for one in trainings):
+                return
+            time.sleep(WATCH_SECONDS)
 
 
 @command(USER)
@@ -33,7 +77,8 @@ def plan(
     config: Config = (),
     published: Path = PUBLISHED,
     flops_per_second: float | None = None,
-    utilization: float = UTILIZATION,
+    device: Device = "auto",
+    threads: Threads = 1,
 ) -> None:
     """Estimate the cost of a scale's paper: examples, FLOP, hours, memory and disk.
 
@@ -44,23 +89,60 @@ def plan(
     published
         Folder of published numbers.
     flops_per_second
-        Training rate of one device.
-        Default: the measured rate of matrix products times `utilization`.
-    utilization
-        Training rate divided by the rate of matrix products.
-        The default was measured on a CPU; a GPU with small batches reaches less.
+        Training rate of another device.
+        Default: a few updates of each kind of model are timed on this machine.
     """
     from mathprobe import plan
     from mathprobe.catalog import Catalog
     from mathprobe.paper.published import read_folder
 
-    catalog, scale = Catalog.load(CONFIG, *config), target.parent.name
-    costs = plan.estimate_costs(catalog, target, read_folder(published))
+    catalog, numbers = Catalog.load(CONFIG, *config), read_folder(published)
+    rate: Rate
     if flops_per_second:
-        rate = plan.Rate(flops_per_second, "as given")
+        rate, origin = lambda _: flops_per_second, f"{flops_per_second:.2e} FLOP/s"
     else:
-        rate = plan.measure_rate(catalog, scale, utilization)
-    print(plan.format_costs(costs, rate))
+        from mathprobe.studies.timing import measured_rates
+
+        rate = measured_rates(set_up_torch(device, threads))
+        origin = "rates measured here, with a few updates of each kind of model"
+    costs = plan.estimate_costs(catalog, target, numbers, rate)
+    print(plan.format_costs(costs, origin))
+
+
+@command(USER)
+def where(results: Results, /, *text: str, config: Config = ()) -> None:
+    """Find the source of a number in the paper: its row, files, run and command.
+
+    Parameters
+    ----------
+    text
+        A number, or the name of a macro; further words (laplace, accuracy) of the row.
+    """
+    from mathprobe import where
+    from mathprobe.catalog import RECORD, Catalog
+
+    words = [where.IGNORED.sub("", word) for word in text]
+    macros, cells = where.read_macros(results), where.find_cells(results, words)
+    named = {name: macros[name] for name in words if name in macros}
+    for name, value in named.items():
+        cells += where.find_cells_of_macro(results, name, value)
+    having = {name: value for name, value in macros.items() if value in words}
+    for name, value in (named | having).items():
+        print(f"macro {name} = {value}")
+    if not (cells or named or having):
+        raise InputError(
+            f"{results}: no macro and no row of a table has {' '.join(text)}"
+        )
+    if not cells:
+        print(
+            "no row has this value: it is a setting, or is computed from several rows"
+        )
+    recorded = results.name == RECORD
+    models = Catalog.load(CONFIG, *config).record if recorded else results
+    for cell in cells[:SHOWN_CELLS]:
+        print(*where.describe(cell, models, PUBLISHED), sep="\n")
+    if cells[SHOWN_CELLS:]:
+        print(f"{len(cells) - SHOWN_CELLS} more; add words of the row to find fewer")
 
 
 @command(USER)
@@ -181,24 +263,33 @@ def unpack(archive: Path, folder: Path, /) -> None:
 
 
 def _contents(manifest: dict[str, Any]) -> str:
-    models, scale = len(manifest["models"]), manifest["scale"]
-    return f"{models} models of scale {scale}, {len(manifest['files'])} files"
+    models, scales = len(manifest["models"]), ", ".join(manifest["scales"])
+    return f"{models} models of scale {scales}, {len(manifest['files'])} files"
 
 
 @command(USER)
-def record(results: Results, /, *, record: Path = RECORD, config: Config = ()) -> None:
-    """Copy the metrics of all finished models of a scale to a record.
+def record(
+    results: Results,
+    /,
+    *,
+    record: Path = RECORD,
+    unfinished: bool = False,
+    config: Config = (),
+) -> None:
+    """Copy the metrics of the finished models of a scale to a record.
 
     Parameters
     ----------
     record
         Folder of the record.
+    unfinished
+        Also copy the learning curves of models that are still trained.
     """
-    from mathprobe import archive
-    from mathprobe.catalog import Catalog
+    from mathprobe import archive, catalog
 
-    catalog = Catalog.load(CONFIG, *config)
-    for folder in (results, record):
-        archive.check_settings(folder, results.name, catalog)
-    for folder in archive.add_to_record(results, record, catalog.config):
+    known = catalog.Catalog.load(CONFIG, *config)
+    archive.check_settings(results, results.name, known, unfinished)
+    archive.check_settings(record, catalog.RECORD, known)
+    check_choice(results.name, known.recorded_scales, "record.scales", "scale")
+    for folder in archive.add_to_record(results, record, known, unfinished):
         print(folder)

@@ -99,7 +99,7 @@ def _train(
     if trainer.resume(job.state):
         print(f"resuming after {trainer.examples:,} examples", flush=True)
         _compare_attempts(trainer.history[-2], origin, job.state)
-    with ProgressReporter(label, trainer, job.state) as reporter:
+    with ProgressReporter(label, trainer, job.state, origin) as reporter:
         try:
             trainer.run(job.state, 60.0 * job.save_every, reporter)
         except Interrupted as reason:
@@ -113,6 +113,7 @@ def _train(
     files.write_csv(folder / "curve", trainer.curve, trainer.columns)
     files.write_json(folder / "run", run)
     saved_outputs.link_outputs(saved_outputs.save(job.state), job)
+    print(f"{reporter.format_end()}; saved in {job.model.parent}", flush=True)
 
 
 def _compare_attempts(

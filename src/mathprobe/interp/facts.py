@@ -1,8 +1,8 @@
 """Facts about nodes: the table that stores a circuit analysis, one row per fact.
 
-A label distinguishes facts of the same name, for example the token that a head attends
-to.  Most facts have a value between 0 and 1 with a 95 % interval.  Every row contains
-the version of the table format.
+A label distinguishes facts of the same name, for example by the token that a head
+attends to.  Most facts have a value between 0 and 1 with a 95 % interval.  Every row
+contains the version of the table format.
 """
 
 from __future__ import annotations

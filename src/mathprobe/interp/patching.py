@@ -24,7 +24,7 @@ from mathprobe.errors import InputError
 from mathprobe.interp.nodes import RESIDUAL, Node, all_nodes
 from mathprobe.interp.patches import Metric, Patches, apply_patches
 from mathprobe.nets.decoder import Decoder
-from mathprobe.nets.hooks import capture, hook_names
+from mathprobe.nets.hooks import capture
 from mathprobe.nets.layers import KeyValues
 
 # Rows of a batch (questions times patched runs): on CUDA, as many as fit into a share
@@ -66,7 +66,7 @@ class Run:
     @property
     def has_mlps(self) -> bool:
         """Return whether layers have an MLP."""
-        return "blocks.0.mlp.hook_post" in hook_names(self.model)
+        return self.model.blocks[0].has_mlp
 
     @property
     def positions(self) -> range:

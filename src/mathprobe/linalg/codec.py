@@ -98,6 +98,16 @@ class MatrixCodec:
         values = values.masked_fill(~ok[:, None], torch.nan)
         return values.unflatten(1, (rows, columns)), ok
 
+    def number_index(self, ids: Tensor) -> Tensor:
+        """Return which number each token of ids [B, T] belongs to, -1 for others.
+
+        Numbers are counted from 0, row by row.
+        """
+        tokens = self._to_encoding_ids(ids[:, 3:])
+        number = self.encoding.starts_number(tokens).cumsum(1) - 1
+        header = torch.full_like(ids[:, :3], -1)
+        return torch.cat([header, number.masked_fill(tokens == NO_TOKEN, -1)], 1)
+
     def round_trip(self, matrix: Tensor) -> Tensor:
         """Round matrices [B, r, c] by encoding and decoding their coefficients.
 

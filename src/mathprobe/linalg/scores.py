@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from mathprobe.spec import ZeroAnswers
+    from mathprobe.spec import ExactAnswers, ZeroAnswers
 
 Values = TypeVar("Values", "Tensor", "np.ndarray", "pd.Series")
 
@@ -47,6 +47,7 @@ def relative_error(
     target: Tensor,
     prediction: Tensor,
     zero_answers: ZeroAnswers = "wrong",
+    exact_answers: ExactAnswers = "by_error",
 ) -> Tensor:
     """Return the relative L1 errors [B] of predictions [B, r, c]; NaN for malformed.
 
@@ -54,13 +55,17 @@ def relative_error(
     prediction determines the scale.  Its error is then 0 if the prediction equals the
     target, or if `zero_answers` is "right", as in the published code.  Otherwise it is
     infinite.
+
+    If `exact_answers` is "right", the error of a prediction that equals the target is
+    0.  The published code compares tokens, of which zero has several.
     """
     difference, scale = TASKS[task].residual(matrix, target, prediction)
     error = difference.abs().flatten(1).sum(1)
     size = scale.abs().flatten(1).sum(1)
-    right = (prediction == target).flatten(1).all(1) | (zero_answers == "right")
-    of_zeros = torch.where(right, 0.0, torch.inf)
-    return torch.where((error == 0.0) & (size == 0.0), of_zeros, error / size)
+    exact = (prediction == target).flatten(1).all(1)
+    of_zeros = torch.where(exact | (zero_answers == "right"), 0.0, torch.inf)
+    error = torch.where((error == 0.0) & (size == 0.0), of_zeros, error / size)
+    return error.masked_fill(exact & (exact_answers == "right"), 0.0)
 
 
 def table(

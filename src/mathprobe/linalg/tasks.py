@@ -19,7 +19,7 @@ from mathprobe.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mathprobe.spec import Signs
+    from mathprobe.spec import EigenvalueOrder, Signs
 
 TASKS: Registry[Task] = Registry("task")
 INVERSE_TOLERANCE = 1e-10  # largest |M M^-1 - I| of a matrix that is accepted
@@ -69,6 +69,8 @@ class Task:
     # From matrices and answers to answers with canonical signs, if the solver chooses
     # signs.
     canonical_signs: Callable[[Tensor, Tensor], Tensor] | None = None
+    # Whether the columns of answers are eigenvalues, largest first, and eigenvectors.
+    has_eigenvectors: bool = False
 
     def input_shape(self, rows: int, columns: int) -> Shape:
         """Return the rows and columns of the input."""
@@ -83,12 +85,21 @@ class Task:
             return self.solve(matrix)
         return self.from_eigenvalues(eigenvalues)
 
-    def label(self, matrix: Tensor, answer: Tensor, signs: Signs) -> Tensor:
-        """Return the training labels [B, r, c] for exact answers [B, r, c].
+    def label(
+        self,
+        matrix: Tensor,
+        answer: Tensor,
+        signs: Signs,
+        eigenvalue_order: EigenvalueOrder = "descending",
+    ) -> Tensor:
+        """Return the labels [B, r, c] of models for exact answers [B, r, c].
 
         Vectors have the signs of the solver ("lapack"), or signs that make the largest
         coefficient of each eigenvector or left singular vector positive ("canonical").
+        Eigenvectors are ordered by their eigenvalues.
         """
+        if eigenvalue_order == "ascending" and self.has_eigenvectors:
+            answer = answer.flip(-1)
         if signs == "lapack" or self.canonical_signs is None:
             return answer
         return self.canonical_signs(matrix, answer)
@@ -153,6 +164,7 @@ TASKS.add("eigenvectors")(
         symmetric=True,
         residual=_eigenvector_residual,
         canonical_signs=_canonical_eigenvectors,
+        has_eigenvectors=True,
     )
 )
 

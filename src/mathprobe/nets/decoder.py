@@ -104,7 +104,7 @@ class FeedForward(nn.Sequential):
 
     @property
     def output_weights(self) -> Tensor:
-        """Return the matrix [4 D, D] from `hook_post` to the residual stream."""
+        """Return the matrix [w, D] from `hook_post` to the residual stream."""
         return self.leave.weight.T
 
 

@@ -1,7 +1,8 @@
 """Hook points: named places in a network where activations are captured or patched.
 
 A hook point is a `HookPoint` module, as in TransformerLens, and its name is the path of
-that module.  In nested `with` blocks, the hook of the outer block runs first.
+that module, with the names of parts in TransformerLens (`RENAMED_PARTS`).  In nested
+`with` blocks, the hook of the outer block runs first.
 """
 
 from __future__ import annotations
@@ -15,14 +16,31 @@ from torch.utils.hooks import RemovableHandle
 
 from mathprobe.errors import InputError
 
+# The encoder-decoder has other names for these parts, also in stored weights.
+RENAMED_PARTS = {"attention": "attn", "cross": "cross_attn", "feed_forward": "mlp"}
+
 
 class HookPoint(nn.Identity):
     """An identity module at which activations can be captured or patched."""
 
+    @property
+    def is_hooked(self) -> bool:
+        """Return whether activations are captured or patched here."""
+        return bool(self._forward_hooks)
+
+
+def hook_points(model: nn.Module) -> dict[str, HookPoint]:
+    """Return the hook points of a network by name."""
+    return {
+        ".".join(RENAMED_PARTS.get(part, part) for part in path.split(".")): module
+        for path, module in model.named_modules()
+        if isinstance(module, HookPoint)
+    }
+
 
 def hook_names(model: nn.Module) -> list[str]:
     """Return the names of a network's hook points."""
-    return [name for name, part in model.named_modules() if isinstance(part, HookPoint)]
+    return list(hook_points(model))
 
 
 @contextmanager
@@ -68,12 +86,12 @@ def _hook(
     function: Callable[[Tensor], Tensor | None],
 ) -> None:
     """Register a forward hook until the stack closes; None leaves x unchanged."""
-    known = hook_names(model)
+    known = hook_points(model)
     if name not in known:
         raise InputError(
             f"unknown hook point {name!r}; known hook points are {', '.join(known)}"
         )
-    handle: RemovableHandle = model.get_submodule(name).register_forward_hook(
+    handle: RemovableHandle = known[name].register_forward_hook(
         lambda module, inputs, x: function(x)
     )
     stack.callback(handle.remove)

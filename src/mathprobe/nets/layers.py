@@ -1,17 +1,22 @@
 """Layers: attention, feed-forward, embedding.  B: batch, S: keys, T: queries, D: width.
 
+Hook points have the names and shapes of TransformerLens.
+
 Source: Charton 2022, section 2, and the published code for details that the text omits:
 post-norm layers, ReLU, biases everywhere, learned positions, unscaled embeddings.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from mathprobe.nets.hooks import HookPoint
 
 NORM_EPSILON = 1e-12
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -42,6 +47,9 @@ class Attention(nn.Module):
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(memory_width or width, 2 * width)
         self.out = nn.Linear(width, width)
+        self.hook_attn_scores = HookPoint()  # [B, heads, T, S]
+        self.hook_pattern = HookPoint()  # [B, heads, T, S]
+        self.hook_z = HookPoint()  # [B, T, heads, D / heads]
 
     def project_key_values(self, memory: Tensor) -> KeyValues:
         """Project a memory [B, S, memory width] to keys and values."""
@@ -60,23 +68,50 @@ class Attention(nn.Module):
         `mask` [B, 1, 1, S] is true for the positions that may be attended to.
         """
         query = self.query(x).unflatten(-1, (self.heads, -1))
-        output = functional.scaled_dot_product_attention(
-            query.transpose(1, 2),  # [B, heads, T, D / heads]
-            memory.keys.transpose(1, 2),
-            memory.values.transpose(1, 2),
-            attn_mask=mask,
-            is_causal=causal,
-        )
-        return self.out(output.transpose(1, 2).flatten(2))
+        query, keys, values = (
+            one.transpose(1, 2) for one in (query, *memory)
+        )  # [B, heads, T or S, D / heads]
+        if self.hook_attn_scores.is_hooked or self.hook_pattern.is_hooked:
+            z = self._pattern(query, keys, mask, causal) @ values
+        else:  # without the pattern in memory
+            z = functional.scaled_dot_product_attention(
+                query, keys, values, attn_mask=mask, is_causal=causal
+            )
+        return self.out(self.hook_z(z.transpose(1, 2)).flatten(2))
+
+    def _pattern(
+        self, query: Tensor, keys: Tensor, mask: Tensor | None, causal: bool
+    ) -> Tensor:
+        """Return the attention weights [B, heads, T, S], after their hooks."""
+        scores = query @ keys.mT * query.shape[-1] ** -0.5
+        if causal:
+            mask = torch.ones_like(scores, dtype=torch.bool).tril()
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
+        return self.hook_pattern(self.hook_attn_scores(scores).softmax(-1))
+
+    @property
+    def output_weights(self) -> Tensor:
+        """Return the matrices [heads, D / heads, D] from `hook_z` to the output."""
+        return self.out.weight.T.unflatten(0, (self.heads, -1))
 
 
 class FeedForward(nn.Sequential):
     """Feed-forward block with one ReLU layer of width 4 D."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(
-            nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width)
-        )
+        layers = {  # stored weights have the names 0 and 2
+            "0": nn.Linear(width, 4 * width),
+            "1": nn.ReLU(),
+            "hook_post": HookPoint(),
+            "2": nn.Linear(4 * width, width),
+        }
+        super().__init__(OrderedDict(layers))
+
+    @property
+    def output_weights(self) -> Tensor:
+        """Return the matrix [4 D, D] from `hook_post` to the output."""
+        return self.get_parameter("2.weight").T
 
 
 def norm(width: int) -> nn.LayerNorm:

@@ -91,7 +91,7 @@ class LensConfig(Spec, frozen=True, kw_only=True):
     original_architecture: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse combinations of values that a decoder cannot express."""
+        """Raise ValueError for values that a decoder cannot express."""
         architecture = self.original_architecture or ""
         if self.n_heads < 1 and (self.n_heads != -1 or self.d_model % self.d_head):
             raise ValueError(_refusal("n_heads", self.n_heads, ["positive numbers"]))

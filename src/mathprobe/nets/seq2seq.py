@@ -14,6 +14,7 @@ from typing import NamedTuple
 from torch import Tensor, nn, zeros
 from torch.nn import functional
 
+from mathprobe.nets.hooks import RENAMED_PARTS, HookPoint
 from mathprobe.nets.layers import (
     Attention,
     Embedding,
@@ -32,7 +33,7 @@ class SequenceConfig:
     vocab_size: int
     max_length: int
     padding_id: int
-    variable_length: bool = False  # whether sequences may be padded
+    variable_length: bool = True  # whether sequences may be padded; then, it is masked
 
 
 class LayerCache(NamedTuple):
@@ -51,12 +52,13 @@ class EncoderLayer(nn.Module):
         self.attention_norm = norm(config.width)
         self.feed_forward = FeedForward(config.width)
         self.feed_forward_norm = norm(config.width)
+        self.hook_resid_post = HookPoint()  # after the norm
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return the output of the layer, of the same shape [B, S, D] as x."""
         attended = self.attention(x, self.attention.project_key_values(x), mask)
         y = self.attention_norm(x + attended)
-        return self.feed_forward_norm(y + self.feed_forward(y))
+        return self.hook_resid_post(self.feed_forward_norm(y + self.feed_forward(y)))
 
 
 class DecoderLayer(nn.Module):
@@ -71,6 +73,7 @@ class DecoderLayer(nn.Module):
         self.cross_norm = norm(config.width)
         self.feed_forward = FeedForward(config.width)
         self.feed_forward_norm = norm(config.width)
+        self.hook_resid_post = HookPoint()  # after the norm
 
     def forward(
         self, x: Tensor, cache: LayerCache, mask: Tensor | None, causal: bool
@@ -79,7 +82,7 @@ class DecoderLayer(nn.Module):
         y = self.attention_norm(x + self.attention(x, cache.prefix, causal=causal))
         query = x if self.query == "input" else y
         y = self.cross_norm(y + self.cross(query, cache.source, mask))
-        return self.feed_forward_norm(y + self.feed_forward(y))
+        return self.hook_resid_post(self.feed_forward_norm(y + self.feed_forward(y)))
 
 
 class Seq2Seq(nn.Module):
@@ -127,11 +130,25 @@ class Seq2Seq(nn.Module):
         weight = self.target_embedding.tokens.weight
         return functional.linear(x, weight, self.output_bias)
 
+    def output_weights(self, hook_name: str) -> Tensor:
+        """Return the matrices from an activation to what its layer adds.
+
+        The shape is [heads, D / heads, D] for `hook_z` and [4 D, D] for `hook_post`.
+        """
+        names = {new: old for old, new in RENAMED_PARTS.items()}
+        path = [names.get(part, part) for part in hook_name.split(".")[:-1]]
+        part: Attention | FeedForward
+        part = self.get_submodule(".".join(path))  # type: ignore[assignment]
+        return part.output_weights
+
     def forward(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """Return the logits [B, T, V] of the next token after each target prefix."""
         mask = self.source_mask(source_ids)
-        memory = self.encode(source_ids, mask)
-        x = self.target_embedding(target_ids)
+        return self.decode(target_ids, self.encode(source_ids, mask), mask)
+
+    def decode(self, ids: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the logits [B, T, V] for target ids [B, T] and an encoded source."""
+        x = self.target_embedding(ids)
         for layer in self.decoder:
             prefix = layer.attention.project_key_values(x)
             cache = LayerCache(prefix, layer.cross.project_key_values(memory))

@@ -22,7 +22,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mathprobe import files
 from mathprobe.linalg.distributions import DISTRIBUTIONS, components
-from mathprobe.paper.naming import GROUPS, POSITIVE, Labels, Model, group, size_text
+from mathprobe.paper.naming import (
+    GROUPS,
+    POSITIVE,
+    Labels,
+    Model,
+    group,
+    size_text,
+    sort_distributions,
+)
 from mathprobe.paper.pivots import Pivot
 from mathprobe.paper.tables import Frame
 
@@ -109,7 +117,39 @@ def heatmaps(pivot: Pivot, labels: Labels) -> Figure:
 
     If nothing is published for this size, that of the nearest size, without difference.
     """
-    panels = _panels(pivot)
+    return _draw_heatmaps(_panels(pivot), labels)
+
+
+@rc_context(STYLE)
+def trend(matrices: Sequence[Pivot], labels: Labels) -> Figure:
+    """Draw the accuracy matrices of one task side by side, and the last published one.
+
+    All have the same rows and columns; a distribution may be missing in some of them.
+    """
+    sizes = [matrix.n for matrix in matrices]
+    panels = []
+    for matrix in matrices:
+        title = _size(matrix.n)
+        if sizes.count(matrix.n) > 1:
+            title += f", {matrix.first('recipe')}"
+        values = matrix.wide("accuracy").droplevel("recipe")
+        panels.append(Panel(title, values, oracle=matrix.oracle))
+    if published := _published(matrices[-1]):
+        panels.append(published)
+    trained, tested = (
+        sort_distributions(name for panel in panels for name in panel.values.axes[side])
+        for side in (0, 1)
+    )
+    index = pd.MultiIndex.from_tuples(Model(name, "") for name in trained)
+    aligned = []
+    for panel in panels:
+        values = panel.values.reindex(trained, columns=tested).set_axis(index)
+        oracle = None if panel.oracle is None else panel.oracle.reindex(tested)
+        aligned.append(panel._replace(values=values, oracle=oracle))
+    return _draw_heatmaps(aligned, labels)
+
+
+def _draw_heatmaps(panels: list[Panel], labels: Labels) -> Figure:
     rows, columns = (len(side) + GAP for side in panels[0].values.axes)
     size = (WIDTH - MARGINS[0]) / max(len(panels), 2)  # of a panel without its labels
     size = min(size, LARGEST * columns)
@@ -131,23 +171,31 @@ def heatmaps(pivot: Pivot, labels: Labels) -> Figure:
 
 
 def _panels(pivot: Pivot) -> list[Panel]:
-    measured, n = pivot.wide("accuracy"), pivot.published_n
+    measured, printed = pivot.wide("accuracy"), _published(pivot)
     panels = [Panel(f"measured, {_size(pivot.n)}", measured, oracle=pivot.oracle)]
-    if n is None:
+    if printed is None:
         return panels
-    published = pivot.printed.pivot(index="train", columns="test", values="published")
-    published = published.reindex(
+    published = printed.values.reindex(
         measured.index.get_level_values(0), columns=measured.columns
     )
-    published = published.set_axis(measured.index)
+    printed = printed._replace(values=published.set_axis(measured.index))
     if not pivot.same_size:
-        title = f"published for {_size(n)}, none for {_size(pivot.n)}"
-        return [*panels, Panel(title, published)]
-    points = measured - published
+        title = printed.title.replace(",", " for")
+        title += f", none for {_size(pivot.n)}"
+        return [*panels, printed._replace(title=title)]
+    points = measured - printed.values
     bound = max(0.25, np.nanmax(points.abs().to_numpy(), initial=0.0))
     title, norm = "measured $-$ published", Normalize(-bound, bound)
     difference = Panel(title, points, colormaps["PuOr_r"], norm, "{:+.0f}")
-    return [*panels, Panel(f"published, {_size(n)}", published), difference]
+    return [*panels, printed, difference]
+
+
+def _published(pivot: Pivot) -> Panel | None:
+    """Return a panel of the published accuracies of the nearest size, if any."""
+    if pivot.published_n is None:
+        return None
+    wide = pivot.printed.pivot(index="train", columns="test", values="published")
+    return Panel(f"published, {_size(pivot.published_n)}", wide)
 
 
 def _size(n: int | str) -> str:

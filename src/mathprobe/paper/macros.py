@@ -3,6 +3,7 @@ r"""LaTeX macros of both studies: the numbers that the prose prints with \result
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 from statistics import fmean, median
 from typing import Any
@@ -18,6 +19,7 @@ from mathprobe.paper.arith_tables import FAMILIES
 from mathprobe.paper.formats import escape_latex, fixed, percent, plain, span, thousands
 from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
 from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, records
+from mathprobe.structs import flatten
 
 Macros = dict[str, str]  # LaTeX by name
 TASKS_OF = {"vectors": ["eigenvectors"], "inverses": ["inverse", "symmetric_inverse"]}
@@ -59,16 +61,19 @@ REUSE_MACROS = {  # quantities of a model with a parent, and their macros
 def all_macros(tables: Tables, context: Row) -> Macros:
     """Return all macros, from tidy tables by kind and the context of templates."""
     rows = {name: records(frame) for name, frame in tables.items()}
+    summaries = pivots.summaries(tables, context)
+    main = next((one for one in summaries if one["pivot"].measured), summaries[0])
     return {
         "scale": escape_latex(context["scale"]),
         "scale/full": _yes(context["full"]),
         "scale/recorded": _yes(context["recorded"]),
-        "scale/settings_of": escape_latex(context["settings_of"]),
+        "scale/recorded_scales": escape_latex(", ".join(context["recorded_scales"])),
+        "scale/deviations": _deviations(context),
         "scale/models": str(context["models"]),
-        **_under("here", _settings(context["study"])),
+        **_under("here", _settings(context["study"], main["pivot"])),
         **_under("paper", _settings(context["reference"])),
         **_failures_and_verifiers(tables, context),
-        **_accuracies(tables, context),
+        **_accuracies(main, len(summaries), context),
         **_under("speed", _speed(_first("learning_speed", tables, context))),
         **_under("conditions", _conditions(tables["condition_numbers"])),
         **_under("oracle", _oracle(tables, context)),
@@ -98,9 +103,49 @@ def _yes(value: Any) -> str:
     return "yes" if value else "no"
 
 
-def _settings(study: Row) -> Macros:
-    """Return the settings of the models in the first table of accuracies."""
+def _recipes(study: Row) -> list[str]:
+    """Return the recipes of all tables."""
+    lists = [own for own in study["tables"].values() if isinstance(own, list)]
+    return list(dict.fromkeys(entry["recipe"] for own in lists for entry in own))
+
+
+def _deviations(context: Row) -> str:
+    """Return the settings of our recipes that differ from those of the paper.
+
+    A recipe that the paper does not use is compared with its recipe `base`.  Each
+    setting is followed by our values and, in brackets, the value of the paper.
+    """
+    study, reference = context["study"], context["reference"]
+    values: dict[tuple[str, Any], list[str]] = {}
+    for name in _recipes(study):
+        published = name if name in _recipes(reference) else "base"
+        ours, theirs = (
+            flatten({**one["recipes"][recipe], "tests": one["tests"]})
+            for one, recipe in ((study, name), (reference, published))
+        )
+        for key in sorted(ours):
+            if ours[key] != theirs[key]:
+                place = key, _value(theirs[key])
+                values.setdefault(place, []).append(_value(ours[key]))
+    return "; ".join(
+        rf"\texttt{{{escape_latex(key)}}} "
+        f"{', '.join(dict.fromkeys(ours))} ({theirs})"
+        for (key, theirs), ours in values.items()
+    )
+
+
+def _value(value: Any) -> str:
+    """Format the value of a setting."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return thousands(value)
+    return escape_latex("none" if value is None else value)
+
+
+def _settings(study: Row, main: Pivot | None = None) -> Macros:
+    """Return the settings of an accuracy matrix; default: of the first one."""
     entry = study["tables"]["out_of_distribution"][0]
+    if main:
+        entry = {"task": main.task, "n": main.n, "recipe": main.first("recipe")}
     recipe = study["recipes"][entry["recipe"]]
     schedule, sides = recipe["schedule"], ("input", "output")
     marchenko = {**vars(FACTOR), **study["distributions"].get(MARCHENKO, {})}
@@ -200,9 +245,11 @@ def _verifiers(model: Pivot, failures: Pivot) -> Macros:
     return macros
 
 
-def _accuracies(tables: Tables, context: Row) -> Macros:
-    """Return the macros of the first accuracy matrix and of all published ones."""
-    first, *others = pivots.summaries(tables, context)
+def _accuracies(first: Row, count: int, context: Row) -> Macros:
+    """Return the macros of an accuracy matrix and of all published ones.
+
+    `first` is the summary of the matrix, and `count` the number of matrices.
+    """
     main, n = first["pivot"], first["pivot"].published_n
     models = main.rows.dropna(subset="accuracy")[["train", "recipe"]].drop_duplicates()
     seeds = main.largest("seeds")
@@ -212,7 +259,7 @@ def _accuracies(tables: Tables, context: Row) -> Macros:
         if test in components(train) and cell["accuracy"] is not None and cell["oracle"]
     ]
     macros = {
-        "accuracy_tables": str(1 + len(others)),
+        "accuracy_tables": str(count),
         "main/models": str(len(models) * seeds),
         "main/seeds": str(seeds),
         "main/examples": thousands(main.largest("examples")),
@@ -247,7 +294,9 @@ def _blocks(cells: Accuracies, digits: int) -> Macros:
 
 
 def _speed(main: Pivot) -> Macros:
-    """Return the macros of a table of learning speeds."""
+    """Return the macros of a table of learning speeds, for its first recipe."""
+    recipe = main.first("recipe") if len(main.rows) else None
+    main = replace(main, rows=main.rows[main.rows["recipe"] == recipe])
     step = main.largest("resolution") or None
     macros = {
         "n": plain(main.n),
@@ -259,7 +308,6 @@ def _speed(main: Pivot) -> Macros:
         "published_target": plain(max(main.printed.get("percent", ()), default=None)),
         "published_n": plain(main.published_n),
     }
-    recipe = main.first("recipe") if len(main.rows) else None
     for train in pivots.COMPARED:
         cell, published = main.cells[train, recipe, "semicircle"], main.published
         macros[f"ours/{train}"] = formats.round_to(cell["examples"], step)

@@ -19,7 +19,6 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-import mathprobe
 from mathprobe import files
 from mathprobe.errors import InputError
 
@@ -78,7 +77,7 @@ def execute(
 def _variables(folder: Path) -> dict[str, str]:
     """Return variables that hide the kernels, templates and settings of the user."""
     write_kernel_spec(folder / "jupyter" / "kernels" / KERNEL)  # of this interpreter
-    packages = [str(Path(mathprobe.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    packages = [str(Path(files.__file__).parents[1]), os.environ.get("PYTHONPATH")]
     return {
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),

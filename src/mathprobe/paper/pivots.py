@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import groupby
 from typing import Any
@@ -46,18 +46,25 @@ class Pivot:
     rows: Frame
     printed: Frame  # published rows of the nearest size
     keys: tuple[str, ...]  # columns that identify a row; the last one goes across
+    recipe: str = ""  # of all models, if other pivots differ only in the recipe
+
+    @property
+    def size_name(self) -> str:
+        """Return the task and size, as in file names."""
+        return f"{self.task}_n{self.n}"
 
     @property
     def name(self) -> str:
-        """Return the task and size, as in file names and labels."""
-        return f"{self.task}_n{self.n}"
+        """Return the name for files and labels."""
+        return f"{self.size_name}_{self.recipe}".rstrip("_")
 
     @property
     def title(self) -> str:
         """Return the task and size, with the number of the paper's table, if any."""
         numbered = self.table_number and self.same_size
         table = f" (Table {self.table_number} of the paper)" if numbered else ""
-        return task_title(self.task, self.n) + table
+        recipe = self.recipe and f", {self.recipe}"
+        return task_title(self.task, self.n) + table + recipe
 
     @property
     def published_n(self) -> int | None:
@@ -109,12 +116,22 @@ class Pivot:
         """Return the numbers in the stored output of the published notebook by key."""
         return column_by_keys(self.printed, self.keys, "notebook")
 
+    @property
+    def has_alternatives(self) -> bool:
+        """Return whether several recipes have the same training distribution.
+
+        The recipes of Table 2 at n = 10 have different ones, and are one matrix.
+        """
+        models = self.rows[["train", "recipe"]].drop_duplicates()
+        return bool(models["train"].duplicated().any())
+
     @cached_property
     def measured(self) -> Accuracies:
-        """Return the measured accuracies; of several recipes the first."""
-        keys = ["train", "test"]
-        known = self.rows.dropna(subset="accuracy").drop_duplicates(keys)
-        return column_by_keys(known, keys, "accuracy")
+        """Return the measured accuracies; of alternative recipes only the first."""
+        rows = self.rows
+        if self.has_alternatives:
+            rows = rows[rows["recipe"] == self.first("recipe")]
+        return column_by_keys(rows, ["train", "test"], "accuracy")
 
     @cached_property
     def oracle(self) -> pd.Series:
@@ -143,11 +160,15 @@ def pivots(kind: str, tables: Tables, context: Row) -> list[Pivot]:
     listed = [f"{entry['task']}_n{entry['n']}" for entry in entries]
     found = make_pivots(kind, tables[kind], context["published"])
     found.sort(key=lambda pivot: pivot.name)
-    return sorted(found, key=lambda p: [*listed, p.name].index(p.name))
+    return sorted(found, key=lambda p: [*listed, p.size_name].index(p.size_name))
 
 
 def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:
-    """Split a table into pivots: one per task and size, or one per model."""
+    """Split a table into pivots: one per task and size, or one per model.
+
+    Recipes with other encodings have their own pivots, because an accuracy is compared
+    with that of the oracle.
+    """
     kind, found = KINDS[name], []
     keys = tuple(key for key in kind.keys if key not in kind.pivot_keys)
     for _, own in rows.groupby([*kind.pivot_keys], sort=False) if len(rows) else ():
@@ -156,8 +177,23 @@ def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:
         for column in {"train", "recipe"} & {*kind.pivot_keys}:
             printed = printed[printed[column] == first[column]]
         task, n = first["task"], first["n"]
-        found.append(Pivot(task, n, own, nearest_size(printed, task, n), keys))
+        pivot = Pivot(task, n, own, nearest_size(printed, task, n), keys)
+        is_split = "oracle" in own and "train" in keys
+        found += _by_encodings(pivot) if is_split else [pivot]
     return found
+
+
+def _by_encodings(pivot: Pivot) -> list[Pivot]:
+    """Split a pivot by recipe if recipes with other encodings have equal distributions.
+
+    Their oracle accuracies differ.  A recipe without results is split off, too.
+    """
+    keys = ["recipe", pivot.keys[-1]]
+    by_recipe = pivot.rows.groupby(keys, sort=False)["oracle"].first().unstack()
+    if len(by_recipe.drop_duplicates()) == 1 or not pivot.has_alternatives:
+        return [pivot]
+    recipes = pivot.rows.groupby("recipe", sort=False)
+    return [replace(pivot, rows=own, recipe=str(name)) for name, own in recipes]
 
 
 MARCHENKO = "marchenko_pastur"
@@ -197,6 +233,52 @@ def summaries(tables: Tables, context: Row) -> list[Row]:
         parts = {"ours": blocks(ours), "published": blocks(published)}
         found.append({"pivot": pivot, "blocks": parts, **agreement(ours, published)})
     return found
+
+
+def by_size(matrices: Iterable[Pivot]) -> dict[str, list[Pivot]]:
+    """Return accuracy matrices by task and increasing size, if it has several sizes."""
+    found: dict[str, list[Pivot]] = {}
+    for matrix in matrices:
+        if isinstance(matrix.n, int):
+            found.setdefault(matrix.task, []).append(matrix)
+    return {
+        task: sorted(own, key=lambda matrix: int(matrix.n))
+        for task, own in found.items()
+        if len({matrix.n for matrix in own}) > 1
+    }
+
+
+def trends(tables: Tables, context: Row) -> dict[str, list[Row]]:
+    """Return the summaries of `by_size`, with the examples until a target accuracy.
+
+    `of_oracle` are the accuracies in distribution in percent of the oracle accuracy.
+    `speed` are rows of learning speed by distribution, for tests on the semicircle.
+    """
+    found = summaries(tables, context)
+    speeds = pivots("learning_speed", tables, context)
+    rows: dict[str, list[Row]] = {}
+    for task, matrices in by_size(one["pivot"] for one in found).items():
+        for matrix in matrices:
+            summary = next(one for one in found if one["pivot"] is matrix)
+            recipe = matrix.first("recipe")
+            speed = {
+                train: cell
+                for pivot in speeds
+                if (pivot.task, pivot.n) == (task, matrix.n)
+                for (train, trained, test), cell in pivot.cells.items()
+                if (trained, test) == (recipe, "semicircle")
+            }
+            of_oracle = [
+                100 * cell["accuracy"] / cell["oracle"]
+                for cell in matrix.cells.values()
+                if cell["test"] in components(cell["train"])
+                and cell["oracle"]
+                and cell["accuracy"] is not None
+            ]
+            rows.setdefault(task, []).append(
+                {**summary, "recipe": recipe, "speed": speed, "of_oracle": of_oracle}
+            )
+    return rows
 
 
 ROUNDING = 0.005  # half a point: accuracies are published as whole percentages
@@ -255,6 +337,24 @@ def runs(tables: Tables, context: Row) -> list[Row]:
     rows.sort(key=key)
     groups = [list(own) for _, own in groupby(rows, environment)]
     return [{**own[0], "rows": own, "on": device(own[0])} for own in groups]
+
+
+def costs(tables: Tables, context: Row) -> list[Row]:
+    """Return the cost of finished models by kind, then that of unfinished models.
+
+    The column `models` counts the finished ones.
+    """
+    rows = tables["costs"]
+    finished = rows[rows["finished"].notna()]
+    sums = finished.groupby(["kind", "device"], sort=False, as_index=False).agg(
+        models=("model", "size"),
+        examples=("examples", "sum"),
+        hours=("hours", "sum"),
+        longest=("hours", "max"),
+        joules=("joules", lambda joules: joules.sum(skipna=False)),
+    )
+    unfinished = rows[rows["finished"].isna()].assign(models=0)
+    return records(sums) + records(unfinished)
 
 
 KEEP_ONLY = "keep only, "  # prefix of controls in which all other nodes are ablated
@@ -403,7 +503,7 @@ def reuse(tables: Tables, context: Row) -> dict[str, list[Row]]:
 
 def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
     """Return the functions that templates call: one per kind of table, and others."""
-    functions = (oracle_accuracies, oracle_comparisons, runs, summaries)
+    functions = (oracle_accuracies, oracle_comparisons, runs, costs, summaries, trends)
     arith = (rates, decoders, by_class, maps, subtasks, reuse)
     return {
         **{kind: partial(pivots, kind) for kind in KINDS},

@@ -38,7 +38,7 @@ def names(text: str) -> tuple[str, ...]:
 
 STRINGS = names(  # a revision such as 7e10 is no number, and a seed may be "oracle"
     "model task law train test recipe seed machine cpu device python torch revision "
-    "finished precision quantity group statistic verifier chosen_by"
+    "finished precision kind quantity group statistic verifier chosen_by"
 )
 COUNTS = names(  # integers, which may be missing
     "seeds reached examples resolution budget parameters attempts threads matrices "
@@ -113,6 +113,7 @@ class TableKind:
     keys: tuple[str, ...] = (*MODEL_KEYS, "test")  # columns that identify a row
     pivot_keys: tuple[str, ...] = ("task", "n")  # those of them that identify a pivot
     templates: tuple[str, ...] = ()  # LaTeX files that show it
+    unfinished: bool = False  # whether it also has the unfinished models of a record
 
     def __post_init__(self) -> None:
         """Check the names of the LaTeX files."""
@@ -289,7 +290,7 @@ def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
     config_table="out_of_distribution",
     published="accuracy",
     expected=_on_all_tests,
-    templates=("out_of_distribution", "squares"),
+    templates=("out_of_distribution", "squares", "trend"),
 )
 def ood(scores: Frame) -> Frame:
     """Average the accuracy of every model on every test (Tables 1, 2, 3 and 5)."""
@@ -320,7 +321,7 @@ def tolerances(scores: Frame) -> Frame:
     config_table="learning_speed",
     published="learning_speed",
     expected=_on_published_tests,
-    templates=("learning_speed",),
+    templates=("learning_speed", "trend"),
 )
 def learning_speed(curve: Frame, target: float) -> Frame:
     """Count training examples until all seeds reach an accuracy (Tables 6 and 7)."""
@@ -424,6 +425,40 @@ def runs(trained: Frame) -> Frame:
     )
 
 
+KEPT = ("device", "examples", "joules", "finished")  # of a run, in the table of costs
+
+
+def costs(runs: Iterable[tuple[str, Row]]) -> Frame:
+    """Return what each model of both studies has cost so far.
+
+    `runs` are pairs of the name of the folder and the content of run.json.  `hours` are
+    those of a GPU, or of one CPU core.
+    """
+    rows = []
+    for folder, run in runs:
+        spec, on_cpu = run["spec"], run["device"] == "cpu"
+        if "data" in spec:
+            task, n, train, recipe = model_rows(folder, run).name
+            kind = f"{task.replace('_', ' ')}, n = {n}, {recipe}"
+            model, total = f"{task}/{train}/n{n}/{recipe}", spec["schedule"]["examples"]
+        else:
+            model, kind = spec["name"], " and ".join(spec["questions"]["shares"])
+            total = spec["schedule"]["updates"] * spec["schedule"]["batch"]
+        rows.append(
+            {
+                **{
+                    "model": model,
+                    "kind": kind,
+                    "device": run["device"],
+                    "total": total,
+                },
+                **{key: run[key] for key in ("examples", "joules", "finished")},
+                "hours": run["seconds"] * (run["threads"] if on_cpu else 1) / 3600,
+            }
+        )
+    return Frame(rows, columns=[*KINDS["costs"].columns])
+
+
 def condition_numbers(rows: Iterable[Row], published: Tables) -> Frame:
     """Add the published quantiles to those of a sample (Table 4)."""
     sample = Frame(rows).assign(task="symmetric_inverse").astype({"n": object})
@@ -439,6 +474,7 @@ table_kind(
     config_table="learning_speed",
     published="learning_speed",
     expected=_on_published_tests,
+    unfinished=True,
 )(lambda rows: rows)
 table_kind(
     "roc",
@@ -454,6 +490,10 @@ for _name, _kind in {  # tables that are not built from files of models
         published="condition_numbers",
         keys=("task", "n", "law", "quantile"),
         templates=("condition_numbers",),
+    ),
+    "costs": TableKind(
+        names("model kind device examples total hours joules finished"),
+        templates=("costs",),
     ),
     "ceilings": TableKind(
         published="accuracy",

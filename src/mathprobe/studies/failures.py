@@ -83,7 +83,7 @@ def in_distribution_arrays(
 
     The arrays are all measurements [S, B] and [B].  For the first STORED_EXAMPLES
     examples of the first distribution, they are also the rounded matrices, the rounded
-    answers and the predictions of the first seed.
+    labels and the predictions of the first seed.
     """
     own = components(spec.data.distribution)
     stored = {k: v for k, v in measurements.items() if k.rsplit(".", 1)[0] in own}

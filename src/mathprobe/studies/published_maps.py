@@ -16,7 +16,7 @@ changed the digit A2, but not to the predicted one.
 
 An impact lists the characters of all digits, sorted and without duplicates.  From 9
 digits on, it may have several meanings: with 10 digits, A1 is A1, A11 (the sign) or
-both.  `read` marks such an impact as ambiguous.  For models that only add, the library
+both.  `read` marks such characters as ambiguous.  For models that only add, the library
 leaves out the sign; `behaviors` never does.  Tags of sub-tasks without a published rule
 are ours.
 """
@@ -188,20 +188,20 @@ def _parse_fails(layout: Layout, percent: str) -> Iterator[Content]:
 
 
 def _parse_impact(layout: Layout, text: str) -> Iterator[Content]:
-    """Parse an impact; it is unique if each possible digit explains a character.
+    """Parse an impact; characters that belong to several digits are ambiguous.
 
     Without characters, only the sign of a model that only adds is wrong.
     """
     sign = layout.digits + 1
     _check(f"A{text}" == impact_text(text), "characters are not sorted and unique")
-    numbers = map(str, range(sign + 1))
-    digits = [d for d in numbers if set(d) <= set(text)] if text else [str(sign)]
-    _check(set(text) <= set("".join(digits)), f"the answer digits are A{sign} to A0")
-    others = ("".join(d for d in digits if d != digit) for digit in digits)
-    if any(set(text) <= set(rest) for rest in others if text):
-        yield AMBIGUOUS, text, None
-    else:
-        yield from ((IMPACT, f"A{digit}", None) for digit in reversed(digits))
+    possible = [k for k in map(str, range(sign + 1)) if set(k) <= set(text)]
+    owners = {char: sum(char in k for k in possible) for char in text}
+    _check(all(owners.values()), f"the answer digits are A{sign} to A0")
+    for char in text or [str(sign)]:
+        if owners.get(char, 1) == 1:
+            yield IMPACT, f"A{char}", None
+    if unclear := "".join(char for char in text if owners[char] > 1):
+        yield AMBIGUOUS, unclear, None
 
 
 def _parse_classes(

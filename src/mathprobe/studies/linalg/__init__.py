@@ -5,6 +5,7 @@ codecs      matrices as tokens, and the oracle; independent of networks
 models      networks and their predictions
 training    training and learning curves
 scoring     errors and accuracy of stored predictions
+heads       ablation of heads and MLPs, and cross-attention
 conditions  condition numbers of every distribution
 """
 

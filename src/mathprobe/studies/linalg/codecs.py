@@ -41,18 +41,33 @@ class Codecs:
         data = self.spec.data
         return TASKS[data.task].input_shape(data.n, data.columns)
 
+    def label(self, matrix: Tensor, answer: Tensor) -> Tensor:
+        """Return the labels [B, r, c] for inputs and exact answers [B, r, c].
+
+        The labels of an encoded test set, which has no model, are the answers.
+        """
+        if isinstance(self.spec, EncodedTestSet):
+            return answer
+        task = TASKS[self.spec.data.task]
+        return task.label(matrix, answer, self.spec.signs, self.spec.eigenvalue_order)
+
     def round_trip(self, matrix: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
-        """Round inputs and answers [B, r, c] by encoding and decoding them."""
-        return self.source.round_trip(matrix), self.target.round_trip(answer)
+        """Return rounded inputs, and rounded labels of answers [B, r, c].
+
+        Encoding and decoding rounds them.
+        """
+        label = self.label(matrix, answer)
+        return self.source.round_trip(matrix), self.target.round_trip(label)
 
     def oracle(self, matrix: Tensor) -> Tensor:
         """Return the oracle's predictions [B, r, c] for inputs [B, r, c].
 
         The oracle solves the rounded input exactly.  The encoding of the output rounds
-        the solution.
+        the label of the solution.
         """
-        solution = TASKS[self.spec.data.task].solve(self.source.round_trip(matrix))
-        return self.target.round_trip(solution)
+        rounded = self.source.round_trip(matrix)
+        solution = TASKS[self.spec.data.task].solve(rounded)
+        return self.target.round_trip(self.label(rounded, solution))
 
 
 @cache

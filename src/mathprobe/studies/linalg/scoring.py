@@ -53,7 +53,8 @@ def _quantities(
 ) -> dict[str, Tensor]:
     """Return the error and the properties [B] of predictions [B, r, c]."""
     task = spec.data.task
-    error = scores.relative_error(task, matrix, answer, prediction, spec.zero_answers)
+    verdicts = spec.zero_answers, spec.exact_answers
+    error = scores.relative_error(task, matrix, answer, prediction, *verdicts)
     quantities = {"error": error}
     if task in PROPERTIES:
         quantities |= PROPERTIES[task](matrix, answer, prediction)

@@ -15,7 +15,6 @@ from mathprobe import gpus
 from mathprobe.data_loader import BATCHES_PER_BLOCK, BlockLoader, number_of_blocks
 from mathprobe.linalg.codec import PADDING
 from mathprobe.linalg.scores import is_below, relative_error
-from mathprobe.linalg.tasks import TASKS
 from mathprobe.losses import Seq2SeqLoss
 from mathprobe.nets.seq2seq import Seq2Seq
 from mathprobe.spec import Model
@@ -80,7 +79,7 @@ def _block(spec: Model, seed: int, block: int) -> tuple[Tensor, Tensor]:
     rng = matrix_rng("train", spec.data, seed, block)
     matrix, answer, _ = draw(spec.data, rng, BATCHES_PER_BLOCK * spec.schedule.batch)
     codecs = Codecs(spec)
-    label = TASKS[spec.data.task].label(matrix, answer, spec.signs)
+    label = codecs.label(matrix, answer)
     return codecs.source.encode(matrix), codecs.target.encode(label)
 
 
@@ -91,7 +90,8 @@ def _evaluate(
     codecs = Codecs(spec)
     prediction, ok = predict(codecs, network, matrix)
     rounded = codecs.round_trip(matrix, answer)
-    error = relative_error(spec.data.task, *rounded, prediction, spec.zero_answers)
+    verdicts = spec.zero_answers, spec.exact_answers
+    error = relative_error(spec.data.task, *rounded, prediction, *verdicts)
     return {
         "accuracy": float(is_below(error, spec.curve.tolerance).double().mean()),
         "malformed": float((~ok).double().mean()),
