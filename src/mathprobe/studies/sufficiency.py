@@ -56,10 +56,10 @@ def table(circuit: Circuit) -> Iterator[dict[str, Any]]:
     if not useful or len(run.ids) < FEWEST:
         return
     facts = [fact for fact in circuit.facts if fact.name in SUBTASKS]
-    known = {fact.node for fact in facts if is_found(fact)}
+    known = frozenset(fact.node for fact in facts if is_found(fact))
     single = {
-        "published": {f.node for f in facts if is_found(f) and is_published(f)},
-        "most pairs": {f.node for f in facts if f.low is not None and f.low >= MOST},
+        "published": [f.node for f in facts if is_found(f) and is_published(f)],
+        "most pairs": [f.node for f in facts if f.low is not None and f.low >= MOST],
     }
     chosen = torch.zeros(len(run.ids), dtype=torch.bool)
     chosen[1 :: max(2, -(-len(run.ids) // SELECTION))] = True
@@ -73,12 +73,13 @@ def table(circuit: Circuit) -> Iterator[dict[str, Any]]:
     for name in ABLATIONS:
         values = _values(circuit, measured, name)
         right = cache(partial(_answers_right, measured, values))
-        for order, kept in single.items():
-            yield _row(order, name, right(frozenset(kept)), len(kept), ())
+        for order, nodes in single.items():
+            kept = frozenset(nodes)
+            yield _row(order, name, right(kept), len(kept), ())
         for order, added in orders.items():
             before = 0
             for number in _points(len(added)):
-                kept = frozenset(known).union(added[:number])
+                kept = known.union(added[:number])
                 yield _row(order, name, right(kept), len(kept), added[before:number])
                 before = number
 
