@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 import pytest
 from synthetic import (
     EMPTY_TABLES,
@@ -142,6 +143,15 @@ def test_every_template_gives_complete_tables(kind, scale):
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "runs" not in kind])
 def test_an_empty_table_still_defines_its_label(kind):
     assert r"\label{tab:" in page(kind, tables=EMPTY_TABLES)
+
+
+def test_decoders_that_were_not_tested_have_no_interval():
+    tables = synthetic_tables("demo")
+    rows = tables["arith_accuracy"]
+    rows = tables["arith_accuracy"] = rows[rows["class"] == "all"].copy()
+    rows[["per_million", "low", "high"]] = math.nan
+    rows["questions"] = pd.array([pd.NA] * len(rows), "Int64")
+    assert r"\smallgray{}" in page("arith_accuracy.tex.j2", "demo", tables=tables)
 
 
 @pytest.mark.parametrize("name", kinds_by_template())

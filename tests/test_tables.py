@@ -371,3 +371,10 @@ def test_costs_are_hours_of_one_core_or_of_a_gpu():
     assert first["kind"] == "eigenvalues, n = 5, base"
     assert (second["model"], second["kind"]) == ("add_d5", "addition")
     assert (first["total"], second["total"]) == (400, 640)
+
+
+def test_a_table_without_rows_does_not_change_the_types_of_others(tmp_path):
+    for name, rows in (("full", "5,0.5\n"), ("empty", "")):
+        (tmp_path / name).write_text(f"n,accuracy\n{rows}", encoding="utf-8")
+    both = tables.read_concat([tmp_path / "full", tmp_path / "empty"])
+    assert both["accuracy"].dtype == float

@@ -132,7 +132,7 @@ def trend(matrices: Sequence[Pivot], labels: Labels) -> Figure:
         title = _size(matrix.n)
         if sizes.count(matrix.n) > 1:
             title += f", {matrix.first('recipe')}"
-        values = matrix.wide("accuracy").droplevel("recipe")
+        values = pd.Series(matrix.measured).unstack()
         panels.append(Panel(title, values, oracle=matrix.oracle))
     if published := _published(matrices[-1]):
         panels.append(published)

@@ -236,10 +236,10 @@ def summaries(tables: Tables, context: Row) -> list[Row]:
 
 
 def by_size(matrices: Iterable[Pivot]) -> dict[str, list[Pivot]]:
-    """Return accuracy matrices by task and increasing size, if it has several sizes."""
+    """Return measured accuracy matrices by task and size, if it has several sizes."""
     found: dict[str, list[Pivot]] = {}
     for matrix in matrices:
-        if isinstance(matrix.n, int):
+        if isinstance(matrix.n, int) and matrix.measured:
             found.setdefault(matrix.task, []).append(matrix)
     return {
         task: sorted(own, key=lambda matrix: int(matrix.n))

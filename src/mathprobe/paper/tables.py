@@ -78,7 +78,13 @@ def records(frame: Frame) -> list[Row]:
 
 def read_concat(paths: Iterable[Path | str]) -> Frame:
     """Read tables of one kind and concatenate them."""
-    return pd.concat(map(read, paths), ignore_index=True)
+    return _concat([*map(read, paths)])
+
+
+def _concat(frames: list[Frame]) -> Frame:
+    """Concatenate tables; those without rows have no types, so they are left out."""
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled or frames, ignore_index=True)
 
 
 def read_by_kind(paths: Iterable[Path]) -> Tables:
@@ -91,7 +97,7 @@ def read_by_kind(paths: Iterable[Path]) -> Tables:
         if name not in KINDS:
             raise InputError(f"{path}: its columns are those of no kind of table")
         found.setdefault(name, []).append(frame)
-    return {name: pd.concat(own, ignore_index=True) for name, own in found.items()}
+    return {name: _concat(own) for name, own in found.items()}
 
 
 MODEL_KEYS = ("task", "n", "train", "recipe")  # identify a model
