@@ -153,6 +153,14 @@ def test_missing_cells_are_drawn_empty(ood, tmp_path):
     content(figures.heatmaps(pivot_of(few), LABELS), tmp_path / "figure")
 
 
+def test_curves_without_a_measured_point_have_axes_and_no_lines():
+    curves = points([100])
+    curves["examples"] = pd.array([pd.NA] * len(curves), "Int64")
+    curves[["accuracy", "loss"]] = np.nan
+    figure = drawn_curves(curves)
+    assert {line.get_xdata().size for line in figure.axes[0].get_lines()} <= {0}
+
+
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_every_distribution_has_a_label_and_a_group(distribution):
     assert distribution in LABELS

@@ -278,7 +278,8 @@ def learning_curves(
     figure, grid = draw_panels(tests, *layout, draw, "accuracy (%)", sharex=True)
     examples = points["examples"]
     units = {"training examples (millions)": 1e6, "training examples (thousands)": 1e3}
-    fitting = [name for name, unit in units.items() if examples.max() >= 10 * unit]
+    largest = max(examples, default=0)
+    fitting = [name for name, unit in units.items() if largest >= 10 * unit]
     name = next(iter(fitting), "training examples")
     unit = units.get(name, 1)
     first, last = (1, 10) if examples.empty else (examples.min(), examples.max())
