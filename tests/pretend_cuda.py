@@ -402,6 +402,8 @@ class Cuda:
         }
         return {
             **{f"torch.cuda.{name}": value for name, value in cuda.items()},
+            # As in builds without CUDA; in others, optimizers would ask for a stream.
+            "torch.accelerator.current_accelerator": lambda **options: None,
             "torch.Generator": Generator,
             "torch.autocast": lambda device, *args, **kwargs: TorchAutocast(
                 "cpu", *args, **kwargs
