@@ -49,8 +49,9 @@ page.figure("coverage")
 
 # %%
 for model in page.models:
-    rows = comparisons.summary(model.facts, model.claims.head(0))
-    table = pd.DataFrame(rows).dropna(subset="total")
+    maps = model.facts, model.published_rule
+    rows = comparisons.summary(*maps, model.claims.head(0))
+    table = pd.DataFrame(rows, columns=comparisons.COLUMNS).dropna(subset="total")
     table = table.assign(share=table["count"] / table["total"])
     styled = table.style.format({"share": "{:.0%}", "total": "{:.0f}"}, na_rep="–")
     model.show(styled.hide(axis="index"))
