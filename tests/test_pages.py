@@ -60,3 +60,5 @@ def test_the_examples_of_the_page_on_interpretability_run(tmp_path, monkeypatch)
     assert names["direct"].shape == (len(names["heads"]), 6, 4)
     assert names["effect"].value.shape == (4,)
     assert (names["low"] <= names["value"]).all()
+    assert {clause["algorithm"] for clause in names["clauses"]} == {"addition"}
+    assert {path.stem for path in tmp_path.glob("*.pdf")} == {"patching", "attention"}

@@ -238,9 +238,15 @@ class Inputs:
                 name: table[f"arith_{name}"]
                 for name in ("accuracy", "curves", "circuits")
             },
+            "foreign_model": {},
             **self._circuits(w.scale, table["arith_accuracy"]),
         }
         return inputs[w.notebook]
+
+    def notebook_settings(self, w: Wildcards) -> dict[str, Any]:
+        """Return the parameters of a notebook that are not paths."""
+        updates = self.catalog.arith(w.scale).settings.foreign_updates
+        return {"updates": updates} if w.notebook == "foreign_model" else {}
 
     def _circuits(self, scale: str, accuracy: str) -> dict[str, dict[str, Any]]:
         """Return the inputs of the notebooks about the example models."""

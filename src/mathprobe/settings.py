@@ -183,6 +183,10 @@ class ArithSettings(Spec, frozen=True):
     accuracy: AccuracyTestSettings
     example_models: ExampleModels
     circuits: CircuitSearch
+    foreign_updates: Annotated[
+        PositiveInt,
+        doc("updates of the model that the notebook `foreign_model` trains"),
+    ]
 
 
 class DecoderRow(Spec, frozen=True, kw_only=True):

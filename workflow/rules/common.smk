@@ -62,7 +62,8 @@ TESTSET, MODEL, ARITH, TABLES = paths.TESTSET, paths.MODEL, paths.ARITH, paths.T
 TRAINED = catalog.alternation(CATALOG.scales)  # all scales but `record`
 TEMPLATES = list(tables.kinds_by_template())
 NOTEBOOKS = INPUTS.notebooks
-PRINTED_FIGURES = [name for name in NOTEBOOKS if name != "overview"]  # in the paper
+NOT_PRINTED = ("overview", "foreign_model")  # their figures are not in the paper
+PRINTED_FIGURES = [name for name in NOTEBOOKS if name not in NOT_PRINTED]
 SECTIONS = sorted(path.name for path in (ROOT / "paper/sections").glob("*.tex"))
 PUBLISHED, ERRATA = local(INPUTS.published), local(inputs.ERRATA)
 ARITH_PUBLISHED = local(INPUTS.arith_published)
@@ -211,11 +212,12 @@ def model_folders(w, input):
 
 
 def notebook_parameters(w, input, output):
-    """Return the parameters of a notebook as JSON: input paths and figure folder."""
+    """Return the parameters of a notebook as JSON: paths and settings."""
     names = INPUTS.notebook_inputs(w).keys() - {"map_files"}
     given = {name: input.get(name) for name in sorted(names)}
     paths = {k: v if isinstance(v, str) else list(v or []) for k, v in given.items()}
-    return json.dumps({**paths, "figures": output.figures})
+    paths["figures"] = output.figures
+    return json.dumps({**paths, **INPUTS.notebook_settings(w)})
 
 
 def report_table(table):

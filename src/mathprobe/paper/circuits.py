@@ -67,20 +67,23 @@ class Circuit(NamedTuple):
 
     def show_chance(self) -> None:
         """Display how often each sub-task is found in the model and at chance level."""
-        table = pivots.chance(self.controls)
-        texts = [
-            f"{count} of {total} ({low:.0%} to {high:.0%})"
-            for count, total, low, high in table.itertuples(index=False)
-        ]
-        wide = (
-            pd.Series(texts, table.index, "str").unstack().reindex(columns=list(CHANCE))
-        )
-        self.show(wide.rename(columns=CHANCE))
+        self.show(chance(self.controls))
 
     def show_sufficiency(self) -> None:
         """Display the shares of right answers while only some nodes are kept."""
         table = pivots.sufficiency(self.controls)
         self.show(table.style.format("{:.1%}", subset=table.columns.drop("nodes")))
+
+
+def chance(controls: pd.DataFrame) -> pd.DataFrame:
+    """Return texts on how often each sub-task is found in a model and by chance."""
+    table = pivots.chance(controls)
+    texts = [
+        f"{count} of {total} ({low:.0%} to {high:.0%})"
+        for count, total, low, high in table.itertuples(index=False)
+    ]
+    wide = pd.Series(texts, table.index, "str").unstack().reindex(columns=list(CHANCE))
+    return wide.rename(columns=CHANCE)
 
 
 class Page(NamedTuple):

@@ -1,0 +1,189 @@
+"""Heat maps of any run: numbers of nodes, and attention.  K: key tokens."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+
+from mathprobe.errors import InputError
+from mathprobe.interp.nodes import KINDS, Node
+from mathprobe.paper.figures import CIVIDIS, STYLE, WIDTH
+
+ACROSS = 4  # heads in a row of panels
+ROW = 0.16  # inches: height of a row of numbers of nodes
+MARGINS = 1.1, 0.9  # inches for labels and colour bar: horizontal, vertical
+SMALLEST = 5.0  # points: size of the names of tokens
+SIGNED = colormaps["PuOr_r"]
+
+
+@rc_context(STYLE)
+def node_values(
+    panels: Mapping[str, Mapping[Node, float]], tokens: Sequence[str], label: str
+) -> Figure:
+    """Draw a number per node: a column per position, a row per head, MLP or layer.
+
+    Colours diverge around 0 and are the same in all panels.  Cells without a number,
+    or with NaN, are grey.
+
+    Parameters
+    ----------
+    panels
+        Numbers by node.  Each title has its column of panels, in which the heads of
+        each layer, the MLPs and the residual stream have a panel of their own.
+    tokens
+        The name of the token at each position.  Nodes of an encoder and of a decoder
+        need a figure each.
+    label
+        Name and unit of the numbers.
+
+    Raises
+    ------
+    InputError
+        If there is no node, or a position has no token.
+    """
+    nodes = sorted({node for values in panels.values() for node in values})
+    _check(nodes, tokens)
+    groups: dict[str, list[str]] = {}
+    for node in sorted(nodes, key=_row):
+        rows = groups.setdefault(node.hook_name if node.has_heads else node.kind, [])
+        rows += [node.component] if node.component not in rows else []
+    positions = range(nodes[0].position, nodes[-1].position + 1)
+    heights = [len(rows) for rows in groups.values()]
+    height = ROW * sum(heights) + 0.08 * len(heights) + MARGINS[1]
+    figure = Figure(figsize=(WIDTH, height))
+    shape = len(groups), len(panels)
+    grid = figure.subplots(
+        *shape, sharex=True, sharey="row", squeeze=False, height_ratios=heights
+    )
+    numbers = [abs(one) for values in panels.values() for one in values.values()]
+    bound = max((one for one in numbers if not math.isnan(one)), default=0.0) or 1.0
+    norm = Normalize(-bound, bound)
+    for column, (title, values) in zip(grid.T, panels.items(), strict=True):
+        column[0].set_title(title)
+        for axes, rows in zip(column, groups.values(), strict=True):
+            table = pd.DataFrame(np.nan, rows, positions)
+            for node, value in values.items():
+                if node.component in rows:
+                    table.loc[node.component, node.position] = value
+            _cells(axes, table.to_numpy(), SIGNED, norm)
+            axes.set_yticks(range(len(rows)), rows)
+        names = [tokens[position] for position in positions]
+        _name_tokens(column[-1], names, (WIDTH - MARGINS[0]) / len(panels))
+        column[-1].set_xlabel("position")
+    _colour_bar(figure, grid, SIGNED, norm, label)
+    return figure
+
+
+@rc_context(STYLE)
+def attention(
+    panels: Mapping[str, Mapping[Node, Sequence[float]]],
+    keys: Sequence[str],
+    queries: Sequence[str] | None = None,
+) -> Figure:
+    """Draw the attention of heads: a panel per head, a row per query, a column per key.
+
+    Keys that a causal head cannot attend to are grey.
+
+    Parameters
+    ----------
+    panels
+        Attention to the keys [K] by head at a query position.  Each title has its
+        rows of panels.
+    keys, queries
+        The names of the tokens; without `queries`, they are the keys.
+
+    Raises
+    ------
+    InputError
+        If there is no head, or a position has no token.
+    """
+    queries = keys if queries is None else queries
+    heads = sorted({node for values in panels.values() for node in values})
+    _check(heads, queries)
+    first, last = heads[0].position, heads[-1].position
+    names = list(dict.fromkeys(node.component for node in sorted(heads, key=_row)))
+    across = min(ACROSS, len(names))
+    chunks = [names[start : start + across] for start in range(0, len(names), across)]
+    lines = list(product(chunks, panels))
+    width = (WIDTH - MARGINS[0]) / across
+    side = min(width, 1.6) * max(1.0, (last - first + 1) / len(keys))
+    figure = Figure(figsize=(WIDTH, (side + 0.2) * len(lines) + MARGINS[1]))
+    grid = figure.subplots(len(lines), across, sharex=True, sharey=True, squeeze=False)
+    for line, (components, title) in zip(grid, lines, strict=True):
+        for axes in line[len(components) :]:
+            axes.set_axis_off()
+        for axes, component in zip(line, components, strict=False):
+            shares = np.full((last - first + 1, len(keys)), np.nan)
+            for node, values in panels[title].items():
+                if node.component == component:
+                    seen = node.position + 1 if node.is_causal else len(keys)
+                    shares[node.position - first, :seen] = values[:seen]
+            _cells(axes, shares, CIVIDIS, Normalize(0.0, 1.0))
+            axes.set_title(component)
+            _name_tokens(axes, keys, width)
+        rows = queries[first : last + 1]
+        size = min(7.0, max(SMALLEST, 60.0 * side / len(rows)))
+        line[0].set_yticks(range(len(rows)), rows, size=size)
+        line[0].set_ylabel(f"{title}\nquery")
+    for axes in grid[-1]:
+        axes.set_xlabel("key")
+    _colour_bar(figure, grid, CIVIDIS, Normalize(0.0, 1.0), "attention")
+    return figure
+
+
+def _row(node: Node) -> tuple[int, int, int]:
+    return list(KINDS).index(node.kind), node.layer, node.index
+
+
+def _check(nodes: Sequence[Node], tokens: Sequence[str]) -> None:
+    if not nodes:
+        raise InputError("no nodes to draw")
+    if nodes[-1].position >= len(tokens):
+        raise InputError(
+            f"{nodes[-1].name} has no token: there are {len(tokens)} names of tokens, "
+            f"for the positions 0 to {len(tokens) - 1}"
+        )
+
+
+def _cells(axes: Axes, table: np.ndarray, colours: Colormap, norm: Normalize) -> None:
+    """Draw a table as vector graphics, first row on top."""
+    axes.pcolormesh(
+        *(np.arange(length + 1) - 0.5 for length in table.shape[::-1]),
+        np.ma.masked_invalid(table),
+        cmap=colours,
+        norm=norm,
+        edgecolors="white",
+        linewidth=0.3,
+    )
+    axes.set(facecolor="0.9", ylim=(len(table) - 0.5, -0.5))
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=1.5)
+
+
+def _name_tokens(axes: Axes, names: Sequence[str], width: float) -> None:
+    """Write names of tokens below a panel of this width, in inches.
+
+    Names that do not fit are turned, made smaller, and at last left out.
+    """
+    points = 72.0 * width / len(names)
+    turned = points < 0.6 * STYLE["xtick.labelsize"] * max(map(len, names))
+    size = min(STYLE["xtick.labelsize"], max(SMALLEST, points)) if turned else None
+    step = math.ceil(SMALLEST / points)
+    axes.set_xticks(range(0, len(names), step), names[::step])
+    axes.tick_params("x", labelrotation=90 if turned else 0, labelsize=size)
+
+
+def _colour_bar(
+    figure: Figure, grid: np.ndarray, colours: Colormap, norm: Normalize, label: str
+) -> None:
+    mappable = ScalarMappable(norm, colours)
+    bar = figure.colorbar(mappable, ax=grid, fraction=0.03, pad=0.015, aspect=25)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
