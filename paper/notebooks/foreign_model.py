@@ -29,7 +29,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import torch
-from IPython.display import SVG, Markdown, display
+from IPython.display import SVG, display
 from torch.nn import functional
 
 from mathprobe import files
@@ -120,7 +120,8 @@ initial |= initial_norm("ln_final")
 initial |= {"unembed.W_U": random(width, 12), "unembed.b_U": torch.zeros(12)}
 
 # %% [markdown]
-# Training sees random questions, among all 10 000.
+# Training draws its questions at random from all 10 000, so most of them are not new when all
+# are tested below.
 
 # %%
 layout = Layout(2)
@@ -142,8 +143,8 @@ print(f"questions in training: {64 * updates}; last loss: {loss:.1e}")
 # %% [markdown]
 # ## Convert it
 #
-# A file of weights and its configuration are all that is needed. The control of the
-# following sections is the same model before training.
+# A file of weights and its configuration are all that is needed. The same model before
+# training is also converted: it is a control in later sections.
 
 # %%
 with TemporaryDirectory() as folder:
@@ -247,7 +248,8 @@ largest.style.format("{:.2f}", subset=largest.columns[2:]).hide(axis="index")
 # %% [markdown]
 # ## What do the heads attend to?
 #
-# Mean attention over the clean questions, and over the same questions before training.
+# The figure shows the mean attention over the clean questions, and over the same questions
+# before training.
 
 # %%
 heads_only = [node for node in clean.nodes if node.is_head]
@@ -285,8 +287,10 @@ show(heat_maps.node_values(attributions, tokens, "logit difference"), "attributi
 # %% [markdown]
 # ## Its circuit
 #
-# The search of the other pages, with the same rules: nodes whose ablation makes answers
-# wrong, and the sub-tasks that their activations transmit in nearly all pairs of questions.
+# The search is that of the page `addition_circuit`. A node is useful if an answer becomes wrong
+# when it is ablated. It performs a sub-task if patching it changes the answer as the sub-task
+# predicts, in nearly all of many pairs of questions. A blank cell is a useful node without
+# a known sub-task.
 
 # %%
 settings = CircuitSearch(
@@ -319,4 +323,5 @@ circuits.chance(rows)
 # other nodes are ablated: their output is its mean, or their output for another question.
 
 # %%
-pivots.sufficiency(rows)
+kept = pivots.sufficiency(rows)
+kept.style.format("{:.1%}", subset=kept.columns.drop("nodes"))

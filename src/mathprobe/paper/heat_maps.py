@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from mathprobe.paper.figures import CIVIDIS, STYLE, WIDTH
 ACROSS = 4  # heads in a row of panels
 ROW = 0.16  # inches: height of a row of numbers of nodes
 MARGINS = 1.1, 0.9  # inches for labels and colour bar: horizontal, vertical
+LOWEST, HIGHEST = 0.6, 1.6  # inches: height of a panel of attention
 SMALLEST = 5.0  # points: size of the names of tokens
 SIGNED = colormaps["PuOr_r"]
 
@@ -75,7 +77,7 @@ def node_values(
             _cells(axes, table.to_numpy(), SIGNED, norm)
             axes.set_yticks(range(len(rows)), rows)
         names = [tokens[position] for position in positions]
-        _name_tokens(column[-1], names, (WIDTH - MARGINS[0]) / len(panels))
+        _name_tokens(column[-1], "x", names, (WIDTH - MARGINS[0]) / len(panels))
         column[-1].set_xlabel("position")
     _colour_bar(figure, grid, SIGNED, norm, label)
     return figure
@@ -113,24 +115,23 @@ def attention(
     chunks = [names[start : start + across] for start in range(0, len(names), across)]
     lines = list(product(chunks, panels))
     width = (WIDTH - MARGINS[0]) / across
-    side = min(width, 1.6) * max(1.0, (last - first + 1) / len(keys))
+    rows = queries[first : last + 1]
+    side = max(LOWEST, min(width, HIGHEST, 1.5 * ROW * len(rows)))
     figure = Figure(figsize=(WIDTH, (side + 0.2) * len(lines) + MARGINS[1]))
     grid = figure.subplots(len(lines), across, sharex=True, sharey=True, squeeze=False)
     for line, (components, title) in zip(grid, lines, strict=True):
         for axes in line[len(components) :]:
             axes.set_axis_off()
         for axes, component in zip(line, components, strict=False):
-            shares = np.full((last - first + 1, len(keys)), np.nan)
+            shares = np.full((len(rows), len(keys)), np.nan)
             for node, values in panels[title].items():
                 if node.component == component:
                     seen = node.position + 1 if node.is_causal else len(keys)
                     shares[node.position - first, :seen] = values[:seen]
             _cells(axes, shares, CIVIDIS, Normalize(0.0, 1.0))
             axes.set_title(component)
-            _name_tokens(axes, keys, width)
-        rows = queries[first : last + 1]
-        size = min(7.0, max(SMALLEST, 60.0 * side / len(rows)))
-        line[0].set_yticks(range(len(rows)), rows, size=size)
+            _name_tokens(axes, "x", keys, width)
+        _name_tokens(line[0], "y", rows, side)
         line[0].set_ylabel(f"{title}\nquery")
     for axes in grid[-1]:
         axes.set_xlabel("key")
@@ -160,24 +161,27 @@ def _cells(axes: Axes, table: np.ndarray, colours: Colormap, norm: Normalize) ->
         cmap=colours,
         norm=norm,
         edgecolors="white",
-        linewidth=0.3,
+        linewidth=min(0.3, 6.0 / table.shape[1]),
     )
     axes.set(facecolor="0.9", ylim=(len(table) - 0.5, -0.5))
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, pad=1.5)
 
 
-def _name_tokens(axes: Axes, names: Sequence[str], width: float) -> None:
-    """Write names of tokens below a panel of this width, in inches.
+def _name_tokens(
+    axes: Axes, which: Literal["x", "y"], names: Sequence[str], length: float
+) -> None:
+    """Write names of tokens along an axis of this length, in inches.
 
     Names that do not fit are turned, made smaller, and at last left out.
     """
-    points = 72.0 * width / len(names)
-    turned = points < 0.6 * STYLE["xtick.labelsize"] * max(map(len, names))
-    size = min(STYLE["xtick.labelsize"], max(SMALLEST, points)) if turned else None
+    points, usual = 72.0 * length / len(names), STYLE["xtick.labelsize"]
+    turned = which == "x" and points < 0.6 * usual * max(map(len, names))
+    size = min(usual, max(SMALLEST, points)) if turned or which == "y" else usual
     step = math.ceil(SMALLEST / points)
-    axes.set_xticks(range(0, len(names), step), names[::step])
-    axes.tick_params("x", labelrotation=90 if turned else 0, labelsize=size)
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_ticks(range(0, len(names), step), names[::step])
+    axes.tick_params(which, labelrotation=90 * turned, labelsize=size)
 
 
 def _colour_bar(
