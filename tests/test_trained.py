@@ -13,9 +13,13 @@ from mathprobe.arith.tokens import TOKENS
 from mathprobe.errors import InputError
 from mathprobe.studies.linalg import models
 
-BLOCKS = re.findall(
-    r"```python\n(.*?)```", Path("docs/python.md").read_text(encoding="utf-8"), re.S
-)
+
+def blocks(page):
+    text = Path(page).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.S)
+
+
+BLOCKS, README = blocks("docs/python.md"), blocks("README.md")
 NAME = "eigenvalues/laplace/n2/base"
 MATRIX = np.array([[2.0, 1.0], [1.0, 2.0]])  # its eigenvalues are 3 and 1
 
@@ -148,3 +152,9 @@ def test_the_examples_of_the_python_page_run(documented):
     oracle = names["decoder"].oracle([123, 5], [456, 9], "subtraction")
     assert oracle.tolist() == [-333, -4]
     assert all(names["facts"])
+
+
+def test_the_example_of_the_readme_runs(documented):
+    names = {}
+    exec(README[0], names)
+    assert names["model"].predict([[2.0, 1.0], [1.0, 2.0]]).shape == (2, 1)
