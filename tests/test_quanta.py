@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mathprobe.arith.subtasks import MEANINGS, SUBTASKS
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
@@ -145,6 +146,7 @@ def page():
         "add <6>",
         6,
         FACTS,
+        "../report.html",
         positions=[
             {"position": 18, "token": "A4", "questions": 9, "fails": 3, **share}
         ],
@@ -158,7 +160,7 @@ def test_the_page_is_valid_and_self_contained(page):
     assert found.open == []
     assert not {"script", "img", "link", "iframe"} & set(found.tags)
     assert not re.findall(r"https?:|url\(|@import", page)
-    assert {"positions", "claims", "controls", *MAPS} == set(found.ids)
+    assert {"legend", "positions", "claims", "controls", *MAPS} == set(found.ids)
 
 
 def test_the_page_has_the_facts_of_every_node(page):
@@ -169,3 +171,25 @@ def test_the_page_has_the_facts_of_every_node(page):
     assert "D5 49.0 %" in page.replace("&#39;", "'")
     assert "add &lt;6&gt;" in page
     assert "3 of 9" in page
+    assert 'href="../report.html"' in page
+
+
+def test_the_legend_explains_the_sub_tasks_of_the_map(page):
+    legend = page.split('id="legend"')[1].split("</section>")[0]
+    rows = re.findall(r"<b>(.*?)</b></td><td>(.*?)</td>", legend)
+    assert [name for name, _ in rows] == ["SA", "ST", "MD", "OPR"]
+    assert dict(rows)["OPR"] == "operation of the question"
+    assert legend.count("<td>published</td>") == 4
+    assert "<td>addition, positive difference</td>" in legend
+
+
+def test_sub_tasks_that_are_ours_are_marked():
+    facts = Facts([Fact(A, "SU", "1", 1.0, 0.9, 1.0)])
+    tables = {"positions": [], "claims": [], "controls": []}
+    page = quanta.page(TEMPLATE, "add", 6, facts, None, **tables)
+    assert "<td>ours</td>" in page
+    assert "report" not in page.split("<main>")[1]
+
+
+def test_every_sub_task_has_a_meaning():
+    assert set(MEANINGS) == set(SUBTASKS)

@@ -99,7 +99,8 @@ rule arith_draw:
         "draw the circuit of {wildcards.model}"
     shell:
         "python -m mathprobe arith_draw {params.map} {output} --name {wildcards.model}"
-        " --digits {params.digits} --template {input.template} > {log} 2>&1"
+        " --digits {params.digits} --template {input.template}"
+        " --report ../../../report.html > {log} 2>&1"
 
 
 rule arith_reuse:

@@ -32,6 +32,30 @@ if TYPE_CHECKING:
     from torch import Generator
 
 SUBTASKS: Registry[SubTask] = Registry("sub-task")
+CARRIES = "whether the column carries"
+BORROWS = "whether the column borrows"
+MEANINGS = {  # what a node that does the sub-task determines
+    "SA": "sum of the two digits",
+    "SC": CARRIES,
+    "SS": "whether the digits sum to 9",
+    "ST": "whether the column carries, may carry or does not carry",
+    "SV": f"{CARRIES}, with carries from lower columns",
+    **dict.fromkeys(("MD", "ND"), "difference of the two digits"),
+    **dict.fromkeys(("MB", "NB"), BORROWS),
+    "MT": "whether the column borrows, may borrow or does not borrow",
+    **dict.fromkeys(("MV", "NV"), f"{BORROWS}, with borrows from lower columns"),
+    "GT": "which of the two digits is greater",
+    "OPR": "operation of the question",
+    "SGN": "sign of the answer",
+    "SU": "carry that the next answer digit uses, with all cascades",
+    **dict.fromkeys(
+        ("MU", "NU"), "borrow that the next answer digit uses, with all cascades"
+    ),
+    "SR": "digit of the answer, with the carry into the column",
+    **dict.fromkeys(
+        ("MR", "NR"), "digit of the answer, with the borrow into the column"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +81,11 @@ class SubTask:
     # predicted, and the others must match or stay unchanged.
     match_all: bool = True
     is_published: bool = True  # by Quirke et al.; the others are ours
+
+    @property
+    def meaning(self) -> str:
+        """Return what a node that does the sub-task determines, as a phrase."""
+        return MEANINGS[self.name]
 
     @property
     def operations(self) -> set[str]:

@@ -113,7 +113,14 @@ def arith_map(
 
 @command(WORKFLOW)
 def arith_draw(
-    folder: Path, out: Out, /, *, name: str, digits: int, template: Template
+    folder: Path,
+    out: Out,
+    /,
+    *,
+    name: str,
+    digits: int,
+    template: Template,
+    report: str | None = None,
 ) -> None:
     """Write the HTML page of a decoder: its maps, and the facts about each node.
 
@@ -125,6 +132,8 @@ def arith_draw(
         Name of the decoder.
     digits
         Number of digits per operand.
+    report
+        Link to the report, relative to the page.
     """
     import pandas as pd
 
@@ -136,7 +145,7 @@ def arith_draw(
         table: pd.read_csv(folder / f"{table}.csv").to_dict("records")
         for table in ("positions", "controls", "claims")
     }
-    page = quanta.page(template, name, digits, facts, **tables)
+    page = quanta.page(template, name, digits, facts, report, **tables)
     files.write_text(out, page)
 
 

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from mathprobe.arith.subtasks import SUBTASKS, SubTask
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
@@ -217,9 +218,14 @@ def page(
     name: str,
     digits: int,
     facts: Facts,
+    report: str | None,
     **tables: Iterable[Mapping[str, Any]],
 ) -> str:
-    """Return the HTML page of a model; `tables`: `positions`, `claims`, `controls`."""
+    """Return the HTML page of a model.
+
+    `report` is the address of the report to link to.  `tables` has the rows of
+    `positions`, `claims` and `controls`.
+    """
     layout = Layout(digits)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent),
@@ -240,8 +246,17 @@ def page(
         components=components(facts),
         columns=positions(facts),
         names=layout.names,
+        report=report,
+        legend=legend(facts),
+        questions=LETTERS,
         **{name: list(rows) for name, rows in tables.items()},
     )
+
+
+def legend(facts: Facts) -> list[SubTask]:
+    """Return the sub-tasks of a model's nodes, in the order of the registry."""
+    found = {fact.name for fact in facts if is_found(fact)}
+    return [task for name, task in SUBTASKS.items() if name in found]
 
 
 def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
