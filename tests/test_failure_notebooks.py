@@ -98,7 +98,11 @@ def test_spectral_properties_runs_on_any_predictions(results):
     needed = "failures predictions ablations attention published figures"
     html = executed("spectral_properties", results, needed)
     assert {"failure_properties", "heads"} <= drawn(results)
-    assert html.count("<table") == 5
+    counts = re.findall(r"(\d+) wrong, (\d+) malformed", html)
+    with_examples = sum(int(wrong) > int(malformed) for wrong, malformed in counts)
+    assert len(counts) == len(HOME)
+    assert html.count("<table") == 2 * len(HOME) + with_examples + 1
+    assert ">eigenvectors, 2 × 2<" in html
     assert "seed 1: 0 right answers; control: 0 become wrong" in html
     assert "Nothing is published for these models" in html
     wrong = {"exact": 0, "mixed": 40, "malformed": 120}[results[0]]

@@ -143,12 +143,14 @@ pd.DataFrame(both).style.apply(bold, axis="columns")
 # were redrawn because their numerical inverse failed.
 
 # %%
-values = ["published", "value", "low", "high"]
+values = ["published", "here"]
 quantiles = tables.read(conditions)
+ends = zip(quantiles["value"], quantiles["low"], quantiles["high"])
+quantiles["here"] = ["{:,.1f} ({:,.1f}–{:,.1f})".format(*row) for row in ends]
 quantiles = quantiles.set_index(["law", "n", "matrices", "rejected", "quantile"])[values]
 quantiles = quantiles.unstack(sort=False)
 quantiles = quantiles.swaplevel(axis="columns").sort_index(axis="columns", level=0, sort_remaining=False)
-quantiles.style.format("{:,.1f}", na_rep="–").format_index("{:g}", level=0, axis="columns")
+quantiles.style.format({(q, "published"): "{:,.1f}" for q, _ in quantiles}, na_rep="–").format_index("{:g}", level=0, axis="columns")
 
 # %% [markdown]
 # ## Oracle accuracy
@@ -156,18 +158,19 @@ quantiles.style.format("{:,.1f}", na_rep="–").format_index("{:g}", level=0, ax
 # The *oracle* is an exact solver that reads and writes the same tokens: it solves the
 # problem for the rounded matrix, and its solution is rounded by the output encoding.
 # The *labels* are the training targets. The table shows the accuracy of both on the
-# published tasks at full size, with 95 % intervals. A model can exceed the oracle
+# published tasks at full size in percent, with 95 % intervals. A model can exceed the oracle
 # accuracy only by lucky rounding.
 
 # %%
 limits = tables.read(oracle)
 limits["encodings"] = limits["input"] + " to " + limits["output"]
 for name, prefix in {"oracle": "", "label": "label_"}.items():
-    ends = [limits[name], limits[f"{prefix}low"], limits[f"{prefix}high"]]
-    limits[name] = ["{:.1%} ({:.1%}–{:.1%})".format(*row) for row in zip(*ends)]
+    ends = 100 * limits[[name, f"{prefix}low", f"{prefix}high"]]
+    limits[name] = ["{:.1f} ({:.1f}–{:.1f})".format(*row) for row in ends.to_numpy()]
 limits = limits.set_index(["task", "n", "encodings", "test", "tolerance"])
-shown = limits[["oracle", "label"]].unstack(sort=False)
-shown.style.format_index("{:g}", level=1, axis="columns")
+shown = limits[["oracle", "label"]].rename_axis("answers of", axis="columns")
+shown = shown.stack().unstack("tolerance", sort=False)
+shown.style.format("{}", na_rep="–").format_index("{:g}", axis="columns")
 
 # %% [markdown]
 # ## Discrepancies between papers, code and notebooks
@@ -197,14 +200,20 @@ for path in errata:
 # ## Training runs
 #
 # Training time includes every attempt whose state was saved, but no time in a queue. The
-# report shows the time of each rule under *Statistics*.
+# report shows the time of each rule under *Statistics*. What all runs have in common is
+# above the table.
 
 # %%
 trained = tables.read(runs)
 hours = trained["seconds"].sum() / 3600
 print(f"{len(trained)} models, {hours:.2f} hours, {trained['examples'].sum():,.0f} examples")
 trained["revision"] = trained["revision"].str[:8]
+trained["finished"] = trained["finished"].str[:10]
 trained = trained.drop(columns=["law", "n", "recipe"]).dropna(axis="columns", how="all")
+common = [name for name in trained if name != "model" and trained[name].nunique() == 1]
+for name in common:
+    print(f"  {name.replace('_', ' ')}: {trained[name].iloc[0]}")
+trained = trained.drop(columns=common)
 counts = dict.fromkeys({"seconds", "examples_per_second", "joules"} & set(trained), "{:,.0f}")
 counts |= dict.fromkeys({"examples", "parameters"} & set(trained), "{:,.0f}")
 trained.style.format(counts, na_rep="–").hide(axis="index")

@@ -36,12 +36,13 @@ figures = "results/demo/figures/spectral_properties"
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import SVG, display
+from IPython.display import SVG, Markdown, display
 
 from mathprobe import files
 from mathprobe.linalg.scores import is_below
 from mathprobe.paper import failure_figures, head_figures, tables
 from mathprobe.paper import figures as draw
+from mathprobe.paper.naming import task_title
 from mathprobe.paper.published import read_all
 
 rows = tables.read_concat(failures)
@@ -53,18 +54,27 @@ models = [
 MODEL = ["task", "n", "recipe", "train"]
 
 
-def shares_table(chosen, *index):
-    """Format shares below bounds as a table with a column per bound."""
-    table = chosen.pivot_table("value", [*MODEL, "quantity", *index], "at", sort=False)
-    table = table.sort_index(axis="columns").style.format("{:.1%}", na_rep="–")
-    return table.format_index("{:g}", axis="columns")
+GROUPS = {"all": "all", "success": "right", "failure": "wrong"}
+rows["answers"] = rows["group"].map(GROUPS)
+rows["property"] = rows["quantity"].str.replace("_", " ")
+near = rows["tolerance"].isna() | (rows["tolerance"] == 0.05)
+is_share = rows["statistic"] == "below"
 
 
-def statistics_table(chosen):
-    """Format statistics as a table with the oracle and the published values."""
+def each_model(chosen):
+    """Yield the rows of each model, after displaying its name."""
+    for (task, n, recipe, train), own in chosen.groupby(MODEL, sort=False):
+        display(Markdown(f"**{task_title(task, n)}**, {recipe}, trained on {train}"))
+        yield own
+
+
+def compare(chosen, number):
+    """Display the rows with published values, beside those values and the oracle."""
+    keys = ["property", "answers", "tolerance", "statistic", "at"]
     columns = ["value", "low", "high", "oracle", "published", "notebook"]
-    table = chosen.set_index([*MODEL, "group", "quantity", "at"])[columns]
-    return table.style.format("{:.1%}", na_rep="–").format_index("{:g}", level="at")
+    for own in each_model(chosen.dropna(subset=["published", "notebook"], how="all")):
+        table = own.set_index(keys)[columns].style.format(number, na_rep="–")
+        display(table.format_index("{:g}", level=["tolerance", "at"], na_rep="–"))
 
 
 for model in models:
@@ -73,27 +83,21 @@ for model in models:
     print(f"{model.name}: {right:.1%} right, oracle {oracle:.1%}")
 
 # %% [markdown]
-# ## All answers
-#
-# The table shows, for each property, the share of answers whose deviation from it is
-# below a bound. Angles are deviations from a right angle in radians, norms are
-# deviations from one, errors and distances are relative. A malformed answer does not
-# satisfy any bound.
-
-# %%
-shares = rows[rows["statistic"] == "below"]
-shares_table(shares[shares["group"] == "all"])
-
-# %% [markdown]
 # ## Right and wrong answers
 #
-# The table shows the same shares for right answers (relative error below 5 %) and for
-# wrong ones. If wrong answers retain a property, the two rows are similar. If they do
-# not, the row of wrong answers has lower shares.
+# The table shows, for each property, the share of answers whose deviation from it is
+# below a bound: of all answers, of right ones (relative error below 5 %), and of wrong
+# ones. Angles are deviations from a right angle in radians, norms are deviations from
+# one, errors and distances are relative. A malformed answer does not satisfy any bound.
+# If wrong answers retain a property, the rows of right and wrong answers are similar. If
+# they do not, the row of wrong answers has lower shares.
 
 # %%
-by_group = shares[(shares["tolerance"] == 0.05) & (shares["quantity"] != "error")]
-shares_table(by_group, "group")
+shown = rows[near & is_share & ((rows["group"] == "all") | (rows["quantity"] != "error"))]
+for own in each_model(shown.rename(columns={"at": "below"})):
+    table = own.pivot_table("value", ["property", "answers"], "below", sort=False)
+    table = table.sort_index(axis="columns").style.format("{:.1%}", na_rep="")
+    display(table.format_index("{:g}", axis="columns"))
 
 # %% [markdown]
 # The figure shows the shares for all bounds. If the line of wrong answers follows the
@@ -116,29 +120,35 @@ SVG(filename=str(stem.with_suffix(".svg")))
 # rows and columns, in radians.
 
 # %%
-known = shares.dropna(subset=["published", "notebook"], how="all")
-if known.empty:
+if rows[["published", "notebook"]].isna().all(axis=None):
     print("Nothing is published for these models: size or distribution differ.")
-statistics_table(known)
+compare(rows[is_share], "{:.1%}")
+compare(rows[~is_share], "{:.4g}")
 
 # %% [markdown]
 # ## Condition numbers and norms
 #
-# The table shows means, standard deviations and quantiles over right (relative error
-# below 5 %), wrong and all answers, with the oracle and the published values.
+# The table shows means, standard deviations and quantiles (2 %, 50 % and 98 %) over right
+# (relative error below 5 %), wrong and all answers, and over those of the oracle.
+# *infinite*: share of values that are infinite.
 
 # %%
-near = rows["tolerance"].isna() | (rows["tolerance"] == 0.05)
-others = rows[near & (rows["statistic"] != "below")]
-columns = ["value", "low", "high", "oracle", "published", "notebook"]
-others = others.set_index([*MODEL, "quantity", "group", "statistic", "at"])[columns]
-others.style.format("{:.4g}", na_rep="–").format_index("{:g}", level="at", na_rep="–")
+others = rows[near & ~is_share]
+oracle = others[others["group"] == "all"]
+oracle = oracle.assign(answers="oracle", value=oracle["oracle"])
+STATISTICS = "mean", "deviation", "least", "2 %", "50 %", "98 %", "largest", "infinite"
+others = pd.concat([others, oracle])
+quantiles = others["at"].map("{:.0%}".format).str.replace("%", " %")
+others["statistic"] = others["statistic"].where(others["at"].isna(), quantiles)
+for own in each_model(others):
+    table = own.pivot_table("value", ["property", "answers"], "statistic", sort=False)
+    order = [name for name in STATISTICS if name in table]
+    display(table[order].sort_index(level=0, sort_remaining=False).style.format("{:.4g}", na_rep="–"))
 
 # %% [markdown]
 # ## Examples of wrong answers
 #
-# The next cell prints the five wrong answers of each model with the largest errors,
-# with all measured quantities. Malformed answers are only counted.
+# The tables show the five wrong answers of each model with the largest errors, with all measured quantities. Malformed answers are only counted.
 
 # %%
 for model in models:
@@ -147,7 +157,9 @@ for model in models:
     malformed = wrong["error"].isna().sum()
     print(f"{model.name}: {len(wrong)} wrong, {malformed} malformed")
     worst = wrong.dropna().sort_values("error", ascending=False, kind="stable")
-    print(worst.head(5).to_string(float_format="{:.4g}".format), end="\n\n")
+    worst = worst.head(5).rename(columns=lambda name: name.replace("_", " "))
+    if len(worst):
+        display(worst.rename_axis("answer").style.format("{:.4g}"))
 
 # %% [markdown]
 # ## Heads on which the answers depend
