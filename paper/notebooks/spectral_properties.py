@@ -148,7 +148,8 @@ for own in each_model(others):
 # %% [markdown]
 # ## Examples of wrong answers
 #
-# The tables show the five wrong answers of each model with the largest errors, with all measured quantities. Malformed answers are only counted.
+# The tables show the five wrong answers of each model with the largest errors, with all
+# measured quantities. Malformed answers are only counted.
 
 # %%
 for model in models:

@@ -231,7 +231,7 @@ def report_table(table):
 def notebook_category(w):
     """Return the category of a notebook in the report."""
     linalg = dict.fromkeys(inputs.LINALG_NOTEBOOKS, "First study")
-    return {"overview": "Paper", **linalg}.get(w.notebook, "Second study")
+    return {"overview": "Findings", **linalg}.get(w.notebook, "Second study")
 
 
 def notebook_labels(w):

@@ -153,7 +153,8 @@ rule paper_pdf:
         report(
             "results/{scale}/paper.pdf",
             caption="../report/paper.rst",
-            category="Paper",
+            category="Findings",
+            subcategory="PDF",
             labels={"page": "The paper (PDF)"},
         ),
     log:
