@@ -1,3 +1,4 @@
+import browser
 import pytest
 import torch
 
@@ -8,6 +9,14 @@ from workflow import SMOKE, Workflow
 CONFIG = "config/config.yaml"
 
 torch.set_num_threads(1)  # more threads are slower for tiny tensors
+
+
+def pytest_collection_finish(session):
+    """Say if tests that need a browser will be skipped."""
+    needed = any(item.get_closest_marker("browser") for item in session.items)
+    if needed and browser.PROGRAM is None:
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        terminal.write_line(browser.MISSING)
 
 
 @pytest.fixture(scope="session")

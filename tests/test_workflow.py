@@ -12,6 +12,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
+import browser
 import pytest
 import yaml
 from synthetic import CATALOG
@@ -377,10 +378,10 @@ def test_the_report_has_every_result_with_a_caption(smoke, report):
     generic = "An executed notebook."
     assert not any(generic in result["caption"] for result in results.values())
     categories = variable(report, "categories")
-    assert set(categories) == {"First study", "Second study", "Paper"}
+    assert set(categories) == {"First study", "Second study", "Findings"}
     assert set(categories["First study"]) == {"Pages", "Figures", "Tables"}
     assert set(categories["Second study"]) == {"Pages", "Figures", "Tables", "Models"}
-    assert "results/smoke/notebooks/overview.html" in categories["Paper"]["Pages"]
+    assert "results/smoke/notebooks/overview.html" in categories["Findings"]["Pages"]
 
 
 def test_the_report_opens_with_the_findings(report):
@@ -388,6 +389,32 @@ def test_the_report_opens_with_the_findings(report):
     assert "scale <strong>smoke</strong>" in front
     assert "smaller than the published setting" in front
     assert "from positive to symmetric distributions" in front
+
+
+OPENED = """
+const frame = () => document.querySelector("iframe");
+const opened = [];
+for (const link of [...document.querySelectorAll(".prose a[href^=javascript]")]) {
+  const before = frame();
+  link.click();
+  for (let tries = 0; frame() === before && tries < 100; tries++) {
+    await new Promise(done => setTimeout(done, 20));
+  }
+  opened.push(frame() === before ? "nothing" : frame().src.split(";")[0]);
+}
+return opened;"""
+
+
+@pytest.mark.browser
+def test_links_on_the_front_page_open_results_in_a_browser(smoke, report, tmp_path):
+    pages = len(NOTEBOOKS) + len(CATALOG.arith("smoke").rows)
+    expected = ["data:application/pdf"] * has_pdf(smoke) + ["data:text/html"] * pages
+    assert browser.measure(report, tmp_path, OPENED) == [expected] * 2
+
+
+@pytest.mark.browser
+def test_the_report_does_not_scroll_sideways(report, tmp_path):
+    assert browser.overflow(report, tmp_path) == [0, 0]
 
 
 class Loads(HTMLParser):
