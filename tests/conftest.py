@@ -12,7 +12,7 @@ torch.set_num_threads(1)  # more threads are slower for tiny tensors
 
 
 def pytest_collection_finish(session):
-    """Say if tests that need a browser will be skipped."""
+    """Report before the first test that tests in a browser will be skipped."""
     needed = any(item.get_closest_marker("browser") for item in session.items)
     if needed and browser.PROGRAM is None:
         terminal = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -107,7 +107,7 @@ def accuracy_text(row):
     if pd.isna(row["accuracy"]):
         return "–"
     spread = f"± {row['spread']:.1%}"
-    interval = f"({row['low']:.1%}–{row['high']:.1%})"
+    interval = f"({100 * row['low']:.1f}–{100 * row['high']:.1f})"
     text = f"{row['accuracy']:.1%} {interval if pd.isna(row['spread']) else spread}"
     known = not pd.isna(row.get("published"))
     return f"{text}, published {row['published']:.0%}" if known else text
@@ -143,6 +143,7 @@ def accuracy_and_oracle(row):
 for pivot in pivots.make_pivots("tolerances", tables.read_concat(tolerances), {}):
     wide = format_cells(pivot, accuracy_and_oracle)
     worst = pivot.rows.groupby(["train", "recipe"])["malformed"].max()
+    wide = wide.rename(columns="{:g}".format)
     wide["malformed"] = worst.reindex(wide.index).map("{:.2%}".format)
     shown = wide.set_axis(draw.model_labels(wide.index, labels)).rename_axis("trained on")
     display(Markdown(f"**{pivot.title}**"), shown.style)

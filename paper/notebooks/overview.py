@@ -200,8 +200,8 @@ for path in errata:
 # ## Training runs
 #
 # Training time includes every attempt whose state was saved, but no time in a queue. The
-# report shows the time of each rule under *Statistics*. What all runs have in common is
-# above the table.
+# report shows the time of each rule under *Statistics*. Values that all runs share are
+# listed above the table.
 
 # %%
 trained = tables.read(runs)
