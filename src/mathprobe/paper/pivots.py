@@ -11,7 +11,7 @@ import pandas as pd
 
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.catalog import parse_size
-from mathprobe.intervals import clopper_pearson
+from mathprobe.intervals import clopper_pearson, matches
 from mathprobe.linalg.distributions import components
 from mathprobe.paper.arith_tables import ALL_CLASSES, models_frame
 from mathprobe.paper.naming import Model, group, sort_distributions, task_title
@@ -163,6 +163,16 @@ def pivots(kind: str, tables: Tables, context: Row) -> list[Pivot]:
     return sorted(found, key=lambda p: [*listed, p.size_name].index(p.size_name))
 
 
+TASKS_OF = {"vectors": ["eigenvectors"], "inverses": ["inverse", "symmetric_inverse"]}
+
+
+def first_pivot(kind: str, tables: Tables, context: Row, *tasks: str) -> Pivot:
+    """Return the first pivot, of one of these tasks if any; else one without rows."""
+    empty = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
+    found = pivots(kind, tables, context)
+    return next((one for one in found if not tasks or one.task in tasks), empty)
+
+
 def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:
     """Split a table into pivots: one per task and size, or one per model.
 
@@ -286,9 +296,19 @@ ROUNDING = 0.005  # half a point: accuracies are published as whole percentages
 
 def verdict(published: float, oracle: Row) -> str:
     """Return `below`, `above`, or `at` if rounding and the interval allow equality."""
-    if published - ROUNDING > oracle["high"]:
-        return "above"
-    return "at" if published + ROUNDING >= oracle["low"] else "below"
+    ends = oracle["low"], oracle["high"]
+    if matches(ends, (published, published), ROUNDING):
+        return "at"
+    return "above" if published > oracle["high"] else "below"
+
+
+def matching_quantiles(rows: Frame) -> list[bool]:
+    """Return for each published condition number whether ours matches it."""
+    known = rows.dropna(subset="published")[["low", "high", "published"]]
+    return [  # published with one decimal below 100, as integers above
+        matches((low, high), (published, published), 0.05 if published < 100 else 0.5)
+        for low, high, published in known.itertuples(index=False, name=None)
+    ]
 
 
 def oracle_accuracies(tables: Tables, context: Row) -> list[Pivot]:
@@ -395,9 +415,18 @@ def rates(tables: Tables, context: Row) -> Frame:
     return rows[rows["class"] == ALL_CLASSES].set_index(["model", "operation"])
 
 
+def matching_rates(rates: Frame) -> list[bool]:
+    """Return for each published error rate of a decoder whether ours matches it."""
+    ends = rates[["low", "high", "published_low", "published_high"]].dropna()
+    return [
+        matches((low, high), (published_low, published_high))
+        for low, high, published_low, published_high in ends.itertuples(index=False)
+    ]
+
+
 def decoders(tables: Tables, context: Row) -> Frame:
     """Return the models of the catalog with their losses and highest error rates."""
-    columns = ["loss", "published_loss", "per_million", "published"]
+    columns = ["loss", "published_loss", "per_million", "high", "published"]
     worst = rates(tables, context).groupby("model")[columns].max()
     return models_frame(context["arith"]["models"]).join(worst, on="model")
 
