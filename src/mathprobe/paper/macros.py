@@ -409,6 +409,7 @@ def decoders(tables: Tables, context: Row) -> Macros:
     measured = models["per_million"]
     macros = {
         "models": str(len(models)),
+        "sizes": str(models["digits"].nunique()),
         "tested": str(measured.count()),
         "measured": _yes(measured.count()),
         "questions": thousands(settings["questions"]),
@@ -423,8 +424,9 @@ def decoders(tables: Tables, context: Row) -> Macros:
     for family in FAMILIES.values():
         worst = measured[models["family"] == family].max()
         macros[f"{family}/worst"] = thousands(worst)
+    labels = pivots.decoder_names(tables, context)
     for role, name in _lineage(models).items():
-        macros[role] = escape_latex(name)
+        macros[role] = escape_latex(labels.get(name or ""))
         for operation in ("addition", "subtraction"):
             macros[f"{role}/{operation}"] = _wrong(rates, name, operation)
     return macros
@@ -465,12 +467,13 @@ def _circuits(tables: Tables, context: Row) -> Macros:
     models = pivots.maps(tables, context)
     reuse = pivots.arith_table(tables, "reuse").set_index(["model", "quantity"])
     controls = pivots.arith_table(tables, "controls")
+    labels = pivots.decoder_names(tables, context)
     mapped = models["heads"].notna().sum()
     macros = {"models": str(len(models)), "mapped": str(mapped)}
     for key in ("hold", "clauses"):
         macros[f"all/{key}"] = plain(models[key].sum())
     for role, name in context["arith"]["example_models"].items():
-        macros[f"{role}/model"] = escape_latex(name)
+        macros[f"{role}/model"] = escape_latex(labels[name])
         for key, (source, _) in pivots.MAPS.items():
             value = models.loc[name, key]
             is_count = source in ("count", "published", "claims")

@@ -1,5 +1,6 @@
 """Names of distributions, models and tasks, and their order in tables."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -46,6 +47,34 @@ def group(distribution: str) -> str:
         return GENERAL
     positive = {distributions.is_positive(part) for part in components(distribution)}
     return BOTH if len(positive) > 1 else GROUPS[positive.pop()]
+
+
+OPERATIONS = {"add": "add", "sub": "subtract", "mix": "both"}
+
+
+def decoder_labels(models: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Return readable labels of decoders by name: `add, 3 digits, 2 layers, 3 heads`.
+
+    Updates, kind of insertion, filter of gradients and seed distinguish models that are
+    otherwise alike.
+    """
+    models = list(models)
+    labels = {
+        one["name"]: f"{OPERATIONS[one['operation']]}, {one['digits']} digits, "
+        f"{one['layers']} {'layer' if one['layers'] == 1 else 'layers'}, "
+        f"{one['heads']} heads" + (", from parent" if one["parent"] else "")
+        for one in models
+    }
+    parts: tuple[tuple[str, str], ...] = (
+        *(("steps", "{} updates"), ("insert", "insertion {}")),
+        *(("grokfast", "Grokfast {}"), ("seed", "seed {}")),
+    )
+    for key, text in parts:
+        counts = Counter(labels.values())
+        for one in models:
+            if counts[labels[one["name"]]] > 1 and one[key] is not None:
+                labels[one["name"]] += f", {text.format(one[key])}"
+    return labels
 
 
 def sort_distributions(names: Iterable[str]) -> list[str]:

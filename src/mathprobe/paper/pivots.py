@@ -14,7 +14,13 @@ from mathprobe.catalog import parse_size
 from mathprobe.intervals import clopper_pearson, matches
 from mathprobe.linalg.distributions import components
 from mathprobe.paper.arith_tables import ALL_CLASSES, models_frame
-from mathprobe.paper.naming import Model, group, sort_distributions, task_title
+from mathprobe.paper.naming import (
+    Model,
+    decoder_labels,
+    group,
+    sort_distributions,
+    task_title,
+)
 from mathprobe.paper.published import nearest_size, table_number
 from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, mean, records
 from mathprobe.studies.comparisons import count_clauses
@@ -62,7 +68,7 @@ class Pivot:
     def title(self) -> str:
         """Return the task and size, with the number of the paper's table, if any."""
         numbered = self.table_number and self.same_size
-        table = f" (Table {self.table_number} of the paper)" if numbered else ""
+        table = f" (Table {self.table_number} of Charton, 2022)" if numbered else ""
         recipe = self.recipe and f", {self.recipe}"
         return task_title(self.task, self.n) + table + recipe
 
@@ -431,6 +437,11 @@ def decoders(tables: Tables, context: Row) -> Frame:
     return models_frame(context["arith"]["models"]).join(worst, on="model")
 
 
+def decoder_names(tables: Tables, context: Row) -> dict[str, str]:
+    """Return readable labels of the models of the catalog by name."""
+    return decoder_labels(context["arith"]["models"])
+
+
 def by_class(tables: Tables, context: Row) -> dict[str, dict[str, Row]]:
     """Return wrong answers per million by complexity class and family of models."""
     rows = arith_table(tables, "accuracy")
@@ -533,7 +544,7 @@ def reuse(tables: Tables, context: Row) -> dict[str, list[Row]]:
 def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
     """Return the functions that templates call: one per kind of table, and others."""
     functions = (oracle_accuracies, oracle_comparisons, runs, costs, summaries, trends)
-    arith = (rates, decoders, by_class, maps, subtasks, reuse)
+    arith = (rates, decoders, decoder_names, by_class, maps, subtasks, reuse)
     return {
         **{kind: partial(pivots, kind) for kind in KINDS},
         **{function.__name__: function for function in (*functions, *arith)},
