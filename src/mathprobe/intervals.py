@@ -44,9 +44,7 @@ def matches(
     `rounding` is half a unit of the last published digit.  A published value without
     an interval is a pair of equal ends.
     """
-    return (
-        published[0] - rounding <= ours[1] and ours[0] <= published[1] + rounding
-    )
+    return published[0] - rounding <= ours[1] and ours[0] <= published[1] + rounding
 
 
 def quantile_ranks(quantile: float, total: int) -> tuple[int, int]:

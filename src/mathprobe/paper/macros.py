@@ -18,7 +18,7 @@ from mathprobe.paper import formats, pivots
 from mathprobe.paper.arith_tables import FAMILIES
 from mathprobe.paper.formats import escape_latex, fixed, percent, plain, span, thousands
 from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
-from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, records
+from mathprobe.paper.tables import TOLERANCE, Frame, Row, Tables, records
 from mathprobe.paper.verdicts import verdicts
 from mathprobe.structs import flatten
 
@@ -74,7 +74,9 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         **_under("paper", _settings(context["reference"])),
         **_failures_and_verifiers(tables, context),
         **_accuracies(main, len(summaries), context),
-        **_under("speed", _speed(pivots.first_pivot("learning_speed", tables, context))),
+        **_under(
+            "speed", _speed(pivots.first_pivot("learning_speed", tables, context))
+        ),
         **_under("conditions", _conditions(tables["condition_numbers"])),
         **_under("oracle", _oracle(tables, context)),
         **_under("errata", _errata(context["errata"])),

@@ -55,13 +55,14 @@ OPERATIONS = {"add": "add", "sub": "subtract", "mix": "both"}
 def decoder_labels(models: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return readable labels of decoders by name: `add, 3 digits, 2 × 3 heads`.
 
-    The heads are those of all layers.  Updates, kind of insertion, filter of gradients and seed distinguish models that are
-    otherwise alike.
+    `2 × 3 heads` are two layers of three heads.  Updates, insertion, gradient filter and
+    seed are added where models are otherwise alike.
     """
     models = list(models)
     labels = {
         one["name"]: f"{OPERATIONS[one['operation']]}, {one['digits']} digits, "
-        f"{one['layers']} × {one['heads']} heads" + (", from parent" if one["parent"] else "")
+        f"{one['layers']} × {one['heads']} heads"
+        + (", from parent" if one["parent"] else "")
         for one in models
     }
     parts: tuple[tuple[str, str], ...] = (

@@ -23,7 +23,7 @@ COVERAGE = 0.83  # of the interval of one estimate, for another of equal precisi
 def verdict(outcomes: Iterable[Outcome]) -> str:
     """Return `yes`, `no`, `partly` or `undecided`, or a dash without outcomes.
 
-    Yes: it holds in most tests and fails in none.  No: the reverse.  Partly: both occur.
+    Yes: it holds in most tests and fails in none; no: the reverse; partly: both occur.
     """
     known = list(outcomes)
     if not known:
@@ -138,7 +138,11 @@ def _faster(speed: Pivot) -> list[Outcome]:
     if COMPARED[0] not in rows.index:
         return []
     needed, step = rows["examples"].fillna(rows["budget"]), speed.largest("resolution")
-    saved = [needed[COMPARED[0]] - needed[name] for name in COMPARED[1:] if name in rows.index]
+    saved = [
+        needed[COMPARED[0]] - needed[name]
+        for name in COMPARED[1:]
+        if name in rows.index
+    ]
     return [None if abs(one) <= step else bool(one > 0) for one in saved]
 
 
