@@ -19,7 +19,7 @@ from mathprobe.paper.arith_tables import FAMILIES
 from mathprobe.paper.formats import escape_latex, fixed, percent, plain, span, thousands
 from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
 from mathprobe.paper.tables import TOLERANCE, Frame, Row, Tables, records
-from mathprobe.paper.verdicts import verdicts
+from mathprobe.paper.verdicts import NEARLY_ALL, verdicts
 from mathprobe.structs import flatten
 
 Macros = dict[str, str]  # LaTeX by name
@@ -50,7 +50,6 @@ ERRATA_EVIDENCE = {  # macros, and the evidence and quantity that they print
         "failures at 5 %, if one value determines mean and deviation",
     ),
 }
-ENOUGH = 0.95  # of the answers that stay right with all useful nodes
 REUSE_MACROS = {  # quantities of a model with a parent, and their macros
     "inserted nodes in use": "inserted",
     "inserted nodes for several classes": "several_classes",
@@ -424,8 +423,10 @@ def decoders(tables: Tables, context: Row) -> Macros:
         "matched": str(sum(matched)),
     }
     for family in FAMILIES.values():
-        worst = measured[models["family"] == family].max()
-        macros[f"{family}/worst"] = thousands(worst)
+        own = models[models["family"] == family]
+        worst, high = own["per_million"].max(), own["high"].max()
+        bound = f"at most {thousands(high)}"
+        macros[f"{family}/worst"] = bound if worst == 0 else thousands(worst)
     labels = pivots.decoder_names(tables, context)
     for role, name in _lineage(models).items():
         macros[role] = escape_latex(labels.get(name or ""))
@@ -493,7 +494,7 @@ def _circuits(tables: Tables, context: Row) -> Macros:
 def _curve(rows: Frame) -> Macros:
     """Return how many answers stay right with two sets of nodes and the greedy order.
 
-    `added` of the `rest` nodes are needed for ENOUGH of the answers that stay right
+    `added` of the `rest` nodes are needed for NEARLY_ALL of the answers that stay right
     with all useful nodes.
     """
     macros = {}
@@ -504,7 +505,7 @@ def _curve(rows: Frame) -> Macros:
             macros[f"{key}/{ablation}"] = percent(value, 0)
     greedy = rows[(rows["order"] == "greedy") & (rows["ablation"] == "mean")]
     added = greedy["nodes"] - greedy["nodes"].min()
-    enough = greedy["value"] >= ENOUGH * greedy["value"].tail(1).max()
+    enough = greedy["value"] >= NEARLY_ALL * greedy["value"].tail(1).max()
     return macros | {"added": plain(added[enough].min()), "rest": plain(added.max())}
 
 

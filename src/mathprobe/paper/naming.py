@@ -55,8 +55,8 @@ OPERATIONS = {"add": "add", "sub": "subtract", "mix": "both"}
 def decoder_labels(models: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return readable labels of decoders by name: `add, 3 digits, 2 × 3 heads`.
 
-    `2 × 3 heads` are two layers of three heads.  Updates, insertion, gradient filter and
-    seed are added where models are otherwise alike.
+    `2 × 3 heads` are two layers of three heads.  Updates, insertion, gradient filter
+    and seed are added where models are otherwise alike.
     """
     models = list(models)
     labels = {
