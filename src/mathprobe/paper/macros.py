@@ -437,7 +437,7 @@ def decoders(tables: Tables, context: Row) -> Macros:
 
 def _wrong(rates: Frame, model: str | None, operation: str) -> str:
     """Return wrong answers per million, or the upper bound if none was seen."""
-    if (model, operation) not in rates.index:
+    if model is None or (model, operation) not in rates.index:
         return formats.DASH
     row = rates.loc[(model, operation)]
     if row["per_million"] == 0:
@@ -449,7 +449,7 @@ def _accuracy_claim(evidence: Frame) -> Macros:
     """Return how many published models reach the published accuracy, of how many."""
     rows = records(evidence[evidence["evidence"] == "accuracy_claim"])
     row = rows[0] if rows else {"value": None, "quantity": ""}
-    models = re.search(r"of (\d+) with", row["quantity"])
+    models = re.search(r"of (\d+) with", str(row["quantity"]))
     return {"passed": plain(row["value"]), "models": models[1] if models else "---"}
 
 

@@ -187,7 +187,7 @@ def _accurate(rates: Frame) -> list[Outcome]:
 def _clauses(maps: Frame) -> list[Outcome]:
     """Return for each clause of the algorithms, in each model, whether it holds."""
     hold, clauses = (int(maps[key].sum()) for key in ("hold", "clauses"))
-    return [True] * hold + [False] * (clauses - hold)
+    return [place < hold for place in range(clauses)]
 
 
 def _sufficient(maps: Frame) -> list[Outcome]:
