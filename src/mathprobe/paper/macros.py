@@ -428,18 +428,20 @@ def decoders(tables: Tables, context: Row) -> Macros:
         bound = f"at most {thousands(high)}"
         macros[f"{family}/worst"] = bound if worst == 0 else thousands(worst)
     labels = pivots.decoder_names(tables, context)
+    known = {
+        (row["model"], row["operation"]): row for row in records(rates.reset_index())
+    }
     for role, name in _lineage(models).items():
         macros[role] = escape_latex(labels.get(name or ""))
         for operation in ("addition", "subtraction"):
-            macros[f"{role}/{operation}"] = _wrong(rates, name, operation)
+            macros[f"{role}/{operation}"] = _wrong(known.get((name, operation)))
     return macros
 
 
-def _wrong(rates: Frame, model: str | None, operation: str) -> str:
+def _wrong(row: Row | None) -> str:
     """Return wrong answers per million, or the upper bound if none was seen."""
-    if model is None or (model, operation) not in rates.index:
+    if row is None or row["per_million"] is None:
         return formats.DASH
-    row = rates.loc[(model, operation)]
     if row["per_million"] == 0:
         return rf"0 of {thousands(row['questions'])} (at most {thousands(row['high'])})"
     return thousands(row["per_million"])
