@@ -12,7 +12,9 @@ def test_every_macro_of_the_prose_is_defined(scale):
     made = macros.all_macros(synthetic_tables(scale), facts(scale))
     prose = "".join(file.read_text() for file in (PAPER / "sections").glob("*.tex"))
     prose += (PAPER / "main.tex").read_text()
-    named = set(re.findall(r"\\(?:when)?result\{([^}]*)\}", prose))
+    printing = r"\\(?:result|whenresult|share|published(?:\[[^]]*\])?)\{([^}#]*)\}"
+    named = set(re.findall(printing, prose))
+    named |= {f"verdict/{key}" for key in re.findall(r"\\verdict\{([^}]*)\}", prose)}
     named |= {f"{key}/encoding" for key in re.findall(r"\\encoding\{([^}]*)\}", prose)}
     assert named
     assert named <= made.keys()

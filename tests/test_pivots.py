@@ -47,7 +47,7 @@ def test_a_title_has_a_table_number_only_for_the_same_size():
         pivot.title
         for pivot in FUNCTIONS["ood"](synthetic_tables("paper"), facts("paper"))
     ]
-    assert titles[0] == "eigenvalues, 5 × 5 (Table 1 of the paper)"
+    assert titles[0] == "eigenvalues, 5 × 5 (Table 1 of Charton, 2022)"
     speeds = FUNCTIONS["learning_speed"](synthetic_tables("paper"), facts("paper"))
     assert [speed.table_number for speed in speeds] == [6, 7, None]
 

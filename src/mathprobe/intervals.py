@@ -36,6 +36,17 @@ def clopper_pearson(count: int, total: int) -> tuple[float, float]:
     return low, high
 
 
+def matches(
+    ours: tuple[float, float], published: tuple[float, float], rounding: float = 0.0
+) -> bool:
+    """Return whether our interval and the published one have a number in common.
+
+    `rounding` is half a unit of the last published digit.  A published value without
+    an interval is a pair of equal ends.
+    """
+    return published[0] - rounding <= ours[1] and ours[0] <= published[1] + rounding
+
+
 def quantile_ranks(quantile: float, total: int) -> tuple[int, int]:
     """Return the ranks, from 0, of the sample values that enclose a quantile.
 

@@ -88,6 +88,16 @@ def round_to(value: float, resolution: float) -> str:
     return thousands(step * round(value / step))
 
 
+def at_most(cell: Row) -> str:
+    """Format a rate per million; if no event was seen, its upper bound."""
+    if cell["per_million"] == 0:
+        return rf"$\le$\,{thousands(cell['high'])}"
+    return thousands(cell["per_million"])
+
+
+FILTERS[at_most.__name__] = at_most
+
+
 @_filter
 def scientific(value: float) -> str:
     """Format in scientific notation; a factor of 1 is left out."""
@@ -142,9 +152,10 @@ def uncertainty(cell: Row, digits: int = 1) -> str:
 
 @_filter
 def half_width(cell: Row) -> str:
-    """Format the half-width of a value; empty if it is zero or missing."""
+    """Format the half-width of a value; empty if it is missing or only rounding."""
     half = _half_width(cell)
-    return "" if _missing(half) or half == 0 else significant(half, 2)
+    exact = _missing(half) or half <= 1e-9 * abs(cell.get("value") or 0.0)
+    return "" if exact else significant(half, 2)
 
 
 def span(values: Iterable[float], digits: int = 1, to: str = " to~") -> str:

@@ -12,17 +12,17 @@ import pandas as pd
 
 from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.errors import InputError
-from mathprobe.intervals import TAIL
+from mathprobe.intervals import TAIL, clopper_pearson
 from mathprobe.linalg.distributions import FACTOR, components
 from mathprobe.paper import formats, pivots
 from mathprobe.paper.arith_tables import FAMILIES
 from mathprobe.paper.formats import escape_latex, fixed, percent, plain, span, thousands
 from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
-from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, records
+from mathprobe.paper.tables import TOLERANCE, Frame, Row, Tables, records
+from mathprobe.paper.verdicts import NEARLY_ALL, verdicts
 from mathprobe.structs import flatten
 
 Macros = dict[str, str]  # LaTeX by name
-TASKS_OF = {"vectors": ["eigenvectors"], "inverses": ["inverse", "symmetric_inverse"]}
 SHARES = {  # that sections 2 and 3 print: quantity, group of answers, upper bound
     "vectors": {
         "accuracy": ("error", "all", TOLERANCE),
@@ -50,7 +50,6 @@ ERRATA_EVIDENCE = {  # macros, and the evidence and quantity that they print
         "failures at 5 %, if one value determines mean and deviation",
     ),
 }
-ENOUGH = 0.95  # of the answers that stay right with all useful nodes
 REUSE_MACROS = {  # quantities of a model with a parent, and their macros
     "inserted nodes in use": "inserted",
     "inserted nodes for several classes": "several_classes",
@@ -74,7 +73,9 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         **_under("paper", _settings(context["reference"])),
         **_failures_and_verifiers(tables, context),
         **_accuracies(main, len(summaries), context),
-        **_under("speed", _speed(_first("learning_speed", tables, context))),
+        **_under(
+            "speed", _speed(pivots.first_pivot("learning_speed", tables, context))
+        ),
         **_under("conditions", _conditions(tables["condition_numbers"])),
         **_under("oracle", _oracle(tables, context)),
         **_under("errata", _errata(context["errata"])),
@@ -82,7 +83,9 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         **_under("runs", _runs(rows["runs"])),
         **_under("arith", decoders(tables, context)),
         **_under("arith/errata", _errata(context["errata"], "arith_")),
+        **_under("arith/evidence", _accuracy_claim(tables["arith_evidence"])),
         **_under("circuits", _circuits(tables, context)),
+        **_under("verdict", verdicts(tables, context)),
     }
 
 
@@ -177,19 +180,12 @@ def _settings(study: Row, main: Pivot | None = None) -> Macros:
     }
 
 
-def _first(kind: str, tables: Tables, context: Row, *tasks: str) -> Pivot:
-    """Return the first pivot, of one of these tasks if any; else one without rows."""
-    empty = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
-    found = pivots.pivots(kind, tables, context)
-    return next((one for one in found if not tasks or one.task in tasks), empty)
-
-
 def _failures_and_verifiers(tables: Tables, context: Row) -> Macros:
     """Return the macros of sections 2 and 3, for the first model of each kind."""
     macros: Macros = {}
-    for name, tasks in TASKS_OF.items():
-        failures = _first("failures", tables, context, *tasks)
-        verifiers = _first("verifiers", tables, context, *tasks)
+    for name, tasks in pivots.TASKS_OF.items():
+        failures = pivots.first_pivot("failures", tables, context, *tasks)
+        verifiers = pivots.first_pivot("verifiers", tables, context, *tasks)
         macros |= _under(f"failures/{name}", _failures(failures, SHARES[name]))
         macros |= _under(f"verifiers/{name}", _verifiers(verifiers, failures))
     return macros
@@ -317,14 +313,13 @@ def _speed(main: Pivot) -> Macros:
 
 def _conditions(rows: Frame) -> Macros:
     """Return how many published quantiles lie in the measured intervals."""
-    known = rows.dropna(subset="published")
-    inside = known["published"].between(known["low"], known["high"])
+    matched = pivots.matching_quantiles(rows)
     rejected = rows.groupby("law")["rejected"].first()
     return {
         "n": str(rows["n"].iloc[0]),
         "matrices": thousands(rows["matrices"].iloc[0]),
-        "compared": str(len(inside)),
-        "covered": str(inside.sum()),
+        "compared": str(len(matched)),
+        "covered": str(sum(matched)),
         "rejected/marchenko": thousands(rejected.get(MARCHENKO)),
         "rejected/others": thousands(rejected.drop(MARCHENKO, errors="ignore").sum()),
     }
@@ -410,27 +405,54 @@ def _runs(rows: list[Row]) -> Macros:
 def decoders(tables: Tables, context: Row) -> Macros:
     """Return wrong answers of decoders to a million questions, and how many pass."""
     models, settings = pivots.decoders(tables, context), context["arith"]
-    measured, published = models["per_million"], models["published"]
+    rates = pivots.rates(tables, context)
+    matched = pivots.matching_rates(rates)
+    measured = models["per_million"]
     macros = {
         "models": str(len(models)),
+        "sizes": str(models["digits"].nunique()),
         "tested": str(measured.count()),
         "measured": _yes(measured.count()),
         "questions": thousands(settings["questions"]),
         "width": str(settings["width"]),
         "enriched": percent(settings["enriched"], 0),
-        "passed": str((measured < WRONG_PER_MILLION_LIMIT).sum()),
-        "printed": str(published.count()),
-        "published/passed": str((published < WRONG_PER_MILLION_LIMIT).sum()),
+        "passed": str((models["high"] < WRONG_PER_MILLION_LIMIT).sum()),
+        "faultless": str((measured == 0).sum()),
+        "bound": thousands(1e6 * clopper_pearson(0, settings["questions"])[1]),
+        "compared": str(len(matched)),
+        "matched": str(sum(matched)),
     }
     for family in FAMILIES.values():
-        worst = measured[models["family"] == family].max()
-        macros[f"{family}/worst"] = thousands(worst)
-    rates = pivots.rates(tables, context)["per_million"]
+        own = models[models["family"] == family]
+        worst, high = own["per_million"].max(), own["high"].max()
+        bound = f"at most {thousands(high)}"
+        macros[f"{family}/worst"] = bound if worst == 0 else thousands(worst)
+    labels = pivots.decoder_names(tables, context)
+    known = {
+        (row["model"], row["operation"]): row for row in records(rates.reset_index())
+    }
     for role, name in _lineage(models).items():
-        macros[role] = escape_latex(name)
+        macros[role] = escape_latex(labels.get(name or ""))
         for operation in ("addition", "subtraction"):
-            macros[f"{role}/{operation}"] = thousands(rates.get((name, operation)))
+            macros[f"{role}/{operation}"] = _wrong(known.get((name, operation)))
     return macros
+
+
+def _wrong(row: Row | None) -> str:
+    """Return wrong answers per million, or the upper bound if none was seen."""
+    if row is None or row["per_million"] is None:
+        return formats.DASH
+    if row["per_million"] == 0:
+        return rf"0 of {thousands(row['questions'])} (at most {thousands(row['high'])})"
+    return thousands(row["per_million"])
+
+
+def _accuracy_claim(evidence: Frame) -> Macros:
+    """Return how many published models reach the published accuracy, of how many."""
+    rows = records(evidence[evidence["evidence"] == "accuracy_claim"])
+    row = rows[0] if rows else {"value": None, "quantity": ""}
+    models = re.search(r"of (\d+) with", str(row["quantity"]))
+    return {"passed": plain(row["value"]), "models": models[1] if models else "---"}
 
 
 def _lineage(models: Frame) -> dict[str, str | None]:
@@ -450,10 +472,13 @@ def _circuits(tables: Tables, context: Row) -> Macros:
     models = pivots.maps(tables, context)
     reuse = pivots.arith_table(tables, "reuse").set_index(["model", "quantity"])
     controls = pivots.arith_table(tables, "controls")
+    labels = pivots.decoder_names(tables, context)
     mapped = models["heads"].notna().sum()
     macros = {"models": str(len(models)), "mapped": str(mapped)}
+    for key in ("hold", "clauses"):
+        macros[f"all/{key}"] = plain(models[key].sum())
     for role, name in context["arith"]["example_models"].items():
-        macros[f"{role}/model"] = escape_latex(name)
+        macros[f"{role}/model"] = escape_latex(labels[name])
         for key, (source, _) in pivots.MAPS.items():
             value = models.loc[name, key]
             is_count = source in ("count", "published", "claims")
@@ -471,7 +496,7 @@ def _circuits(tables: Tables, context: Row) -> Macros:
 def _curve(rows: Frame) -> Macros:
     """Return how many answers stay right with two sets of nodes and the greedy order.
 
-    `added` of the `rest` nodes are needed for ENOUGH of the answers that stay right
+    `added` of the `rest` nodes are needed for NEARLY_ALL of the answers that stay right
     with all useful nodes.
     """
     macros = {}
@@ -482,7 +507,7 @@ def _curve(rows: Frame) -> Macros:
             macros[f"{key}/{ablation}"] = percent(value, 0)
     greedy = rows[(rows["order"] == "greedy") & (rows["ablation"] == "mean")]
     added = greedy["nodes"] - greedy["nodes"].min()
-    enough = greedy["value"] >= ENOUGH * greedy["value"].tail(1).max()
+    enough = greedy["value"] >= NEARLY_ALL * greedy["value"].tail(1).max()
     return macros | {"added": plain(added[enough].min()), "rest": plain(added.max())}
 
 

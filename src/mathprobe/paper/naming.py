@@ -1,6 +1,6 @@
 """Names of distributions, models and tasks, and their order in tables."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from mathprobe.catalog import parse_size
@@ -46,6 +46,38 @@ def group(distribution: str) -> str:
         return GENERAL
     positive = {distributions.is_positive(part) for part in components(distribution)}
     return BOTH if len(positive) > 1 else GROUPS[positive.pop()]
+
+
+OPERATIONS = {"add": "add", "sub": "subtract", "mix": "both"}
+
+
+def decoder_labels(models: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Return readable labels of decoders by name: `add, 3 digits, 2 × 3 heads`.
+
+    `2 × 3 heads` are two layers of three heads.  Updates (3K: 3,000), insertion,
+    gradient filter and seed are added where models are otherwise alike.
+    """
+    models = list(models)
+    labels = {
+        one["name"]: f"{OPERATIONS[one['operation']]}, {one['digits']} digits, "
+        f"{one['layers']} × {one['heads']} heads"
+        + (", from parent" if one["parent"] else "")
+        for one in models
+    }
+    parts: dict[str, Callable[[Any], str]] = {
+        "steps": lambda steps: f", {steps // 1000}K",
+        "insert": lambda copied: f", insertion {copied}",
+        "grokfast": lambda used: ", Grokfast" if used else "",
+        "seed": lambda seed: f", seed {seed}",
+    }
+    for key, text in parts.items():
+        alike: dict[str, set[Any]] = {}
+        for one in models:
+            alike.setdefault(labels[one["name"]], set()).add(one[key])
+        for one in models:
+            if len(alike[label := labels[one["name"]]]) > 1:
+                labels[one["name"]] = label + text(one[key])
+    return labels
 
 
 def sort_distributions(names: Iterable[str]) -> list[str]:

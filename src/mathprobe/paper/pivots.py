@@ -11,10 +11,16 @@ import pandas as pd
 
 from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.catalog import parse_size
-from mathprobe.intervals import clopper_pearson
+from mathprobe.intervals import clopper_pearson, matches
 from mathprobe.linalg.distributions import components
 from mathprobe.paper.arith_tables import ALL_CLASSES, models_frame
-from mathprobe.paper.naming import Model, group, sort_distributions, task_title
+from mathprobe.paper.naming import (
+    Model,
+    decoder_labels,
+    group,
+    sort_distributions,
+    task_title,
+)
 from mathprobe.paper.published import nearest_size, table_number
 from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, mean, records
 from mathprobe.studies.comparisons import count_clauses
@@ -62,7 +68,7 @@ class Pivot:
     def title(self) -> str:
         """Return the task and size, with the number of the paper's table, if any."""
         numbered = self.table_number and self.same_size
-        table = f" (Table {self.table_number} of the paper)" if numbered else ""
+        table = f" (Table {self.table_number} of Charton, 2022)" if numbered else ""
         recipe = self.recipe and f", {self.recipe}"
         return task_title(self.task, self.n) + table + recipe
 
@@ -161,6 +167,16 @@ def pivots(kind: str, tables: Tables, context: Row) -> list[Pivot]:
     found = make_pivots(kind, tables[kind], context["published"])
     found.sort(key=lambda pivot: pivot.name)
     return sorted(found, key=lambda p: [*listed, p.size_name].index(p.size_name))
+
+
+TASKS_OF = {"vectors": ["eigenvectors"], "inverses": ["inverse", "symmetric_inverse"]}
+
+
+def first_pivot(kind: str, tables: Tables, context: Row, *tasks: str) -> Pivot:
+    """Return the first pivot, of one of these tasks if any; else one without rows."""
+    empty = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
+    found = pivots(kind, tables, context)
+    return next((one for one in found if not tasks or one.task in tasks), empty)
 
 
 def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:
@@ -286,9 +302,19 @@ ROUNDING = 0.005  # half a point: accuracies are published as whole percentages
 
 def verdict(published: float, oracle: Row) -> str:
     """Return `below`, `above`, or `at` if rounding and the interval allow equality."""
-    if published - ROUNDING > oracle["high"]:
-        return "above"
-    return "at" if published + ROUNDING >= oracle["low"] else "below"
+    ends = oracle["low"], oracle["high"]
+    if matches(ends, (published, published), ROUNDING):
+        return "at"
+    return "above" if published > oracle["high"] else "below"
+
+
+def matching_quantiles(rows: Frame) -> list[bool]:
+    """Return for each published condition number whether ours matches it."""
+    known = rows.dropna(subset="published")[["low", "high", "published"]]
+    return [  # published with one decimal below 100, as integers above
+        matches((low, high), (published, published), 0.05 if published < 100 else 0.5)
+        for low, high, published in known.itertuples(index=False, name=None)
+    ]
 
 
 def oracle_accuracies(tables: Tables, context: Row) -> list[Pivot]:
@@ -395,11 +421,25 @@ def rates(tables: Tables, context: Row) -> Frame:
     return rows[rows["class"] == ALL_CLASSES].set_index(["model", "operation"])
 
 
+def matching_rates(rates: Frame) -> list[bool]:
+    """Return for each published error rate of a decoder whether ours matches it."""
+    ends = rates[["low", "high", "published_low", "published_high"]].dropna()
+    return [
+        matches((low, high), (published_low, published_high))
+        for low, high, published_low, published_high in ends.itertuples(index=False)
+    ]
+
+
 def decoders(tables: Tables, context: Row) -> Frame:
     """Return the models of the catalog with their losses and highest error rates."""
-    columns = ["loss", "published_loss", "per_million", "published"]
+    columns = ["loss", "published_loss", "per_million", "high", "published"]
     worst = rates(tables, context).groupby("model")[columns].max()
     return models_frame(context["arith"]["models"]).join(worst, on="model")
+
+
+def decoder_names(tables: Tables, context: Row) -> dict[str, str]:
+    """Return readable labels of the models of the catalog by name."""
+    return decoder_labels(context["arith"]["models"])
 
 
 def by_class(tables: Tables, context: Row) -> dict[str, dict[str, Row]]:
@@ -504,7 +544,7 @@ def reuse(tables: Tables, context: Row) -> dict[str, list[Row]]:
 def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
     """Return the functions that templates call: one per kind of table, and others."""
     functions = (oracle_accuracies, oracle_comparisons, runs, costs, summaries, trends)
-    arith = (rates, decoders, by_class, maps, subtasks, reuse)
+    arith = (rates, decoders, decoder_names, by_class, maps, subtasks, reuse)
     return {
         **{kind: partial(pivots, kind) for kind in KINDS},
         **{function.__name__: function for function in (*functions, *arith)},

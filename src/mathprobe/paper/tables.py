@@ -511,10 +511,10 @@ for _name, _kind in {  # tables that are not built from files of models
     "arith_accuracy": TableKind(templates=("arith_accuracy",)),
     "arith_curves": TableKind(),
     "arith_evidence": TableKind(templates=("arith_errata",)),
-    **dict.fromkeys(
-        names("arith_circuits arith_controls arith_claims arith_reuse"),
-        TableKind(templates=("arith_circuits",)),
-    ),
+    "arith_circuits": TableKind(templates=("arith_circuits", "arith_subtasks")),
+    "arith_controls": TableKind(templates=("arith_circuits",)),
+    "arith_claims": TableKind(templates=("arith_circuits",)),
+    "arith_reuse": TableKind(templates=("arith_subtasks",)),
     "arith_sufficiency": TableKind(),
 }.items():
     KINDS.add(_name)(_kind)
