@@ -163,7 +163,7 @@ def test_every_accuracy_matrix_is_displayed_and_saved(generalization):
         f"{stem}.{kind}" for stem in stems for kind in ("pdf", "svg")
     }
     assert shown.html.count("data:image/svg+xml;base64") == 4
-    assert "eigenvalues, 5 × 5 (Table 1 of the paper)" in shown.html
+    assert "eigenvalues, 5 × 5 (Table 1 of Charton, 2022)" in shown.html
     assert "42 of 42 pairs lie outside" in shown.html
     assert ">Laplace + Uniform (deep8)<" in shown.html
     assert ">uniform coefficients<" in shown.html
@@ -193,7 +193,7 @@ def test_learning_speeds_are_ranked_with_the_published_ones(tmp_path):
     race = notebook.cells[-1].outputs[0].data["text/html"]
     cells = re.findall(r"<td[^>]*>(.*?)</td>", race)
     assert cells == [
-        *("eigenvalues, 5 × 5 (Table 6 of the paper)", "Semi-circle"),
+        *("eigenvalues, 5 × 5 (Table 6 of Charton, 2022)", "Semi-circle"),
         *("Semi-circle", "3 k", "Uniform", "0.5", "3 k", "Marchenko"),
     ]
 
