@@ -28,7 +28,8 @@ def untrained(like: Decoder, seed: int) -> Decoder:
     """Return a model of the same configuration with random initial weights."""
     sizes = like.tokens.num_embeddings, like.positions.num_embeddings
     model = _initialise(seed, like.config, *sizes)
-    return model.to(like.unembed.weight).train(like.training)
+    weight = like.unembed.weight
+    return model.to(weight.device, weight.dtype).train(like.training)
 
 
 def _initialise(seed: int, *arguments: Any) -> Decoder:
