@@ -19,6 +19,7 @@ from synthetic import CATALOG
 
 from mathprobe import cli, estimates
 from mathprobe.cluster import minutes
+from mathprobe.status import PROGRESS_FILE
 from workflow import PROJECT, SMOKE, Workflow, count_jobs
 from workflow import TEX as PRIVATE_TEX
 
@@ -673,17 +674,17 @@ def test_without_latex_the_pdf_fails_with_installation_advice(smoke, tmp_path):
 
 def test_an_interrupted_run_is_resumed(tmp_path):
     workflow = Workflow(tmp_path / "copy")
-    workflow.configure("            examples: 640\n", "            examples: 320000\n")
+    workflow.configure("            examples: 640\n", "            examples: 128000\n")
     workflow.configure(
         "            curve_every: 320\n", "            curve_every: 32000\n"
     )
     folder = workflow.folder / "results/smoke/linalg/eigenvalues/laplace/n2/base"
     target = folder.relative_to(workflow.folder) / "run.json"
     process = workflow.start("--cores", 1, target, start_new_session=True)
-    while not (folder / "state/lock").exists():
+    while not (folder / PROGRESS_FILE).exists():
         assert process.poll() is None
         time.sleep(0.1)
-    time.sleep(2.0)
+    time.sleep(1.0)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
     output = process.communicate()[0]
     assert process.returncode != 0
