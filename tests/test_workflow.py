@@ -674,7 +674,7 @@ def test_without_latex_the_pdf_fails_with_installation_advice(smoke, tmp_path):
 
 def test_an_interrupted_run_is_resumed(tmp_path):
     workflow = Workflow(tmp_path / "copy")
-    workflow.configure("            examples: 640\n", "            examples: 128000\n")
+    workflow.configure("            examples: 640\n", "            examples: 64000\n")
     workflow.configure(
         "            curve_every: 320\n", "            curve_every: 32000\n"
     )
