@@ -83,7 +83,7 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         **_under("runs", _runs(rows["runs"])),
         **_under("arith", decoders(tables, context)),
         **_under("arith/errata", _errata(context["errata"], "arith_")),
-        **_under("arith/evidence", _accuracy_claim(tables["arith_evidence"])),
+        **_under("arith/evidence", accuracy_claim(tables["arith_evidence"])),
         **_under("circuits", _circuits(tables, context)),
         **_under("verdict", verdicts(tables, context)),
     }
@@ -447,7 +447,7 @@ def _wrong(row: Row | None) -> str:
     return thousands(row["per_million"])
 
 
-def _accuracy_claim(evidence: Frame) -> Macros:
+def accuracy_claim(evidence: Frame) -> Macros:
     """Return how many published models reach the published accuracy, of how many."""
     rows = records(evidence[evidence["evidence"] == "accuracy_claim"])
     row = rows[0] if rows else {"value": None, "quantity": ""}
