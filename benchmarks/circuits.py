@@ -23,8 +23,8 @@ from mathprobe.interp.patching import Run
 from mathprobe.studies.arith import models
 from mathprobe.studies.circuits import Circuit, SubtaskSearch
 
-# Number of candidate nodes and pairs at one position of a trained decoder (2 layers,
-# 3 heads).
+# Number of candidate nodes and sets of nodes at one position of a trained decoder
+# (2 layers, 3 heads).
 SINGLE, PAIRED = 8, 3
 
 
@@ -34,8 +34,8 @@ class Untrained(Circuit):
     def searches(self) -> Iterator[SubtaskSearch]:
         """Yield the searches with fewer candidate nodes."""
         for search in super().searches():
-            nodes, pairs = search.nodes[:SINGLE], search.pairs[:PAIRED]
-            yield replace(search, nodes=nodes, pairs=pairs)
+            nodes, sets = search.nodes[:SINGLE], search.sets[:PAIRED]
+            yield replace(search, nodes=nodes, sets=sets)
 
     def is_correct(self, run: Run, ids: Tensor) -> Tensor:
         """Return a mask [B] that is true for all answers."""
