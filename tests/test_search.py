@@ -5,6 +5,7 @@ import torch
 from networks import decoder, ids
 
 from mathprobe.interp.nodes import Node
+from mathprobe.interp.patches import node_patch
 from mathprobe.interp.patching import Run
 from mathprobe.interp.search import (
     InterchangeIntervention,
@@ -74,6 +75,28 @@ def test_tokens_outside_the_mask_are_ignored(run, match_all):
     assert succeeds(run, [0, 1, 5, 0], [0, 1, 0, 0], match_all, mask)
     assert not succeeds(run, [0, 2, 5, 0], [0, 1, 0, 0], match_all, mask)
     assert not succeeds(run, [0, 0, 5, 0], [0, 1, 0, 0], match_all, mask)
+
+
+@pytest.mark.parametrize("match_all", [True, False])
+@pytest.mark.parametrize("masked", [[0], [1, 2], [0, 1, 2, 3]])
+def test_settled_answers_have_the_success_of_answers_decoded_whole(
+    match_all, masked, run
+):
+    source = Run.greedy(run.model, ids(15, 6, 9, seed=1), 4)
+    mask = torch.zeros(4, dtype=torch.bool)
+    mask[masked] = True
+    values = source.activations(*(node.hook_name for node in run.nodes))
+    patches = [[node_patch(node, values)] for node in run.nodes]
+    whole = run.answers(patches, teacher_forced=False)
+    settled = 0
+    for wanted in [source.unpatched_answers, *whole[::7]]:
+        one = intervention(
+            run, source=source, predicted=wanted, mask=mask, match_all=match_all
+        )
+        answers = run.answers(patches, False, one.is_settled)
+        assert torch.equal(one.successes(answers), one.successes(whole))
+        settled += (answers != whole).sum()
+    assert settled > 0
 
 
 def test_patching_all_nodes_gives_the_source_answer(run):

@@ -35,6 +35,9 @@ class Patch:
 
 
 Patches = Sequence[Patch]  # applied together in one run
+# Receives answers [V, Q, A] and a mask of their final tokens.  Returns whether the other
+# tokens are not needed, [V, Q].
+IsSettled = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)

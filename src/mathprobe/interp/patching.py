@@ -22,7 +22,7 @@ from torch import Tensor
 from mathprobe.decoding import greedy_answers, write_next_token
 from mathprobe.errors import InputError
 from mathprobe.interp.nodes import RESIDUAL, Node, all_nodes
-from mathprobe.interp.patches import Metric, Patches, apply_patches
+from mathprobe.interp.patches import IsSettled, Metric, Patches, apply_patches
 from mathprobe.nets.decoder import Decoder
 from mathprobe.nets.hooks import capture
 from mathprobe.nets.layers import KeyValues
@@ -134,16 +134,20 @@ class Run:
         return Run(self.model, self.ids[chosen], self.answer_length)
 
     def answers(
-        self, patched_runs: Sequence[Patches], teacher_forced: bool = True
+        self,
+        patched_runs: Sequence[Patches],
+        teacher_forced: bool = True,
+        is_settled: IsSettled | None = None,
     ) -> Tensor:
         """Return the answers [V, Q, A] of patched runs.
 
         With teacher forcing, each token is predicted from the preceding tokens of the
-        unpatched answer.  Otherwise the patched model decodes its own answer greedily.
+        unpatched answer.  Otherwise the patched model decodes its own answer greedily;
+        answers that are settled after the first changed token are not decoded further.
         """
         found = self.unpatched_answers.repeat(len(patched_runs), 1, 1)
         for chosen, batch in self._batches(patched_runs):
-            found[chosen] = batch.answers(teacher_forced)
+            found[chosen] = batch.answers(teacher_forced, is_settled)
         return found
 
     @torch.inference_mode()
@@ -220,16 +224,20 @@ class _Batch:
         )
 
     @torch.inference_mode()
-    def answers(self, teacher_forced: bool) -> Tensor:
+    def answers(self, teacher_forced: bool, is_settled: IsSettled | None) -> Tensor:
         """Compute the answers [V, Q, A]; see `Run.answers`."""
         first, logits = self.predict()
         answers = self.ids[:, -self.unpatched.answer_length :]
         answers[:, first : first + logits.shape[1]] = logits.argmax(-1)
         answers = answers.unflatten(0, (len(self.patched_runs), -1))
         if not teacher_forced:
-            # The last token is not an input, so its change has no effect.
             changed = answers != self.unpatched.unpatched_answers
-            self._decode_changed(changed[..., :-1].cpu())
+            # The last token is not an input, so its change has no effect.
+            decoded = changed[..., :-1]
+            if is_settled:
+                final = changed.cumsum(-1) <= changed  # until the first changed token
+                decoded = decoded & ~is_settled(answers, final)[..., None]
+            self._decode_changed(decoded.cpu())
         return answers
 
     @torch.inference_mode()

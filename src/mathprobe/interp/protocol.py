@@ -15,7 +15,7 @@ from typing import Protocol, Self, runtime_checkable
 from torch import Tensor
 
 from mathprobe.interp.nodes import Node
-from mathprobe.interp.patches import Metric, Patches
+from mathprobe.interp.patches import IsSettled, Metric, Patches
 
 
 class Network(Protocol):
@@ -102,12 +102,16 @@ class PatchableRun(Protocol):
         ...
 
     def answers(
-        self, patched_runs: Sequence[Patches], teacher_forced: bool = True
+        self,
+        patched_runs: Sequence[Patches],
+        teacher_forced: bool = True,
+        is_settled: IsSettled | None = None,
     ) -> Tensor:
         """Return the answers [V, Q, A] of patched runs.
 
         With teacher forcing, each token is predicted from the preceding tokens of the
-        unpatched answer.  Otherwise the patched network decodes its own answer.
+        unpatched answer.  Otherwise the patched network decodes its own answer, and it
+        may stop where the answer is settled.
         """
         ...
 

@@ -75,17 +75,31 @@ class InterchangeIntervention:
         hooks = dict.fromkeys(n.hook_name for nodes in node_sets for n in nodes)
         values = self.source.activations(*hooks)
         patches = [[node_patch(node, values) for node in nodes] for nodes in node_sets]
-        success = self.successes(self.base.answers(patches, teacher_forced=False))
-        return lowest_rates(success, self.case, self.cases)
+        answers = self.base.answers(patches, False, self.is_settled)
+        return lowest_rates(self.successes(answers), self.case, self.cases)
 
     def successes(self, answers: Tensor) -> Tensor:
         """Return whether answers [S, Q, A] are as predicted, bool [S, Q]."""
-        changed = answers != self.base.unpatched_answers
-        right = answers == self.predicted
-        if self.match_all:
-            return (right | ~self.mask).all(-1)
-        some = (changed & right & self.mask).any(-1)
-        return some & (right | ~changed | ~self.mask).all(-1)
+        success = ~self._excludes_success(answers).any(-1)
+        if not self.match_all:
+            success &= (self._changed(answers) & self.mask).any(-1)
+        return success
+
+    def is_settled(self, answers: Tensor, known: Tensor) -> Tensor:
+        """Return whether the known tokens decide the success, bool [S, Q].
+
+        `known`, bool [S, Q, A], marks the tokens of the answers that are final.
+        """
+        failed = (self._excludes_success(answers) & known).any(-1)
+        return failed | (known | ~self.mask).all(-1)
+
+    def _excludes_success(self, answers: Tensor) -> Tensor:
+        """Return the tokens [S, Q, A] that differ from what is predicted."""
+        wrong = (answers != self.predicted) & self.mask
+        return wrong if self.match_all else wrong & self._changed(answers)
+
+    def _changed(self, answers: Tensor) -> Tensor:
+        return answers != self.base.unpatched_answers
 
 
 def lowest_rates(success: Tensor, case: Tensor, cases: int) -> list[Rate]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mathprobe.decoding import greedy_decode
 from mathprobe.interp.nodes import Node
-from mathprobe.interp.patches import Metric, Patches, apply_patches
+from mathprobe.interp.patches import IsSettled, Metric, Patches, apply_patches
 from mathprobe.nets.hooks import capture
 from mathprobe.nets.seq2seq import Seq2Seq
 
@@ -97,13 +97,12 @@ class Seq2SeqRun:
         return found
 
     def answers(
-        self, patched_runs: Sequence[Patches], teacher_forced: bool = True
+        self,
+        patched_runs: Sequence[Patches],
+        teacher_forced: bool = True,
+        is_settled: IsSettled | None = None,  # not used: all answers are decoded whole
     ) -> Tensor:
-        """Return the answers [V, Q, A] of patched runs.
-
-        With teacher forcing, each token is predicted from the preceding tokens of the
-        unpatched answer.  Otherwise the patched model decodes its own answer greedily.
-        """
+        """Return the answers [V, Q, A] of patched runs; see `PatchableRun`."""
         found = self.unpatched_answers.repeat(len(patched_runs), 1, 1)
         for patches, answers in zip(patched_runs, found, strict=True):
             for question in self._batches:
