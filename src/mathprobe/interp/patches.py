@@ -35,8 +35,8 @@ class Patch:
 
 
 Patches = Sequence[Patch]  # applied together in one run
-# Receives answers [V, Q, A] and a mask of their final tokens.  Returns whether the other
-# tokens are not needed, [V, Q].
+# Receives answers [V, Q, A] and a mask of their final tokens.  Returns [V, Q], whether
+# the other tokens are not needed.
 IsSettled = Callable[[Tensor, Tensor], Tensor]
 
 

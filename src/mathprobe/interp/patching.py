@@ -129,8 +129,8 @@ class Run:
         total = torch.cuda.get_device_properties(self.ids.device).total_memory
         return int(CUDA_MEMORY_SHARE * total) // size
 
-    def select(self, chosen: Tensor) -> Run:
-        """Return the run on some of the questions, chosen by a mask or by indices."""
+    def select(self, chosen: Tensor | slice) -> Run:
+        """Return the run on some questions, chosen by a mask, indices or a slice."""
         return Run(self.model, self.ids[chosen], self.answer_length)
 
     def answers(

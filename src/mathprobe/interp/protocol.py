@@ -122,8 +122,8 @@ class PatchableRun(Protocol):
         """
         ...
 
-    def select(self, chosen: Tensor) -> Self:
-        """Return the run on some of the questions, chosen by a mask or by indices."""
+    def select(self, chosen: Tensor | slice) -> Self:
+        """Return the run on some questions, chosen by a mask, indices or a slice."""
         ...
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations, groupby
 from typing import TypeVar
 
@@ -72,11 +73,21 @@ class InterchangeIntervention:
         """Return the success rate of patching each set of nodes."""
         if not node_sets or not len(self.case):
             return [UNKNOWN] * len(node_sets)
-        hooks = dict.fromkeys(n.hook_name for nodes in node_sets for n in nodes)
-        values = self.source.activations(*hooks)
+        values = self._source_values
         patches = [[node_patch(node, values) for node in nodes] for nodes in node_sets]
         answers = self.base.answers(patches, False, self.is_settled)
         return lowest_rates(self.successes(answers), self.case, self.cases)
+
+    @cached_property
+    def _source_values(self) -> dict[str, Tensor]:
+        """Return the activations of all heads and MLPs in the source run."""
+        hooks = dict.fromkeys(node.hook_name for node in self.source.nodes)
+        return self.source.activations(*hooks)
+
+    def without_activations(self) -> InterchangeIntervention:
+        """Return the same intervention; activations are computed again when needed."""
+        base, source = (run.select(slice(None)) for run in (self.base, self.source))
+        return replace(self, base=base, source=source)
 
     def successes(self, answers: Tensor) -> Tensor:
         """Return whether answers [S, Q, A] are as predicted, bool [S, Q]."""

@@ -85,8 +85,8 @@ class Seq2SeqRun:
         """Return the answers [Q, A] of the unpatched model."""
         return self.ids[:, 1:]
 
-    def select(self, chosen: Tensor) -> Seq2SeqRun:
-        """Return the run on some of the questions, chosen by a mask or by indices."""
+    def select(self, chosen: Tensor | slice) -> Seq2SeqRun:
+        """Return the run on some questions, chosen by a mask, indices or a slice."""
         return Seq2SeqRun(self.model, self.source[chosen], self.ids[chosen])
 
     @torch.inference_mode()

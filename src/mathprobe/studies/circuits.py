@@ -70,8 +70,13 @@ class SubtaskSearch:
     sets: list[NodeSet]
 
     def rates(self) -> dict[NodeSet, Rate]:
-        """Return the success rate of each node and set."""
-        return search(self.intervention, self.repeat, self.nodes, self.sets)
+        """Return the success rate of each node and set.
+
+        Activations are not kept: those of all searches may not fit into memory.
+        """
+        repeat = cache(lambda: self.repeat().without_activations())
+        once = self.intervention.without_activations()
+        return search(once, repeat, self.nodes, self.sets)
 
 
 @dataclass(frozen=True)
