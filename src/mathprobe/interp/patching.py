@@ -97,11 +97,15 @@ class Run:
         return found
 
     @cached_property
+    @torch.inference_mode()
     def _reused(self) -> dict[str, Tensor]:
         """Return the unpatched inputs, keys and values of all layers."""
         hooks = ("hook_resid_pre", "attn.hook_k", "attn.hook_v")
-        layers = range(self.layers)
-        return self.activations(*(f"blocks.{n}.{h}" for n in layers for h in hooks))
+        names = [f"blocks.{n}.{h}" for n in range(self.layers) for h in hooks]
+        with capture(self.model, *names) as found:
+            # The highest layer need not compute its output at all positions.
+            self.model(self.ids[:, :-1], output_from=self.positions[-1])
+        return found
 
     def layer_input(self, layer: int) -> Tensor:
         """Return the unpatched input [Q, T - 1, D] of a layer."""
