@@ -153,7 +153,8 @@ def evidence(part: str = "contradictions") -> list[dict]:
     return [
         {
             **{"evidence": name, "quantity": quantity, "unit": "%"},
-            **{"printed": 1.28, "value": 1.5, "low": None, "high": None},
+            **{"printed": 1.28, "value": 1.5, "total": None},
+            **{"low": None, "high": None},
         }
         for name, quantity in [*named, *ERRATA_EVIDENCE.values()]
     ]

@@ -15,7 +15,7 @@ def spec(catalog):
 
 @pytest.fixture(scope="module")
 def found(spec):
-    rows = list(evidence.table(PUBLISHED, spec))
+    rows = list(evidence.table(evidence.EVIDENCE, PUBLISHED, spec))
     assert len({(row["evidence"], row["quantity"]) for row in rows}) == len(rows)
     return rows
 
@@ -148,7 +148,7 @@ def test_eigenvalues_of_text_and_code_differ_by_sqrt_3(found):
 
 def test_printed_counts_are_multiples_of_the_epoch(found):
     (row,) = of(found, "steps")
-    assert row["quantity"].endswith(f"of {row['value']}")
+    assert row["value"] == row["total"] > 0
 
 
 def test_every_number_of_the_text_is_compared(found):

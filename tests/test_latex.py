@@ -19,7 +19,7 @@ from synthetic import (
 
 from mathprobe.errors import InputError
 from mathprobe.paper import formats, latex, macros
-from mathprobe.paper.tables import kinds_by_template
+from mathprobe.paper.tables import KINDS
 
 PER_TABLE = {  # templates with a table for every task and size, by configuration
     "out_of_distribution.tex.j2": "out_of_distribution",
@@ -27,7 +27,8 @@ PER_TABLE = {  # templates with a table for every task and size, by configuratio
     "learning_speed.tex.j2": "learning_speed",
 }
 OF_TWO_TABLES = ("ceilings.tex.j2", "arith_accuracy.tex.j2")
-KINDS = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
+WITHOUT_TABLE = "setting_differences.tex.j2"
+TEMPLATES = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
 FIGURES = set(
     re.findall(
         r"{figures/(\w+/\w+)\.pdf}",
@@ -126,7 +127,7 @@ def test_a_template_leaves_latex_unchanged():
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TEMPLATES)
 def test_every_template_gives_complete_tables(kind, scale):
     text = page(kind, scale)
     table = PER_TABLE.get(kind)
@@ -139,13 +140,15 @@ def test_every_template_gives_complete_tables(kind, scale):
         wanted = 3  # two of sub-tasks, one of inserted nodes
     if kind in ("squares.tex.j2", "trend.tex.j2") and scale != "paper":
         wanted = 0  # one accuracy matrix needs no summary
+    if kind == WITHOUT_TABLE:
+        wanted = 0
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == wanted
     assert text.count("{") == text.count("}")
     assert r"\texttt{" + scale in text or kind in WITHOUT_MODELS or not wanted
     assert not re.search(r"None|nan|\\VAR|\d\.\d{5}", text)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "runs" not in kind])
+@pytest.mark.parametrize("kind", sorted({*TEMPLATES} - {"runs.tex.j2", WITHOUT_TABLE}))
 def test_an_empty_table_still_defines_its_label(kind):
     assert r"\label{tab:" in page(kind, tables=EMPTY_TABLES)
 
@@ -159,10 +162,31 @@ def test_decoders_that_were_not_tested_have_no_interval():
     assert r"\smallgray{}" in page("arith_accuracy.tex.j2", "demo", tables=tables)
 
 
-@pytest.mark.parametrize("name", kinds_by_template())
+@pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_needs_only_the_tables_that_are_its_input(name):
-    tables, kinds = synthetic_tables("demo"), kinds_by_template()[name]
-    assert page(f"{name}.tex.j2", tables={kind: tables[kind] for kind in kinds})
+    shown = {
+        kind: rows
+        for kind, rows in synthetic_tables("demo").items()
+        if name.removesuffix(".tex.j2") in KINDS[kind].templates
+    }
+    assert page(name, tables=shown)
+
+
+def test_every_template_of_a_table_has_its_file():
+    named = {f"{name}.tex.j2" for kind in KINDS.values() for name in kind.templates}
+    assert named <= {*TEMPLATES}
+
+
+def test_settings_that_differ_from_the_published_ones_are_listed():
+    found = page(WITHOUT_TABLE, "workstation").split("\\texttt")
+    joined = [" ".join(text.split()) for text in found]
+    assert "{input.digits} 2 (3);" in joined
+    assert "{precision} float32 (bfloat16);" in joined
+    (examples,) = (text for text in joined if "schedule.examples" in text)
+    millions = ", ".join(rf"{count}\,000\,000" for count in (12, 5, 2, 1))
+    assert examples == rf"{{schedule.examples}} {millions} (36\,000\,000);"
+    assert joined[-1].endswith(").")
+    assert page(WITHOUT_TABLE, "paper") == ""
 
 
 def test_a_caption_names_both_sizes_if_they_differ():
@@ -280,7 +304,7 @@ def build(folder: Path, scale: str) -> Path:
     tables = synthetic_tables(scale)
     for name in ("tables", "figures"):
         (folder / name).mkdir()
-    for kind in KINDS:
+    for kind in TEMPLATES:
         (folder / "tables" / kind.removesuffix(".j2")).write_text(
             page(kind, scale, tables)
         )

@@ -15,6 +15,10 @@ def test_every_macro_of_the_prose_is_defined(scale):
     printing = r"\\(?:result|whenresult|share|published(?:\[[^]]*\])?)\{([^}#]*)\}"
     named = set(re.findall(printing, prose))
     named |= {f"verdict/{key}" for key in re.findall(r"\\verdict\{([^}]*)\}", prose)}
+    for key in re.findall(r"\\(?:wrong|worst)\{([^}#]*)\}", prose):
+        named |= {
+            f"{key}/{end}" for end in ("per_million", "fails", "questions", "high")
+        }
     named |= {f"{key}/encoding" for key in re.findall(r"\\encoding\{([^}]*)\}", prose)}
     assert named
     assert named <= made.keys()
@@ -30,18 +34,6 @@ def test_macros_are_the_numbers_of_the_tables():
     assert made["speed/reached"] == "7"
     assert made["speed/published/semicircle"] == r"3\,600\,000"
     assert made["runs/time"] == r"1\,h 53\,min"  # 34 models
-
-
-def test_the_deviations_are_all_settings_that_differ_from_those_of_the_paper():
-    made = macros.all_macros(synthetic_tables("workstation"), facts("workstation"))
-    found = made["scale/deviations"].split("; ")
-    assert r"\texttt{input.digits} 2 (3)" in found
-    assert r"\texttt{precision} float32 (bfloat16)" in found
-    (examples,) = (text for text in found if "schedule.examples" in text)
-    millions = ", ".join(rf"{count}\,000\,000" for count in (12, 5, 2, 1))
-    assert examples.endswith(rf"{millions} (36\,000\,000)")
-    paper = macros.all_macros(synthetic_tables("paper"), facts("paper"))
-    assert paper["scale/deviations"] == ""
 
 
 def test_every_published_accuracy_matrix_has_macros_at_every_scale():

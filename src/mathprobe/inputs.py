@@ -17,7 +17,7 @@ from mathprobe.catalog.arith import MAP_FILES, TABLE_SOURCES
 from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg.distributions import components
 from mathprobe.paper import published
-from mathprobe.paper.tables import KINDS, kinds_by_template
+from mathprobe.paper.tables import KINDS
 from mathprobe.registry import check_name
 from mathprobe.settings import TableEntry
 
@@ -37,9 +37,8 @@ class Inputs:
         """Store a catalog, and find notebooks and published numbers below `root`."""
         self.catalog = catalog
         self.by_size = [name for name, kind in KINDS.items() if kind.config_table]
-        self.notebooks = sorted(p.stem for p in (root / "paper/notebooks").glob("*.py"))
-        for name in self.notebooks:
-            check_name("notebook", name)
+        self.notebooks = _names("notebook", root / "paper/notebooks", ".py")
+        self.templates = _names("template", root / "paper/templates", ".tex.j2")
         self.published = _published(*published.FILES)
         arith = sorted(path.stem for path in (root / PUBLISHED).glob("arith_*.csv"))
         self.arith_published = [*_published(*arith), f"{PUBLISHED}/quirke2024.yaml"]
@@ -48,7 +47,7 @@ class Inputs:
         """Raise InputError, with similar names, for a target that no rule makes."""
         scale = self.catalog.default_scale
         tables = {Path(path).name for path in self.all_tables(scale)}
-        tables |= {f"{template}.tex" for template in kinds_by_template()}
+        tables |= {f"{template}.tex" for template in self.templates}
         tables |= {"facts.json", "numbers.tex"}
         known = {"kind": self.by_size, "table": sorted(tables)}
         for target in targets:
@@ -172,7 +171,7 @@ class Inputs:
 
     def template_tables(self, w: Wildcards) -> list[str]:
         """Return the tables that a LaTeX template needs."""
-        kinds = kinds_by_template()[w.template]
+        kinds = [name for name, kind in KINDS.items() if w.template in kind.templates]
         return [path for kind in kinds for path in self.tables(w.scale, kind)]
 
     def all_tables(self, scale: str) -> list[str]:
@@ -271,6 +270,14 @@ class Inputs:
             "reuse": files(children, "reuse.csv"),
         }
         return {**maps, "parameter_transfer": transfer}
+
+
+def _names(kind: str, folder: Path, suffix: str) -> list[str]:
+    """Return the checked names of files of a kind, without their suffix."""
+    names = sorted(p.name.removesuffix(suffix) for p in folder.glob(f"*{suffix}"))
+    for name in names:
+        check_name(kind, name)
+    return names
 
 
 def _published(*names: str) -> list[str]:

@@ -42,16 +42,14 @@ def test_a_kind_of_table_has_a_valid_name():
         table_kind("worst case", columns="task")(len)
 
 
-def test_a_latex_file_of_a_table_has_a_valid_name():
-    with pytest.raises(InputError, match=r"LaTeX file 'worst.case': not a valid name"):
-        table_kind("worst", columns="task", templates=("worst.case",))(len)
-
-
-def test_a_notebook_has_a_valid_name(tmp_path):
-    (tmp_path / "paper/notebooks").mkdir(parents=True)
-    (tmp_path / "paper/notebooks/my page.py").touch()
+@pytest.mark.parametrize(
+    ("kind", "suffix"), [("notebook", ".py"), ("template", ".tex.j2")]
+)
+def test_a_notebook_and_a_template_have_valid_names(tmp_path, kind, suffix):
+    (tmp_path / f"paper/{kind}s").mkdir(parents=True)
+    (tmp_path / f"paper/{kind}s/my page{suffix}").touch()
     with pytest.raises(
-        InputError, match=r"notebook 'my page': .*, for example 'my_page'"
+        InputError, match=rf"{kind} 'my page': .*, for example 'my_page'"
     ):
         Inputs(Catalog.load("config/config.yaml"), tmp_path)
 

@@ -234,5 +234,6 @@ def evidence(spec: Spec, out: Out, /, *, published: Published) -> None:
     from mathprobe.spec import Evidence
     from mathprobe.studies import evidence
 
-    rows = evidence.table(read_all(published), Evidence.from_json(spec))
+    given = read_all(published), Evidence.from_json(spec)
+    rows = evidence.table(evidence.EVIDENCE, *given)
     files.write_csv(out, rows, evidence.COLUMNS)

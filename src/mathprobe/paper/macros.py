@@ -20,7 +20,6 @@ from mathprobe.paper.formats import escape_latex, fixed, percent, plain, span, t
 from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
 from mathprobe.paper.tables import TOLERANCE, Frame, Row, Tables, records
 from mathprobe.paper.verdicts import NEARLY_ALL, verdicts
-from mathprobe.structs import flatten
 
 Macros = dict[str, str]  # LaTeX by name
 SHARES = {  # that sections 2 and 3 print: quantity, group of answers, upper bound
@@ -67,7 +66,6 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         "scale/full": _yes(context["full"]),
         "scale/recorded": _yes(context["recorded"]),
         "scale/recorded_scales": escape_latex(", ".join(context["recorded_scales"])),
-        "scale/deviations": _deviations(context),
         "scale/models": str(context["models"]),
         **_under("here", _settings(context["study"], main["pivot"])),
         **_under("paper", _settings(context["reference"])),
@@ -83,7 +81,7 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         **_under("runs", _runs(rows["runs"])),
         **_under("arith", decoders(tables, context)),
         **_under("arith/errata", _errata(context["errata"], "arith_")),
-        **_under("arith/evidence", accuracy_claim(tables["arith_evidence"])),
+        **_under("arith/evidence", accuracy_claim(rows["arith_evidence"])),
         **_under("circuits", _circuits(tables, context)),
         **_under("verdict", verdicts(tables, context)),
     }
@@ -104,44 +102,6 @@ def _under(prefix: str, macros: Macros) -> Macros:
 
 def _yes(value: Any) -> str:
     return "yes" if value else "no"
-
-
-def _recipes(study: Row) -> list[str]:
-    """Return the recipes of all tables."""
-    lists = [own for own in study["tables"].values() if isinstance(own, list)]
-    return list(dict.fromkeys(entry["recipe"] for own in lists for entry in own))
-
-
-def _deviations(context: Row) -> str:
-    """Return the settings of our recipes that differ from those of the paper.
-
-    A recipe that the paper does not use is compared with its recipe `base`.  Each
-    setting is followed by our values and, in brackets, the value of the paper.
-    """
-    study, reference = context["study"], context["reference"]
-    values: dict[tuple[str, Any], list[str]] = {}
-    for name in _recipes(study):
-        published = name if name in _recipes(reference) else "base"
-        ours, theirs = (
-            flatten({**one["recipes"][recipe], "tests": one["tests"]})
-            for one, recipe in ((study, name), (reference, published))
-        )
-        for key in sorted(ours):
-            if ours[key] != theirs[key]:
-                place = key, _value(theirs[key])
-                values.setdefault(place, []).append(_value(ours[key]))
-    return "; ".join(
-        rf"\texttt{{{escape_latex(key)}}} "
-        f"{', '.join(dict.fromkeys(ours))} ({theirs})"
-        for (key, theirs), ours in values.items()
-    )
-
-
-def _value(value: Any) -> str:
-    """Format the value of a setting."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return thousands(value)
-    return escape_latex("none" if value is None else value)
 
 
 def _settings(study: Row, main: Pivot | None = None) -> Macros:
@@ -422,37 +382,28 @@ def decoders(tables: Tables, context: Row) -> Macros:
         "compared": str(len(matched)),
         "matched": str(sum(matched)),
     }
+    counts = rates[["per_million", "fails", "questions", "high"]]
     for family in FAMILIES.values():
-        own = models[models["family"] == family]
-        worst, high = own["per_million"].max(), own["high"].max()
-        bound = f"at most {thousands(high)}"
-        macros[f"{family}/worst"] = bound if worst == 0 else thousands(worst)
+        worst = counts[rates["family"] == family].max()
+        macros |= _under(f"{family}/worst", _wrong(worst))
     labels = pivots.decoder_names(tables, context)
-    known = {
-        (row["model"], row["operation"]): row for row in records(rates.reset_index())
-    }
     for role, name in _lineage(models).items():
         macros[role] = escape_latex(labels.get(name or ""))
         for operation in ("addition", "subtraction"):
-            macros[f"{role}/{operation}"] = _wrong(known.get((name, operation)))
+            own = counts.reindex([(name, operation)]).iloc[0]
+            macros |= _under(f"{role}/{operation}", _wrong(own))
     return macros
 
 
-def _wrong(row: Row | None) -> str:
-    """Return wrong answers per million, or the upper bound if none was seen."""
-    if row is None or row["per_million"] is None:
-        return formats.DASH
-    if row["per_million"] == 0:
-        return rf"0 of {thousands(row['questions'])} (at most {thousands(row['high'])})"
-    return thousands(row["per_million"])
+def _wrong(counts: pd.Series) -> Macros:
+    """Return the wrong answers to a number of questions, and the rate per million."""
+    return {column: thousands(count) for column, count in counts.items()}
 
 
-def accuracy_claim(evidence: Frame) -> Macros:
+def accuracy_claim(evidence: list[Row]) -> Macros:
     """Return how many published models reach the published accuracy, of how many."""
-    rows = records(evidence[evidence["evidence"] == "accuracy_claim"])
-    row = rows[0] if rows else {"value": None, "quantity": ""}
-    models = re.search(r"of (\d+) with", str(row["quantity"]))
-    return {"passed": plain(row["value"]), "models": models[1] if models else "---"}
+    (row,) = (row for row in evidence if row["evidence"] == "accuracy_claim")
+    return {"passed": plain(row["value"]), "models": plain(row["total"])}
 
 
 def _lineage(models: Frame) -> dict[str, str | None]:

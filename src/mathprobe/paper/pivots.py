@@ -23,6 +23,7 @@ from mathprobe.paper.naming import (
 )
 from mathprobe.paper.published import nearest_size, table_number
 from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, mean, records
+from mathprobe.structs import flatten
 from mathprobe.studies.comparisons import count_clauses
 
 Key = tuple[Any, ...]  # values of the columns that identify a row
@@ -297,6 +298,33 @@ def trends(tables: Tables, context: Row) -> dict[str, list[Row]]:
     return rows
 
 
+def setting_differences(tables: Tables, context: Row) -> list[Row]:
+    """Return the settings that differ from the published ones, with both values.
+
+    `ours` are the values of our recipes.  A recipe that the paper does not use is
+    compared with its recipe `base`.
+    """
+    study, reference = context["study"], context["reference"]
+    rows: dict[str, Row] = {}
+    for name in _recipes(study):
+        published = name if name in _recipes(reference) else "base"
+        ours, theirs = (
+            flatten({**one["recipes"][recipe], "tests": one["tests"]})
+            for one, recipe in ((study, name), (reference, published))
+        )
+        for key in sorted(key for key in ours if ours[key] != theirs[key]):
+            row = {"setting": key, "published": theirs[key], "ours": []}
+            values = rows.setdefault(f"{key} {theirs[key]}", row)["ours"]
+            values += [ours[key]] if ours[key] not in values else []
+    return [*rows.values()]
+
+
+def _recipes(study: Row) -> list[str]:
+    """Return the recipes of all tables."""
+    lists = [own for own in study["tables"].values() if isinstance(own, list)]
+    return list(dict.fromkeys(entry["recipe"] for own in lists for entry in own))
+
+
 ROUNDING = 0.005  # half a point: accuracies are published as whole percentages
 
 
@@ -544,6 +572,7 @@ def reuse(tables: Tables, context: Row) -> dict[str, list[Row]]:
 def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
     """Return the functions that templates call: one per kind of table, and others."""
     functions = (oracle_accuracies, oracle_comparisons, runs, costs, summaries, trends)
+    functions = (*functions, setting_differences)
     arith = (rates, decoders, decoder_names, by_class, maps, subtasks, reuse)
     return {
         **{kind: partial(pivots, kind) for kind in KINDS},

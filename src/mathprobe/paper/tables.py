@@ -20,7 +20,7 @@ from mathprobe.linalg.distributions import components
 from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.scores import ORACLE
 from mathprobe.paths import RESULTS, parse
-from mathprobe.registry import Registry, check_name
+from mathprobe.registry import Registry
 
 Frame = pd.DataFrame
 Row = dict[str, Any]
@@ -121,11 +121,6 @@ class TableKind:
     templates: tuple[str, ...] = ()  # LaTeX files that show it
     unfinished: bool = False  # whether it also has the unfinished models of a record
 
-    def __post_init__(self) -> None:
-        """Check the names of the LaTeX files."""
-        for name in self.templates:
-            check_name("LaTeX file", name)
-
 
 KINDS: Registry[TableKind] = Registry("kind of table")
 
@@ -138,15 +133,6 @@ def table_kind(name: str, columns: str, **fields: Any) -> Callable[[Build], Buil
         return build
 
     return register
-
-
-def kinds_by_template() -> dict[str, list[str]]:
-    """Return the LaTeX files of tables, each with the kinds of tables that it shows."""
-    found: dict[str, list[str]] = {}
-    for name, kind in KINDS.items():
-        for template in kind.templates:
-            found.setdefault(template, []).append(name)
-    return found
 
 
 class ModelRows(NamedTuple):

@@ -1,7 +1,8 @@
 """Evidence on contradictions between a paper and its code (Quirke, Neo, Barez 2024).
 
 Printed numbers are compared with each other, or with numbers computed from random
-questions.  Shares are in percent, as printed.
+questions.  Shares are in percent, as printed.  `published` contains printed statements
+and tables, by name.
 """
 
 from __future__ import annotations
@@ -32,16 +33,6 @@ QUESTIONS = 200_000
 NO_ENRICHMENT = Enrichment(0.0, 0.0, 0.0)
 EQUAL = 0.01  # share of enriched subtractions with equal numbers, in text and code
 CARRIES = 45 / 100  # share of pairs of digits that sum to 10 or more
-
-
-def table(published: Row) -> Iterator[Row]:
-    """Yield the rows of all evidence, with the column `evidence` for its name.
-
-    `published` contains printed statements and tables, by name.
-    """
-    for name in EVIDENCE:
-        for one in EVIDENCE[name](published):
-            yield {"evidence": name, **one}
 
 
 def _sample(use: str, operation: str, digits: int, enrichment: Enrichment) -> Any:
@@ -94,10 +85,11 @@ def intervals(published: Row) -> Iterator[Row]:
     alone, both = (models[models["operations"] == number] for number in (1, 2))
     asked = published["questions"]
     exact = sum(_is_exact(asked, *one) for one in _printed_intervals(alone))
-    yield row(f"exact, of {len(alone)} models of one operation", exact)
+    yield row("exact, models of one operation", exact, total=len(alone))
     for number, times in (("one million", 1), ("two million", 2)):
         exact = sum(_is_exact(times * asked, *one) for one in _printed_intervals(both))
-        yield row(f"exact of {number}, of {len(both)} models of both operations", exact)
+        text = f"exact of {number}, models of both operations"
+        yield row(text, exact, total=len(both))
 
 
 def _printed_intervals(models: pd.DataFrame) -> Iterator[tuple[int, float, float]]:
@@ -115,7 +107,7 @@ def accuracy_claim(published: Row) -> Iterator[Row]:
     """Count the models that are 99.999 % accurate by the definition of the paper."""
     worst = published["arith_accuracy"].groupby("model")["fails"].max()
     passed = int((worst < WRONG_PER_MILLION_LIMIT).sum())
-    yield row(f"models that reach it, of {len(worst)} with a printed count", passed)
+    yield row("models with a printed count that reach it", passed, total=len(worst))
 
 
 @EVIDENCE.add("tokens_counted")

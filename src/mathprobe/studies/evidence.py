@@ -9,7 +9,7 @@ B: examples, n: size of a matrix.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
@@ -46,7 +46,9 @@ Published = dict[str, pd.DataFrame]
 EvidenceFunction = Callable[[Published, Evidence], Iterator[Row]]
 
 EVIDENCE: Registry[EvidenceFunction] = Registry("evidence")
-COLUMNS = ("evidence", "quantity", "unit", "printed", "value", "low", "high")
+COLUMNS = (
+    *("evidence", "quantity", "unit", "printed", "value", "total", "low", "high"),
+)
 TOLERANCE = 0.05  # in the tables of the paper
 PERCENT, MILLIONS = "%", "million"
 
@@ -58,11 +60,15 @@ def row(
     unit: str | None = None,
     low: float | None = None,
     high: float | None = None,
+    total: int | None = None,
 ) -> Row:
-    """Return a row with a computed number and the printed number, if any."""
+    """Return a row with a computed number and the printed number, if any.
+
+    `low` and `high` are the ends of its interval; a count is out of `total`.
+    """
     return {
         **{"quantity": quantity, "unit": unit, "printed": printed},
-        **{"value": value, "low": low, "high": high},
+        **{"value": value, "total": total, "low": low, "high": high},
     }
 
 
@@ -73,10 +79,12 @@ def percentage(quantity: str, hits: Tensor, printed: float | None = None) -> Row
     return row(quantity, 100 * count / total, printed, PERCENT, low, high)
 
 
-def table(published: Published, spec: Evidence) -> Iterator[Row]:
-    """Yield the rows of all registered evidence."""
-    for name, function in EVIDENCE.items():
-        for found in function(published, spec):
+def table(
+    registered: Mapping[str, Callable[..., Iterator[Row]]], *arguments: Any
+) -> Iterator[Row]:
+    """Yield the rows of all evidence, from functions with these arguments."""
+    for name, function in registered.items():
+        for found in function(*arguments):
             yield {"evidence": name, **found}
 
 
@@ -136,8 +144,8 @@ def coefficients(published: Published, spec: Evidence) -> Iterator[Row]:
             rows += quantiles
             first.append(quantiles[0])
         inside = [one["low"] <= one["printed"] <= one["high"] for one in rows]
-        text = f"{variant}: quantiles of Table 4 in their intervals, of {len(inside)}"
-        yield row(text, sum(inside))
+        text = f"{variant}: quantiles of Table 4 in their intervals"
+        yield row(text, sum(inside), total=len(inside))
         for one in first:
             yield {**one, "quantity": f"{variant}: {one['quantity']}"}
 
@@ -377,9 +385,7 @@ def counts_in_text(published: Published, spec: Evidence) -> Iterator[Row]:
         test = {"positive": "abs_semicircle"}.get(one.test, one.test)
         name = {"task": one.task, "n": one.n, "train": one.train, "test": test}
         cell = select(published["learning_speed"], **name)["millions"].dropna()
-        value = (
-            float(cell.item()) if len(cell) else None
-        )  # None: the model is in no table
+        value = float(cell.item()) if len(cell) else None  # None: in no table
         distribution = labels.get(one.train, one.train)
         text = f"{one.task}, n = {one.n}: {distribution} on {labels[test]}"
         yield row(text, value, one.millions, MILLIONS)
@@ -391,8 +397,8 @@ def steps(published: Published, spec: Evidence) -> Iterator[Row]:
     epoch = spec.epoch / 1e6
     epochs = published["learning_speed"]["millions"].dropna() / epoch
     is_multiple = (epochs - epochs.round()).abs() < 1e-6
-    text = f"printed counts that are multiples of {epoch:g} million, of {len(epochs)}"
-    yield row(text, int(is_multiple.sum()))
+    text = f"printed counts that are multiples of {epoch:g} million"
+    yield row(text, int(is_multiple.sum()), total=len(epochs))
 
 
 # Sections 2 and 3.
