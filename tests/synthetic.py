@@ -14,7 +14,8 @@ from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
 from mathprobe.paper import arith_tables, published, tables
-from mathprobe.paper.macros import ERRATA_EVIDENCE, REUSE_MACROS
+from mathprobe.paper.arith_macros import REUSE_MACROS
+from mathprobe.paper.macros import ERRATA_EVIDENCE
 from mathprobe.settings import TableEntry
 
 PROJECT = Path(__file__).parent.parent

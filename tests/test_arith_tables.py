@@ -18,7 +18,7 @@ from test_cli import refused, run
 from mathprobe import files
 from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.intervals import clopper_pearson
-from mathprobe.paper import arith_tables, macros, pivots
+from mathprobe.paper import arith_macros, arith_pivots, arith_tables
 from mathprobe.studies import arith_evidence
 
 COUNTS = PUBLISHED_ARITH["arith_accuracy"]
@@ -58,7 +58,7 @@ def changed_macros(changed=(), scale="demo"):
             if (row["model"], row["operation"]) == (model, operation):
                 row["per_million"] = rate if row["class"] == "all" else None
                 row["high"] = 1.1 * rate
-    return macros.decoders({"arith_accuracy": frame(rows)}, facts(scale))
+    return arith_macros.decoders({"arith_accuracy": frame(rows)}, facts(scale))
 
 
 def test_published_numbers_are_merged():
@@ -138,7 +138,7 @@ def test_complexity_classes_are_summed_over_a_family():
         for name, family, fails in zip(names, families, (3, 4, 5, 6), strict=True)
         for level in ("N1", "M0", "S1")
     ]
-    found = pivots.by_class({"arith_accuracy": frame(rows)}, facts("demo"))
+    found = arith_pivots.by_class({"arith_accuracy": frame(rows)}, facts("demo"))
     assert list(found) == ["S1", "M0", "N1"]
     rates = {family: cell["per_million"] for family, cell in found["S1"].items()}
     assert rates == {"addition": 3500.0, "mixed": 5000.0, "inserted": 6000.0}
@@ -165,14 +165,14 @@ def test_macros_count_published_models():
     """Of 49 models with a published count, 29 pass (stated: 40)."""
     worst = COUNTS.groupby("model")["fails"].max()
     (claim,) = arith_evidence.accuracy_claim(PUBLISHED_ARITH)
-    numbers = macros.accuracy_claim([{"evidence": "accuracy_claim", **claim}])
+    numbers = arith_macros.accuracy_claim([{"evidence": "accuracy_claim", **claim}])
     assert numbers["models"] == str(len(worst)) == "49"
     passed = sum(worst < WRONG_PER_MILLION_LIMIT)
     assert numbers["passed"] == str(passed) == "29"
 
 
 def test_macros_of_an_empty_record_are_dashes():
-    numbers = macros.decoders(
+    numbers = arith_macros.decoders(
         {"arith_accuracy": frame(accuracy([NAME]))}, facts("paper")
     )
     assert numbers["measured"] == "no"

@@ -8,7 +8,13 @@ import synthetic
 from mathprobe import files
 from mathprobe.interp.facts import Fact, Facts
 from mathprobe.interp.nodes import Node
-from mathprobe.paper import arith_tables, circuit_figures, circuits, macros, pivots
+from mathprobe.paper import (
+    arith_macros,
+    arith_pivots,
+    arith_tables,
+    circuit_figures,
+    circuits,
+)
 from mathprobe.paper.formats import plain
 from mathprobe.studies import comparisons
 
@@ -131,7 +137,7 @@ def test_a_page_without_models_has_empty_figures(tmp_path):
 
 def test_random_sets_are_averaged(model):
     circuit = circuits.Circuit.read(model / "facts/nodes.csv")
-    table = pivots.sufficiency(circuit.controls)
+    table = arith_pivots.sufficiency(circuit.controls)
     assert table.loc["random", "mean"] == pytest.approx(0.2)
     assert table.loc["useful", "resample"] == 0.5
     assert pd.isna(table.loc["random", "resample"])
@@ -140,7 +146,7 @@ def test_random_sets_are_averaged(model):
 
 def test_found_rates_are_beside_those_of_chance(model):
     circuit = circuits.Circuit.read(model / "facts/nodes.csv")
-    table = pivots.chance(circuit.controls)
+    table = arith_pivots.chance(circuit.controls)
     counts = table[["count", "total"]].T.to_dict("list")
     assert counts == {
         ("SA", "found"): [3, 4],
@@ -157,7 +163,7 @@ def test_found_rates_are_beside_those_of_chance(model):
 
 
 def test_sub_tasks_are_counted_by_two_rules(model, tables):
-    found = pivots.subtasks(tables, {})
+    found = arith_pivots.subtasks(tables, {})
     counts = {
         task: (row["count"], row["published_rule"])
         for task, row in found["child"].items()
@@ -189,7 +195,7 @@ def test_printed_counts_are_beside_ours(tables):
 
 
 def test_maps_contain_every_model_even_without_a_map(tables):
-    maps = pivots.maps(tables, {"arith": {"models": MODELS}})
+    maps = arith_pivots.maps(tables, {"arith": {"models": MODELS}})
     assert list(maps.index) == ["parent", "child"]
     assert maps.loc["parent"].isna().all()
     child = maps.loc["child"].to_dict()
@@ -200,13 +206,13 @@ def test_maps_contain_every_model_even_without_a_map(tables):
         **{"right/resample/useful": 0.5, "heads/rule": 1.0},
         **{"classes/1": 0.5, "classes/2": 0.0, "classes/3": 0.0},
     }
-    shares = pivots.shares(tables["arith_circuits"])
+    shares = arith_pivots.shares(tables["arith_circuits"])
     assert shares.loc["child", "nodes for S"] == 0.5
 
 
 def test_the_numbers_of_a_curve_are_printed():
     """Of 20 nodes, 6 reach 0.88, which is more than 95 % of 0.9."""
-    assert macros._curve(pd.DataFrame(CURVE)) == {
+    assert arith_macros._curve(pd.DataFrame(CURVE)) == {
         **{"published/mean": "10", "published/resample": "10"},
         **{"most/mean": "50", "most/resample": "50"},
         **{"added": "6", "rest": "20"},
@@ -214,9 +220,8 @@ def test_the_numbers_of_a_curve_are_printed():
 
 
 def test_a_model_without_a_curve_prints_dashes():
-    assert set(macros._curve(pd.DataFrame(CURVE[:0], columns=CURVE[0])).values()) == {
-        plain(None)
-    }
+    empty = pd.DataFrame(CURVE[:0], columns=CURVE[0])
+    assert set(arith_macros._curve(empty).values()) == {plain(None)}
 
 
 def test_a_figure_of_sufficiency_has_a_line_per_order_and_an_axis_per_ablation():

@@ -11,10 +11,10 @@ from synthetic import (
     synthetic_tables,
 )
 
-from mathprobe.paper import pivots
+from mathprobe.paper import latex, pivots
 from mathprobe.paper.tables import KINDS
 
-FUNCTIONS = pivots.pivot_functions()
+FUNCTIONS = latex.pivot_functions()
 LISTS = [*KINDS, "summaries", "oracle_comparisons"]
 
 

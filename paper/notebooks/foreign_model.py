@@ -40,7 +40,7 @@ from mathprobe.interp.measures import denoising, estimate, logit_difference, pat
 from mathprobe.interp.patching import Run
 from mathprobe.interp.residual import logit_attribution
 from mathprobe.nets.lens import from_state_dict
-from mathprobe.paper import circuits, figures as draw, heat_maps, pivots, quanta
+from mathprobe.paper import arith_pivots, circuits, figures as draw, heat_maps, quanta
 from mathprobe.seeds import rng_for
 from mathprobe.spec import CircuitSearch, Enrichment
 from mathprobe.studies import controls
@@ -323,5 +323,5 @@ circuits.chance(rows)
 # other nodes are ablated: their output is its mean, or their output for another question.
 
 # %%
-kept = pivots.sufficiency(rows)
+kept = arith_pivots.sufficiency(rows)
 kept.style.format("{:.1%}", subset=kept.columns.drop("nodes"))

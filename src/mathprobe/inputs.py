@@ -24,9 +24,6 @@ from mathprobe.settings import TableEntry
 Wildcards = Any  # snakemake.io.Wildcards of a job
 
 PUBLISHED = "paper/published"
-LINALG_NOTEBOOKS = (
-    *("spectral_properties", "verifiers", "generalization", "learning_speed"),
-)
 ERRATA = [f"{PUBLISHED}/errata.yaml", f"{PUBLISHED}/arith_errata.yaml"]
 
 
@@ -169,6 +166,11 @@ class Inputs:
         found = [paths.TABLE.format(**same, task=one.task, n=one.n) for one in entries]
         return list(dict.fromkeys(found))
 
+    def _table(self, scale: str, kind: str) -> str:
+        """Return the table of a kind that has only one."""
+        (path,) = self.tables(scale, kind)
+        return path
+
     def template_tables(self, w: Wildcards) -> list[str]:
         """Return the tables that a LaTeX template needs."""
         kinds = [name for name, kind in KINDS.items() if w.template in kind.templates]
@@ -188,70 +190,73 @@ class Inputs:
 
         `map_files` is not a parameter: the notebook finds these files next to `nodes`.
         """
-        tables = {kind: self.tables(w.scale, kind) for kind in KINDS}
-        table = {kind: found[0] for kind, found in tables.items() if found}
-        entries = self.catalog.linalg(w.scale).entries["failures"]
-        names = [name for entry in entries for name in entry_models(entry)]
-        folders = self.model_folders(w.scale, names)
-        predictions = [f"{folder}/home.npz" for folder in folders]
-        main = entry_models(
-            self.catalog.linalg(w.scale).entries["out_of_distribution"][0]
-        )
-        folders = self.model_folders(w.scale, main[:1])
         inputs: dict[str, dict[str, Any]] = {
-            "overview": {
-                "facts": f"{paths.TABLES.format(scale=w.scale)}/facts.json",
-                "ood": tables["ood"],
-                "verifiers": tables["verifiers"],
-                "errata": ERRATA,
-                "evidence": [table["evidence"], table["arith_evidence"]],
-                "conditions": table["condition_numbers"],
-                "oracle": table["ceilings"],
-                "accuracy": table["arith_accuracy"],
-                "claims": table["arith_claims"],
-                "runs": table["runs"],
-            },
+            "overview": self._overview(w.scale),
+            "foreign_model": {},
+            **self.linalg_notebooks(w.scale),
+            **self._arith_notebooks(w.scale),
+        }
+        return inputs[w.notebook]
+
+    def _overview(self, scale: str) -> dict[str, Any]:
+        table = partial(self._table, scale)
+        return {
+            "facts": f"{paths.TABLES.format(scale=scale)}/facts.json",
+            "ood": self.tables(scale, "ood"),
+            "verifiers": self.tables(scale, "verifiers"),
+            "errata": ERRATA,
+            "evidence": [table("evidence"), table("arith_evidence")],
+            "conditions": table("condition_numbers"),
+            "oracle": table("ceilings"),
+            "accuracy": table("arith_accuracy"),
+            "claims": table("arith_claims"),
+            "runs": table("runs"),
+        }
+
+    def linalg_notebooks(self, scale: str) -> dict[str, dict[str, Any]]:
+        """Return the inputs of the notebooks of the first study."""
+        tables, entries = (
+            partial(self.tables, scale),
+            self.catalog.linalg(scale).entries,
+        )
+        names = [name for entry in entries["failures"] for name in entry_models(entry)]
+        folders = self.model_folders(scale, names)
+        predictions = [f"{folder}/home.npz" for folder in folders]
+        main = entry_models(entries["out_of_distribution"][0])[:1]
+        folders = self.model_folders(scale, main)
+        return {
             "spectral_properties": {
-                "failures": tables["failures"],
+                "failures": tables("failures"),
                 "predictions": predictions,
                 "ablations": [f"{folder}/ablations.csv" for folder in folders],
                 "attention": [f"{folder}/attention.csv" for folder in folders],
                 "published": _published("failures", "labels"),
             },
             "verifiers": {
-                "verifiers": tables["verifiers"],
-                "roc": tables["roc"],
+                "verifiers": tables("verifiers"),
+                "roc": tables("roc"),
                 "predictions": predictions,
             },
             "generalization": {
-                "ood": tables["ood"],
-                "tolerances": tables["tolerances"],
+                "ood": tables("ood"),
+                "tolerances": tables("tolerances"),
                 "published": _published("accuracy", "labels"),
             },
             "learning_speed": {
-                "speeds": tables["learning_speed"],
-                "curves": tables["curves"],
+                "speeds": tables("learning_speed"),
+                "curves": tables("curves"),
                 "published": _published("learning_speed", "labels"),
             },
-            "decoders": {
-                name: table[f"arith_{name}"]
-                for name in ("accuracy", "curves", "circuits")
-            },
-            "foreign_model": {},
-            **self._circuits(w.scale, table["arith_accuracy"]),
         }
-        return inputs[w.notebook]
 
     def notebook_settings(self, w: Wildcards) -> dict[str, Any]:
         """Return the parameters of a notebook that are not paths."""
         updates = self.catalog.arith(w.scale).settings.foreign_updates
         return {"updates": updates} if w.notebook == "foreign_model" else {}
 
-    def _circuits(self, scale: str, accuracy: str) -> dict[str, dict[str, Any]]:
-        """Return the inputs of the notebooks about the example models."""
-        study = self.catalog.arith(scale)
+    def _arith_notebooks(self, scale: str) -> dict[str, dict[str, Any]]:
+        study, table = self.catalog.arith(scale), partial(self._table, scale)
         examples = study.settings.example_models
-
         files = partial(self._decoder_files, scale)
         maps = {
             notebook: {
@@ -264,12 +269,18 @@ class Inputs:
             )
         }
         children = [examples.mixed] if study.row(examples.mixed).parent else []
-        transfer = {
-            "accuracy": accuracy,
-            "curves": files(study.comparison_models(examples.mixed), "curve.csv"),
-            "reuse": files(children, "reuse.csv"),
+        return {
+            **maps,
+            "parameter_transfer": {
+                "accuracy": table("arith_accuracy"),
+                "curves": files(study.comparison_models(examples.mixed), "curve.csv"),
+                "reuse": files(children, "reuse.csv"),
+            },
+            "decoders": {
+                name: table(f"arith_{name}")
+                for name in ("accuracy", "curves", "circuits")
+            },
         }
-        return {**maps, "parameter_transfer": transfer}
 
 
 def _names(kind: str, folder: Path, suffix: str) -> list[str]:

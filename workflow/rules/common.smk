@@ -230,7 +230,7 @@ def report_table(table):
 
 def notebook_category(w):
     """Return the category of a notebook in the report."""
-    linalg = dict.fromkeys(inputs.LINALG_NOTEBOOKS, "First study")
+    linalg = dict.fromkeys(INPUTS.linalg_notebooks(w.scale), "First study")
     return {"overview": "Findings", **linalg}.get(w.notebook, "Second study")
 
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
+from mathprobe.paper.arith_pivots import shares
 from mathprobe.paper.figures import COLOURS, STYLE, WIDTH, ArtistProps
-from mathprobe.paper.pivots import shares
 from mathprobe.studies.arith_facts import PANEL_SEPARATOR, TRI_STATE
 
 CASES = ("stops", "hands on", "carries")  # states of a column, by number

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from mathprobe import files
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD
-from mathprobe.paper import figures, pivots, quanta, tables
-from mathprobe.paper.pivots import CHANCE
+from mathprobe.paper import arith_pivots, figures, quanta, tables
+from mathprobe.paper.arith_pivots import CHANCE
 from mathprobe.paper.tables import COUNT
 from mathprobe.studies import comparisons
 
@@ -71,13 +71,13 @@ class Circuit(NamedTuple):
 
     def show_sufficiency(self) -> None:
         """Display the shares of right answers while only some nodes are kept."""
-        table = pivots.sufficiency(self.controls)
+        table = arith_pivots.sufficiency(self.controls)
         self.show(table.style.format("{:.1%}", subset=table.columns.drop("nodes")))
 
 
 def chance(controls: pd.DataFrame) -> pd.DataFrame:
     """Return texts on how often each sub-task is found in a model and by chance."""
-    table = pivots.chance(controls)
+    table = arith_pivots.chance(controls)
     texts = [
         f"{count} of {total} ({low:.0%} to {high:.0%})"
         for count, total, low, high in table.itertuples(index=False)

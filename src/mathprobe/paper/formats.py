@@ -11,6 +11,7 @@ from mathprobe.paper.naming import size_text
 from mathprobe.paper.tables import Row
 
 FILTERS: dict[str, Callable[..., str]] = {}  # for templates, by name
+Macros = dict[str, str]  # LaTeX by name
 DASH = "---"
 MAX_SHADE = 45  # percent of the hue in a cell with accuracy 1
 SPECIAL = {
@@ -156,6 +157,16 @@ def half_width(cell: Row) -> str:
     half = _half_width(cell)
     exact = _missing(half) or half <= 1e-9 * abs(cell.get("value") or 0.0)
     return "" if exact else significant(half, 2)
+
+
+def under(prefix: str, macros: Macros) -> Macros:
+    """Return macros whose names begin with a prefix and a slash."""
+    return {f"{prefix}/{key}": text for key, text in macros.items()}
+
+
+def yes_or_no(value: Any) -> str:
+    """Return `yes` if a value is true, else `no`."""
+    return "yes" if value else "no"
 
 
 def span(values: Iterable[float], digits: int = 1, to: str = " to~") -> str:

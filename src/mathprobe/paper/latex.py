@@ -1,5 +1,6 @@
 """LaTeX from tables and templates, which refuse numbers that no filter formats."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,19 @@ import jinja2
 import jinja2.meta
 
 from mathprobe.errors import InputError
+from mathprobe.paper import arith_pivots, pivots
 from mathprobe.paper.formats import FILTERS, size, span
 from mathprobe.paper.naming import group, sort_distributions
-from mathprobe.paper.pivots import pivot_functions
-from mathprobe.paper.tables import TOLERANCE, Row, Tables, records
+from mathprobe.paper.tables import KINDS, TOLERANCE, Row, Tables, records
 
 FUNCTIONS = (group, sort_distributions, size, span)  # that templates call
+PIVOTS = (  # as well
+    *(pivots.oracle_accuracies, pivots.oracle_comparisons, pivots.runs, pivots.costs),
+    *(pivots.summaries, pivots.trends, pivots.setting_differences),
+    *(arith_pivots.rates, arith_pivots.decoders, arith_pivots.decoder_names),
+    *(arith_pivots.by_class, arith_pivots.maps, arith_pivots.subtasks),
+    arith_pivots.reuse,
+)
 
 
 def _finalize(value: Any) -> Any:
@@ -54,6 +62,12 @@ def template_files(template: Path) -> list[Path]:
         names = filter(None, jinja2.meta.find_referenced_templates(tree))
         found += [name for name in names if name not in found]
     return [template.with_name(name) for name in found]
+
+
+def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
+    """Return the functions of tables that templates call: one per kind, and PIVOTS."""
+    by_kind = {kind: partial(pivots.pivots, kind) for kind in KINDS}
+    return {**by_kind, **{function.__name__: function for function in PIVOTS}}
 
 
 def render(template: Path, tables: Tables, context: Row) -> str:

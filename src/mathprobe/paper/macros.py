@@ -1,4 +1,4 @@
-r"""LaTeX macros of both studies: the numbers that the prose prints with \result."""
+r"""LaTeX macros: the numbers that the prose prints with \result."""
 
 import math
 import re
@@ -10,18 +10,24 @@ from typing import Any
 
 import pandas as pd
 
-from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.errors import InputError
-from mathprobe.intervals import TAIL, clopper_pearson
-from mathprobe.linalg.distributions import FACTOR, components
-from mathprobe.paper import formats, pivots
-from mathprobe.paper.arith_tables import FAMILIES
-from mathprobe.paper.formats import escape_latex, fixed, percent, plain, span, thousands
+from mathprobe.linalg.distributions import FACTOR
+from mathprobe.paper import arith_macros, formats, pivots
+from mathprobe.paper.formats import (
+    Macros,
+    escape_latex,
+    fixed,
+    percent,
+    plain,
+    span,
+    thousands,
+    under,
+    yes_or_no,
+)
 from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
 from mathprobe.paper.tables import TOLERANCE, Frame, Row, Tables, records
-from mathprobe.paper.verdicts import NEARLY_ALL, verdicts
+from mathprobe.paper.verdicts import verdicts
 
-Macros = dict[str, str]  # LaTeX by name
 SHARES = {  # that sections 2 and 3 print: quantity, group of answers, upper bound
     "vectors": {
         "accuracy": ("error", "all", TOLERANCE),
@@ -49,11 +55,6 @@ ERRATA_EVIDENCE = {  # macros, and the evidence and quantity that they print
         "failures at 5 %, if one value determines mean and deviation",
     ),
 }
-REUSE_MACROS = {  # quantities of a model with a parent, and their macros
-    "inserted nodes in use": "inserted",
-    "inserted nodes for several classes": "several_classes",
-    "inserted nodes that still do a sub-task": "same_subtask",
-}
 
 
 def all_macros(tables: Tables, context: Row) -> Macros:
@@ -63,27 +64,25 @@ def all_macros(tables: Tables, context: Row) -> Macros:
     main = next((one for one in summaries if one["pivot"].measured), summaries[0])
     return {
         "scale": escape_latex(context["scale"]),
-        "scale/full": _yes(context["full"]),
-        "scale/recorded": _yes(context["recorded"]),
+        "scale/full": yes_or_no(context["full"]),
+        "scale/recorded": yes_or_no(context["recorded"]),
         "scale/recorded_scales": escape_latex(", ".join(context["recorded_scales"])),
         "scale/models": str(context["models"]),
-        **_under("here", _settings(context["study"], main["pivot"])),
-        **_under("paper", _settings(context["reference"])),
+        **under("here", _settings(context["study"], main["pivot"])),
+        **under("paper", _settings(context["reference"])),
         **_failures_and_verifiers(tables, context),
         **_accuracies(main, len(summaries), context),
-        **_under(
-            "speed", _speed(pivots.first_pivot("learning_speed", tables, context))
-        ),
-        **_under("conditions", _conditions(tables["condition_numbers"])),
-        **_under("oracle", _oracle(tables, context)),
-        **_under("errata", _errata(context["errata"])),
-        **_under("errata", _evidence(rows["evidence"])),
-        **_under("runs", _runs(rows["runs"])),
-        **_under("arith", decoders(tables, context)),
-        **_under("arith/errata", _errata(context["errata"], "arith_")),
-        **_under("arith/evidence", accuracy_claim(rows["arith_evidence"])),
-        **_under("circuits", _circuits(tables, context)),
-        **_under("verdict", verdicts(tables, context)),
+        **under("speed", _speed(pivots.first_pivot("learning_speed", tables, context))),
+        **under("conditions", _conditions(tables["condition_numbers"])),
+        **under("oracle", _oracle(tables, context)),
+        **under("errata", _errata(context["errata"])),
+        **under("errata", _evidence(rows["evidence"])),
+        **under("runs", _runs(rows["runs"])),
+        **under("arith", arith_macros.decoders(tables, context)),
+        **under("arith/errata", _errata(context["errata"], "arith_")),
+        **under("arith/evidence", arith_macros.accuracy_claim(rows["arith_evidence"])),
+        **under("circuits", arith_macros.circuits(tables, context)),
+        **under("verdict", verdicts(tables, context)),
     }
 
 
@@ -94,14 +93,6 @@ def definitions(macros: Macros) -> str:
             allowed = "the name has letters, digits, _ and /, the value is text"
             raise InputError(f"{key!r}: {text!r} cannot be a macro: {allowed}")
     return "".join(f"\\defresult{{{key}}}{{{text}}}\n" for key, text in macros.items())
-
-
-def _under(prefix: str, macros: Macros) -> Macros:
-    return {f"{prefix}/{key}": text for key, text in macros.items()}
-
-
-def _yes(value: Any) -> str:
-    return "yes" if value else "no"
 
 
 def _settings(study: Row, main: Pivot | None = None) -> Macros:
@@ -146,8 +137,8 @@ def _failures_and_verifiers(tables: Tables, context: Row) -> Macros:
     for name, tasks in pivots.TASKS_OF.items():
         failures = pivots.first_pivot("failures", tables, context, *tasks)
         verifiers = pivots.first_pivot("verifiers", tables, context, *tasks)
-        macros |= _under(f"failures/{name}", _failures(failures, SHARES[name]))
-        macros |= _under(f"verifiers/{name}", _verifiers(verifiers, failures))
+        macros |= under(f"failures/{name}", _failures(failures, SHARES[name]))
+        macros |= under(f"verifiers/{name}", _verifiers(verifiers, failures))
     return macros
 
 
@@ -164,12 +155,12 @@ def _share(key: str, model: Pivot, cell: Key) -> Macros:
 def _failures(model: Pivot, shares: dict[str, tuple[str, str, float]]) -> Macros:
     """Return the shares of a model's answers that keep a property (section 2)."""
     macros = {
-        "measured": _yes(len(model.rows)),
+        "measured": yes_or_no(len(model.rows)),
         "task": escape_latex(model.task.replace("_", " ")),
         "n": plain(model.n),
         "examples": thousands(model.largest("examples") or None),
         "published_n": plain(model.published_n),
-        "same_n": _yes(model.same_size),
+        "same_n": yes_or_no(model.same_size),
     }
     for name, (quantity, group, bound) in shares.items():
         tolerance = None if group == "all" else TOLERANCE
@@ -207,35 +198,26 @@ def _accuracies(first: Row, count: int, context: Row) -> Macros:
     `first` is the summary of the matrix, and `count` the number of matrices.
     """
     main, n = first["pivot"], first["pivot"].published_n
-    models = main.rows.dropna(subset="accuracy")[["train", "recipe"]].drop_duplicates()
-    seeds = main.largest("seeds")
-    of_oracle = [
-        100 * cell["accuracy"] / cell["oracle"]
-        for (train, _, test), cell in main.cells.items()
-        if test in components(train) and cell["accuracy"] is not None and cell["oracle"]
-    ]
     macros = {
         "accuracy_tables": str(count),
-        "main/models": str(len(models) * seeds),
-        "main/seeds": str(seeds),
-        "main/examples": thousands(main.largest("examples")),
+        "main/seeds": str(main.largest("seeds")),
         "main/published_n": plain(n),
-        "main/same_n": _yes(main.same_size),
+        "main/same_n": yes_or_no(main.same_size),
         "main/all_positive": percent(0.5**main.n),
         "main/published_all_positive": percent(n and 0.5**n),
         "main/oracle": span(100 * main.oracle.dropna()),
-        "main/in_distribution_of_oracle": span(of_oracle),
+        "main/in_distribution_of_oracle": span(main.of_oracle),
         "main/agreement/cells": str(first["compared"]),
         "main/agreement/rank": fixed(first["rank"], 2),
         "main/agreement/difference": fixed(first["difference"], 1),
-        **_under("main/ours", _blocks(main.measured, 1)),
-        **_under("main/published", _blocks(main.published, 0)),
+        **under("main/ours", _blocks(main.measured, 1)),
+        **under("main/published", _blocks(main.published, 0)),
     }
     accuracy = context["published"]["accuracy"]
     for (task, n), rows in accuracy.groupby(["task", "n"], sort=False):
         cells = pivots.column_by_keys(rows, ["train", "test"], "published")
         diagonal = {f"{a}/{b}": plain(100 * v) for (a, b), v in cells.items() if a == b}
-        macros |= _under(f"published/{task}_n{n}", {**_blocks(cells, 0), **diagonal})
+        macros |= under(f"published/{task}_n{n}", {**_blocks(cells, 0), **diagonal})
     return macros
 
 
@@ -312,7 +294,7 @@ def _oracle(tables: Tables, context: Row) -> Macros:
                 "best": span(100 * own["best"], 0),
                 "best_of_oracle": span(100 * own["best"] / own["oracle"], 0),
             }
-            macros |= _under(f"{each['oracle'].name}/{name}", block)
+            macros |= under(f"{each['oracle'].name}/{name}", block)
     return macros
 
 
@@ -360,129 +342,3 @@ def _runs(rows: list[Row]) -> Macros:
         "clean": "no" if False in clean else "yes" if clean == {True} else "unknown",
         "resumed": str(sum(row["attempts"] > 1 for row in rows)),
     }
-
-
-def decoders(tables: Tables, context: Row) -> Macros:
-    """Return wrong answers of decoders to a million questions, and how many pass."""
-    models, settings = pivots.decoders(tables, context), context["arith"]
-    rates = pivots.rates(tables, context)
-    matched = pivots.matching_rates(rates)
-    measured = models["per_million"]
-    macros = {
-        "models": str(len(models)),
-        "sizes": str(models["digits"].nunique()),
-        "tested": str(measured.count()),
-        "measured": _yes(measured.count()),
-        "questions": thousands(settings["questions"]),
-        "width": str(settings["width"]),
-        "enriched": percent(settings["enriched"], 0),
-        "passed": str((models["high"] < WRONG_PER_MILLION_LIMIT).sum()),
-        "faultless": str((measured == 0).sum()),
-        "bound": thousands(1e6 * clopper_pearson(0, settings["questions"])[1]),
-        "compared": str(len(matched)),
-        "matched": str(sum(matched)),
-    }
-    counts = rates[["per_million", "fails", "questions", "high"]]
-    for family in FAMILIES.values():
-        worst = counts[rates["family"] == family].max()
-        macros |= _under(f"{family}/worst", _wrong(worst))
-    labels = pivots.decoder_names(tables, context)
-    for role, name in _lineage(models).items():
-        macros[role] = escape_latex(labels.get(name or ""))
-        for operation in ("addition", "subtraction"):
-            own = counts.reindex([(name, operation)]).iloc[0]
-            macros |= _under(f"{role}/{operation}", _wrong(own))
-    return macros
-
-
-def _wrong(counts: pd.Series) -> Macros:
-    """Return the wrong answers to a number of questions, and the rate per million."""
-    return {column: thousands(count) for column, count in counts.items()}
-
-
-def accuracy_claim(evidence: list[Row]) -> Macros:
-    """Return how many published models reach the published accuracy, of how many."""
-    (row,) = (row for row in evidence if row["evidence"] == "accuracy_claim")
-    return {"passed": plain(row["value"]), "models": plain(row["total"])}
-
-
-def _lineage(models: Frame) -> dict[str, str | None]:
-    """Return a tested child, its parent, and a model of its shape without a parent."""
-    tested = models[models["per_million"].notna()]
-    children = tested[tested["parent"].notna()]
-    if children.empty:
-        return dict.fromkeys(("child", "parent", "scratch"))
-    child, shape = children.iloc[0], ["operation", "digits", "layers", "heads", "steps"]
-    alike = (tested[shape] == child[shape]).all(axis=1) & tested["parent"].isna()
-    scratch = next(iter(tested["model"][alike]), None)
-    return {"child": child["model"], "parent": child["parent"], "scratch": scratch}
-
-
-def _circuits(tables: Tables, context: Row) -> Macros:
-    """Return the maps of the two example models: one adds, one does both operations."""
-    models = pivots.maps(tables, context)
-    reuse = pivots.arith_table(tables, "reuse").set_index(["model", "quantity"])
-    controls = pivots.arith_table(tables, "controls")
-    labels = pivots.decoder_names(tables, context)
-    mapped = models["heads"].notna().sum()
-    macros = {"models": str(len(models)), "mapped": str(mapped)}
-    for key in ("hold", "clauses"):
-        macros[f"all/{key}"] = plain(models[key].sum())
-    for role, name in context["arith"]["example_models"].items():
-        macros[f"{role}/model"] = escape_latex(labels[name])
-        for key, (source, _) in pivots.MAPS.items():
-            value = models.loc[name, key]
-            is_count = source in ("count", "published", "claims")
-            macros[f"{role}/{key}"] = plain(value) if is_count else percent(value, 0)
-        for quantity, key in REUSE_MACROS.items():
-            for end, column in (("", "count"), ("/of", "total")):
-                value = reuse[column].get((name, quantity))
-                macros[f"{role}/{key}{end}"] = plain(value)
-        curve = pivots.arith_table(tables, "sufficiency")
-        macros |= _under(f"{role}/curve", _curve(curve[curve["model"] == name]))
-        macros |= _under(f"{role}/chance", _chance(controls[controls["model"] == name]))
-    return macros
-
-
-def _curve(rows: Frame) -> Macros:
-    """Return how many answers stay right with two sets of nodes and the greedy order.
-
-    `added` of the `rest` nodes are needed for NEARLY_ALL of the answers that stay right
-    with all useful nodes.
-    """
-    macros = {}
-    for order, key in (("published", "published"), ("most pairs", "most")):
-        for ablation in ("mean", "resample"):
-            own = rows[(rows["order"] == order) & (rows["ablation"] == ablation)]
-            value = own["value"].max()
-            macros[f"{key}/{ablation}"] = percent(value, 0)
-    greedy = rows[(rows["order"] == "greedy") & (rows["ablation"] == "mean")]
-    added = greedy["nodes"] - greedy["nodes"].min()
-    enough = greedy["value"] >= NEARLY_ALL * greedy["value"].tail(1).max()
-    return macros | {"added": plain(added[enough].min()), "rest": plain(added.max())}
-
-
-def _chance(controls: Frame) -> Macros:
-    """Return how often sub-tasks are found by the search and by its controls.
-
-    `p` is the larger p-value of one-sided exact tests (Fisher) of equal shares in the
-    model and in a control.  `above` is whether it is less than 2.5 %.
-    """
-    from scipy.stats import fisher_exact
-
-    keys = pd.MultiIndex.from_product([[pivots.ALL_TASKS], list(pivots.CHANCE)])
-    found = pivots.chance(controls).reindex(keys).droplevel(0)
-    macros = {}
-    for control, row in found.rename(index={"random nodes": "random"}).iterrows():
-        for column in ("count", "total"):
-            macros[f"{control}/{column}"] = plain(row[column])
-        for end in ("low", "high"):
-            macros[f"{control}/{end}"] = percent(row[end], 0)
-    p = None
-    if found["count"].notna().all():
-        hits, misses = found["count"], found["total"] - found["count"]
-        ours, *others = zip(hits, misses, strict=True)
-        tests = (fisher_exact([ours, other], alternative="greater") for other in others)
-        p = max(test.pvalue for test in tests)
-    above = p is not None and p < TAIL
-    return macros | {"p": formats.significant(p, 2), "above": _yes(above)}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from mathprobe.arith.claims import WRONG_PER_MILLION_LIMIT
 from mathprobe.intervals import clopper_pearson
 from mathprobe.linalg.distributions import components
-from mathprobe.paper import pivots
+from mathprobe.paper import arith_pivots, pivots
 from mathprobe.paper.naming import POSITIVE, SYMMETRIC, group
 from mathprobe.paper.pivots import COMPARED, Pivot, matching_quantiles
 from mathprobe.paper.tables import TOLERANCE, Frame, Row, Tables, records
@@ -61,10 +61,10 @@ def verdicts(tables: Tables, context: Row) -> dict[str, str]:
             for high in _share_exceeds(vectors, "angle", 0.03, MOST)
         ],
         "inverses": _share_exceeds(inverses, "inverse_error", 0.05, MOST),
-        "decoders": _accurate(pivots.rates(tables, context)),
-        "clauses": _clauses(pivots.maps(tables, context)),
-        "sufficient": _sufficient(pivots.maps(tables, context)),
-        "reuse": _reuse(pivots.arith_table(tables, "reuse")),
+        "decoders": _accurate(arith_pivots.rates(tables, context)),
+        "clauses": _clauses(arith_pivots.maps(tables, context)),
+        "sufficient": _sufficient(arith_pivots.maps(tables, context)),
+        "reuse": _reuse(tables["arith_reuse"]),
         "conditions": _conditions(tables["condition_numbers"]),
     }
     for name, model in (("vectors", vectors), ("inverses", inverses)):
