@@ -215,10 +215,8 @@ class Inputs:
 
     def linalg_notebooks(self, scale: str) -> dict[str, dict[str, Any]]:
         """Return the inputs of the notebooks of the first study."""
-        tables, entries = (
-            partial(self.tables, scale),
-            self.catalog.linalg(scale).entries,
-        )
+        tables = partial(self.tables, scale)
+        entries = self.catalog.linalg(scale).entries
         names = [name for entry in entries["failures"] for name in entry_models(entry)]
         folders = self.model_folders(scale, names)
         predictions = [f"{folder}/home.npz" for folder in folders]

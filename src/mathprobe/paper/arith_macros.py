@@ -61,7 +61,7 @@ def decoders(tables: Tables, context: Row) -> Macros:
 
 def _wrong(counts: pd.Series) -> Macros:
     """Return the wrong answers to a number of questions, and the rate per million."""
-    return {column: thousands(count) for column, count in counts.items()}
+    return {str(column): thousands(count) for column, count in counts.items()}
 
 
 def accuracy_claim(evidence: list[Row]) -> Macros:

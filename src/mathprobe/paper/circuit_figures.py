@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.paper.arith_pivots import shares
-from mathprobe.paper.figures import COLOURS, STYLE, WIDTH, ArtistProps
+from mathprobe.paper.figures import COLOURS, STYLE, WIDTH, ArtistProps, share_and_errors
 from mathprobe.studies.arith_facts import PANEL_SEPARATOR, TRI_STATE
 
 CASES = ("stops", "hands on", "carries")  # states of a column, by number
@@ -47,12 +47,11 @@ def positions(rows: pd.DataFrame) -> Figure:
     """Draw the share of questions that fail when a position is ablated."""
     figure = Figure(figsize=(WIDTH, 2.0))
     axes = figure.add_subplot()
-    share, low, high = 100 * rows[["value", "low", "high"]].to_numpy(float).T
+    share, errors = share_and_errors(rows)
     x, hit = np.arange(len(rows)), rows["fails"].to_numpy() > 0
     axes.bar(x, share, color=COLOURS[4])
-    errors = [(share - low)[hit], (high - share)[hit]]
     style: ArtistProps = {"fmt": "none", "ecolor": "0.3", "elinewidth": 0.6}
-    axes.errorbar(x[hit], share[hit], errors, **style)
+    axes.errorbar(x[hit], share[hit], errors[:, hit], **style)
     named = zip(rows["token"], rows["position"], strict=True)
     axes.set_xticks(x, [f"{token}\nP{position}" for token, position in named])
     axes.tick_params(axis="x", labelsize=min(7.0, 150.0 / len(rows)), length=0)
@@ -107,11 +106,9 @@ def sufficiency(rows: pd.DataFrame) -> Figure:
     for axes, (ablation, title) in zip(grid, KEPT_TITLES.items(), strict=True):
         for colour, (order, label) in zip(COLOURS, ORDERS.items(), strict=False):
             own = rows[(rows["ablation"] == ablation) & (rows["order"] == order)]
-            share, low, high = 100 * own[["value", "low", "high"]].to_numpy(float).T
             marker = "o" if order in SINGLE else "."
             style: ArtistProps = {"color": colour, "marker": marker, "elinewidth": 0.6}
-            errors = [share - low, high - share]
-            axes.errorbar(own["nodes"], share, errors, label=label, **style)
+            axes.errorbar(own["nodes"], *share_and_errors(own), label=label, **style)
         axes.set(title=title, ylim=(0, 105), xlabel="nodes that are not ablated")
     grid[0].set_ylabel("answers that stay right (%)")
     named = grid[0].get_legend_handles_labels()

@@ -14,8 +14,9 @@ import pandas as pd
 from matplotlib import colormaps, rc_context, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, Normalize
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -160,14 +161,33 @@ def _draw_heatmaps(panels: list[Panel], labels: Labels) -> Figure:
         _heatmap(axis, panel, labels)
     axes[0].set_ylabel("trained on")
     figure.supxlabel("tested on", fontsize=STYLE["font.size"])
-    bar = figure.colorbar(
-        ScalarMappable(SHARE, CIVIDIS), ax=axes, fraction=0.02, pad=0.015, aspect=35
-    )
+    shape: ArtistProps = {"fraction": 0.02, "pad": 0.015, "aspect": 35}
+    bar = colour_bar(figure, axes, CIVIDIS, SHARE, "accuracy (%)", **shape)
     bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"])
     bar.ax.tick_params(length=2, width=0.5, pad=1.5)
-    bar.set_label("accuracy (%)", labelpad=2)
-    bar.outline.set_visible(False)
+    bar.ax.yaxis.labelpad = 2
     return figure
+
+
+def colour_bar(
+    figure: Figure | SubFigure,
+    grid: np.ndarray,
+    colours: Colormap,
+    norm: Normalize,
+    label: str,
+    **shape: Any,
+) -> Colorbar:
+    """Add the colour bar of a grid of axes, without an outline."""
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=grid, **shape)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+    return bar
+
+
+def share_and_errors(rows: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares in percent [B], and the lengths of their intervals [2, B]."""
+    share, low, high = 100 * rows[["value", "low", "high"]].to_numpy(float).T
+    return share, np.array([share - low, high - share])
 
 
 def _panels(pivot: Pivot) -> list[Panel]:
@@ -259,43 +279,57 @@ def learning_curves(
     def draw(axes: Axes, test: str) -> None:
         axes.set_title(f"tested on {labels[test]}")
         _curves(axes, points[points["test"] == test], curves.models, labels)
-        if target is None:
-            return
-        axes.axhline(100 * target, color="0.35", linewidth=0.7, linestyle=":", zorder=2)
-        below = target > 0.9
-        axes.annotate(
-            f"target: {100 * target:g} %",
-            (0, 100 * target),
-            xycoords=("axes fraction", "data"),
-            xytext=(3, -2 if below else 2),
-            textcoords="offset points",
-            va="top" if below else "bottom",
-            size=6,
-            color="0.35",
-        )
+        if target is not None:
+            _target(axes, target)
 
     layout = min(len(tests), 3), (0.55, 1.9)
     figure, grid = draw_panels(tests, *layout, draw, "accuracy (%)", sharex=True)
-    examples = points["examples"]
-    units = {"training examples (millions)": 1e6, "training examples (thousands)": 1e3}
-    largest = max(examples, default=0)
-    fitting = [name for name, unit in units.items() if largest >= 10 * unit]
-    name = next(iter(fitting), "training examples")
-    unit = units.get(name, 1)
+    grid.flat[0].set(ylim=(0, 100), yticks=range(0, 101, 25))
+    name = _scale_examples(grid.flat[0], points["examples"])
+    for axes in grid[-1]:
+        axes.set_xlabel(name)
+    _legend_by_group(figure, curves.models, grid.flat[0].get_lines())
+    return figure
+
+
+def _target(axes: Axes, target: float) -> None:
+    """Draw a line at a target accuracy, with its label where there is room."""
+    axes.axhline(100 * target, color="0.35", linewidth=0.7, linestyle=":", zorder=2)
+    below = target > 0.9
+    axes.annotate(
+        f"target: {100 * target:g} %",
+        (0, 100 * target),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, -2 if below else 2),
+        textcoords="offset points",
+        va="top" if below else "bottom",
+        size=6,
+        color="0.35",
+    )
+
+
+def _scale_examples(axes: Axes, examples: pd.Series) -> str:
+    """Make the axis of examples logarithmic; return its label with the unit."""
     first, last = (1, 10) if examples.empty else (examples.min(), examples.max())
-    axes = grid.flat[0]
+    units = {" (millions)": 10**6, " (thousands)": 10**3}
+    fitting = (one for one in units.items() if last >= 10 * one[1])
+    name, unit = next(fitting, ("", 1))
     axes.set(xscale="log", xlim=(first, last if first < last else 2 * last))
-    axes.set(ylim=(0, 100), yticks=range(0, 101, 25))
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / unit:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    for below in grid[-1]:
-        below.set_xlabel(name)
-    lines = dict(zip(curves.models, grid.flat[0].get_lines(), strict=False))
-    rows = [[lines[m] for m in lines if group(m.distribution) == g] for g in GROUPS]
+    return f"training examples{name}"
+
+
+def _legend_by_group(
+    figure: Figure, models: Sequence[Model], lines: Sequence[Line2D]
+) -> None:
+    """Add a legend with a row for each group of training distributions."""
+    named = dict(zip(models, lines, strict=False))  # the last line may be a target
+    rows = [[named[m] for m in named if group(m.distribution) == g] for g in GROUPS]
     rows = [row for row in rows if row]
     blank = Line2D([], [], linestyle="none", label=" ")
-    columns = zip_longest(*rows, fillvalue=blank)  # a row of the legend for each group
+    columns = zip_longest(*rows, fillvalue=blank)
     figure.legend(
         handles=[line for column in columns for line in column],
         loc="outside lower center",
@@ -305,7 +339,6 @@ def learning_curves(
         handlelength=3.2,
         columnspacing=1.6,
     )
-    return figure
 
 
 def draw_panels(

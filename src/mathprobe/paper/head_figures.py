@@ -5,11 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
-from mathprobe.paper.figures import CIVIDIS, COLOURS, MARKERS, STYLE, WIDTH
+from mathprobe.paper.figures import (
+    CIVIDIS,
+    COLOURS,
+    MARKERS,
+    STYLE,
+    WIDTH,
+    colour_bar,
+    share_and_errors,
+)
 from mathprobe.paper.tables import Frame
 
 EVERYTHING, MEMORY = "everything", "encoder output"  # components
@@ -53,11 +60,9 @@ def _shares(axes: Axes, rows: Frame, column: str, label: str) -> None:
         own = rows[rows["ablation"] == ablation].dropna(subset="value")
         x = np.array([places.index(name) for name in own[column]], float)
         x += shift if rows["ablation"].nunique() > 1 else 0.0
-        share, low, high = 100 * own[["value", "low", "high"]].to_numpy(float).T
         axes.errorbar(
             x,
-            share,
-            [share - low, high - share],
+            *share_and_errors(own),
             fmt=MARKERS[order],
             color=COLOURS[order],
             elinewidth=0.6,
@@ -91,6 +96,5 @@ def _maps(figure: SubFigure, attention: Frame, names: Sequence[str], rows: int) 
             axes.set(xticks=[], yticks=[])
     for name, axes in zip(names, grid[0], strict=True):
         axes.set_title(name)
-    bar = figure.colorbar(ScalarMappable(norm, CIVIDIS), ax=grid, aspect=30)
-    bar.set_label("cross-attention to the coefficient")
-    bar.outline.set_visible(False)
+    label = "cross-attention to the coefficient"
+    colour_bar(figure, grid, CIVIDIS, norm, label, aspect=30)

@@ -1,21 +1,20 @@
 """Heat maps of any run: numbers of nodes, and attention.  K: key tokens."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from mathprobe.errors import InputError
 from mathprobe.interp.nodes import KINDS, Node
-from mathprobe.paper.figures import CIVIDIS, STYLE, WIDTH
+from mathprobe.paper.figures import CIVIDIS, SHARE, STYLE, WIDTH, colour_bar
 
 ACROSS = 4  # heads in a row of panels
 ROW = 0.16  # inches: height of a row of numbers of nodes
@@ -23,6 +22,7 @@ MARGINS = 1.1, 0.9  # inches for labels and colour bar: horizontal, vertical
 LOWEST, HIGHEST = 0.6, 1.6  # inches: height of a panel of attention
 SMALLEST = 5.0  # points: size of the names of tokens
 SIGNED = colormaps["PuOr_r"]
+BAR: dict[str, Any] = {"fraction": 0.03, "pad": 0.015, "aspect": 25}
 
 
 @rc_context(STYLE)
@@ -50,36 +50,32 @@ def node_values(
     InputError
         If there is no node, or a position has no token.
     """
-    nodes = sorted({node for values in panels.values() for node in values})
-    _check(nodes, tokens)
-    groups: dict[str, list[str]] = {}
-    for node in sorted(nodes, key=_row):
-        rows = groups.setdefault(node.hook_name if node.has_heads else node.kind, [])
-        rows += [node.component] if node.component not in rows else []
+    nodes = _sorted_nodes(panels.values(), tokens)
+    groups = _rows(nodes)
     positions = range(nodes[0].position, nodes[-1].position + 1)
-    heights = [len(rows) for rows in groups.values()]
+    heights = [len(rows) for rows in groups]
     height = ROW * sum(heights) + 0.08 * len(heights) + MARGINS[1]
     figure = Figure(figsize=(WIDTH, height))
     shape = len(groups), len(panels)
     grid = figure.subplots(
         *shape, sharex=True, sharey="row", squeeze=False, height_ratios=heights
     )
-    numbers = [abs(one) for values in panels.values() for one in values.values()]
-    bound = max((one for one in numbers if not math.isnan(one)), default=0.0) or 1.0
+    numbers = [abs(value) for own in panels.values() for value in own.values()]
+    bound = np.nanmax([0.0, *numbers]) or 1.0
     norm = Normalize(-bound, bound)
     for column, (title, values) in zip(grid.T, panels.items(), strict=True):
         column[0].set_title(title)
-        for axes, rows in zip(column, groups.values(), strict=True):
+        for axes, rows in zip(column, groups, strict=True):
             table = pd.DataFrame(np.nan, rows, positions)
             for node, value in values.items():
                 if node.component in rows:
                     table.loc[node.component, node.position] = value
             _cells(axes, table.to_numpy(), SIGNED, norm)
             axes.set_yticks(range(len(rows)), rows)
-        names = [tokens[position] for position in positions]
+        names = tokens[positions.start : positions.stop]
         _name_tokens(column[-1], "x", names, (WIDTH - MARGINS[0]) / len(panels))
         column[-1].set_xlabel("position")
-    _colour_bar(figure, grid, SIGNED, norm, label)
+    colour_bar(figure, grid, SIGNED, norm, label, **BAR)
     return figure
 
 
@@ -107,10 +103,9 @@ def attention(
         If there is no head, or a position has no token.
     """
     queries = keys if queries is None else queries
-    heads = sorted({node for values in panels.values() for node in values})
-    _check(heads, queries)
+    heads = _sorted_nodes(panels.values(), queries)
     first, last = heads[0].position, heads[-1].position
-    names = list(dict.fromkeys(node.component for node in sorted(heads, key=_row)))
+    names = [name for rows in _rows(heads) for name in rows]
     across = min(ACROSS, len(names))
     chunks = [names[start : start + across] for start in range(0, len(names), across)]
     lines = list(product(chunks, panels))
@@ -128,22 +123,22 @@ def attention(
                 if node.component == component:
                     seen = node.position + 1 if node.is_causal else len(keys)
                     shares[node.position - first, :seen] = values[:seen]
-            _cells(axes, shares, CIVIDIS, Normalize(0.0, 1.0))
+            _cells(axes, shares, CIVIDIS, SHARE)
             axes.set_title(component)
             _name_tokens(axes, "x", keys, width)
         _name_tokens(line[0], "y", rows, side)
         line[0].set_ylabel(f"{title}\nquery")
     for axes in grid[-1]:
         axes.set_xlabel("key")
-    _colour_bar(figure, grid, CIVIDIS, Normalize(0.0, 1.0), "attention")
+    colour_bar(figure, grid, CIVIDIS, SHARE, "attention", **BAR)
     return figure
 
 
-def _row(node: Node) -> tuple[int, int, int]:
-    return list(KINDS).index(node.kind), node.layer, node.index
-
-
-def _check(nodes: Sequence[Node], tokens: Sequence[str]) -> None:
+def _sorted_nodes(
+    panels: Iterable[Mapping[Node, Any]], tokens: Sequence[str]
+) -> list[Node]:
+    """Return all nodes by position; raise InputError if none, or one has no token."""
+    nodes = sorted({node for values in panels for node in values})
     if not nodes:
         raise InputError("no nodes to draw")
     if nodes[-1].position >= len(tokens):
@@ -151,6 +146,20 @@ def _check(nodes: Sequence[Node], tokens: Sequence[str]) -> None:
             f"{nodes[-1].name} has no token: there are {len(tokens)} names of tokens, "
             f"for the positions 0 to {len(tokens) - 1}"
         )
+    return nodes
+
+
+def _rows(nodes: Iterable[Node]) -> list[list[str]]:
+    """Return components: the heads of each layer, the MLPs, the residual stream."""
+    groups: dict[str, dict[str, None]] = {}
+    for node in sorted(nodes, key=_place):
+        group = node.hook_name if node.has_heads else node.kind
+        groups.setdefault(group, {})[node.component] = None
+    return [list(rows) for rows in groups.values()]
+
+
+def _place(node: Node) -> tuple[int, int, int]:
+    return list(KINDS).index(node.kind), node.layer, node.index
 
 
 def _cells(axes: Axes, table: np.ndarray, colours: Colormap, norm: Normalize) -> None:
@@ -182,12 +191,3 @@ def _name_tokens(
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_ticks(range(0, len(names), step), names[::step])
     axes.tick_params(which, labelrotation=90 * turned, labelsize=size)
-
-
-def _colour_bar(
-    figure: Figure, grid: np.ndarray, colours: Colormap, norm: Normalize, label: str
-) -> None:
-    mappable = ScalarMappable(norm, colours)
-    bar = figure.colorbar(mappable, ax=grid, fraction=0.03, pad=0.015, aspect=25)
-    bar.set_label(label)
-    bar.outline.set_visible(False)

@@ -417,9 +417,6 @@ def runs(trained: Frame) -> Frame:
     )
 
 
-KEPT = ("device", "examples", "joules", "finished")  # of a run, in the table of costs
-
-
 def costs(runs: Iterable[tuple[str, Row]]) -> Frame:
     """Return what each model of both studies has cost so far.
 
@@ -436,18 +433,9 @@ def costs(runs: Iterable[tuple[str, Row]]) -> Frame:
         else:
             model, kind = spec["name"], " and ".join(spec["questions"]["shares"])
             total = spec["schedule"]["updates"] * spec["schedule"]["batch"]
-        rows.append(
-            {
-                **{
-                    "model": model,
-                    "kind": kind,
-                    "device": run["device"],
-                    "total": total,
-                },
-                **{key: run[key] for key in ("examples", "joules", "finished")},
-                "hours": run["seconds"] * (run["threads"] if on_cpu else 1) / 3600,
-            }
-        )
+        hours = run["seconds"] * (run["threads"] if on_cpu else 1) / 3600
+        named = {"model": model, "kind": kind, "total": total, "hours": hours}
+        rows.append({**run, **named})
     return Frame(rows, columns=[*KINDS["costs"].columns])
 
 
