@@ -6,7 +6,7 @@ import pytest
 from synthetic import PUBLISHED_ARITH
 
 from mathprobe.studies import arith_evidence
-from mathprobe.studies.evidence import COLUMNS, table
+from mathprobe.studies.evidence_rows import COLUMNS, table
 
 
 @pytest.fixture(scope="module")

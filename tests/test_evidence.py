@@ -6,6 +6,7 @@ from synthetic import PUBLISHED
 from mathprobe.linalg.distributions import WIGNER
 from mathprobe.spec import Evidence
 from mathprobe.studies import evidence
+from mathprobe.studies.evidence_rows import COLUMNS, table
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def spec(catalog):
 
 @pytest.fixture(scope="module")
 def found(spec):
-    rows = list(evidence.table(evidence.EVIDENCE, PUBLISHED, spec))
+    rows = list(table(evidence.EVIDENCE, PUBLISHED, spec))
     assert len({(row["evidence"], row["quantity"]) for row in rows}) == len(rows)
     return rows
 
@@ -29,7 +30,7 @@ def values(found, name):
 
 
 def test_every_row_has_the_columns(found):
-    assert all(tuple(row) == evidence.COLUMNS for row in found)
+    assert all(tuple(row) == COLUMNS for row in found)
 
 
 def test_the_specification_round_trips_through_json(spec):

@@ -53,11 +53,11 @@ def arith_accuracy(
 def arith_evidence(out: Out, /, *, published: Published) -> None:
     """Check numbers published by Quirke et al., for consistency and by simulation."""
     from mathprobe.paper import arith_tables
-    from mathprobe.studies import evidence
+    from mathprobe.studies import evidence_rows
     from mathprobe.studies.arith_evidence import EVIDENCE
 
-    rows = evidence.table(EVIDENCE, arith_tables.read_published(published))
-    files.write_csv(out, rows, evidence.COLUMNS)
+    rows = evidence_rows.table(EVIDENCE, arith_tables.read_published(published))
+    files.write_csv(out, rows, evidence_rows.COLUMNS)
 
 
 @command(WORKFLOW)

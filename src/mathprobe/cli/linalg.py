@@ -232,8 +232,9 @@ def evidence(spec: Spec, out: Out, /, *, published: Published) -> None:
     """Check numbers published by Charton, for consistency and by simulation."""
     from mathprobe.paper.published import read_all
     from mathprobe.spec import Evidence
-    from mathprobe.studies import evidence
+    from mathprobe.studies import evidence_rows
+    from mathprobe.studies.evidence import EVIDENCE
 
     given = read_all(published), Evidence.from_json(spec)
-    rows = evidence.table(evidence.EVIDENCE, *given)
-    files.write_csv(out, rows, evidence.COLUMNS)
+    rows = evidence_rows.table(EVIDENCE, *given)
+    files.write_csv(out, rows, evidence_rows.COLUMNS)

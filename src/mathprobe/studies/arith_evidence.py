@@ -23,9 +23,8 @@ from mathprobe.registry import Registry
 from mathprobe.seeds import rng_for
 from mathprobe.spec import Enrichment
 from mathprobe.studies.arith import STUDY
-from mathprobe.studies.evidence import PERCENT, percentage, row
+from mathprobe.studies.evidence_rows import PERCENT, Row, percentage, row
 
-Row = dict[str, Any]
 Source = Callable[[Row], Iterator[Row]]
 
 EVIDENCE: Registry[Source] = Registry("evidence")

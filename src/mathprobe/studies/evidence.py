@@ -9,7 +9,7 @@ B: examples, n: size of a matrix.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
@@ -20,7 +20,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from mathprobe.intervals import quantile_ranks, wilson
+from mathprobe.intervals import quantile_ranks
 from mathprobe.linalg import distributions, verifiers
 from mathprobe.linalg.distributions import (
     BOUND,
@@ -37,55 +37,17 @@ from mathprobe.registry import Registry
 from mathprobe.seeds import rng_for
 from mathprobe.spec import ConditionNumbers, DistributionSettings, Evidence, Signs
 from mathprobe.studies import oracle_accuracy
+from mathprobe.studies.evidence_rows import PERCENT, Row, percentage, row
 from mathprobe.studies.linalg import STUDY
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.conditions import sample_condition_numbers
 
-Row = dict[str, Any]
 Published = dict[str, pd.DataFrame]
 EvidenceFunction = Callable[[Published, Evidence], Iterator[Row]]
 
 EVIDENCE: Registry[EvidenceFunction] = Registry("evidence")
-COLUMNS = (
-    *("evidence", "quantity", "unit", "printed", "value", "total", "low", "high"),
-)
 TOLERANCE = 0.05  # in the tables of the paper
-PERCENT, MILLIONS = "%", "million"
-
-
-def row(
-    quantity: str,
-    value: float | None,
-    printed: float | None = None,
-    unit: str | None = None,
-    low: float | None = None,
-    high: float | None = None,
-    total: int | None = None,
-) -> Row:
-    """Return a row with a computed number and the printed number, if any.
-
-    `low` and `high` are the ends of its interval; a count is out of `total`.
-    """
-    return {
-        **{"quantity": quantity, "unit": unit, "printed": printed},
-        **{"value": value, "total": total, "low": low, "high": high},
-    }
-
-
-def percentage(quantity: str, hits: Tensor, printed: float | None = None) -> Row:
-    """Return a row with the percentage of true `hits` [B] and its 95 % interval."""
-    count, total = int(hits.sum()), len(hits)
-    low, high = (100 * end for end in wilson(count, total))
-    return row(quantity, 100 * count / total, printed, PERCENT, low, high)
-
-
-def table(
-    registered: Mapping[str, Callable[..., Iterator[Row]]], *arguments: Any
-) -> Iterator[Row]:
-    """Yield the rows of all evidence, from functions with these arguments."""
-    for name, function in registered.items():
-        for found in function(*arguments):
-            yield {"evidence": name, **found}
+MILLIONS = "million"
 
 
 def _rng(use: str) -> torch.Generator:
