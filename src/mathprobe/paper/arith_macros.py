@@ -27,7 +27,7 @@ REUSE_MACROS = {  # quantities of a model with a parent, and their macros
 
 
 def decoders(tables: Tables, context: Row) -> Macros:
-    """Return wrong answers of decoders to a million questions, and how many pass."""
+    """Return the wrong answers of decoders, and how many have fewer than the limit."""
     models, settings = pivots.decoders(tables, context), context["arith"]
     rates = pivots.rates(tables, context)
     matched = pivots.matching_rates(rates)
@@ -60,12 +60,12 @@ def decoders(tables: Tables, context: Row) -> Macros:
 
 
 def _wrong(counts: pd.Series) -> Macros:
-    """Return the wrong answers to a number of questions, and the rate per million."""
+    """Format counts of wrong answers and questions, and rates per million."""
     return {str(column): thousands(count) for column, count in counts.items()}
 
 
 def accuracy_claim(evidence: list[Row]) -> Macros:
-    """Return how many published models reach the published accuracy, of how many."""
+    """Return how many of the published models reach the accuracy that is stated."""
     (row,) = (row for row in evidence if row["evidence"] == "accuracy_claim")
     return {"passed": plain(row["value"]), "models": plain(row["total"])}
 
@@ -83,7 +83,7 @@ def _lineage(models: Frame) -> dict[str, str | None]:
 
 
 def circuits(tables: Tables, context: Row) -> Macros:
-    """Return the maps of the two example models: one adds, one does both operations."""
+    """Return numbers of the maps of the example models, and of all models together."""
     models = pivots.maps(tables, context)
     reuse = tables["arith_reuse"].set_index(["model", "quantity"])
     controls = tables["arith_controls"]

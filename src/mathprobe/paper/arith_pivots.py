@@ -10,14 +10,14 @@ from mathprobe.paper.tables import Frame, Row, Tables, records
 from mathprobe.studies.comparisons import count_clauses
 
 KEEP_ONLY = "keep only, "  # prefix of controls in which all other nodes are ablated
-CHANCE = {  # controls in which sub-tasks are searched for, and their column names
+CHANCE = {  # controls of the search for sub-tasks, and their titles
     "found": "the model's candidates",
     "random nodes": "random nodes",
     "untrained": "an untrained model",
 }
 ALL_TASKS = "all"  # sub-tasks together
-KEPT = {"useful": "useful", "purpose": "with a purpose", "random": "random"}
-MAPS = {  # columns of `maps`: the table that each is from, and its column there
+NODE_SETS = {"useful": "useful", "purpose": "with a purpose", "random": "random"}
+MAPS = {  # columns of `maps`: the part and the column that each is from
     "heads": ("count", "useful heads"),
     "mlps": ("count", "useful mlps"),
     "heads/published": ("published", "useful heads"),
@@ -30,7 +30,7 @@ MAPS = {  # columns of `maps`: the table that each is from, and its column there
     **{
         f"right/{ablation}/{key}": (ablation, nodes)
         for ablation in ("mean", "resample")
-        for key, nodes in KEPT.items()
+        for key, nodes in NODE_SETS.items()
     },
     **{f"classes/{n}": ("share", f"nodes for {n} of 3 classes") for n in (1, 2, 3)},
 }
@@ -140,10 +140,10 @@ def chance(controls: Frame) -> Frame:
 
 
 def subtasks(tables: Tables, context: Row) -> dict[str, dict[str, Row]]:
-    """Return how often each model does each sub-task, by our and the published rules.
+    """Return the numbers of nodes by model and sub-task.
 
-    The counts are `count` and `published_rule`, by model and sub-task.  Sub-tasks that
-    no model does are omitted.
+    `count` follows our rules, `published_rule` the published ones.  Sub-tasks without
+    nodes are omitted.
     """
     rows = tables["arith_circuits"]
     rows = rows[rows["quantity"].isin(SUBTASKS)]

@@ -76,7 +76,7 @@ class Circuit(NamedTuple):
 
 
 def chance(controls: pd.DataFrame) -> pd.DataFrame:
-    """Return texts on how often each sub-task is found in a model and by chance."""
+    """Return the counts and intervals of `arith_pivots.chance` as text."""
     table = arith_pivots.chance(controls)
     texts = [
         f"{count} of {total} ({low:.0%} to {high:.0%})"
@@ -87,7 +87,7 @@ def chance(controls: pd.DataFrame) -> pd.DataFrame:
 
 
 class Page(NamedTuple):
-    """The circuits of a notebook, and the common start of the paths of its figures."""
+    """The circuits of a notebook, and the prefix of the paths of its figures."""
 
     models: Sequence[Circuit]
     stem: str

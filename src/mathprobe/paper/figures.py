@@ -116,7 +116,8 @@ class Panel(NamedTuple):
 def heatmaps(pivot: Pivot, labels: Labels) -> Figure:
     """Draw accuracy by training and test distribution: measured, published, difference.
 
-    If nothing is published for this size, that of the nearest size, without difference.
+    If nothing is published for this size, the panel of the nearest size is drawn, and
+    there is no difference.
     """
     return _draw_heatmaps(_panels(pivot), labels)
 

@@ -15,7 +15,7 @@ from mathprobe.paper.naming import group, sort_distributions
 from mathprobe.paper.tables import KINDS, TOLERANCE, Row, Tables, records
 
 FUNCTIONS = (group, sort_distributions, size, span)  # that templates call
-PIVOTS = (  # as well
+PIVOTS = (  # functions of tables and context that templates call
     *(pivots.oracle_accuracies, pivots.oracle_comparisons, pivots.runs, pivots.costs),
     *(pivots.summaries, pivots.trends, pivots.setting_differences),
     *(arith_pivots.rates, arith_pivots.decoders, arith_pivots.decoder_names),
@@ -65,7 +65,7 @@ def template_files(template: Path) -> list[Path]:
 
 
 def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
-    """Return the functions of tables that templates call: one per kind, and PIVOTS."""
+    """Return functions of tables and context: one per kind of table, and PIVOTS."""
     by_kind = {kind: partial(pivots.pivots, kind) for kind in KINDS}
     return {**by_kind, **{function.__name__: function for function in PIVOTS}}
 

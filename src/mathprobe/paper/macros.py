@@ -28,7 +28,7 @@ from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
 from mathprobe.paper.tables import TOLERANCE, Frame, Row, Tables, records
 from mathprobe.paper.verdicts import verdicts
 
-SHARES = {  # that sections 2 and 3 print: quantity, group of answers, upper bound
+SHARES = {  # in sections 2 and 3: quantity, group of answers, upper bound
     "vectors": {
         "accuracy": ("error", "all", TOLERANCE),
         "eigenvalues": ("eigenvalue_error", "all", 0.01),
@@ -153,7 +153,7 @@ def _share(key: str, model: Pivot, cell: Key) -> Macros:
 
 
 def _failures(model: Pivot, shares: dict[str, tuple[str, str, float]]) -> Macros:
-    """Return the shares of a model's answers that keep a property (section 2)."""
+    """Return the shares of a model's answers that have a property (section 2)."""
     macros = {
         "measured": yes_or_no(len(model.rows)),
         "task": escape_latex(model.task.replace("_", " ")),
@@ -299,7 +299,7 @@ def _oracle(tables: Tables, context: Row) -> Macros:
 
 
 def _errata(errata: Row, study: str = "") -> Macros:
-    """Return the numbers of contradictions and of omissions of a paper."""
+    """Return how many contradictions and omissions of a paper are listed."""
     points = errata[f"{study}contradictions"].values()
     return {
         "contradictions": str(len(points)),
@@ -321,7 +321,7 @@ def _evidence(evidence: list[Row]) -> Macros:
 
 
 def _runs(rows: list[Row]) -> Macros:
-    """Return on what machines and for how long the models were trained."""
+    """Return the machines, software and durations of the trainings."""
     speed = [row["examples_per_second"] for row in rows]
     seconds = [row["seconds"] for row in rows]
     clean = {row["clean"] for row in rows}

@@ -48,7 +48,7 @@ class Pivot:
     n: int | str
     rows: Frame
     printed: Frame  # published rows of the nearest size
-    keys: tuple[str, ...]  # columns that identify a row; the last one goes across
+    keys: tuple[str, ...]  # of a row; the last one goes across in `wide`
     recipe: str = ""  # of all models, if other pivots differ only in the recipe
 
     @property
@@ -96,7 +96,7 @@ class Pivot:
 
     @cached_property
     def columns(self) -> list[Any]:
-        """Return the sorted values of the key that goes across."""
+        """Return the sorted values of the last key, which are the columns."""
         across = self.keys[-1]
         return ORDER.get(across, sorted)(self.rows[across].dropna().unique())
 
@@ -110,7 +110,7 @@ class Pivot:
 
     @cached_property
     def published(self) -> dict[Key, float]:
-        """Return the published numbers by those of the keys that they have."""
+        """Return the published numbers by the keys that are published columns."""
         keys = [key for key in self.keys if key in self.printed]
         return column_by_keys(self.printed, keys, "published")
 
@@ -166,7 +166,7 @@ class Pivot:
 
 
 def pivots(kind: str, tables: Tables, context: Row) -> list[Pivot]:
-    """Return the pivots of a kind of table: first those that the settings list."""
+    """Return the pivots of a kind of table; those in the settings come first."""
     entries = context["study"]["tables"].get(KINDS[kind].config_table or "", [])
     listed = [f"{entry['task']}_n{entry['n']}" for entry in entries]
     found = make_pivots(kind, tables[kind], context["published"])
@@ -178,7 +178,7 @@ TASKS_OF = {"vectors": ["eigenvectors"], "inverses": ["inverse", "symmetric_inve
 
 
 def first_pivot(kind: str, tables: Tables, context: Row, *tasks: str) -> Pivot:
-    """Return the first pivot, of one of these tasks if any; else one without rows."""
+    """Return the first pivot, of these tasks if given, or one without rows."""
     empty = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
     found = pivots(kind, tables, context)
     return next((one for one in found if not tasks or one.task in tasks), empty)
@@ -205,7 +205,7 @@ def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:
 
 
 def _by_encodings(pivot: Pivot) -> list[Pivot]:
-    """Split a pivot by recipe if recipes with other encodings have equal distributions.
+    """Split a pivot by recipe if several encodings have the same distributions.
 
     Their oracle accuracies differ.  A recipe without results is split off, too.
     """
@@ -218,7 +218,7 @@ def _by_encodings(pivot: Pivot) -> list[Pivot]:
 
 
 MARCHENKO = "marchenko_pastur"
-COMPARED = ("semicircle", "gaussian", "laplace")  # distributions the prose compares
+COMPARED = ("semicircle", "gaussian", "laplace")  # distributions that the text compares
 BLOCKS = (  # of an accuracy matrix
     *("in_distribution", "positive_on_symmetric", "symmetric_on_positive"),
     *("symmetric_on_marchenko", *(f"{name}_ood" for name in COMPARED)),
@@ -257,7 +257,7 @@ def summaries(tables: Tables, context: Row) -> list[Row]:
 
 
 def by_size(matrices: Iterable[Pivot]) -> dict[str, list[Pivot]]:
-    """Return measured accuracy matrices by task and size, if it has several sizes."""
+    """Return measured accuracy matrices of tasks with several sizes, smallest first."""
     found: dict[str, list[Pivot]] = {}
     for matrix in matrices:
         if isinstance(matrix.n, int) and matrix.measured:

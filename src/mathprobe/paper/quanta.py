@@ -105,7 +105,7 @@ def format_digits(digits: Iterable[int]) -> str:
 
 @_map("attention", "Tokens that heads attend to", colours="Blues")
 def attention(facts: Sequence[Fact], layout: Layout) -> Cell:
-    """Return tokens with a tenth of a head's attention, close ones sorted by name."""
+    """Return the tokens with most of the attention; close ones are sorted by name."""
     known = arith_facts.attention_by_token(facts)
     shares = {token: known[token].known_value for token in sorted(known)}
     ordered = sorted(shares, key=shares.__getitem__, reverse=True)
@@ -160,7 +160,7 @@ def positions(facts: Facts) -> list[int]:
 
 @rc_context(STYLE)
 def draw(name: str, facts: Facts, digits: int) -> Figure:
-    """Draw a map of a model that calculates with numbers of so many digits."""
+    """Draw a map of a model for numbers with this many digits."""
     layout, rows, columns = Layout(digits), components(facts), positions(facts)
     known = cells(name, facts, layout).items()
     placed = {(node.position, node.component): cell for node, cell in known}
@@ -260,7 +260,7 @@ def legend(facts: Facts) -> list[SubTask]:
 
 
 def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
-    """Yield topics of a node's tooltip, each with its lines."""
+    """Yield the headings and lines of a node's tooltip."""
     subtasks = [_line(subtask_label(fact), fact) for fact in facts if is_found(fact)]
     if subtasks:
         yield "does", list(dict.fromkeys(subtasks))

@@ -36,7 +36,7 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-STRINGS = names(  # a revision such as 7e10 is no number, and a seed may be "oracle"
+STRINGS = names(  # revision 7e10 is not a number; a seed may be "oracle"
     "model task law train test recipe seed machine cpu device python torch revision "
     "finished precision kind quantity group statistic verifier chosen_by"
 )
@@ -88,14 +88,14 @@ def _concat(frames: list[Frame]) -> Frame:
 
 
 def read_by_kind(paths: Iterable[Path]) -> Tables:
-    """Read tables and concatenate those with the columns of the same kind."""
+    """Read tables, recognise their kinds by their columns, and concatenate them."""
     found: dict[str, list[Frame]] = {}
     for path in paths:
         frame = read(path)
         fitting = (name for name in KINDS if KINDS[name].columns == tuple(frame))
         name = next(fitting, path.stem)
         if name not in KINDS:
-            raise InputError(f"{path}: its columns are those of no kind of table")
+            raise InputError(f"{path}: its columns match no kind of table")
         found.setdefault(name, []).append(frame)
     return {name: _concat(own) for name, own in found.items()}
 
@@ -108,7 +108,7 @@ RATE_KEYS = ("verifier", "chosen_by", "statistic")
 
 @dataclass(frozen=True)
 class TableKind:
-    """A kind of tidy table: how it is built, and which LaTeX files show it."""
+    """A kind of tidy table: columns, builder, and the LaTeX files that print it."""
 
     columns: tuple[str, ...] = ()
     build: Build | None = None  # from the rows of all models; None: built elsewhere
@@ -117,8 +117,8 @@ class TableKind:
     published: str | None = None  # file of published numbers
     expected: Callable[[Frame, Frame], Frame] | None = None  # from models and published
     keys: tuple[str, ...] = (*MODEL_KEYS, "test")  # columns that identify a row
-    pivot_keys: tuple[str, ...] = ("task", "n")  # those of them that identify a pivot
-    templates: tuple[str, ...] = ()  # LaTeX files that show it
+    pivot_keys: tuple[str, ...] = ("task", "n")  # keys that rows of a pivot share
+    templates: tuple[str, ...] = ()  # LaTeX files that print it
     unfinished: bool = False  # whether it also has the unfinished models of a record
 
 
@@ -136,7 +136,7 @@ def table_kind(name: str, columns: str, **fields: Any) -> Callable[[Build], Buil
 
 
 class ModelRows(NamedTuple):
-    """The rows of one file of a model, with the columns of its name."""
+    """The rows of a file of a model, with MODEL_KEYS as columns."""
 
     name: Name
     rows: Frame
@@ -221,7 +221,7 @@ def _merge_published(measured: Frame, expected: Frame, keys: list[str]) -> Frame
     measured = measured.assign(_order=range(count))
     expected = expected.assign(_order=range(count, count + len(expected)))
     both = measured.merge(expected, "outer", keys, suffixes=("", "_expected"))
-    for column in {*measured} & {*expected} - {*keys}:  # order, and a rule's threshold
+    for column in {*measured} & {*expected} - {*keys}:  # order; threshold of a verifier
         both[column] = both[column].fillna(both[f"{column}_expected"])
     return both.sort_values("_order", ignore_index=True)
 
@@ -259,7 +259,7 @@ def _spread(values: pd.Series) -> float:
 
 
 def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
-    """Average the seeds of every model; the interval is for one seed's examples."""
+    """Average the seeds of each model; intervals are for the examples of one seed."""
     averages = scores.groupby([*keys], sort=False).agg(
         seeds=("accuracy", "size"),
         examples=("examples", "first"),
@@ -335,7 +335,7 @@ def learning_speed(curve: Frame, target: float) -> Frame:
 
 
 def examples_to_reach(curve: Frame, target: float) -> float | None:
-    """Return where the linearly interpolated curve first reaches a target, or None."""
+    """Return the examples until a curve, interpolated linearly, reaches a target."""
     before = 0.0, 0.0
     for examples, accuracy in curve[["examples", "accuracy"]].itertuples(index=False):
         if accuracy >= target:
@@ -406,7 +406,7 @@ def _mean_in_distribution(rows: Frame, keys: Sequence[str], *averaged: str) -> F
     templates=("runs",),
 )
 def runs(trained: Frame) -> Frame:
-    """Return which models were trained, on what machine and for how long."""
+    """Return the machine, software and duration of each training."""
     path = "{task}/{train}/n{n}/{recipe}"
     return trained.assign(
         model=[path.format(**row) for row in records(trained)],
@@ -418,10 +418,10 @@ def runs(trained: Frame) -> Frame:
 
 
 def costs(runs: Iterable[tuple[str, Row]]) -> Frame:
-    """Return what each model of both studies has cost so far.
+    """Return the examples, hours and energy of each model of both studies so far.
 
     `runs` are pairs of the name of the folder and the content of run.json.  `hours` are
-    those of a GPU, or of one CPU core.
+    hours of a GPU, or of a CPU core.
     """
     rows = []
     for folder, run in runs:
