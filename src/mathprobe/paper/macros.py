@@ -311,12 +311,12 @@ def _errata(errata: Row, study: str = "") -> Macros:
 def _evidence(evidence: list[Row]) -> Macros:
     """Return the evidence on errata that the prose prints."""
     known = {(row["evidence"], row["quantity"]): row for row in evidence}
-    labels, mean, cases = (known.get(place, {}) for place in ERRATA_EVIDENCE.values())
+    labels, mean, cases = (known[place] for place in ERRATA_EVIDENCE.values())
     return {
-        "missed_labels": fixed(labels.get("value"), 1),
-        "mean_condition": plain(mean.get("printed")),
-        "mean_condition/notebook": formats.significant(mean.get("value")),
-        "cases": thousands(cases.get("value")),
+        "missed_labels": fixed(labels["value"], 1),
+        "mean_condition": plain(mean["printed"]),
+        "mean_condition/notebook": formats.significant(mean["value"]),
+        "cases": thousands(cases["value"]),
     }
 
 

@@ -88,15 +88,19 @@ def _concat(frames: list[Frame]) -> Frame:
 
 
 def read_by_kind(paths: Iterable[Path]) -> Tables:
-    """Read tables, recognise their kinds by their columns, and concatenate them."""
+    """Read tables, recognise their kinds by their columns, and concatenate them.
+
+    Raises InputError for a table whose columns match no kind.
+    """
     found: dict[str, list[Frame]] = {}
     for path in paths:
         frame = read(path)
-        fitting = (name for name in KINDS if KINDS[name].columns == tuple(frame))
-        name = next(fitting, path.stem)
-        if name not in KINDS:
+        fitting = [name for name, kind in KINDS.items() if kind.columns == tuple(frame)]
+        if path.stem in KINDS and not KINDS[path.stem].columns:
+            fitting = [path.stem]  # a kind without declared columns
+        if not fitting:
             raise InputError(f"{path}: its columns match no kind of table")
-        found.setdefault(name, []).append(frame)
+        found.setdefault(fitting[0], []).append(frame)
     return {name: _concat(own) for name, own in found.items()}
 
 
