@@ -34,22 +34,15 @@ class Circuit(NamedTuple):
     @classmethod
     def read(cls, nodes: Path) -> Self:
         """Read a circuit from its `nodes.csv`, MODEL/facts/nodes.csv."""
-        positions, controls, sufficiency, claims = (
-            tables.read(nodes.with_name(f"{name}.csv"))
+        found = {
+            name: tables.read(nodes.with_name(f"{name}.csv"))
             for name in ("positions", "controls", "sufficiency", "claims")
-        )
-        digits = positions["token"].str.fullmatch(r"D\d+").sum()  # of the first number
-        return cls(
-            nodes.parent.parent.name,
-            int(digits),
-            Facts.load(nodes),
-            Facts.load(nodes.with_name("published_rule.csv")),
-            positions,
-            controls,
-            sufficiency,
-            claims,
-            files.load_arrays(nodes.with_name("panels.npz")),
-        )
+        }
+        token = found["positions"]["token"]
+        digits = int(token.str.fullmatch(r"D\d+").sum())  # of the first number
+        facts = Facts.load(nodes), Facts.load(nodes.with_name("published_rule.csv"))
+        panels = files.load_arrays(nodes.with_name("panels.npz"))
+        return cls(nodes.parent.parent.name, digits, *facts, **found, panels=panels)
 
     def map(self, kind: str) -> Figure:
         """Draw a quanta map."""

@@ -276,19 +276,15 @@ def trends(tables: Tables, context: Row) -> dict[str, list[Row]]:
     `speed` are rows of learning speed by distribution, for tests on the semicircle.
     """
     found = summaries(tables, context)
-    speeds = pivots("learning_speed", tables, context)
+    speeds = tables["learning_speed"]
+    speeds, keys = speeds[speeds["test"] == "semicircle"], ["task", "n", "recipe"]
     rows: dict[str, list[Row]] = {}
     for task, matrices in by_size(one["pivot"] for one in found).items():
         for matrix in matrices:
             summary = next(one for one in found if one["pivot"] is matrix)
             recipe = matrix.first("recipe")
-            speed = {
-                train: cell
-                for pivot in speeds
-                if (pivot.task, pivot.n) == (task, matrix.n)
-                for (train, trained, test), cell in pivot.cells.items()
-                if (trained, test) == (recipe, "semicircle")
-            }
+            own = (speeds[keys] == [task, matrix.n, recipe]).all(axis=1)
+            speed = {row["train"]: row for row in records(speeds[own])}
             added = {"recipe": recipe, "speed": speed, "of_oracle": matrix.of_oracle}
             rows.setdefault(task, []).append({**summary, **added})
     return rows

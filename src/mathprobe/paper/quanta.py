@@ -264,14 +264,8 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
     subtasks = [_line(subtask_label(fact), fact) for fact in facts if is_found(fact)]
     if subtasks:
         yield "does", list(dict.fromkeys(subtasks))
-    yield (
-        "without it",
-        [
-            _line("fail", fact)
-            for fact in facts
-            if fact.name == FAILS and not fact.label
-        ],
-    )
+    fails = (fact for fact in facts if fact.name == FAILS and not fact.label)
+    yield "without it", [_line("fail", fact) for fact in fails]
     yield "wrong digits", [format_digits(arith_facts.wrong_digits(facts))]
     yield "classes", [_line(*pair) for pair in failures_by_class(facts).items()]
     tokens = arith_facts.attention_by_token(facts).items()
@@ -280,10 +274,7 @@ def _known(facts: list[Fact]) -> Iterator[tuple[str, list[str]]]:
         yield "attends to", [_line(*pair) for pair in ordered]
     states = [fact for fact in facts if fact.name.startswith(f"{TRI_STATE} agreement")]
     if states:
-        yield (
-            "distinguishes",
-            [f"three states of column {fact.label}" for fact in states],
-        )
+        yield "distinguishes", [f"three states of column {one.label}" for one in states]
 
 
 def _line(label: str, fact: Fact) -> str:
