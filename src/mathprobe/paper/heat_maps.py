@@ -66,11 +66,7 @@ def node_values(
     for column, (title, values) in zip(grid.T, panels.items(), strict=True):
         column[0].set_title(title)
         for axes, rows in zip(column, groups, strict=True):
-            table = pd.DataFrame(np.nan, rows, positions)
-            for node, value in values.items():
-                if node.component in rows:
-                    table.loc[node.component, node.position] = value
-            _cells(axes, table.to_numpy(), SIGNED, norm)
+            _cells(axes, _table(values, rows, positions), SIGNED, norm)
             axes.set_yticks(range(len(rows)), rows)
         names = tokens[positions.start : positions.stop]
         _name_tokens(column[-1], "x", names, (WIDTH - MARGINS[0]) / len(panels))
@@ -118,12 +114,9 @@ def attention(
         for axes in line[len(components) :]:
             axes.set_axis_off()
         for axes, component in zip(line, components, strict=False):
-            shares = np.full((len(rows), len(keys)), np.nan)
-            for node, values in panels[title].items():
-                if node.component == component:
-                    seen = node.position + 1 if node.is_causal else len(keys)
-                    shares[node.position - first, :seen] = values[:seen]
-            _cells(axes, shares, CIVIDIS, SHARE)
+            known = panels[title].items()
+            values = {node: row for node, row in known if node.component == component}
+            _cells(axes, _shares(values, first, (len(rows), len(keys))), CIVIDIS, SHARE)
             axes.set_title(component)
             _name_tokens(axes, "x", keys, width)
         _name_tokens(line[0], "y", rows, side)
@@ -132,6 +125,28 @@ def attention(
         axes.set_xlabel("key")
     colour_bar(figure, grid, CIVIDIS, SHARE, "attention", **BAR)
     return figure
+
+
+def _table(
+    values: Mapping[Node, float], rows: list[str], positions: Iterable[int]
+) -> np.ndarray:
+    """Return the numbers of components at positions, and NaN for missing nodes."""
+    table = pd.DataFrame(np.nan, rows, list(positions))
+    for node, value in values.items():
+        if node.component in rows:
+            table.loc[node.component, node.position] = value
+    return table.to_numpy()
+
+
+def _shares(
+    values: Mapping[Node, Sequence[float]], first: int, shape: tuple[int, int]
+) -> np.ndarray:
+    """Return the attention of a head by query, from `first` on, and key."""
+    shares = np.full(shape, np.nan)
+    for node, row in values.items():
+        seen = node.position + 1 if node.is_causal else len(row)
+        shares[node.position - first, :seen] = row[:seen]
+    return shares
 
 
 def _sorted_nodes(
