@@ -34,15 +34,15 @@ class Circuit(NamedTuple):
     @classmethod
     def read(cls, nodes: Path) -> Self:
         """Read a circuit from its `nodes.csv`, MODEL/facts/nodes.csv."""
-        found = {
-            name: tables.read(nodes.with_name(f"{name}.csv"))
+        positions, *others = (
+            tables.read(nodes.with_name(f"{name}.csv"))
             for name in ("positions", "controls", "sufficiency", "claims")
-        }
-        token = found["positions"]["token"]
-        digits = int(token.str.fullmatch(r"D\d+").sum())  # of the first number
+        )
+        digits = int(positions["token"].str.fullmatch(r"D\d+").sum())  # first number
         facts = Facts.load(nodes), Facts.load(nodes.with_name("published_rule.csv"))
         panels = files.load_arrays(nodes.with_name("panels.npz"))
-        return cls(nodes.parent.parent.name, digits, *facts, **found, panels=panels)
+        name = nodes.parent.parent.name
+        return cls._make([name, digits, *facts, positions, *others, panels])
 
     def map(self, kind: str) -> Figure:
         """Draw a quanta map."""
