@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from mathprobe import paths
+from mathprobe.archive import MANIFEST
 from mathprobe.catalog import RECORD, Catalog
 from mathprobe.catalog.arith import MAP_FILES, TABLE_SOURCES
 from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg.distributions import components
-from mathprobe.paper import published
+from mathprobe.paper import findings, published
 from mathprobe.paper.tables import KINDS, kinds_by_template
 from mathprobe.registry import check_name
 from mathprobe.settings import TableEntry
@@ -73,33 +74,34 @@ class Inputs:
         scale: str,
         models: Iterable[dict[str, Any]],
         pattern: str = paths.MODEL,
+        files: Iterable[str | None] = (),
         unfinished: bool = False,
     ) -> list[str]:
         """Return the folders of models, without duplicates.
 
         `models` are the wildcards of their paths.  Of a record, return only those that
-        it has, without or with models that are not finished.
+        have these files, without or with models that are not finished.
         """
         if scale == RECORD:
             pattern = paths.in_record(pattern, str(self.catalog.record))
         folders = dict.fromkeys(pattern.format(scale=scale, **name) for name in models)
-        names = [paths.RUN, paths.UNFINISHED][: 1 + unfinished]
+        if scale != RECORD:
+            return list(folders)
+        runs, needed = [paths.RUN, paths.UNFINISHED][: 1 + unfinished], list(files)
         return [
             folder
             for folder in folders
-            if scale != RECORD or any(Path(folder, name).exists() for name in names)
+            if any(Path(folder, name).exists() for name in runs)
+            and all(Path(folder, name).exists() for name in filter(None, needed))
         ]
-
-    def decoder_folders(self, scale: str, names: Iterable[str]) -> list[str]:
-        """Return the folders of decoders, by their names."""
-        models = ({"model": name} for name in names)
-        return self.model_folders(scale, models, paths.ARITH)
 
     def table_inputs(self, w: Wildcards) -> list[str]:
         """Return the files of models that a table of the first study needs."""
         kind, models = KINDS[w.get("kind", "runs")], self.table_models(w)
         found = []
-        for folder in self.model_folders(w.scale, models, unfinished=kind.unfinished):
+        for folder in self.model_folders(
+            w.scale, models, files=[kind.model_file], unfinished=kind.unfinished
+        ):
             found.append(str(paths.run_file(Path(folder))))
             if kind.model_file:
                 found.append(f"{folder}/{kind.model_file}")
@@ -128,11 +130,14 @@ class Inputs:
 
     def missing(self, w: Wildcards) -> list[str]:
         """Return the models of a table that are missing from the record."""
-        unfinished = KINDS[w.kind].unfinished
+        kind = KINDS[w.kind]
+        find = partial(
+            self.model_folders, files=[kind.model_file], unfinished=kind.unfinished
+        )
         return [
             paths.LINALG_NAME.format(**name)
             for name in self.table_models(w)
-            if not self.model_folders(w.scale, [name], unfinished=unfinished)
+            if not find(w.scale, [name])
         ]
 
     def target_accuracies(self, w: Wildcards) -> list[str]:
@@ -158,7 +163,8 @@ class Inputs:
     def _decoder_files(
         self, scale: str, names: Iterable[str], *files: str
     ) -> list[str]:
-        folders = self.decoder_folders(scale, names)
+        models = ({"model": name} for name in names)
+        folders = self.model_folders(scale, models, paths.ARITH, files)
         return [f"{folder}/{file}" for folder in folders for file in files]
 
     def tables(self, scale: str, kind: str) -> list[str]:
@@ -179,6 +185,16 @@ class Inputs:
         """Return all tables of a scale."""
         return [path for kind in KINDS for path in self.tables(scale, kind)]
 
+    def finding_tables(self, scale: str) -> list[str]:
+        """Return the tables of this run from which the findings follow."""
+        kinds = findings.TABLES
+        return [path for kind in kinds for path in self.tables(scale, kind)]
+
+    def record_manifest(self) -> list[str]:
+        """Return the manifest of the record, which changes with it, if there is one."""
+        path = self.catalog.record / MANIFEST
+        return [str(path)] if path.exists() else []
+
     def circuit_pages(self, scale: str) -> list[str]:
         """Return the pages of all decoders; a record has none."""
         names = [] if scale == RECORD else self.catalog.arith(scale).rows
@@ -193,12 +209,13 @@ class Inputs:
         table = {kind: found[0] for kind, found in tables.items() if found}
         entries = self.catalog.linalg(w.scale).entries["failures"]
         names = [name for entry in entries for name in entry_models(entry)]
-        folders = self.model_folders(w.scale, names)
-        predictions = [f"{folder}/home.npz" for folder in folders]
+        shown = self.model_folders(w.scale, names, files=["home.npz"])
         main = entry_models(
             self.catalog.linalg(w.scale).entries["out_of_distribution"][0]
         )
-        folders = self.model_folders(w.scale, main[:1])
+        heads = ("ablations.csv", "attention.csv")
+        folders = self.model_folders(w.scale, main[:1], files=heads)
+        predictions = [f"{folder}/home.npz" for folder in shown]
         inputs: dict[str, dict[str, Any]] = {
             "overview": {
                 "facts": f"{paths.TABLES.format(scale=w.scale)}/facts.json",

@@ -16,10 +16,10 @@ from mathprobe.intervals import TAIL, clopper_pearson
 from mathprobe.linalg.distributions import FACTOR, components
 from mathprobe.paper import formats, pivots
 from mathprobe.paper.arith_tables import FAMILIES
+from mathprobe.paper.findings import NEARLY_ALL
 from mathprobe.paper.formats import escape_latex, fixed, percent, plain, span, thousands
 from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
 from mathprobe.paper.tables import TOLERANCE, Frame, Row, Tables, records
-from mathprobe.paper.verdicts import NEARLY_ALL, verdicts
 from mathprobe.structs import flatten
 
 Macros = dict[str, str]  # LaTeX by name
@@ -85,7 +85,6 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         **_under("arith/errata", _errata(context["errata"], "arith_")),
         **_under("arith/evidence", accuracy_claim(tables["arith_evidence"])),
         **_under("circuits", _circuits(tables, context)),
-        **_under("verdict", verdicts(tables, context)),
     }
 
 

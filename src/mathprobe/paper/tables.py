@@ -19,7 +19,7 @@ from mathprobe.intervals import wilson
 from mathprobe.linalg.distributions import components
 from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.scores import ORACLE
-from mathprobe.paths import RESULTS, parse
+from mathprobe.paths import RESULTS, parse, run_file
 from mathprobe.registry import Registry, check_name
 
 Frame = pd.DataFrame
@@ -78,10 +78,10 @@ def records(frame: Frame) -> list[Row]:
 
 def read_concat(paths: Iterable[Path | str]) -> Frame:
     """Read tables of one kind and concatenate them."""
-    return _concat([*map(read, paths)])
+    return concat([*map(read, paths)])
 
 
-def _concat(frames: list[Frame]) -> Frame:
+def concat(frames: list[Frame]) -> Frame:
     """Concatenate tables; those without rows have no types, so they are left out."""
     filled = [frame for frame in frames if len(frame)]
     return pd.concat(filled or frames, ignore_index=True)
@@ -97,7 +97,7 @@ def read_by_kind(paths: Iterable[Path]) -> Tables:
         if name not in KINDS:
             raise InputError(f"{path}: its columns are those of no kind of table")
         found.setdefault(name, []).append(frame)
-    return {name: _concat(own) for name, own in found.items()}
+    return {name: concat(own) for name, own in found.items()}
 
 
 MODEL_KEYS = ("task", "n", "train", "recipe")  # identify a model
@@ -165,6 +165,19 @@ def model_rows(recipe: str, run: Row, rows: Frame | None = None) -> ModelRows:
     added |= zip(MODEL_KEYS, name, strict=True)
     rows = pd.json_normalize(run) if rows is None else rows
     return ModelRows(name, rows.assign(**added))
+
+
+def read_models(kind: str, folders: Iterable[Path]) -> list[ModelRows]:
+    """Read the rows that a table of this kind has of each model, by its folder."""
+    file = KINDS[kind].model_file
+    return [
+        model_rows(
+            folder.name,
+            files.read_json(run_file(folder)),
+            read(folder / file) if file else None,
+        )
+        for folder in folders
+    ]
 
 
 def _model_name(path: str) -> Name:
@@ -516,5 +529,10 @@ for _name, _kind in {  # tables that are not built from files of models
     "arith_claims": TableKind(templates=("arith_circuits",)),
     "arith_reuse": TableKind(templates=("arith_subtasks",)),
     "arith_sufficiency": TableKind(),
+    "findings": TableKind(
+        names("claim paper statement published scale recorded size ours verdict label"),
+        keys=("claim", "scale", "recorded"),
+        templates=("reproduced",),
+    ),
 }.items():
     KINDS.add(_name)(_kind)
