@@ -205,6 +205,7 @@ class Inputs:
 
         `map_files` is not a parameter: the notebook finds these files next to `nodes`.
         """
+        facts = f"{paths.TABLES.format(scale=w.scale)}/facts.json"
         tables = {kind: self.tables(w.scale, kind) for kind in KINDS}
         table = {kind: found[0] for kind, found in tables.items() if found}
         entries = self.catalog.linalg(w.scale).entries["failures"]
@@ -218,7 +219,7 @@ class Inputs:
         predictions = [f"{folder}/home.npz" for folder in shown]
         inputs: dict[str, dict[str, Any]] = {
             "overview": {
-                "facts": f"{paths.TABLES.format(scale=w.scale)}/facts.json",
+                "facts": facts,
                 "ood": tables["ood"],
                 "verifiers": tables["verifiers"],
                 "errata": ERRATA,
@@ -252,8 +253,11 @@ class Inputs:
                 "published": _published("learning_speed", "labels"),
             },
             "decoders": {
-                name: table[f"arith_{name}"]
-                for name in ("accuracy", "curves", "circuits")
+                "facts": facts,
+                **{
+                    name: table[f"arith_{name}"]
+                    for name in ("accuracy", "curves", "circuits")
+                },
             },
             "foreign_model": {},
             **self._circuits(w.scale, table["arith_accuracy"]),
@@ -283,6 +287,7 @@ class Inputs:
         }
         children = [examples.mixed] if study.row(examples.mixed).parent else []
         transfer = {
+            "facts": f"{paths.TABLES.format(scale=scale)}/facts.json",
             "accuracy": accuracy,
             "curves": files(study.comparison_models(examples.mixed), "curve.csv"),
             "reuse": files(children, "reuse.csv"),

@@ -11,7 +11,7 @@ from mathprobe.errors import InputError
 from mathprobe.paper.formats import FILTERS, size, span
 from mathprobe.paper.naming import group, sort_distributions
 from mathprobe.paper.pivots import pivot_functions
-from mathprobe.paper.tables import TOLERANCE, Row, Tables, records
+from mathprobe.paper.tables import TOLERANCE, Row, Tables, measured, records
 
 FUNCTIONS = (group, sort_distributions, size, span)  # that templates call
 
@@ -56,8 +56,22 @@ def template_files(template: Path) -> list[Path]:
     return [template.with_name(name) for name in found]
 
 
+def _tested(tables: Tables, arith: Row) -> Row:
+    """Return facts about decoders with those that are tested."""
+    rows = tables.get("arith_accuracy")
+    known = set() if rows is None else {*rows.dropna(subset="fails")["model"]}
+    models = [one for one in arith["models"] if one["name"] in known]
+    return {**arith, "models": models}
+
+
 def render(template: Path, tables: Tables, context: Row) -> str:
-    """Fill a template with tidy tables by kind, functions for pivots, and `context`."""
+    """Fill a template with tidy tables by kind, functions for pivots, and `context`.
+
+    Models of a record without results are left out.
+    """
+    tables = {name: measured(frame) for name, frame in tables.items()}
+    if context["recorded"]:
+        context = {**context, "arith": _tested(tables, context["arith"])}
     rows = {name: records(frame) for name, frame in tables.items()}
     functions: dict[str, Any] = {function.__name__: function for function in FUNCTIONS}
     for name, function in pivot_functions().items():

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 from statistics import fmean, median
 from typing import Any
 
@@ -61,7 +61,9 @@ def all_macros(tables: Tables, context: Row) -> Macros:
     """Return all macros, from tidy tables by kind and the context of templates."""
     rows = {name: records(frame) for name, frame in tables.items()}
     summaries = pivots.summaries(tables, context)
-    main = next((one for one in summaries if one["pivot"].measured), summaries[0])
+    known = [one for one in summaries if one["pivot"].measured]
+    complete = (one for one in known if one["pivot"].rows["accuracy"].notna().all())
+    main = next(chain(complete, known, summaries))
     return {
         "scale": escape_latex(context["scale"]),
         "scale/full": _yes(context["full"]),
@@ -72,7 +74,7 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         **_under("here", _settings(context["study"], main["pivot"])),
         **_under("paper", _settings(context["reference"])),
         **_failures_and_verifiers(tables, context),
-        **_accuracies(main, len(summaries), context),
+        **_accuracies(main, max(1, len(known)), context),
         **_under(
             "speed", _speed(pivots.first_pivot("learning_speed", tables, context))
         ),
@@ -81,6 +83,7 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         **_under("errata", _errata(context["errata"])),
         **_under("errata", _evidence(rows["evidence"])),
         **_under("runs", _runs(rows["runs"])),
+        "runs/unfinished": str(tables["costs"]["finished"].isna().sum()),
         **_under("arith", decoders(tables, context)),
         **_under("arith/errata", _errata(context["errata"], "arith_")),
         **_under("arith/evidence", accuracy_claim(tables["arith_evidence"])),
@@ -187,7 +190,8 @@ def _failures_and_verifiers(tables: Tables, context: Row) -> Macros:
         verifiers = pivots.first_pivot("verifiers", tables, context, *tasks)
         macros |= _under(f"failures/{name}", _failures(failures, SHARES[name]))
         macros |= _under(f"verifiers/{name}", _verifiers(verifiers, failures))
-    return macros
+    answers = {macros[f"failures/{name}/measured"] for name in pivots.TASKS_OF}
+    return macros | {"failures/measured": _yes("yes" in answers)}
 
 
 def _share(key: str, model: Pivot, cell: Key) -> Macros:
@@ -203,7 +207,7 @@ def _share(key: str, model: Pivot, cell: Key) -> Macros:
 def _failures(model: Pivot, shares: dict[str, tuple[str, str, float]]) -> Macros:
     """Return the shares of a model's answers that keep a property (section 2)."""
     macros = {
-        "measured": _yes(len(model.rows)),
+        "measured": _yes(model.is_measured),
         "task": escape_latex(model.task.replace("_", " ")),
         "n": plain(model.n),
         "examples": thousands(model.largest("examples") or None),
@@ -255,6 +259,7 @@ def _accuracies(first: Row, count: int, context: Row) -> Macros:
     ]
     macros = {
         "accuracy_tables": str(count),
+        "main/measured": _yes(main.measured),
         "main/models": str(len(models) * seeds),
         "main/seeds": str(seeds),
         "main/examples": thousands(main.largest("examples")),

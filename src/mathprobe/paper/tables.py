@@ -101,6 +101,7 @@ def read_by_kind(paths: Iterable[Path]) -> Tables:
 
 
 MODEL_KEYS = ("task", "n", "train", "recipe")  # identify a model
+RESULTS_OF_MODELS = ("accuracy", "best", "value")  # the column of a kind of table
 ACCURACY_KEYS = ["task", "n", "train", "test"]  # identify a published accuracy
 STATISTIC_KEYS = ("quantity", "group", "tolerance", "statistic", "at")
 RATE_KEYS = ("verifier", "chosen_by", "statistic")
@@ -184,6 +185,17 @@ def _model_name(path: str) -> Name:
     """Return the name of a model from its path task/distribution/nSIZE/recipe."""
     _, names = parse(f"{RESULTS}/linalg/{path}/run.json".format(scale="any"), {})
     return names["task"], _size(names["n"]), names["distribution"], names["recipe"]
+
+
+def measured(rows: Frame) -> Frame:
+    """Return the rows of models that have results; a record may lack those of others.
+
+    Tables without a column of results, or without models, are returned unchanged.
+    """
+    column = next((name for name in RESULTS_OF_MODELS if name in rows), None)
+    if column is None or not {*MODEL_KEYS} <= {*rows} or rows.empty:
+        return rows
+    return rows[rows.groupby([*MODEL_KEYS])[column].transform("count") > 0]
 
 
 def build(
@@ -493,6 +505,7 @@ table_kind(
     config_table="learning_speed",
     published="learning_speed",
     expected=_on_published_tests,
+    templates=("learning_speed",),
     unfinished=True,
 )(lambda rows: rows)
 table_kind(
