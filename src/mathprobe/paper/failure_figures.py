@@ -140,7 +140,8 @@ def properties(models: Sequence[Measurements], published: Frame) -> Figure:
         for name, (_, _, least) in PROPERTIES.items()
         if name in model.quantities and model.n >= least
     ]
-    return _draw_panels(panels, 3, draw, LINES.values(), "share below (%)")
+    across = 2 if len(panels) == 4 else 3
+    return _draw_panels(panels, across, draw, LINES.values(), "share below (%)")
 
 
 def _printed(published: Frame, name: str, group: str) -> pd.Series:
