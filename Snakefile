@@ -32,6 +32,7 @@ localrules:
     paper_table,
     paper_runs,
     paper_costs,
+    paper_findings,
     paper_latex,
     paper_macros,
     paper_notebook,

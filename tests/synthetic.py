@@ -13,7 +13,7 @@ from mathprobe.catalog import Catalog
 from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg import properties, scores, verifiers
 from mathprobe.linalg.properties import PROPERTIES
-from mathprobe.paper import arith_tables, published, tables
+from mathprobe.paper import arith_tables, findings, published, tables
 from mathprobe.paper.arith_macros import REUSE_MACROS
 from mathprobe.paper.macros import ERRATA_EVIDENCE
 from mathprobe.settings import TableEntry
@@ -113,6 +113,15 @@ def speed(models: list[dict], accuracy: float) -> list[dict]:
             ("semicircle", None, 0.5),
             ("abs_semicircle", 41264, 1.0),
         )
+    ]
+
+
+def curves(models: list[dict]) -> list[dict]:
+    return [
+        {"train": name["distribution"], "test": "semicircle", "seed": 1}
+        | {"examples": 400, "accuracy": 0.5, "malformed": 0.0, "loss": 1.0}
+        | {key: name[key] for key in ("task", "n", "recipe")}
+        for name in models
     ]
 
 
@@ -358,6 +367,7 @@ def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
             for entry in entries["learning_speed"]
             for row in speed(models([entry]), entry.accuracy)
         ],
+        "curves": curves(models(entries["learning_speed"])),
         "condition_numbers": condition_numbers(),
         "ceilings": oracle_accuracies(),
         "arith_accuracy": decoders(scale),
@@ -367,10 +377,20 @@ def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
         "runs": runs(CATALOG.all_models(scale)),
         "costs": costs(CATALOG.all_models(scale)),
     }
-    return {
+    found = {
         **{kind: frame(found) for kind, found in rows.items()},
         **{kind: failure_table(scale, kind) for kind in ("failures", "verifiers")},
     }
+    return found | {"findings": findings_of(found, scale)}
+
+
+def findings_of(
+    tables: dict[str, pd.DataFrame], scale: str = "demo", recorded: bool = False
+) -> pd.DataFrame:
+    """Return the findings of tables."""
+    context = facts(scale)
+    context["published"] = PUBLISHED | PUBLISHED_ARITH
+    return findings.build([findings.Source(scale, recorded, tables, context)])
 
 
 def task_sizes(scale: str, table: str) -> list[str]:
@@ -383,3 +403,4 @@ EMPTY_TABLES = {
     **{name: pd.DataFrame(columns=kind.columns) for name, kind in tables.KINDS.items()},
     **{name: rows.iloc[:0] for name, rows in synthetic_tables("demo").items()},
 }
+EMPTY_TABLES["findings"] = findings_of(EMPTY_TABLES)

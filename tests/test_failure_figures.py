@@ -174,7 +174,7 @@ def test_malformed_answers_are_below_no_bound():
 
 def test_each_property_of_each_model_has_a_panel_with_four_lines():
     axes = drawn("properties").axes
-    names = [label for label, _ in draw.PROPERTIES.values()]
+    names = [label for label, _, _ in draw.PROPERTIES.values()]
     assert [each.get_xlabel() for each in axes] == names
     for each in axes:
         assert {look["color"] for look in draw.LINES.values()} <= lines(each).keys()

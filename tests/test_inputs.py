@@ -21,9 +21,11 @@ DECODER = "arith/add_d5_l1_h3_t30K_s372001"
 
 @pytest.fixture
 def inputs(tmp_path):
-    for folder in (FINISHED, DECODER):
-        files.write_text(tmp_path / folder / paths.RUN, "{}")
-    files.write_text(tmp_path / UNFINISHED / paths.UNFINISHED, "{}")
+    for name in (paths.RUN, "scores.csv", "curve.csv"):
+        files.write_text(tmp_path / FINISHED / name, "{}")
+    files.write_text(tmp_path / DECODER / paths.RUN, "{}")
+    for name in (paths.UNFINISHED, "curve.csv"):
+        files.write_text(tmp_path / UNFINISHED / name, "{}")
     record = {"record": {"folder": str(tmp_path)}}
     return Inputs(Catalog(merge(strict_yaml.read("config/config.yaml"), record)))
 
@@ -56,3 +58,12 @@ def test_costs_are_those_of_all_models_of_both_studies(inputs, tmp_path):
         f"{DECODER}/run.json",
     )
     assert found == [f"{tmp_path}/{path}" for path in expected]
+
+
+def test_a_recorded_model_without_the_file_of_a_table_is_missing_from_it(
+    inputs, tmp_path
+):
+    (tmp_path / FINISHED / "scores.csv").unlink()
+    assert inputs.table_inputs(of_table("ood")) == []
+    assert "eigenvalues/laplace/n5/base" in inputs.missing(of_table("ood"))
+    assert inputs.arith_table_inputs(Wildcards(scale="record", kind="claims")) == []

@@ -1,9 +1,10 @@
 """The record of the project: whether it is whole and small, and can be made again."""
 
+import pandas as pd
 import pytest
-from synthetic import PROJECT
+from synthetic import CATALOG, PAPER, PROJECT
 
-from mathprobe import archive, estimates, files, paths
+from mathprobe import archive, estimates, files, paths, record
 from mathprobe.spec import ArithModel, Model
 from mathprobe.studies.timing import trainer_of
 
@@ -66,3 +67,18 @@ def weights_after_updates(spec):
     networks = (state.network for state in trainer.train_states.values())
     weights = [network.state_dict() for network in networks]
     return [files.digest({k: v.numpy() for k, v in one.items()}) for one in weights]
+
+
+def test_findings_in_the_readme_are_those_of_the_record():
+    text = (PROJECT / "README.md").read_text("utf-8")
+    assert record.readme(text, CATALOG, PAPER / "published") == text
+
+
+def test_a_recorded_result_is_in_the_table_of_the_readme():
+    same = {"claim": "robust", "statement": "Laplace is better", "published": "9"}
+    known = {"scale": "workstation", "size": "3 × 3", "ours": "8", "verdict": "yes"}
+    assert "| Laplace is better | 9 | 8 (workstation, 3 × 3) | **yes** |" in (
+        record.markdown(pd.DataFrame([same | known]))
+    )
+    nothing = record.markdown(pd.DataFrame([same | dict.fromkeys(known)]))
+    assert nothing.startswith("Nothing is recorded yet.")

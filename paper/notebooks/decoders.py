@@ -20,6 +20,7 @@
 # compares the models of this run with the published ones, by model and by number of digits.
 
 # %% tags=["parameters"]
+facts = "results/demo/tables/facts.json"
 accuracy = "results/demo/tables/arith_accuracy.csv"
 curves = "results/demo/tables/arith_curves.csv"
 circuits = "results/demo/tables/arith_circuits.csv"
@@ -30,7 +31,9 @@ from pathlib import Path
 
 from IPython.display import SVG, display
 
+from mathprobe import files
 from mathprobe.paper import arith_figures, circuit_figures, figures as draw, tables
+from mathprobe.paper.naming import decoder_labels
 
 table = tables.read(accuracy)
 points = tables.read(curves)
@@ -112,7 +115,9 @@ shown.style.format(rates, na_rep="–").hide(axis="index")
 # differences.
 
 # %%
+labels = decoder_labels(files.read_json(facts)["arith"]["models"])
 maps = tables.read(circuits)
+maps["model"] = maps["model"].map(labels)
 stem = Path(figures) / "arith_maps"
 draw.save(circuit_figures.node_shares(maps) if len(maps) else draw.empty_figure(), stem)
 display(SVG(filename=f"{stem}.svg"))

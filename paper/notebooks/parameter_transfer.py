@@ -25,6 +25,7 @@
 # models of the same size with random initialization.
 
 # %% tags=["parameters"]
+facts = "results/demo/tables/facts.json"
 accuracy = "results/demo/tables/arith_accuracy.csv"
 curves = ["results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/curve.csv"]
 reuse = ["results/demo/arith/ins1_mix_d3_l3_h4_t6K_s1/reuse.csv"]
@@ -35,13 +36,16 @@ from pathlib import Path
 
 from IPython.display import SVG, Markdown, display
 
+from mathprobe import files
 from mathprobe.paper import circuit_figures, tables
 from mathprobe.paper import figures as draw
+from mathprobe.paper.naming import decoder_labels
 
 counted = tables.read(accuracy)
 counted = counted[counted["class"] == "all"]
-curves_by_model = {Path(path).parent.name: tables.read(path) for path in curves}
-reuse_by_model = {Path(path).parent.name: tables.read(path) for path in reuse}
+labels = decoder_labels(files.read_json(facts)["arith"]["models"])
+curves_by_model = {labels[Path(path).parent.name]: tables.read(path) for path in curves}
+reuse_by_model = {labels[Path(path).parent.name]: tables.read(path) for path in reuse}
 print(f"{len(curves_by_model)} learning curves, {len(reuse_by_model)} models with a parent")
 
 # %% [markdown]

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from mathprobe import paths
+from mathprobe.archive import MANIFEST
 from mathprobe.catalog import RECORD, Catalog
 from mathprobe.catalog.arith import MAP_FILES, TABLE_SOURCES
 from mathprobe.catalog.linalg import entry_models
 from mathprobe.linalg.distributions import components
-from mathprobe.paper import published
+from mathprobe.paper import findings, published
 from mathprobe.paper.tables import KINDS
 from mathprobe.registry import check_name
 from mathprobe.settings import TableEntry
@@ -69,33 +70,34 @@ class Inputs:
         scale: str,
         models: Iterable[dict[str, Any]],
         pattern: str = paths.MODEL,
+        files: Iterable[str | None] = (),
         unfinished: bool = False,
     ) -> list[str]:
         """Return the folders of models, without duplicates.
 
         `models` are the wildcards of their paths.  Of a record, return only those that
-        it has, without or with models that are not finished.
+        have these files, without or with models that are not finished.
         """
         if scale == RECORD:
             pattern = paths.in_record(pattern, str(self.catalog.record))
         folders = dict.fromkeys(pattern.format(scale=scale, **name) for name in models)
-        names = [paths.RUN, paths.UNFINISHED][: 1 + unfinished]
+        if scale != RECORD:
+            return list(folders)
+        runs, needed = [paths.RUN, paths.UNFINISHED][: 1 + unfinished], list(files)
         return [
             folder
             for folder in folders
-            if scale != RECORD or any(Path(folder, name).exists() for name in names)
+            if any(Path(folder, name).exists() for name in runs)
+            and all(Path(folder, name).exists() for name in filter(None, needed))
         ]
-
-    def decoder_folders(self, scale: str, names: Iterable[str]) -> list[str]:
-        """Return the folders of decoders, by their names."""
-        models = ({"model": name} for name in names)
-        return self.model_folders(scale, models, paths.ARITH)
 
     def table_inputs(self, w: Wildcards) -> list[str]:
         """Return the files of models that a table of the first study needs."""
         kind, models = KINDS[w.get("kind", "runs")], self.table_models(w)
         found = []
-        for folder in self.model_folders(w.scale, models, unfinished=kind.unfinished):
+        for folder in self.model_folders(
+            w.scale, models, files=[kind.model_file], unfinished=kind.unfinished
+        ):
             found.append(str(paths.run_file(Path(folder))))
             if kind.model_file:
                 found.append(f"{folder}/{kind.model_file}")
@@ -124,11 +126,14 @@ class Inputs:
 
     def missing(self, w: Wildcards) -> list[str]:
         """Return the models of a table that are missing from the record."""
-        unfinished = KINDS[w.kind].unfinished
+        kind = KINDS[w.kind]
+        find = partial(
+            self.model_folders, files=[kind.model_file], unfinished=kind.unfinished
+        )
         return [
             paths.LINALG_NAME.format(**name)
             for name in self.table_models(w)
-            if not self.model_folders(w.scale, [name], unfinished=unfinished)
+            if not find(w.scale, [name])
         ]
 
     def target_accuracies(self, w: Wildcards) -> list[str]:
@@ -154,7 +159,8 @@ class Inputs:
     def _decoder_files(
         self, scale: str, names: Iterable[str], *files: str
     ) -> list[str]:
-        folders = self.decoder_folders(scale, names)
+        models = ({"model": name} for name in names)
+        folders = self.model_folders(scale, models, paths.ARITH, files)
         return [f"{folder}/{file}" for folder in folders for file in files]
 
     def tables(self, scale: str, kind: str) -> list[str]:
@@ -179,6 +185,16 @@ class Inputs:
     def all_tables(self, scale: str) -> list[str]:
         """Return all tables of a scale."""
         return [path for kind in KINDS for path in self.tables(scale, kind)]
+
+    def finding_tables(self, scale: str) -> list[str]:
+        """Return the tables of this run from which the findings follow."""
+        kinds = findings.TABLES
+        return [path for kind in kinds for path in self.tables(scale, kind)]
+
+    def record_manifest(self) -> list[str]:
+        """Return the manifest of the record, which changes with it, if there is one."""
+        path = self.catalog.record / MANIFEST
+        return [str(path)] if path.exists() else []
 
     def circuit_pages(self, scale: str) -> list[str]:
         """Return the pages of all decoders; a record has none."""
@@ -218,10 +234,11 @@ class Inputs:
         tables = partial(self.tables, scale)
         entries = self.catalog.linalg(scale).entries
         names = [name for entry in entries["failures"] for name in entry_models(entry)]
-        folders = self.model_folders(scale, names)
-        predictions = [f"{folder}/home.npz" for folder in folders]
+        shown = self.model_folders(scale, names, files=["home.npz"])
+        predictions = [f"{folder}/home.npz" for folder in shown]
         main = entry_models(entries["out_of_distribution"][0])[:1]
-        folders = self.model_folders(scale, main)
+        heads = ("ablations.csv", "attention.csv")
+        folders = self.model_folders(scale, main, files=heads)
         return {
             "spectral_properties": {
                 "failures": tables("failures"),
@@ -267,16 +284,21 @@ class Inputs:
             )
         }
         children = [examples.mixed] if study.row(examples.mixed).parent else []
+        facts = f"{paths.TABLES.format(scale=scale)}/facts.json"
         return {
             **maps,
             "parameter_transfer": {
+                "facts": facts,
                 "accuracy": table("arith_accuracy"),
                 "curves": files(study.comparison_models(examples.mixed), "curve.csv"),
                 "reuse": files(children, "reuse.csv"),
             },
             "decoders": {
-                name: table(f"arith_{name}")
-                for name in ("accuracy", "curves", "circuits")
+                "facts": facts,
+                **{
+                    name: table(f"arith_{name}")
+                    for name in ("accuracy", "curves", "circuits")
+                },
             },
         }
 

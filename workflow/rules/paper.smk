@@ -67,6 +67,27 @@ rule paper_costs:
         "python -m mathprobe costs {output} --runs {input.runs} > {log} 2>&1"
 
 
+rule paper_findings:
+    input:
+        facts=f"{TABLES}/facts.json",
+        published=PUBLISHED,
+        arith_published=ARITH_PUBLISHED,
+        tables=lambda w: INPUTS.finding_tables(w.scale),
+        record=local(INPUTS.record_manifest()),
+    output:
+        report_table(f"{TABLES}/findings.csv"),
+    log:
+        f"logs/{TABLES}/findings.log",
+    resources:
+        config=str(CONFIG),  # not in params: only changed facts cause a rerun
+    message:
+        "write the findings of the record and of {wildcards.scale}"
+    shell:
+        "python -m mathprobe findings {output} --facts {input.facts}"
+        " --published {input.published} --tables {input.tables}"
+        " --config {resources.config} > {log} 2>&1"
+
+
 rule paper_latex:
     input:
         **TEXT,

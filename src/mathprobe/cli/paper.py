@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mathprobe import files, paths
+from mathprobe import files
 from mathprobe.cli.app import (
     USER,
     WORKFLOW,
@@ -50,18 +50,10 @@ def table(
     from mathprobe.paper import tables
     from mathprobe.paper.published import read_all
 
-    chosen: tables.TableKind = tables.KINDS[kind]
-    results = [
-        tables.model_rows(
-            folder.name,
-            files.read_json(paths.run_file(folder)),
-            tables.read(folder / chosen.model_file) if chosen.model_file else None,
-        )
-        for folder in models
-    ]
+    results = tables.read_models(kind, models)
     targets = [_parse_target(text) for text in target_accuracies or []]
     rows = tables.build(kind, results, read_all(published), missing or [], targets)
-    tables.write(out, rows, chosen.columns)
+    tables.write(out, rows, tables.KINDS[kind].columns)
 
 
 @command(WORKFLOW)
@@ -108,6 +100,42 @@ def facts(scale: str, out: Out, /, *, config: Path) -> None:
     if scale == RECORD:
         archive.check_record(catalog)
     files.write_json(out, catalog.facts(scale))
+
+
+@command(WORKFLOW)
+def findings(
+    out: Out,
+    /,
+    *,
+    facts: Facts,
+    published: Published,
+    tables: Tables,
+    config: Path,
+) -> None:
+    """Write the table of claims and findings: of recorded models, then of this run.
+
+    Parameters
+    ----------
+    config
+        Complete configuration, as JSON.
+    """
+    from mathprobe import record
+    from mathprobe.catalog import Catalog
+    from mathprobe.paper import findings
+    from mathprobe.paper import tables as all_tables
+
+    printed = record.read_published(published[0].parent)
+    known = {**files.read_json(facts), "published": printed}
+    frames = all_tables.read_by_kind(tables)
+    if known["recorded"]:  # its tables may mix scales; only samples are of this run
+        frames = {
+            kind: rows if kind == "condition_numbers" else rows.iloc[:0]
+            for kind, rows in frames.items()
+        }
+    catalog = Catalog(files.read_json(config))
+    own = findings.Source(known["scale"], False, frames, known)
+    rows = findings.build([*record.sources(catalog, printed), own])
+    all_tables.write(out, rows, all_tables.KINDS["findings"].columns)
 
 
 @command(WORKFLOW)

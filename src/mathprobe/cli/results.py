@@ -293,3 +293,21 @@ def record(
     check_choice(results.name, known.recorded_scales, "record.scales", "scale")
     for folder in archive.add_to_record(results, record, known, unfinished):
         print(folder)
+    print("mathprobe readme updates the findings in README.md")
+
+
+@command(USER)
+def readme(path: Path = Path("README.md"), /, *, config: Config = ()) -> None:
+    """Write the findings of the record into README.md.
+
+    Parameters
+    ----------
+    path
+        Markdown file with the marks between which the findings are.
+    """
+    from mathprobe import files, record
+    from mathprobe.catalog import Catalog
+
+    catalog = Catalog.load(CONFIG, *config)
+    text = record.readme(path.read_text("utf-8"), catalog, PUBLISHED)
+    files.write_text(path, text)

@@ -7,6 +7,7 @@ from mathprobe.intervals import TAIL, clopper_pearson
 from mathprobe.paper import arith_pivots as pivots
 from mathprobe.paper import formats
 from mathprobe.paper.arith_tables import FAMILIES
+from mathprobe.paper.findings import NEARLY_ALL
 from mathprobe.paper.formats import (
     Macros,
     escape_latex,
@@ -17,7 +18,6 @@ from mathprobe.paper.formats import (
     yes_or_no,
 )
 from mathprobe.paper.tables import Frame, Row, Tables
-from mathprobe.paper.verdicts import NEARLY_ALL
 
 REUSE_MACROS = {  # quantities of a model with a parent, and their macros
     "inserted nodes in use": "inserted",

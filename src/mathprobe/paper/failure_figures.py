@@ -40,11 +40,12 @@ VERDICTS: dict[str, ArtistProps] = {  # points on a ROC curve
     },
     "published": {"color": COLOURS[1], "marker": "X", "label": "published"},
 }
-PROPERTIES = {  # label of the axis, and the paper's bound
-    "eigenvalue_error": ("error of the eigenvalues", 0.01),
-    "norm_deviation": ("largest $|$norm $-$ 1$|$", 0.01),
-    "angle": (r"largest $|$angle $-\,\pi/2|$", 0.03),
-    "inverse_error": ("distance to the inverse", 0.05),
+PROPERTIES = {  # label of the axis, the paper's bound, the smallest n with content:
+    # at n = 2, two eigenvectors have one angle, which is right in nearly all answers
+    "eigenvalue_error": ("error of the eigenvalues", 0.01, 1),
+    "norm_deviation": ("largest $|$norm $-$ 1$|$", 0.01, 1),
+    "angle": (r"largest $|$angle $-\,\pi/2|$", 0.03, 3),
+    "inverse_error": ("distance to the inverse", 0.05, 1),
 }
 BOUNDS = np.geomspace(1e-4, 2.0, 241)  # of properties
 CONDITIONS = {  # label of a verifier's logarithmic axis, and its origin
@@ -122,7 +123,7 @@ def properties(models: Sequence[Measurements], published: Frame) -> Figure:
 
     def draw(axes: Axes, panel: tuple[Measurements, str]) -> None:
         model, name = panel
-        own, (label, bound) = _own(published, model), PROPERTIES[name]
+        own, (label, bound, _) = _own(published, model), PROPERTIES[name]
         axes.axvline(bound, color="0.35", linewidth=0.7, linestyle=":")
         for group, props in LINES.items():
             shares = 100 * share_below(model.select(name, group), BOUNDS)
@@ -133,8 +134,14 @@ def properties(models: Sequence[Measurements], published: Frame) -> Figure:
         axes.set(xlim=(BOUNDS[0], BOUNDS[-1]), ylim=(0, 100), yticks=range(0, 101, 25))
         axes.grid(axis="y")
 
-    panels = [(m, name) for m in models for name in PROPERTIES if name in m.quantities]
-    return _draw_panels(panels, 3, draw, LINES.values(), "share below (%)")
+    panels = [
+        (model, name)
+        for model in models
+        for name, (_, _, least) in PROPERTIES.items()
+        if name in model.quantities and model.n >= least
+    ]
+    across = 2 if len(panels) == 4 else 3
+    return _draw_panels(panels, across, draw, LINES.values(), "share below (%)")
 
 
 def _printed(published: Frame, name: str, group: str) -> pd.Series:

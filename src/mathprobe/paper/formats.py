@@ -13,6 +13,7 @@ from mathprobe.paper.tables import Row
 FILTERS: dict[str, Callable[..., str]] = {}  # for templates, by name
 Macros = dict[str, str]  # LaTeX by name
 DASH = "---"
+THIN_SPACE = "\u202f"  # between groups of digits, in plain text
 MAX_SHADE = 45  # percent of the hue in a cell with accuracy 1
 SPECIAL = {
     **{char: f"\\{char}" for char in "&%$#_{}"},
@@ -21,7 +22,7 @@ SPECIAL = {
     **{"·": r"$\cdot$", "×": r"$\times$", "−": "$-$", "√": r"$\surd$"},
     **{"Λ": r"$\Lambda$", "λ": r"$\lambda$", "ᵀ": r"$^{\top}$"},
     **{"“": "``", "”": "''", "’": "'"},
-    **{"⁻": "$^{-}$", "ⁿ": "$^{n}$"},
+    **{"⁻": "$^{-}$", "ⁿ": "$^{n}$", "±": r"$\pm$", THIN_SPACE: r"\,"},
 }
 
 

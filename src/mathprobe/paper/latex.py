@@ -12,7 +12,7 @@ from mathprobe.errors import InputError
 from mathprobe.paper import arith_pivots, pivots
 from mathprobe.paper.formats import FILTERS, size, span
 from mathprobe.paper.naming import group, sort_distributions
-from mathprobe.paper.tables import KINDS, TOLERANCE, Row, Tables, records
+from mathprobe.paper.tables import KINDS, TOLERANCE, Row, Tables, measured, records
 
 FUNCTIONS = (group, sort_distributions, size, span)  # that templates call
 PIVOTS = (  # functions of tables and context that templates call
@@ -70,8 +70,22 @@ def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
     return {**by_kind, **{function.__name__: function for function in PIVOTS}}
 
 
+def _tested(tables: Tables, arith: Row) -> Row:
+    """Return facts about decoders with those that are tested."""
+    rows = tables.get("arith_accuracy")
+    known = set() if rows is None else {*rows.dropna(subset="fails")["model"]}
+    models = [one for one in arith["models"] if one["name"] in known]
+    return {**arith, "models": models}
+
+
 def render(template: Path, tables: Tables, context: Row) -> str:
-    """Fill a template with tidy tables by kind, functions for pivots, and `context`."""
+    """Fill a template with tidy tables by kind, functions for pivots, and `context`.
+
+    Models of a record without results are left out.
+    """
+    tables = {name: measured(frame) for name, frame in tables.items()}
+    if context["recorded"]:
+        context = {**context, "arith": _tested(tables, context["arith"])}
     rows = {name: records(frame) for name, frame in tables.items()}
     functions: dict[str, Any] = {function.__name__: function for function in FUNCTIONS}
     for name, function in pivot_functions().items():

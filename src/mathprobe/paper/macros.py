@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 from statistics import fmean, median
 from typing import Any
 
@@ -26,7 +26,6 @@ from mathprobe.paper.formats import (
 )
 from mathprobe.paper.pivots import MARCHENKO, Accuracies, Key, Pivot
 from mathprobe.paper.tables import TOLERANCE, Frame, Row, Tables, records
-from mathprobe.paper.verdicts import verdicts
 
 SHARES = {  # in sections 2 and 3: quantity, group of answers, upper bound
     "vectors": {
@@ -61,7 +60,9 @@ def all_macros(tables: Tables, context: Row) -> Macros:
     """Return all macros, from tidy tables by kind and the context of templates."""
     rows = {name: records(frame) for name, frame in tables.items()}
     summaries = pivots.summaries(tables, context)
-    main = next((one for one in summaries if one["pivot"].measured), summaries[0])
+    known = [one for one in summaries if one["pivot"].measured]
+    complete = (one for one in known if one["pivot"].rows["accuracy"].notna().all())
+    main = next(chain(complete, known, summaries))
     return {
         "scale": escape_latex(context["scale"]),
         "scale/full": yes_or_no(context["full"]),
@@ -71,18 +72,18 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         **under("here", _settings(context["study"], main["pivot"])),
         **under("paper", _settings(context["reference"])),
         **_failures_and_verifiers(tables, context),
-        **_accuracies(main, len(summaries), context),
+        **_accuracies(main, max(1, len(known)), context),
         **under("speed", _speed(pivots.first_pivot("learning_speed", tables, context))),
         **under("conditions", _conditions(tables["condition_numbers"])),
         **under("oracle", _oracle(tables, context)),
         **under("errata", _errata(context["errata"])),
         **under("errata", _evidence(rows["evidence"])),
         **under("runs", _runs(rows["runs"])),
+        "runs/unfinished": str(tables["costs"]["finished"].isna().sum()),
         **under("arith", arith_macros.decoders(tables, context)),
         **under("arith/errata", _errata(context["errata"], "arith_")),
         **under("arith/evidence", arith_macros.accuracy_claim(rows["arith_evidence"])),
         **under("circuits", arith_macros.circuits(tables, context)),
-        **under("verdict", verdicts(tables, context)),
     }
 
 
@@ -139,7 +140,8 @@ def _failures_and_verifiers(tables: Tables, context: Row) -> Macros:
         verifiers = pivots.first_pivot("verifiers", tables, context, *tasks)
         macros |= under(f"failures/{name}", _failures(failures, SHARES[name]))
         macros |= under(f"verifiers/{name}", _verifiers(verifiers, failures))
-    return macros
+    answers = {macros[f"failures/{name}/measured"] for name in pivots.TASKS_OF}
+    return macros | {"failures/measured": yes_or_no("yes" in answers)}
 
 
 def _share(key: str, model: Pivot, cell: Key) -> Macros:
@@ -155,7 +157,7 @@ def _share(key: str, model: Pivot, cell: Key) -> Macros:
 def _failures(model: Pivot, shares: dict[str, tuple[str, str, float]]) -> Macros:
     """Return the shares of a model's answers that have a property (section 2)."""
     macros = {
-        "measured": yes_or_no(len(model.rows)),
+        "measured": yes_or_no(model.is_measured),
         "task": escape_latex(model.task.replace("_", " ")),
         "n": plain(model.n),
         "examples": thousands(model.largest("examples") or None),
@@ -200,6 +202,7 @@ def _accuracies(first: Row, count: int, context: Row) -> Macros:
     main, n = first["pivot"], first["pivot"].published_n
     macros = {
         "accuracy_tables": str(count),
+        "main/measured": yes_or_no(main.measured),
         "main/seeds": str(main.largest("seeds")),
         "main/published_n": plain(n),
         "main/same_n": yes_or_no(main.same_size),

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import pandas as pd
@@ -19,7 +19,16 @@ from mathprobe.paper.naming import (
     task_title,
 )
 from mathprobe.paper.published import nearest_size, table_number
-from mathprobe.paper.tables import KINDS, TOLERANCE, Frame, Row, Tables, mean, records
+from mathprobe.paper.tables import (
+    KINDS,
+    TOLERANCE,
+    Frame,
+    Row,
+    Tables,
+    mean,
+    measured,
+    records,
+)
 from mathprobe.structs import flatten
 
 Key = tuple[Any, ...]  # values of the columns that identify a row
@@ -50,6 +59,11 @@ class Pivot:
     printed: Frame  # published rows of the nearest size
     keys: tuple[str, ...]  # of a row; the last one goes across in `wide`
     recipe: str = ""  # of all models, if other pivots differ only in the recipe
+
+    @property
+    def is_measured(self) -> bool:
+        """Return whether any of its models has results."""
+        return len(measured(self.rows)) > 0
 
     @property
     def size_name(self) -> str:
@@ -178,10 +192,14 @@ TASKS_OF = {"vectors": ["eigenvectors"], "inverses": ["inverse", "symmetric_inve
 
 
 def first_pivot(kind: str, tables: Tables, context: Row, *tasks: str) -> Pivot:
-    """Return the first pivot, of these tasks if given, or one without rows."""
+    """Return the first measured pivot, of these tasks if any are named.
+
+    If none is measured, return the first one; if there is none, one without rows.
+    """
     empty = Pivot("", "", Frame(columns=KINDS[kind].columns), Frame(), ())
     found = pivots(kind, tables, context)
-    return next((one for one in found if not tasks or one.task in tasks), empty)
+    found = [one for one in found if not tasks or one.task in tasks]
+    return next(chain((one for one in found if one.is_measured), found), empty)
 
 
 def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:

@@ -19,7 +19,7 @@ from mathprobe.intervals import wilson
 from mathprobe.linalg.distributions import components
 from mathprobe.linalg.examples import distributions_for
 from mathprobe.linalg.scores import ORACLE
-from mathprobe.paths import RESULTS, parse
+from mathprobe.paths import RESULTS, parse, run_file
 from mathprobe.registry import Registry
 
 Frame = pd.DataFrame
@@ -78,10 +78,10 @@ def records(frame: Frame) -> list[Row]:
 
 def read_concat(paths: Iterable[Path | str]) -> Frame:
     """Read tables of one kind and concatenate them."""
-    return _concat([*map(read, paths)])
+    return concat([*map(read, paths)])
 
 
-def _concat(frames: list[Frame]) -> Frame:
+def concat(frames: list[Frame]) -> Frame:
     """Concatenate tables; those without rows have no types, so they are left out."""
     filled = [frame for frame in frames if len(frame)]
     return pd.concat(filled or frames, ignore_index=True)
@@ -101,10 +101,11 @@ def read_by_kind(paths: Iterable[Path]) -> Tables:
         if not fitting:
             raise InputError(f"{path}: its columns match no kind of table")
         found.setdefault(fitting[0], []).append(frame)
-    return {name: _concat(own) for name, own in found.items()}
+    return {name: concat(own) for name, own in found.items()}
 
 
 MODEL_KEYS = ("task", "n", "train", "recipe")  # identify a model
+RESULTS_OF_MODELS = ("accuracy", "best", "value")  # the column of a kind of table
 ACCURACY_KEYS = ["task", "n", "train", "test"]  # identify a published accuracy
 STATISTIC_KEYS = ("quantity", "group", "tolerance", "statistic", "at")
 RATE_KEYS = ("verifier", "chosen_by", "statistic")
@@ -157,10 +158,34 @@ def model_rows(recipe: str, run: Row, rows: Frame | None = None) -> ModelRows:
     return ModelRows(name, rows.assign(**added))
 
 
+def read_models(kind: str, folders: Iterable[Path]) -> list[ModelRows]:
+    """Read the rows that a table of this kind has of each model, by its folder."""
+    file = KINDS[kind].model_file
+    return [
+        model_rows(
+            folder.name,
+            files.read_json(run_file(folder)),
+            read(folder / file) if file else None,
+        )
+        for folder in folders
+    ]
+
+
 def _model_name(path: str) -> Name:
     """Return the name of a model from its path task/distribution/nSIZE/recipe."""
     _, names = parse(f"{RESULTS}/linalg/{path}/run.json".format(scale="any"), {})
     return names["task"], _size(names["n"]), names["distribution"], names["recipe"]
+
+
+def measured(rows: Frame) -> Frame:
+    """Return the rows of models that have results; a record may lack those of others.
+
+    Tables without a column of results, or without models, are returned unchanged.
+    """
+    column = next((name for name in RESULTS_OF_MODELS if name in rows), None)
+    if column is None or not {*MODEL_KEYS} <= {*rows} or rows.empty:
+        return rows
+    return rows[rows.groupby([*MODEL_KEYS])[column].transform("count") > 0]
 
 
 def build(
@@ -458,6 +483,7 @@ table_kind(
     config_table="learning_speed",
     published="learning_speed",
     expected=_on_published_tests,
+    templates=("learning_speed",),
     unfinished=True,
 )(lambda rows: rows)
 table_kind(
@@ -494,5 +520,10 @@ for _name, _kind in {  # tables that are not built from files of models
     "arith_claims": TableKind(templates=("arith_circuits",)),
     "arith_reuse": TableKind(templates=("arith_subtasks",)),
     "arith_sufficiency": TableKind(),
+    "findings": TableKind(
+        names("claim paper statement published scale recorded size ours verdict label"),
+        keys=("claim", "scale", "recorded"),
+        templates=("reproduced",),
+    ),
 }.items():
     KINDS.add(_name)(_kind)

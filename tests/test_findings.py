@@ -1,11 +1,19 @@
 """Verdicts on published claims, and the definition of a match."""
 
 import pytest
-from synthetic import CATALOG, SCALES, facts, synthetic_tables
+from synthetic import (
+    CATALOG,
+    EMPTY_TABLES,
+    PUBLISHED,
+    PUBLISHED_ARITH,
+    SCALES,
+    facts,
+    synthetic_tables,
+)
 
 from mathprobe.intervals import matches
+from mathprobe.paper.findings import Source, build, exceeds, verdict
 from mathprobe.paper.naming import decoder_labels
-from mathprobe.paper.verdicts import exceeds, verdict, verdicts
 
 
 @pytest.mark.parametrize(
@@ -48,9 +56,20 @@ def test_an_interval_around_the_bound_decides_nothing():
     assert exceeds(None, None, 0.5) is None
 
 
+def source(tables, scale="demo", recorded=False):
+    context = facts(scale)
+    context["published"] = PUBLISHED | PUBLISHED_ARITH
+    return Source(scale, recorded, tables, context)
+
+
+def verdicts(tables, scale="demo"):
+    """Return the verdicts on all claims by their names."""
+    return build([source(tables, scale)]).set_index("claim")["verdict"].to_dict()
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_claim_has_a_verdict(scale):
-    found = verdicts(synthetic_tables(scale), facts(scale))
+    found = verdicts(synthetic_tables(scale), scale)
     assert set(found.values()) <= {"yes", "no", "partly", "undecided", "---"}
     assert found["in_distribution"] == "no"  # most are far below the oracle's 96 %
     assert found["conditions"] == "yes"  # all quantiles are the published ones
@@ -64,11 +83,11 @@ def change(kind: str, **values) -> dict:
 
 def test_no_wrong_answer_in_few_questions_shows_no_low_rate():
     none = change("arith_accuracy", fails=0, per_million=0.0, low=0.0, high=73.8)
-    assert verdicts(none, facts("demo"))["decoders"] == "undecided"
+    assert verdicts(none)["decoders"] == "undecided"
     many = change("arith_accuracy", fails=0, per_million=0.0, low=0.0, high=3.7)
-    assert verdicts(many, facts("demo"))["decoders"] == "yes"
+    assert verdicts(many)["decoders"] == "yes"
     bad = change("arith_accuracy", fails=9, per_million=180.0, low=82.3, high=341.7)
-    assert verdicts(bad, facts("demo"))["decoders"] == "no"
+    assert verdicts(bad)["decoders"] == "no"
 
 
 def test_differences_below_the_resolution_do_not_decide_who_learns_faster():
@@ -81,7 +100,7 @@ def test_differences_below_the_resolution_do_not_decide_who_learns_faster():
         rows = tables["learning_speed"]
         others = rows["train"].isin(["laplace", "gaussian"])
         rows["examples"] = others.map({True: laplace, False: 160_000})
-        assert verdicts(tables, facts("demo"))["speed"] == expected
+        assert verdicts(tables)["speed"] == expected
 
 
 def test_every_decoder_has_its_own_label():
@@ -95,3 +114,29 @@ def test_every_decoder_has_its_own_label():
         ]
         == "both, 3 digits, 3 × 4 heads, from parent"
     )
+
+
+def test_recorded_and_own_results_have_their_own_rows():
+    tables = synthetic_tables("demo")
+    worse = change("arith_accuracy", fails=9, per_million=180.0, low=82.3, high=341.7)
+    found = build([source(worse, "demo", True), source(tables)])
+    rows = found[found["claim"] == "decoders"]
+    assert rows["recorded"].tolist() == [True, False]
+    assert rows["verdict"].tolist() == ["no", "yes"]
+    assert rows["size"].tolist() == ["3 digits"] * 2
+
+
+def test_a_claim_that_is_not_measured_has_its_published_value_and_a_dash():
+    found = build([source(EMPTY_TABLES)]).set_index("claim")
+    decoders = found.loc["decoders"]
+    assert (decoders["ours"], decoders["verdict"]) == ("", "---")
+    assert decoders["published"] == "29 of 49 models"
+    assert found.loc["reuse", "published"] == "42 of 48 for addition"
+
+
+def test_a_finding_is_that_of_the_first_size_which_is_measured():
+    tables = synthetic_tables("paper")
+    large = (tables["ood"]["task"] == "eigenvalues") & (tables["ood"]["n"] == 5)
+    tables["ood"].loc[large, ["accuracy", "low", "high"]] = None
+    found = build([source(tables, "paper")]).set_index("claim")
+    assert found.loc["in_distribution", "size"] == "8 × 8"
