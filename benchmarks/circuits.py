@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tables
 import torch
-from measurements import CONFIG, DEVICE, FOLDER, Measurements
+from measurements import CONFIG, DEVICE, FOLDER, SCALE, Measurements
 from torch import Tensor
 
 from mathprobe.catalog import Catalog
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--model", default="add_d6_l2_h3_t15K_s372001")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
     args = parser.parse_args()
-    catalog = Catalog.load(CONFIG).arith("paper")
+    catalog = Catalog.load(CONFIG).arith(SCALE)
     spec = catalog.model(args.model)
     network = models.build(spec).to(DEVICE).eval()
     circuit = Untrained(spec.questions, network, catalog.circuits())

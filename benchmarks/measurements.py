@@ -21,6 +21,7 @@ FOLDER = ROOT / "benchmarks/measured"
 CONFIG = ROOT / "config/config.yaml"
 # A measurement depends on these files, and not on documents or other measurements.
 CODE = ("src", "config", "workflow", "benchmarks/*.py")
+SCALE = "paper"  # its models are measured
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 

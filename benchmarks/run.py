@@ -19,7 +19,7 @@ from typing import Any
 import baseline
 import tables
 import torch
-from measurements import CONFIG, DEVICE, FOLDER, Measurements
+from measurements import CONFIG, DEVICE, FOLDER, SCALE, Measurements
 from msgspec.structs import replace
 
 from mathprobe import flops
@@ -245,14 +245,14 @@ def all_measurements(catalog: Catalog, sizes: list[int]) -> Planned:
         for direction in ("write", "read")
     }
     for n in sizes:
-        model = catalog.model("paper", TASK, DISTRIBUTION, n, "base")
+        model = catalog.model(SCALE, TASK, DISTRIBUTION, n, "base")
         planned |= measurements_of_size(model, trainings(model), FULL)
     return planned
 
 
 def short_measurements(catalog: Catalog) -> Planned:
     """Return the functions of the short form, which takes a minute or two."""
-    model = catalog.model("paper", TASK, DISTRIBUTION, SHORT_SIZE, "base")
+    model = catalog.model(SCALE, TASK, DISTRIBUTION, SHORT_SIZE, "base")
     variants = trainings(model)
     chosen = {name: variants[name] for name in ("float32", "bfloat16")}
     return measurements_of_size(model, chosen, SHORT)

@@ -108,7 +108,9 @@ def test_patching_the_whole_last_residual_stream_has_effect_one(run, source):
     sets, metric = [last, last[:1]], loss(run.unpatched_answers)
     expected = torch.tensor([1.0, 0.0]).double()  # P0 predicts no answer token
     for one, other in ((run, source), (source, run)):
-        effect, control = effects(one, other, patch_nodes(sets), metric, rng_for("test"))
+        effect, control = effects(
+            one, other, patch_nodes(sets), metric, rng_for("test")
+        )
         for values in effect:
             torch.testing.assert_close(values, expected)
         assert abs(control.value[0] - 1.0) > 0.01

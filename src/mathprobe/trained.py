@@ -180,9 +180,5 @@ def load(path: Path, device: str) -> TrainedSeq2Seq | TrainedDecoder:
             f"{weights} is missing: train it with `snakemake -c2 {weights}`"
         )
     if "questions" in checkpoint.model_metadata(weights)["spec"]:
-        decoder, network = load_decoder(weights)
-        return TrainedDecoder(weights.parent, decoder, network.to(device))
-    spec, networks = models.load(weights)
-    for each in networks.values():
-        each.to(device)
-    return TrainedSeq2Seq(weights.parent, spec, networks)
+        return TrainedDecoder(weights.parent, *load_decoder(weights, device))
+    return TrainedSeq2Seq(weights.parent, *models.load(weights, device))
