@@ -264,7 +264,7 @@ def rows(circuit, control):
 
 
 def test_the_useful_nodes_are_sufficient_and_random_ones_are_not(addition):
-    for name in controls.SUFFICIENCY:
+    for name in controls.ABLATIONS:
         kept = {row["of"]: row for row in rows(addition, f"keep only, {name}")}
         assert kept["useful"]["value"] == 1.0
         assert kept["with a purpose"]["value"] == 1.0

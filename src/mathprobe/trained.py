@@ -52,8 +52,7 @@ class TrainedSeq2Seq:
         that is not symmetric if the task requires it, and for an unknown seed, and
         ValueError for numbers that the encoding lacks.
         """
-        seeds = map(str, self.networks)
-        check_choice(str(seed), list(seeds), str(self.folder), "seed")
+        check_choice(str(seed), [*map(str, self.networks)], str(self.folder), "seed")
         network = self.networks[seed]
         return self._apply(
             lambda matrices: models.predict(self._codecs, network, matrices)[0], matrix
