@@ -28,10 +28,6 @@ class Network(Protocol):
         """
         ...
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Return the logits [..., Y] for the last residual stream [..., D]."""
-        ...
-
 
 @runtime_checkable
 class PreNormNetwork(Network, Protocol):
