@@ -77,13 +77,13 @@ def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
 def answers_right(
     run: Run, values: Mapping[str, Tensor], nodes: Collection[Node]
 ) -> tuple[int, int]:
-    """Return how many answers stay right if all other nodes are ablated, and of all."""
+    """Count the answers that stay right if all other nodes are ablated, and all."""
     correct = ~ablation.ablate_all_except(run, values, nodes).any(-1)
     return int(correct.sum()), len(correct)
 
 
 def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
-    """Count how often a search finds sub-tasks, also if none should be found.
+    """Count how often a search finds sub-tasks, also in controls that have none.
 
     Each search is repeated for as many random nodes and sets of nodes, none of which is
     a candidate, and for the candidates in an untrained model.
