@@ -7,7 +7,6 @@ jobs of the smoke scale that use a GPU.  Prints a table for an issue and stores 
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from typing import Any
 
 import tables
 import torch
-from measurements import CONFIG, FOLDER, ROOT, Measurements
+from measurements import CONFIG, ROOT, Measurements, argument_parser
 from msgspec.structs import replace
 from trainings import clone
 
@@ -236,9 +235,8 @@ def missing_gpu() -> str | None:
 
 def main() -> None:
     """Check the GPU, or with `--device cpu` the checks themselves."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
     args = parser.parse_args()
     if args.device == "cuda" and (problem := missing_gpu()):
         raise SystemExit(problem)

@@ -7,15 +7,13 @@ sub-tasks is limited to as many candidate nodes as a trained decoder has.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import tables
 import torch
-from measurements import CONFIG, DEVICE, FOLDER, Measurements
+from measurements import CONFIG, DEVICE, SCALE, Measurements, argument_parser
 from torch import Tensor
 
 from mathprobe.catalog import Catalog
@@ -44,11 +42,10 @@ class Untrained(Circuit):
 
 def main() -> None:
     """Time the stages of the analysis and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--model", default="add_d6_l2_h3_t15K_s372001")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
     args = parser.parse_args()
-    catalog = Catalog.load(CONFIG).arith("paper")
+    catalog = Catalog.load(CONFIG).arith(SCALE)
     spec = catalog.model(args.model)
     network = models.build(spec).to(DEVICE).eval()
     circuit = Untrained(spec.questions, network, catalog.circuits())

@@ -6,6 +6,7 @@ origin: the revision of the code, the versions and the date.
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,7 +22,15 @@ FOLDER = ROOT / "benchmarks/measured"
 CONFIG = ROOT / "config/config.yaml"
 # A measurement depends on these files, and not on documents or other measurements.
 CODE = ("src", "config", "workflow", "benchmarks/*.py")
+SCALE = "paper"  # its models are measured
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def argument_parser(text: str) -> argparse.ArgumentParser:
+    """Return a parser with the option `--folder`; `text` is a script's docstring."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
+    return parser
 
 
 def device_name(device: str = DEVICE) -> str:

@@ -5,7 +5,6 @@ Rates are examples per second: the best and the median of several repeats.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import re
 import statistics
@@ -19,7 +18,7 @@ from typing import Any
 import baseline
 import tables
 import torch
-from measurements import CONFIG, DEVICE, FOLDER, Measurements
+from measurements import CONFIG, DEVICE, SCALE, Measurements, argument_parser
 from msgspec.structs import replace
 
 from mathprobe import flops
@@ -245,14 +244,14 @@ def all_measurements(catalog: Catalog, sizes: list[int]) -> Planned:
         for direction in ("write", "read")
     }
     for n in sizes:
-        model = catalog.model("paper", TASK, DISTRIBUTION, n, "base")
+        model = catalog.model(SCALE, TASK, DISTRIBUTION, n, "base")
         planned |= measurements_of_size(model, trainings(model), FULL)
     return planned
 
 
 def short_measurements(catalog: Catalog) -> Planned:
     """Return the functions of the short form, which takes a minute or two."""
-    model = catalog.model("paper", TASK, DISTRIBUTION, SHORT_SIZE, "base")
+    model = catalog.model(SCALE, TASK, DISTRIBUTION, SHORT_SIZE, "base")
     variants = trainings(model)
     chosen = {name: variants[name] for name in ("float32", "bfloat16")}
     return measurements_of_size(model, chosen, SHORT)
@@ -275,10 +274,9 @@ def measurements_of_size(
 
 def main() -> None:
     """Make the measurements that are missing or of other code, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[5, 8, 10])
     parser.add_argument("--short", action="store_true", help="a minute or two")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
     args = parser.parse_args()
     catalog = Catalog.load(CONFIG)
     measured = Measurements.of_device(args.folder)

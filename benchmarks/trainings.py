@@ -7,7 +7,6 @@ run with many updates and with few; the difference leaves out the time to start.
 
 from __future__ import annotations
 
-import argparse
 import resource
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from statistics import median
 from typing import Any
 
 import tables
-from measurements import FOLDER, ROOT, Measurements
+from measurements import ROOT, Measurements, argument_parser
 
 from mathprobe import git
 
@@ -121,12 +120,11 @@ def measure(
 
 def main() -> None:
     """Compare two revisions and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argument_parser(__doc__)
     parser.add_argument("old", help="revision, for example f6e63cf")
     parser.add_argument("new", help="revision, for example HEAD")
     parser.add_argument("--updates", type=int, default=1000)
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
     args = parser.parse_args()
     measured = Measurements.of_device(args.folder, "cpu")
     revisions = {

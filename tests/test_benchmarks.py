@@ -4,14 +4,18 @@ import re
 from functools import cache
 
 import baseline
+import circuits
 import measurements
 import pytest
 import run
 import tables
 import torch
+import trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mathprobe import files, flops
+from mathprobe.catalog import Catalog
 from mathprobe.linalg.encodings import ENCODINGS
 
 encoding = cache(lambda name: ENCODINGS[name](digits=3))
@@ -187,3 +191,75 @@ def test_memory_excludes_the_parent_process(smoke_model):
 def test_a_rate_counts_examples_per_second():
     result = run.rate(lambda: None, 10, 3)
     assert result["best"] >= result["median"] > 0
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """A function that runs a script with small models, and returns what it stores."""
+    for module in (circuits, run):
+        monkeypatch.setattr(module, "SCALE", "smoke")
+
+    def call(module, *arguments):
+        words = module.__file__, *arguments, "--folder", tmp_path / "measured"
+        monkeypatch.setattr("sys.argv", [*map(str, words)])
+        module.main()
+        [path] = (tmp_path / "measured").glob("*.json")
+        return files.read_json(path)["sections"]
+
+    return call
+
+
+def test_all_rates_of_small_models_are_measured(stored, quick, monkeypatch):
+    monkeypatch.setattr(run, "FULL", quick)
+    monkeypatch.setattr(flops, "MATRIX_SIZES", {"cpu": 64, "cuda": 64})
+    rows = stored(run, "--sizes", 2)[tables.RATES]
+    assert {f"numbers, {name} read" for name in ENCODINGS} < rows.keys()
+    assert rows["training, n=2, float32"]["ours"]["best"] > 0.0
+    assert rows["decoding, n=2"]["ours"]["best"] > 0.0
+
+
+def test_all_stages_of_the_analysis_of_a_small_decoder_are_measured(stored, catalog):
+    model = next(iter(catalog.arith("smoke").rows))
+    row = stored(circuits, "--model", model)[tables.CIRCUITS][model]
+    assert row["interventions"] > 0 < row["nodes"]
+    assert all(seconds >= 0.0 for seconds in row["seconds"].values())
+
+
+def test_the_demo_s_trainings_are_compared(stored, monkeypatch):
+    """The clones have the models and lengths; no training runs."""
+
+    def processor_seconds(folder, target, updates):
+        trainings.set_updates(folder, updates)
+        demo = Catalog.load(folder / "config/config.yaml")
+        study, *names = target.format(thousands=updates / 1000).split("/")
+        if study == "arith":
+            model = demo.arith("demo").model(*names)
+        else:
+            task, distribution, size, recipe = names
+            model = demo.model("demo", task, distribution, int(size[1:]), recipe)
+        assert model.schedule.updates == updates
+        return updates / {"old": 1000, "new": 2000}[folder.name]
+
+    monkeypatch.setattr(trainings, "processor_seconds", processor_seconds)
+    options = "--updates", 200, "--pairs", 1
+    rows = stored(trainings, "HEAD", "HEAD", *options)[tables.TRAININGS]
+    assert rows.keys() == trainings.TARGETS.keys()
+    for row in rows.values():
+        assert (row["old"], row["new"]) == (pytest.approx(1.0), pytest.approx(0.5))
+        assert row["saved"] == pytest.approx(0.5)
+
+
+@pytest.mark.slow
+def test_a_training_in_a_clone_costs_processor_time(tmp_path):
+    trainings.clone("HEAD", tmp_path / "clone")
+    for target in trainings.TARGETS.values():
+        assert trainings.processor_seconds(tmp_path / "clone", target, 10) > 1.0
+
+
+def test_the_tables_are_written_to_the_readme(tmp_path, monkeypatch):
+    text = tables.README.read_text("utf-8")
+    before, after = text.split(tables.BEGIN)[0], text.split(tables.END)[1]
+    monkeypatch.setattr(tables, "README", tmp_path / "README.md")
+    files.write_text(tables.README, f"{before}{tables.BEGIN}old{tables.END}{after}")
+    tables.main()
+    assert tables.README.read_text("utf-8") == text

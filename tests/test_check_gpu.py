@@ -93,6 +93,19 @@ def test_the_report_has_the_checks_and_the_short_rates(tmp_path):
     assert "n=8" not in text
 
 
+def test_all_checks_are_run_and_reported(tmp_path, monkeypatch, capsys):
+    names = [*check_gpu.checks(Machine("cpu", tmp_path), tmp_path)]
+    short = {name: lambda: "works" for name in names}
+    monkeypatch.setattr(check_gpu, "checks", lambda machine, folder: short)
+    options = "--device", "cpu", "--folder", str(tmp_path)
+    monkeypatch.setattr("sys.argv", ["check_gpu.py", *options])
+    with pytest.raises(SystemExit) as stopped:
+        check_gpu.main()
+    assert not stopped.value.code
+    shown = capsys.readouterr().out
+    assert all(f"| {name} | passed: works | 0 |" in shown for name in names)
+
+
 @pytest.mark.slow
 def test_the_smoke_scale_is_computed_in_a_clone(machine, monkeypatch):
     monkeypatch.setattr(check_gpu, "TIME_LIMIT", 3600.0)  # a CPU may be busy

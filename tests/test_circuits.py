@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from msgspec import structs
+from synthetic import CATALOG
 from wired import cascade, gelu, wired, with_activation
 
 from mathprobe.arith.claims import evaluate
@@ -14,27 +15,15 @@ from mathprobe.errors import InputError
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import Node
 from mathprobe.nets.decoder import Decoder
-from mathprobe.spec import (
-    ArithModel,
-    CircuitSearch,
-    DecoderConfig,
-    Enrichment,
-    Questions,
-)
+from mathprobe.spec import ArithModel, DecoderConfig, Enrichment, Questions
 from mathprobe.studies import arith_facts, controls
 from mathprobe.studies.arith import models
 from mathprobe.studies.arith_facts import is_found, subtask_positions
 from mathprobe.studies.circuits import Circuit
 from mathprobe.studies.comparisons import count_clauses
 
-SETTINGS = CircuitSearch(
-    questions_per_class=40,
-    ablation="mean",
-    first_layer_means=False,
-    min_attention=0.01,
-    pairs=128,
-    questions_per_case=60,
-    random_sets=3,
+SETTINGS = structs.replace(
+    CATALOG.arith("paper").circuits(), questions_per_case=60, random_sets=3
 )
 
 SHARES = {"mixed": {"addition": 0.5, "subtraction": 0.5}}
@@ -275,7 +264,7 @@ def rows(circuit, control):
 
 
 def test_the_useful_nodes_are_sufficient_and_random_ones_are_not(addition):
-    for name in controls.SUFFICIENCY:
+    for name in controls.ABLATIONS:
         kept = {row["of"]: row for row in rows(addition, f"keep only, {name}")}
         assert kept["useful"]["value"] == 1.0
         assert kept["with a purpose"]["value"] == 1.0

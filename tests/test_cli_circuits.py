@@ -37,7 +37,7 @@ def mapped(known, tmp_path_factory):
     """A folder with the map and the page of a model whose circuit is known."""
     folder = tmp_path_factory.mktemp("wired")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "load", lambda path: (record(known), known.model))
+        patch.setattr(models, "load", lambda path, device: (record(known), known.model))
         patch.setattr(device, "set_up_torch", lambda device, threads: "cpu")
         run("arith_map", folder / "model", SETTINGS.to_json(), folder / "facts")
     named = "--name", "wired", "--digits", 2, "--template", TEMPLATE

@@ -35,7 +35,7 @@ from mathprobe.data_loader import BATCHES_PER_BLOCK
 from mathprobe.decoding import greedy_decode
 from mathprobe.interp.ablation import ABLATIONS, ablation_values
 from mathprobe.interp.attention import knock_out
-from mathprobe.interp.measures import denoising, logit_difference, patch_nodes
+from mathprobe.interp.measures import effects, logit_difference, patch_nodes
 from mathprobe.interp.nodes import Node
 from mathprobe.interp.patching import Run
 from mathprobe.interp.residual import logit_attribution, patch_paths
@@ -413,7 +413,7 @@ def effects_of_patches(device):
     metric, rng = logit_difference(*answers), rng_for("test")
     head, query = Node.parse("P06L0H1"), Node.parse("P06L1Q0")
     patchings = [patch_nodes([(head,)]), patch_paths([((head,), (query,))])]
-    found = [denoising(clean, corrupted, one, metric, rng) for one in patchings]
+    found = [effects(corrupted, clean, one, metric, rng) for one in patchings]
     edges = clean.measure([knock_out({head: [0, 3]})], metric)
     direct = logit_attribution(clean, [head], *answers)
     return [*chain(*chain(*found)), edges.cpu(), direct.cpu()]

@@ -123,6 +123,7 @@ ANALYSES = {"predict", "heads", "arith_accuracy", "arith_map", "map"}
         ("studies.linalg.scoring", {"score", "failures"}),
         ("nets.seq2seq", {*TRAININGS, *ANALYSES}),
         ("train_state", TRAININGS),
+        ("paper.quanta", {"arith_draw", "map"}),
     ],
 )
 def test_only_the_commands_that_use_a_module_depend_on_it(module, commands):

@@ -8,7 +8,7 @@ import torch
 from msgspec import structs
 from synthetic import CATALOG
 
-from mathprobe.spec import EncodingSpec, LayerConfig
+from mathprobe.spec import EncodingSpec, LayerConfig, TestSet
 from mathprobe.studies.linalg import heads
 from mathprobe.studies.linalg.codecs import Codecs
 from mathprobe.studies.linalg.data import make_testset
@@ -133,6 +133,17 @@ def test_token_groups_follow_numbers_of_unequal_length():
         **{"diagonal": [7, 8], "off-diagonal": [8, 7], "other": [5, 5]},
     }
     assert groups["1,2"][0].nonzero()[:, 0].tolist() == [6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(("verdict", "right"), [("by_error", 0), ("right", 20)])
+def test_answers_that_equal_the_label_have_the_verdict_of_the_settings(verdict, right):
+    """No rounded inverse is exact."""
+    spec = CATALOG.model("smoke", "inverse", DISTRIBUTION, N, "base")
+    spec, codecs = structs.replace(spec, exact_answers=verdict), Codecs(spec)
+    test = make_testset(TestSet(spec.data, 20))
+    matrix, answer = (torch.from_numpy(test[name]) for name in ("matrix", "answer"))
+    judge = heads._judge(spec, *codecs.round_trip(matrix, answer), 1e-6)
+    assert judge(codecs.target.encode(answer)[:, 1:]).sum() == right
 
 
 def test_shares_have_intervals_and_are_missing_without_right_answers():

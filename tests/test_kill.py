@@ -16,7 +16,8 @@ import pytest
 from msgspec import structs
 from test_cli import refused, run, train_arguments
 
-from mathprobe import checkpoint, cli
+from mathprobe import checkpoint
+from mathprobe.cli import training
 
 OUTPUTS = ("model.safetensors", "curve.csv")
 
@@ -104,7 +105,7 @@ def test_a_stop_signal_saves_a_checkpoint_and_is_reported(
     process = start(spec, tmp_path)
     process.send_signal(signal.Signals[name])
     output = process.communicate()[0]
-    assert process.returncode == cli.STOPPED
+    assert process.returncode == training.STOPPED
     assert f"stopped by {name}: checkpoint saved" in output
     assert not (tmp_path / "model.safetensors").exists()
     assert finish(spec, tmp_path) == whole
@@ -152,7 +153,7 @@ def test_a_second_process_resumes_where_the_first_was_stopped(spec, whole, tmp_p
     first.terminate()
     first.send_signal(signal.SIGCONT)
     first.communicate()
-    assert first.returncode == cli.STOPPED
+    assert first.returncode == training.STOPPED
     assert "resuming after" in second.communicate()[0]
     assert second.returncode == 0
     assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == whole

@@ -8,7 +8,7 @@ import torch
 from networks import decoder, ids
 from test_lens import NOT_COVERED
 
-from mathprobe.interp.measures import denoising, logit_difference, patch_nodes
+from mathprobe.interp.measures import effects, logit_difference, patch_nodes
 from mathprobe.interp.nodes import HEAD, KEY, MLP, QUERY, RESIDUAL, VALUE, Node
 from mathprobe.interp.patching import Run
 from mathprobe.interp.residual import logit_attribution, patch_paths
@@ -73,9 +73,9 @@ def test_denoising_is_activation_patching(kind, name, hooked, clean, corrupted, 
         for position in clean.positions
         for head in heads
     ]
-    found = denoising(
-        clean,
+    found = effects(
         corrupted,
+        clean,
         patch_nodes([(node,) for node in nodes]),
         logit_difference(clean.unpatched_answers, others),
         rng_for("test"),

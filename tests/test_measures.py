@@ -10,12 +10,10 @@ from mathprobe.errors import InputError
 from mathprobe.interp import patching
 from mathprobe.interp.measures import (
     answer_changed,
-    denoising,
     effects,
     estimate,
     logit_difference,
     loss,
-    noising,
     patch_nodes,
     probability,
 )
@@ -109,22 +107,13 @@ def test_patching_the_whole_last_residual_stream_has_effect_one(run, source):
     last = [node for node in run.residual_nodes if node.layer == 2]
     sets, metric = [last, last[:1]], loss(run.unpatched_answers)
     expected = torch.tensor([1.0, 0.0]).double()  # P0 predicts no answer token
-    for one in (denoising, noising):
-        effect, control = one(run, source, patch_nodes(sets), metric, rng_for("test"))
+    for one, other in ((run, source), (source, run)):
+        effect, control = effects(
+            one, other, patch_nodes(sets), metric, rng_for("test")
+        )
         for values in effect:
             torch.testing.assert_close(values, expected)
         assert abs(control.value[0] - 1.0) > 0.01
-
-
-def test_denoising_patches_clean_activations_into_the_corrupted_run(run, source):
-    patching, metric = patch_nodes([(run.nodes[-1],)]), loss(run.unpatched_answers)
-    clean = denoising(run, source, patching, metric, rng_for("test"))
-    expected = effects(source, run, patching, metric, rng_for("test"))
-    assert clean.effect.value == expected.effect.value
-    assert (
-        clean.effect.value
-        != noising(run, source, patching, metric, rng_for("test")).effect.value
-    )
 
 
 def test_effects_of_one_answer_token_are_those_of_its_metric(run, source):

@@ -144,6 +144,11 @@ def test_one_model_of_each_kind_is_timed(capsys, target, monkeypatch):
     assert len(shapes) == len(timed) < 10
 
 
+def test_a_rate_must_be_positive(capsys, target):
+    with pytest.raises(SystemExit, match=r"--flops-per-second: 0\.0 is not"):
+        run_plan(capsys, target, "--flops-per-second", 0)
+
+
 @pytest.mark.parametrize("path", ["results/tiny/paper.pdf", "results/demo", "x.pdf"])
 def test_an_invalid_target_lists_the_valid_ones(path):
     with pytest.raises(

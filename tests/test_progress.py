@@ -37,7 +37,7 @@ def reporter(tmp_path):
 
 
 def read_progress(folder):
-    return json.loads((folder / progress.PROGRESS_FILE).read_text())
+    return json.loads((folder / paths.PROGRESS).read_text())
 
 
 def test_a_line_reports_the_progress(reporter):

@@ -9,7 +9,7 @@ from networks import decoder, ids, network
 from mathprobe.decoding import greedy_decode
 from mathprobe.interp.ablation import ABLATIONS, ablate_nodes, ablation_values
 from mathprobe.interp.attention import attention_patterns, knock_out
-from mathprobe.interp.measures import denoising, logit_difference, patch_nodes
+from mathprobe.interp.measures import effects, logit_difference, patch_nodes
 from mathprobe.interp.patches import Metric, node_patch
 from mathprobe.interp.patching import Run
 from mathprobe.interp.protocol import Network, PatchableRun
@@ -138,7 +138,7 @@ def test_denoising_the_whole_residual_stream_has_the_effect_one(run):
     corrupted = run.select(torch.arange(1, 6))
     metric = logit_difference(clean.unpatched_answers, corrupted.unpatched_answers)
     each = patch_nodes([run.residual_nodes, []])
-    found = denoising(clean, corrupted, each, metric, torch.Generator().manual_seed(0))
+    found = effects(corrupted, clean, each, metric, torch.Generator().manual_seed(0))
     assert found.effect[0].tolist() == pytest.approx([1.0, 0.0])
 
 

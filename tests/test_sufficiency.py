@@ -9,7 +9,7 @@ from test_circuits import SETTINGS, circuit
 from wired import cascade
 
 from mathprobe.interp.nodes import Node
-from mathprobe.studies import sufficiency
+from mathprobe.studies import controls, sufficiency
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_curve_names_the_node_that_is_missing(cascades):
     rows = pd.DataFrame(sufficiency.table(cascades))
     assert list(rows.columns) == list(sufficiency.COLUMNS)
     for order in ("greedy", "ablation", "random"):
-        for name in sufficiency.ABLATIONS:
+        for name in controls.ABLATIONS:
             own = rows[(rows["order"] == order) & (rows["ablation"] == name)]
             assert own["added"].tolist() == ["", "P08L1H3"]
             first, last = own["value"]

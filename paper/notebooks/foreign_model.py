@@ -36,7 +36,7 @@ from mathprobe import files
 from mathprobe.arith.questions import encode_questions, single_operation
 from mathprobe.arith.tokens import Layout
 from mathprobe.interp.attention import mean_attention
-from mathprobe.interp.measures import denoising, estimate, logit_difference, patch_nodes
+from mathprobe.interp.measures import effects, estimate, logit_difference, patch_nodes
 from mathprobe.interp.patching import Run
 from mathprobe.interp.residual import logit_attribution
 from mathprobe.nets.lens import from_state_dict
@@ -194,7 +194,7 @@ metric = logit_difference(*answers)
 place = layout.answer_length - 2  # of A1 in the answer
 nodes = [*clean.nodes, *clean.residual_nodes]
 patching = patch_nodes([(node,) for node in nodes])
-effects = denoising(clean, corrupted, patching, metric, chance, slice(place, place + 1))
+denoised = effects(corrupted, clean, patching, metric, chance, slice(place, place + 1))
 
 
 def outside_zero(nodes, found):
@@ -205,8 +205,8 @@ def outside_zero(nodes, found):
 
 
 shown = {
-    "clean activation": outside_zero(nodes, effects.effect),
-    "control: of another pair": outside_zero(nodes, effects.control),
+    "clean activation": outside_zero(nodes, denoised.effect),
+    "control: of another pair": outside_zero(nodes, denoised.control),
 }
 tokens = layout.names[:-1]  # the last token is not read
 show(heat_maps.node_values(shown, tokens, "normalized effect on A1"), "patching")
@@ -222,7 +222,7 @@ show(heat_maps.node_values(shown, tokens, "normalized effect on A1"), "patching"
 own, other = (run.measure([[]], metric)[0, :, place].mean() for run in (clean, corrupted))
 erased = float(other / (other - own))
 print(f"effect of a patch that only erases the answer: {erased:.2f}")
-for name, found in zip(shown, effects, strict=True):
+for name, found in zip(shown, denoised, strict=True):
     above = (found.low > erased).tolist()
     names = [node.name for node, larger in zip(clean.nodes, above, strict=False) if larger]
     print(f"{name}: {', '.join(names) or 'none'}")
@@ -237,7 +237,7 @@ table = pd.DataFrame(
         "token": [tokens[node.position] for node in nodes],
         **{
             f"{name}{part}": getattr(found, part).numpy()
-            for name, found in (("", effects.effect), ("control ", effects.control))
+            for name, found in (("", denoised.effect), ("control ", denoised.control))
             for part in ("value", "low", "high")
         },
     }

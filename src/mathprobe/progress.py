@@ -18,7 +18,7 @@ from mathprobe.training import Progress, Trainer
 
 SECONDS_BETWEEN_LINES = 60.0
 SECONDS_BETWEEN_WRITES = 10.0
-PROGRESS_FILE, CURVE_FILE = "progress.json", "curve.csv"
+CURVE_FILE = "curve.csv"
 
 
 class ProgressReporter:
@@ -100,7 +100,7 @@ class ProgressReporter:
             "examples_per_second": self.speed,
             **values,
         }
-        files.write_json(self.folder / PROGRESS_FILE, progress)
+        files.write_json(self.folder / paths.PROGRESS, progress)
         if len(self.trainer.curve) != self.written_rows:
             self.written_rows = len(self.trainer.curve)
             files.write_csv(

@@ -6,6 +6,7 @@ It is read from files, so it is also available on a login node of a cluster.
 from __future__ import annotations
 
 import csv
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from typing import Any
 from mathprobe import files, paths
 from mathprobe.catalog import Catalog
 
-PROGRESS_FILE = "state/progress.json"
-FOLDERS = {"linalg": "*/*/n*/*", "arith": "*"}  # of models, by study
+PROGRESS_FILE = f"state/{paths.PROGRESS}"
+# Patterns of the folders of models, by study.
+FOLDERS = {"linalg": re.sub(r"{\w+}", "*", paths.LINALG_NAME), "arith": "*"}
 STALLED_AFTER = 300.0  # seconds without an update of the progress file
 STATES = ("running", "stalled", "failed", "waiting", "done")
 
@@ -52,8 +54,8 @@ def read_training(folder: Path, model: str, total: int, now: float) -> TrainingS
 
     `total` is its number of examples; `now` is the time in seconds since 1970.
     """
-    if (folder / "run.json").exists():
-        run = files.read_json(folder / "run.json")
+    if (folder / paths.RUN).exists():
+        run = files.read_json(folder / paths.RUN)
         rate, accuracy = run["examples_per_second"], last_accuracy(folder / "curve.csv")
         return TrainingStatus(model, "done", total, total, accuracy, rate)
     path = folder / PROGRESS_FILE
@@ -89,28 +91,26 @@ def read_all(catalog: Catalog, results: Path) -> list[TrainingStatus]:
     """
     now, scale = time.time(), results.name
     arith = catalog.arith(scale)
-    totals = {
-        results / "linalg" / paths.LINALG_NAME.format(**one): catalog.model(
-            scale, **one
-        ).schedule.examples
-        for one in catalog.all_models(scale)
-    }
+    totals = {}
+    for one in catalog.all_models(scale):
+        model = "linalg", paths.LINALG_NAME.format(**one)
+        totals[model] = catalog.model(scale, **one).schedule.examples
     for name in arith.rows:
-        totals[results / "arith" / name] = arith.model(name).schedule.examples
+        totals["arith", name] = arith.model(name).schedule.examples
     for study, pattern in FOLDERS.items():
         for folder in sorted((results / study).glob(pattern)):
-            if folder not in totals and (total := _stored_total(folder)):
-                totals[folder] = total
-    names = ("/".join(folder.parts[len(results.parts) + 1 :]) for folder in totals)
+            model = study, folder.relative_to(results / study).as_posix()
+            if model not in totals and (total := _stored_total(folder)):
+                totals[model] = total
     return [
-        read_training(folder, name, total, now)
-        for (folder, total), name in zip(totals.items(), names, strict=True)
+        read_training(results / study / name, name, total, now)
+        for (study, name), total in totals.items()
     ]
 
 
 def _stored_total(folder: Path) -> int | None:
     """Return the number of examples of a training that has stored it, else None."""
-    for file, key in (("run.json", "examples"), (PROGRESS_FILE, "total")):
+    for file, key in ((paths.RUN, "examples"), (PROGRESS_FILE, "total")):
         if (folder / file).exists():
             return int(files.read_json(folder / file)[key])
     return None

@@ -52,8 +52,7 @@ class TrainedSeq2Seq:
         that is not symmetric if the task requires it, and for an unknown seed, and
         ValueError for numbers that the encoding lacks.
         """
-        seeds = map(str, self.networks)
-        check_choice(str(seed), list(seeds), str(self.folder), "seed")
+        check_choice(str(seed), [*map(str, self.networks)], str(self.folder), "seed")
         network = self.networks[seed]
         return self._apply(
             lambda matrices: models.predict(self._codecs, network, matrices)[0], matrix
@@ -180,9 +179,5 @@ def load(path: Path, device: str) -> TrainedSeq2Seq | TrainedDecoder:
             f"{weights} is missing: train it with `snakemake -c2 {weights}`"
         )
     if "questions" in checkpoint.model_metadata(weights)["spec"]:
-        decoder, network = load_decoder(weights)
-        return TrainedDecoder(weights.parent, decoder, network.to(device))
-    spec, networks = models.load(weights)
-    for each in networks.values():
-        each.to(device)
-    return TrainedSeq2Seq(weights.parent, spec, networks)
+        return TrainedDecoder(weights.parent, *load_decoder(weights, device))
+    return TrainedSeq2Seq(weights.parent, *models.load(weights, device))

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 from mathprobe import surroundings
-from mathprobe.cli import arith, linalg, paper, results, training
+from mathprobe.cli import arith, circuits, drawing, linalg, paper, results, training
 from mathprobe.cli.app import app
-from mathprobe.cli.training import STOPPED
 from mathprobe.errors import InputError
 
-__all__ = ["STOPPED", "app", "arith", "linalg", "main", "paper", "results", "training"]
+# Modules that register their commands when they are imported.
+COMMANDS = (arith, circuits, drawing, linalg, paper, results, training)
 
 
 def main(arguments: list[str] | None = None) -> None:

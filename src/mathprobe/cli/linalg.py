@@ -47,12 +47,9 @@ def predict(
 ) -> None:
     """Predict the answers of test sets, with a trained model and with the oracle."""
     from mathprobe.cli.device import set_up_torch
-
-    place = set_up_torch(device, threads)
     from mathprobe.studies.linalg import models
 
-    spec, networks = models.load(model)
-    networks = {seed: network.to(place) for seed, network in networks.items()}
+    spec, networks = models.load(model, set_up_torch(device, threads))
     arrays = models.predict_all(spec, networks, _read_tests(tests, spec))
     files.save_arrays(out, arrays, spec=spec.to_json())
 
@@ -151,14 +148,12 @@ def failures(
     measured = files.load_arrays(examples)
     spec = Model.from_json(str(measured.pop("spec")))
     if spec.data.task not in PROPERTIES:
-        known = ", ".join(PROPERTIES)
         raise InputError(
             f"{examples}: task {spec.data.task!r} has no failure analysis; "
-            f"tasks with one are {known}"
+            f"tasks with one are {', '.join(PROPERTIES)}"
         )
-    answers = files.load_arrays(predictions)
     arrays = failures.in_distribution_arrays(
-        spec, measured, _read_tests(tests, spec), answers
+        spec, measured, _read_tests(tests, spec), files.load_arrays(predictions)
     )
     files.save_arrays(in_distribution, arrays, spec=spec.to_json())
     paths = {"properties": properties, "verifiers": verifiers, "roc": roc}
@@ -192,12 +187,9 @@ def heads(
         Output file: cross-attention to the coefficients of the matrix.
     """
     from mathprobe.cli.device import set_up_torch
-
-    place = set_up_torch(device, threads)
     from mathprobe.studies.linalg import heads, models
 
-    spec, networks = models.load(model)
-    networks = {seed: network.to(place) for seed, network in networks.items()}
+    spec, networks = models.load(model, set_up_torch(device, threads))
     test = next(iter(_read_tests(tests, spec).values()))
     paths = {"ablations": ablations, "attention": attention}
     for kind, rows in heads.tables(spec, networks, test, tolerance).items():

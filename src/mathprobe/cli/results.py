@@ -98,7 +98,9 @@ def plan(
 
     catalog, numbers = Catalog.load(CONFIG, *config), read_folder(published)
     rate: Rate
-    if flops_per_second:
+    if flops_per_second is not None:
+        if flops_per_second <= 0.0:
+            raise InputError(f"--flops-per-second: {flops_per_second} is not positive")
         rate, origin = lambda _: flops_per_second, f"{flops_per_second:.2e} FLOP/s"
     else:
         from mathprobe.studies.timing import measured_rates

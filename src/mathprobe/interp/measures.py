@@ -119,36 +119,6 @@ class Effects(NamedTuple):
     control: Estimate
 
 
-def denoising(
-    clean: PatchableRun,
-    corrupted: PatchableRun,
-    patching: Patching,
-    metric: Metric,
-    rng: Generator,
-    tokens: slice = slice(None),
-) -> Effects:
-    """Return the effects of clean activations in the corrupted run.
-
-    1 means that the metric is as in the clean run.  See `effects`.
-    """
-    return effects(corrupted, clean, patching, metric, rng, tokens)
-
-
-def noising(
-    clean: PatchableRun,
-    corrupted: PatchableRun,
-    patching: Patching,
-    metric: Metric,
-    rng: Generator,
-    tokens: slice = slice(None),
-) -> Effects:
-    """Return the effects of corrupted activations in the clean run.
-
-    1 means that the metric is as in the corrupted run.  See `effects`.
-    """
-    return effects(clean, corrupted, patching, metric, rng, tokens)
-
-
 def effects(
     base: PatchableRun,
     source: PatchableRun,
@@ -166,7 +136,8 @@ def effects(
     Parameters
     ----------
     base, source
-        Runs on pairs of questions, in the same order.
+        Runs on pairs of questions, in the same order.  Denoising has a corrupted base
+        and a clean source, noising a clean base and a corrupted source.
     patching
         Returns the patched runs: `patch_nodes(sets)` or `residual.patch_paths(paths)`.
     metric
@@ -184,12 +155,7 @@ def effects(
     pairs = len(base.unpatched_answers)
     if pairs < 2:
         raise InputError(f"{pairs} pairs of questions: effects need at least 2")
-
-    def measure(run: PatchableRun, patched_runs: Sequence[Patches]) -> Tensor:
-        values = run.measure(patched_runs, metric)[..., tokens]
-        return values.cpu().double().mean(-1)
-
-    before, after = (measure(run, [[]])[0] for run in (base, source))
+    before, after = (_means(run, [[]], metric, tokens)[0] for run in (base, source))
     if after.mean() == before.mean():
         raise InputError(
             "the metric has the same mean in both runs, so that no effect is defined; "
@@ -197,9 +163,14 @@ def effects(
         )
     shift = int(torch.randint(1, pairs, (), generator=rng))
     shuffled = source.select(torch.arange(pairs).roll(shift))
-    return Effects(
-        *(
-            estimate(measure(base, patching(base, one)) - before, rng, after - before)
-            for one in (source, shuffled)
-        )
+    patched = (
+        _means(base, patching(base, one), metric, tokens) for one in (source, shuffled)
     )
+    return Effects(*(estimate(one - before, rng, after - before) for one in patched))
+
+
+def _means(
+    run: PatchableRun, patched_runs: Sequence[Patches], metric: Metric, tokens: slice
+) -> Tensor:
+    """Return the mean of a metric over answer tokens [V, Q], on the CPU."""
+    return run.measure(patched_runs, metric)[..., tokens].cpu().double().mean(-1)

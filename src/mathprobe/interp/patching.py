@@ -32,7 +32,7 @@ from mathprobe.nets.layers import KeyValues
 # devices have equal batches, and therefore equal rounding errors.
 CPU_ROWS = 1024
 CUDA_MEMORY_SHARE = 0.25
-# Hook points whose activations affect later positions of the same layer.
+# Hook points of a layer whose activations affect its later positions.
 SPREADING = ("hook_resid_pre", "attn.hook_k", "attn.hook_v")
 
 
@@ -100,8 +100,7 @@ class Run:
     @torch.inference_mode()
     def _reused(self) -> dict[str, Tensor]:
         """Return the unpatched inputs, keys and values of all layers."""
-        hooks = ("hook_resid_pre", "attn.hook_k", "attn.hook_v")
-        names = [f"blocks.{n}.{h}" for n in range(self.layers) for h in hooks]
+        names = [f"blocks.{n}.{h}" for n in range(self.layers) for h in SPREADING]
         with capture(self.model, *names) as found:
             # The highest layer need not compute its output at all positions.
             self.model(self.ids[:, :-1], output_from=self.positions[-1])
@@ -143,11 +142,9 @@ class Run:
         teacher_forced: bool = True,
         is_settled: IsSettled | None = None,
     ) -> Tensor:
-        """Return the answers [V, Q, A] of patched runs.
+        """Return the answers [V, Q, A]; see `PatchableRun.answers`.
 
-        With teacher forcing, each token is predicted from the preceding tokens of the
-        unpatched answer.  Otherwise the patched model decodes its own answer greedily;
-        answers that are settled after the first changed token are not decoded further.
+        Answers that are settled after the first changed token are not decoded further.
         """
         found = self.unpatched_answers.repeat(len(patched_runs), 1, 1)
         for chosen, batch in self._batches(patched_runs):
@@ -156,11 +153,7 @@ class Run:
 
     @torch.inference_mode()
     def measure(self, patched_runs: Sequence[Patches], metric: Metric) -> Tensor:
-        """Return a metric of patched runs [V, Q, A], with teacher forcing.
-
-        A run without patches gives the metric of the unpatched model.  Logits are not
-        kept.
-        """
+        """Return a metric [V, Q, A]; see `PatchableRun.measure`."""
         hook = f"blocks.{self.layers - 1}.hook_resid_post"
         last = self.activations(hook)[hook][:, -self.answer_length :]
         question = torch.arange(len(self.ids), device=self.ids.device)

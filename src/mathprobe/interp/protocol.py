@@ -28,10 +28,6 @@ class Network(Protocol):
         """
         ...
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Return the logits [..., Y] for the last residual stream [..., D]."""
-        ...
-
 
 @runtime_checkable
 class PreNormNetwork(Network, Protocol):
@@ -110,8 +106,8 @@ class PatchableRun(Protocol):
         """Return the answers [V, Q, A] of patched runs.
 
         With teacher forcing, each token is predicted from the preceding tokens of the
-        unpatched answer.  Otherwise the patched network decodes its own answer, and it
-        may stop where the answer is settled.
+        unpatched answer.  Otherwise the patched network decodes its own answer
+        greedily, and may stop if the answer is settled.
         """
         ...
 

@@ -102,7 +102,7 @@ class Seq2SeqRun:
         teacher_forced: bool = True,
         is_settled: IsSettled | None = None,  # not used: all answers are decoded whole
     ) -> Tensor:
-        """Return the answers [V, Q, A] of patched runs; see `PatchableRun`."""
+        """Return the answers [V, Q, A]; see `PatchableRun.answers`."""
         found = self.unpatched_answers.repeat(len(patched_runs), 1, 1)
         for patches, answers in zip(patched_runs, found, strict=True):
             for question in self._batches:
@@ -110,7 +110,7 @@ class Seq2SeqRun:
         return found
 
     def measure(self, patched_runs: Sequence[Patches], metric: Metric) -> Tensor:
-        """Return a metric of patched runs [V, Q, A], with teacher forcing."""
+        """Return a metric [V, Q, A]; see `PatchableRun.measure`."""
         return torch.stack(
             [
                 torch.cat([self._measure(patches, metric, q) for q in self._batches])

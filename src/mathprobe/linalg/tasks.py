@@ -92,7 +92,7 @@ class Task:
         signs: Signs,
         eigenvalue_order: EigenvalueOrder = "descending",
     ) -> Tensor:
-        """Return the labels [B, r, c] of models for exact answers [B, r, c].
+        """Return the labels [B, r, c] of models for answers [B, r, c].
 
         Vectors have the signs of the solver ("lapack"), or signs that make the largest
         coefficient of each eigenvector or left singular vector positive ("canonical").

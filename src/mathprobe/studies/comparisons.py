@@ -18,9 +18,9 @@ from mathprobe.arith.subtasks import SUBTASKS
 from mathprobe.interp.facts import Facts
 from mathprobe.interp.nodes import HEAD, MLP, Node
 from mathprobe.studies.arith_facts import failures_by_class, is_found
-from mathprobe.studies.published_maps import WEAK
+from mathprobe.studies.published_maps import MATH, WEAK
 
-LETTERS = ("S", "M", "N")  # classes: additions, differences >= 0, differences < 0
+LETTERS = tuple(MATH)  # classes: additions, differences >= 0, differences < 0
 COLUMNS = ("quantity", "count", "total")  # of `reuse`
 SUMMARY_COLUMNS = (*COLUMNS, "published_rule")
 
@@ -59,7 +59,7 @@ def summary(facts: Facts, published_rule: Facts, claims: pd.DataFrame) -> Iterat
 
     `published_rule` are the facts of `published_search`, and `claims` is the table of
     `arith.claims`.  Yields rows of SUMMARY_COLUMNS; the count under the published rules
-    is missing where they do not apply.
+    is missing if they do not apply.
     """
     nodes = useful_nodes(facts)
     for kind in (HEAD, MLP):

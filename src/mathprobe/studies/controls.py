@@ -7,9 +7,11 @@ Barez 2024 have no such controls.  Shares have 95 % intervals.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
+
+from torch import Tensor
 
 from mathprobe.interp import ablation
 from mathprobe.interp.nodes import HEAD, MLP, Node, NodeSet
@@ -20,7 +22,7 @@ from mathprobe.studies.arith_facts import is_found
 from mathprobe.studies.circuits import TOGETHER, Circuit, SubtaskSearch, share
 
 COLUMNS = ("control", "of", "nodes", "count", "total", "value", "low", "high")
-SUFFICIENCY = ("mean", "resample")  # ablations of all other nodes
+ABLATIONS = ("mean", "resample")  # ablations of all other nodes
 
 
 def table(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
@@ -56,7 +58,7 @@ def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
         return
     useful = circuit.ablation_facts.nodes
     rng = circuit.rng_for("random sets")
-    sets: list[tuple[str, Iterable[Node]]] = [
+    sets: list[tuple[str, Collection[Node]]] = [
         ("useful", useful),
         ("with a purpose", nodes_with_purpose(circuit)),
         *(
@@ -64,18 +66,24 @@ def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
             for _ in range(circuit.settings.random_sets)
         ),
     ]
-    for name in SUFFICIENCY:
+    for name in ABLATIONS:
         rng = circuit.rng_for("sufficiency", name)
         values = ablation.ablation_values(run, name, rng)
         for of, nodes in sets:
-            nodes = list(nodes)
-            correct = ~ablation.ablate_all_except(run, values, nodes).any(-1)
-            count = int(correct.sum())
-            yield _row(f"keep only, {name}", of, len(nodes), count, len(correct))
+            right = answers_right(run, values, nodes)
+            yield _row(f"keep only, {name}", of, len(nodes), *right)
+
+
+def answers_right(
+    run: Run, values: Mapping[str, Tensor], nodes: Collection[Node]
+) -> tuple[int, int]:
+    """Count the answers that stay right if all other nodes are ablated, and all."""
+    correct = ~ablation.ablate_all_except(run, values, nodes).any(-1)
+    return int(correct.sum()), len(correct)
 
 
 def chance(circuit: Circuit, untrained: Decoder) -> Iterator[dict[str, Any]]:
-    """Count how often a search finds sub-tasks, also where none should be found.
+    """Count how often a search finds sub-tasks, also in controls that have none.
 
     Each search is repeated for as many random nodes and sets of nodes, none of which is
     a candidate, and for the candidates in an untrained model.

@@ -29,7 +29,7 @@ COLUMNS = (
 
 
 def draw_test(spec: EncodedTestSet) -> tuple[Tensor, Tensor]:
-    """Return the matrices and exact answers [B, r, c] of a test set."""
+    """Return the matrices and answers [B, r, c] of a test set."""
     test = make_testset(TestSet(spec.data, spec.examples))
     return torch.from_numpy(test["matrix"]), torch.from_numpy(test["answer"])
 

@@ -235,7 +235,8 @@ def _parse_subtask(
     _check(task in SUBTASKS, f"unknown sub-task; known are {', '.join(SUBTASKS)}")
     has_column = SUBTASKS[task].lowest is not None
     known = bool(column) if has_column else not (column or changed)
-    _check(known, "only OPR and SGN have no column")
+    without = [name for name, one in SUBTASKS.items() if one.lowest is None]
+    _check(known, f"only {' and '.join(without)} have no column")
     label = _column(layout, column) if column else ""
     if changed:
         yield f"{WEAK}{task}", f"{label}.{changed}", None

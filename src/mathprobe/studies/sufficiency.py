@@ -31,13 +31,13 @@ from mathprobe.interp.nodes import Node
 from mathprobe.interp.patching import Run
 from mathprobe.studies.arith_facts import FAILS, is_found, is_published
 from mathprobe.studies.circuits import Circuit, share
+from mathprobe.studies.controls import ABLATIONS, answers_right, nodes_with_purpose
 
 COLUMNS = (
     *("order", "ablation", "nodes", "added"),
     *("count", "total", "value", "low", "high"),
 )
 MOST = 0.5  # lower bound of the success rate of a sub-task that most pairs show
-ABLATIONS = ("mean", "resample")
 SELECTION = 32  # questions for the greedy order, at most half of all
 FEWEST = 4  # questions: two for each purpose
 CANDIDATES = 4  # nodes that each round of the greedy order evaluates
@@ -56,7 +56,7 @@ def table(circuit: Circuit) -> Iterator[dict[str, Any]]:
     if not useful or len(run.ids) < FEWEST:
         return
     facts = [fact for fact in circuit.facts if fact.name in SUBTASKS]
-    known = frozenset(fact.node for fact in facts if is_found(fact))
+    known = frozenset(nodes_with_purpose(circuit))
     single = {
         "published": [f.node for f in facts if is_found(f) and is_published(f)],
         "most pairs": [f.node for f in facts if f.low is not None and f.low >= MOST],
@@ -72,7 +72,7 @@ def table(circuit: Circuit) -> Iterator[dict[str, Any]]:
     }
     for name in ABLATIONS:
         values = _values(circuit, measured, name)
-        right = cache(partial(_answers_right, measured, values))
+        right = cache(partial(answers_right, measured, values))
         for order, nodes in single.items():
             kept = frozenset(nodes)
             yield _row(order, name, right(kept), len(kept), ())
@@ -125,14 +125,6 @@ def _shuffled(circuit: Circuit, nodes: Sequence[Node]) -> list[Node]:
 def _points(steps: int) -> list[int]:
     """Return numbers of added nodes from 0 to `steps`, at most POINTS."""
     return sorted({round(steps * i / (POINTS - 1)) for i in range(POINTS)})
-
-
-def _answers_right(
-    run: Run, values: Values, nodes: Collection[Node]
-) -> tuple[int, int]:
-    """Return the number of answers that stay right, and of all answers."""
-    correct = ~ablation.ablate_all_except(run, values, nodes).any(-1)
-    return int(correct.sum()), len(correct)
 
 
 def _row(

@@ -38,12 +38,12 @@ def _initialise(seed: int, *arguments: Any) -> Decoder:
         return Decoder(*arguments)
 
 
-def load(path: Path) -> tuple[ArithModel, Decoder]:
-    """Load a trained model; return its specification and the network."""
+def load(path: Path, device: str = "cpu") -> tuple[ArithModel, Decoder]:
+    """Load a trained model; return its specification and the network on a device."""
     spec = ArithModel.from_dict(checkpoint.model_metadata(path)["spec"])
     network = build(spec)
     checkpoint.load_model(path, {spec.seed: network})
-    return spec, network
+    return spec, network.to(device)
 
 
 def load_parent(path: Path, child: ArithModel) -> Decoder:

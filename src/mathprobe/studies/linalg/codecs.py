@@ -42,7 +42,7 @@ class Codecs:
         return TASKS[data.task].input_shape(data.n, data.columns)
 
     def label(self, matrix: Tensor, answer: Tensor) -> Tensor:
-        """Return the labels [B, r, c] for inputs and exact answers [B, r, c].
+        """Return the labels [B, r, c] for inputs and answers [B, r, c].
 
         The labels of an encoded test set, which has no model, are the answers.
         """

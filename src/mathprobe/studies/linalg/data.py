@@ -15,7 +15,7 @@ from mathprobe.studies.linalg import STUDY
 
 
 def draw(data: MatrixSpec, rng: Generator, count: int) -> examples.Examples:
-    """Draw matrices [B, r, c] and their exact answers [B, r', c'], with B = count."""
+    """Draw matrices [B, r, c] and their answers [B, r', c'], with B = count."""
     size = data.n, data.columns
     return examples.draw(
         data.task, data.distribution, data.distribution_settings, rng, count, *size

@@ -109,13 +109,14 @@ def token_groups(codecs: Codecs, source: Tensor) -> dict[str, Tensor]:
 
 def _judge(spec: Model, matrix: Tensor, answer: Tensor, tolerance: float) -> Judge:
     """Return a function that decodes and scores answers to rounded matrices."""
-    codecs, task, zeros = Codecs(spec), spec.data.task, spec.zero_answers
+    codecs, task = Codecs(spec), spec.data.task
+    verdicts = spec.zero_answers, spec.exact_answers
 
     def is_right(ids: Tensor) -> Tensor:
         start = torch.full_like(ids[:, :1], END)
         tokens = torch.cat([start, ids], 1).cpu()
         values, _ = codecs.target.decode(tokens, *codecs.output_shape)
-        error = relative_error(task, matrix, answer, values, zeros)
+        error = relative_error(task, matrix, answer, values, *verdicts)
         return is_below(error, tolerance)
 
     return is_right

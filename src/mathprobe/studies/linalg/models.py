@@ -43,12 +43,15 @@ def build_all(spec: Model) -> dict[int, Seq2Seq]:
     return {seed: build(spec, seed) for seed in range(1, spec.seeds + 1)}
 
 
-def load(path: Path) -> tuple[Model, dict[int, Seq2Seq]]:
-    """Load a trained model; return its specification and the networks by seed."""
+def load(path: Path, device: str) -> tuple[Model, dict[int, Seq2Seq]]:
+    """Load a trained model; return its specification and the networks by seed.
+
+    The networks are on a torch device.
+    """
     spec = Model.from_dict(checkpoint.model_metadata(path)["spec"])
     networks = build_all(spec)
     checkpoint.load_model(path, networks)
-    return spec, networks
+    return spec, {seed: network.to(device) for seed, network in networks.items()}
 
 
 def predict(codecs: Codecs, network: Seq2Seq, matrix: Tensor) -> tuple[Tensor, Tensor]:
