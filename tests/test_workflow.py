@@ -319,12 +319,6 @@ def test_any_valid_path_is_a_target(fresh):
     assert jobs["paper_table"] == 1
 
 
-def test_a_path_with_a_space_works(fresh):
-    path = "results/smoke/linalg/testsets/eigenvalues/laplace/n3.npz"
-    done = fresh.snakemake("--cores", 1, path)
-    assert done.returncode == 0, done.stdout
-
-
 def test_a_finished_scale_has_every_kind_of_file(smoke):
     results = smoke.folder / "results/smoke"
     if has_pdf(smoke):

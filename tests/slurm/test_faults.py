@@ -117,7 +117,7 @@ def sites(cluster, tmp_path_factory):
     with Cluster(root / "other", gpus=1) as other, ThreadPoolExecutor() as pool:
         on = dict.fromkeys(("day", "minute", "killed"), cluster) | {"node": other}
         sites = {name: Site(root / name, where) for name, where in on.items()}
-        sites["day"].edit("max_runtime: 1d", "max_runtime: 12")
+        sites["day"].edit("max_runtime: 1d", "max_runtime: 60")
         sites["minute"].edit("max_runtime: 1d", "max_runtime: 1")
         runs = {
             name: (sites[name], pool.submit(run_with_faults, sites[name], faults))
