@@ -87,8 +87,8 @@ class Machine:
 
 def check_tests(machine: Machine) -> str:
     """Run the tests for CUDA."""
-    options = ("-q", "-p", "no:cacheprovider")
-    output = machine.run("-m", "pytest", *options, "tests/test_cuda.py")
+    # Another -q would hide the summary.
+    output = machine.run("-m", "pytest", "-p", "no:cacheprovider", "tests/test_cuda.py")
     summary = output.strip().splitlines()[-1]
     if machine.device == "cuda" and "skipped" in summary:
         raise Failed(summary)

@@ -1,6 +1,7 @@
 """Synthetic results of a scale, with the columns of its tidy tables."""
 
 import io
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -357,10 +358,16 @@ def models(entries: list[TableEntry]) -> list[dict]:
 
 def synthetic_tables(scale: str, *others: dict) -> dict[str, pd.DataFrame]:
     """Return the tables of a scale; `others` are models outside its configuration."""
+    made = _make_tables(scale, *(tuple(model.items()) for model in others))
+    return {kind: table.copy() for kind, table in made.items()}
+
+
+@cache
+def _make_tables(scale: str, *others: tuple) -> dict[str, pd.DataFrame]:
     entries = CATALOG.linalg(scale).entries
     compared = models(entries["out_of_distribution"])
     rows = {
-        "ood": [*accuracy_matrix(list(others)), *accuracy_matrix(compared)],
+        "ood": [*accuracy_matrix(list(map(dict, others))), *accuracy_matrix(compared)],
         "tolerances": by_tolerance(compared),
         "learning_speed": [
             row

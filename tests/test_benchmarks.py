@@ -1,6 +1,7 @@
 """The baseline does the work of mathprobe; measurements are stored and tabulated."""
 
 import re
+from dataclasses import replace
 from functools import cache
 
 import baseline
@@ -160,8 +161,10 @@ def test_the_training_benchmark_measures_rates_and_waiting(smoke_model, quick):
     assert result["plain"]["best"] > 0.0
 
 
-def test_the_training_benchmark_measures_memory(smoke_model):
-    result = run.training(smoke_model, run.Effort(1, 1, memory=True, examples=4))
+def test_the_training_benchmark_measures_memory(smoke_model, quick, monkeypatch):
+    """Of this process; `test_memory_excludes_the_parent_process` starts another."""
+    monkeypatch.setattr(run, "peak_memory", run._peak_memory)
+    result = run.training(smoke_model, replace(quick, memory=True))
     assert result["memory"] > 100.0 < result["plain_memory"]
 
 

@@ -258,14 +258,19 @@ def test_claims_about_one_layer_hold(addition, subtraction):
         assert score(rows) == (3, 3)
 
 
-def rows(circuit, control):
-    table = controls.table(circuit, untrained(circuit))
-    return [row for row in table if row["control"] == control]
+@pytest.fixture(scope="module")
+def rows(addition, subtraction):
+    """Return a function that returns the rows of a control, by operation."""
+    circuits = {"addition": addition, "subtraction": subtraction}
+    tables = {k: list(controls.table(v, untrained(v))) for k, v in circuits.items()}
+    return lambda operation, control: [
+        row for row in tables[operation] if row["control"] == control
+    ]
 
 
-def test_the_useful_nodes_are_sufficient_and_random_ones_are_not(addition):
+def test_the_useful_nodes_are_sufficient_and_random_ones_are_not(rows):
     for name in controls.ABLATIONS:
-        kept = {row["of"]: row for row in rows(addition, f"keep only, {name}")}
+        kept = {row["of"]: row for row in rows("addition", f"keep only, {name}")}
         assert kept["useful"]["value"] == 1.0
         assert kept["with a purpose"]["value"] == 1.0
         assert kept["random"]["value"] < 0.2
@@ -274,9 +279,8 @@ def test_the_useful_nodes_are_sufficient_and_random_ones_are_not(addition):
 
 @pytest.mark.parametrize("control", ["random nodes", "untrained"])
 @pytest.mark.parametrize("operation", ["addition", "subtraction"])
-def test_controls_find_nothing_by_chance(control, operation, request):
-    known = request.getfixturevalue(operation)
-    tried, found = rows(known, control), rows(known, "found")
+def test_controls_find_nothing_by_chance(control, operation, rows):
+    tried, found = rows(operation, control), rows(operation, "found")
     assert {row["of"]: row["total"] for row in tried} == {
         row["of"]: row["total"] for row in found
     }
@@ -285,8 +289,8 @@ def test_controls_find_nothing_by_chance(control, operation, request):
     assert any(row["count"] for row in found)
 
 
-def test_purposes_are_counted_by_kind(subtraction):
-    counts = {row["of"]: row["count"] for row in rows(subtraction, "purpose")}
+def test_purposes_are_counted_by_kind(rows):
+    counts = {row["of"]: row["count"] for row in rows("subtraction", "purpose")}
     assert counts == {"head": 6, "mlp": 2}
 
 

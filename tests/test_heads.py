@@ -17,6 +17,7 @@ from mathprobe.studies.linalg.models import build
 TASK, DISTRIBUTION, N = "transpose", "uniform_coefficients", 2
 HEAD = 1  # of the decoder: it copies the tokens of the transposed matrix
 TOKENS = 3  # per number
+EXAMPLES = 16
 
 
 def specification(**changes):
@@ -68,7 +69,8 @@ def reads(length):
 @pytest.fixture(scope="module")
 def found():
     spec, model = wired()
-    test = make_testset(CATALOG.testset("smoke", TASK, DISTRIBUTION, N))
+    settings = CATALOG.testset("smoke", TASK, DISTRIBUTION, N)
+    test = make_testset(structs.replace(settings, examples=EXAMPLES))
     return {
         k: pd.DataFrame(v)
         for k, v in heads.tables(spec, {1: model}, test, 0.05).items()
@@ -77,7 +79,7 @@ def found():
 
 def test_the_only_head_that_carries_the_answer_is_found(found):
     rows = found["ablations"].query("tokens == 'all' and ablation != 'itself'")
-    assert (rows["right"] == 50).all()
+    assert (rows["right"] == EXAMPLES).all()
     carrying = {f"D0X{HEAD}", heads.EVERYTHING, heads.MEMORY}
     is_carrying = rows["component"].isin(carrying)
     assert (rows[is_carrying]["value"] > 0.9).all()

@@ -6,20 +6,20 @@ checkpoint.
 
 import json
 import random
-import resource
 import signal
-import subprocess
-import sys
 import time
+from itertools import count
 
 import pytest
 from msgspec import structs
+from processes import Command
 from test_cli import refused, run, train_arguments
 
 from mathprobe import checkpoint
 from mathprobe.cli import training
 
 OUTPUTS = ("model.safetensors", "curve.csv")
+LOGS = count()  # their names
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +37,11 @@ def whole(spec, tmp_path_factory):
     return finish(spec, tmp_path_factory.mktemp("whole"))
 
 
-def start_in_background(spec, folder, minutes=5.0, **options):
-    arguments = [*train_arguments(spec, folder), "--save-every", minutes]
-    return subprocess.Popen(
-        [sys.executable, "-m", "mathprobe", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **options,
+def start_in_background(spec, folder, minutes=5.0, limit=None):
+    folder.mkdir(exist_ok=True)
+    log = folder / f"{next(LOGS)}.log"
+    return Command(
+        [*train_arguments(spec, folder), "--save-every", minutes], log, limit
     )
 
 
@@ -58,8 +55,8 @@ def start(spec, folder, updates=1, **options):
     """Start a training that saves after every update, and wait for some updates."""
     goal = saved(folder) + updates
     process = start_in_background(spec, folder, 0.0, **options)
-    while process.poll() is None and saved(folder) < goal:
-        time.sleep(0.001)
+    while process.is_alive() and saved(folder) < goal:
+        time.sleep(0.005)
     return process
 
 
@@ -76,7 +73,7 @@ def kill_at_random(spec, folder, kills, rng):
         process = start(spec, folder, rng.randint(1, 25))
         time.sleep(rng.uniform(0.0, 0.02))  # the duration of an update
         process.kill()
-        process.communicate()
+        process.join()
         if (folder / "run.json").exists():
             break  # it finished first
         reached.append(checkpoint.load_checkpoint(folder / "state").updates)
@@ -103,9 +100,9 @@ def test_a_stop_signal_saves_a_checkpoint_and_is_reported(
     spec, whole, tmp_path, capsys, name
 ):
     process = start(spec, tmp_path)
-    process.send_signal(signal.Signals[name])
-    output = process.communicate()[0]
-    assert process.returncode == training.STOPPED
+    process.send(signal.Signals[name])
+    output = process.output()
+    assert process.exitcode == training.STOPPED
     assert f"stopped by {name}: checkpoint saved" in output
     assert not (tmp_path / "model.safetensors").exists()
     assert finish(spec, tmp_path) == whole
@@ -114,13 +111,9 @@ def test_a_stop_signal_saves_a_checkpoint_and_is_reported(
 
 
 def test_a_full_disk_stops_with_a_message_and_without_loss(spec, whole, tmp_path):
-    def small_files():
-        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-
-    process = start(spec, tmp_path, preexec_fn=small_files)
-    output = process.communicate()[0]
-    assert process.returncode == 1
+    process = start(spec, tmp_path, limit=20_000)
+    output = process.output()
+    assert process.exitcode == 1
     assert "mathprobe train: [Errno 27] File too large" in output
     assert "Traceback" not in output
     assert finish(spec, tmp_path) == whole
@@ -130,14 +123,13 @@ def test_a_second_process_for_the_same_output_waits_and_finds_it_trained(
     spec, whole, tmp_path
 ):
     first = start(spec, tmp_path)
-    first.send_signal(signal.SIGSTOP)
+    first.send(signal.SIGSTOP)
     second = start_in_background(spec, tmp_path)
-    assert second.stdout.readline().startswith("device: ")
-    assert "in use by another process; waiting" in second.stdout.readline()
-    first.send_signal(signal.SIGCONT)
-    first.communicate()
-    assert "already trained by another process" in second.communicate()[0]
-    assert first.returncode == second.returncode == 0
+    second.wait_for("in use by another process; waiting")
+    first.send(signal.SIGCONT)
+    assert "already trained by another process" in second.output()
+    first.join()
+    assert first.exitcode == second.exitcode == 0
     assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == whole
     assert json.loads((tmp_path / "run.json").read_text())["attempts"] == 1
     left = {path.name for path in (tmp_path / "state").iterdir()}
@@ -146,16 +138,15 @@ def test_a_second_process_for_the_same_output_waits_and_finds_it_trained(
 
 def test_a_second_process_resumes_where_the_first_was_stopped(spec, whole, tmp_path):
     first = start(spec, tmp_path)
-    first.send_signal(signal.SIGSTOP)
+    first.send(signal.SIGSTOP)
     second = start_in_background(spec, tmp_path)
-    assert second.stdout.readline().startswith("device: ")
-    assert "in use by another process; waiting" in second.stdout.readline()
+    second.wait_for("in use by another process; waiting")
     first.terminate()
-    first.send_signal(signal.SIGCONT)
-    first.communicate()
-    assert first.returncode == training.STOPPED
-    assert "resuming after" in second.communicate()[0]
-    assert second.returncode == 0
+    first.send(signal.SIGCONT)
+    first.join()
+    assert first.exitcode == training.STOPPED
+    assert "resuming after" in second.output()
+    assert second.exitcode == 0
     assert {name: (tmp_path / name).read_bytes() for name in OUTPUTS} == whole
     attempts = json.loads((tmp_path / "run.json").read_text())["history"]
     assert [a["begun_at"] for a in attempts] == [0, attempts[0]["saved_at"]]
@@ -165,7 +156,7 @@ def test_a_second_process_resumes_where_the_first_was_stopped(spec, whole, tmp_p
 def test_a_changed_specification_is_refused_with_the_difference(spec, tmp_path):
     process = start(spec, tmp_path)
     process.kill()
-    process.communicate()
+    process.join()
     other = structs.replace(spec, seeds=3)
     message = refused(*train_arguments(other, tmp_path))
     assert "seeds: expected 3, found 2" in message

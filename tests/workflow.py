@@ -24,9 +24,9 @@ class Workflow:
             if source.is_symlink():
                 target.symlink_to(source.readlink())
             elif source.is_dir():
-                shutil.copytree(
-                    source, target, ignore=shutil.ignore_patterns("__pycache__")
-                )
+                # With compiled files, but none that is just being written.
+                unfinished = shutil.ignore_patterns("*.pyc.*")
+                shutil.copytree(source, target, ignore=unfinished)
             else:
                 shutil.copyfile(source, target)
 

@@ -13,6 +13,7 @@ from mathprobe.failed_jobs import LINES, FailedJobs
 from workflow import Workflow
 
 TESTSET = "results/smoke/linalg/testsets/eigenvalues/laplace/n2.npz"
+QUIET = ("--quiet", "reason", "host")  # as in the Makefile
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +23,21 @@ def copy(tmp_path_factory):
     )
 
 
-def test_jobs_run_on_the_interpreter_of_snakemake_without_activation(copy, tmp_path):
-    other = tmp_path / "python"  # found first on PATH
-    other.write_text("#!/bin/sh\nexit 7\n")
-    other.chmod(0o755)
-    done = copy.snakemake("--cores", 1, TESTSET, path=f"{tmp_path}:/usr/bin:/bin")
+@pytest.fixture(scope="module")
+def done(copy, tmp_path_factory):
+    """A run as by `make`; the first `python` on PATH fails."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "python").write_text("#!/bin/sh\nexit 7\n")
+    (folder / "python").chmod(0o755)
+    return copy.snakemake("--cores", 1, TESTSET, *QUIET, path=f"{folder}:/usr/bin:/bin")
+
+
+def test_jobs_run_on_the_interpreter_of_snakemake_without_activation(done):
     assert done.returncode == 0, done.stdout
 
 
-def test_a_run_names_its_jobs_and_ends_with_its_targets(copy):
+def test_a_run_names_its_jobs_and_ends_with_its_targets(done):
     name = "draw test set eigenvalues, laplace, n = 2 (linalg_testset)"
-    done = copy.snakemake("--cores", 1, "--force", TESTSET, "--quiet", "reason", "host")
     assert done.stdout.count(f"Job 0: {name}\n") == 1
     assert done.stdout.count(f"Finished job 0: {name}\n") == 1
     assert f"\nMade {TESTSET}\n" in done.stdout
@@ -82,8 +87,7 @@ def test_a_failed_job_is_shown_last_with_the_end_of_its_log(tmp_path):
     copy = Workflow(tmp_path / "copy")
     text = "raise SystemExit('\\n'.join(['early'] * 50 + ['no space left']))"
     (copy.folder / "src/mathprobe/__main__.py").write_text(text, encoding="utf-8")
-    quiet = ("--quiet", "reason", "host")  # as `make` does
-    done = copy.snakemake(*quiet, "--cores", 1, TESTSET)
+    done = copy.snakemake(*QUIET, "--cores", 1, TESTSET)
     assert done.returncode != 0
     shown = done.stdout[done.stdout.index("1 failed:") :].splitlines()
     assert "Error in rule linalg_testset" in done.stdout
