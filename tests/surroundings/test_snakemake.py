@@ -22,11 +22,14 @@ def copy(tmp_path_factory):
     )
 
 
-def test_jobs_run_on_the_interpreter_of_snakemake_without_activation(copy, tmp_path):
+def test_jobs_run_on_the_interpreter_and_modules_of_snakemake(copy, tmp_path):
     other = tmp_path / "python"  # found first on PATH
     other.write_text("#!/bin/sh\nexit 7\n")
     other.chmod(0o755)
+    own = copy.folder / "random.py"  # of the user
+    own.write_text("raise SystemExit(7)\n", encoding="utf-8")
     done = copy.snakemake("--cores", 1, TESTSET, path=f"{tmp_path}:/usr/bin:/bin")
+    own.unlink()
     assert done.returncode == 0, done.stdout
 
 
