@@ -86,12 +86,12 @@ def test_snakemake_plans_all_documented_targets_in_one_dry_run(smoke, tmp_path):
     (tmp_path / "faster.yaml").write_text(recipe, encoding="utf-8")
     targets = set()
     for words in of("snakemake") + in_text("snakemake"):
-        if "cluster-generic" in words:  # this plugin is not installed
-            continue
+        if "cluster-generic" in words or words[-1].startswith("--"):
+            continue  # a plugin that is not installed; an option without its value
         formatted = [word.format(name=NAMES["model"], **NAMES) for word in words]
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(smoke.folder)
-            targets |= parse_args(formatted)[1].targets
+            targets.update(parse_args(formatted)[1].targets)
     assert len(targets) > 6
     jobs = smoke.planned_jobs(*targets, "--configfile", tmp_path / "faster.yaml")
     assert jobs["linalg_train"] > 30
