@@ -26,7 +26,7 @@ def test_jobs_run_on_the_interpreter_and_modules_of_snakemake(copy, tmp_path):
     other = tmp_path / "python"  # found first on PATH
     other.write_text("#!/bin/sh\nexit 7\n")
     other.chmod(0o755)
-    own = copy.folder / "random.py"  # of the user
+    own = copy.folder / "torch.py"  # of the user
     own.write_text("raise SystemExit(7)\n", encoding="utf-8")
     done = copy.snakemake("--cores", 1, TESTSET, path=f"{tmp_path}:/usr/bin:/bin")
     own.unlink()

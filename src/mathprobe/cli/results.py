@@ -47,7 +47,7 @@ def status(results: Results, /, *, watch: bool = False, config: Config = ()) -> 
     from mathprobe.catalog import Catalog
 
     catalog = Catalog.load(CONFIG, *config)
-    if results.parent != RESULTS:
+    if results == Path(results.name):  # not results/SCALE, which may be empty
         _check_folder(results)
     if watch:
         _watch(lambda: status.read_all(catalog, results))
