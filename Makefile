@@ -112,7 +112,7 @@ test: env tex
 # `test` runs these in parallel.  Tests of processes kill trainings or start Snakemake;
 # tests of the workflow need the results of the smoke scale.
 PROCESS_TESTS := tests/surroundings tests/test_kill.py tests/test_workflow_arith.py
-WORKFLOW_TESTS := tests/test_workflow.py tests/surroundings/test_hostile.py
+WORKFLOW_TESTS := tests/test_workflow.py tests/test_commands.py tests/surroundings/test_hostile.py
 
 test-modules: env
 	pytest $(PROCESS_TESTS:%=--ignore %) $(WORKFLOW_TESTS:%=--ignore %)

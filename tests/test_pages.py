@@ -33,6 +33,10 @@ def test_linked_files_exist(page):
     assert not missing
 
 
+def test_the_readme_is_short():
+    assert len(Path("README.md").read_text("utf-8").splitlines()) <= 110
+
+
 def test_the_first_example_of_the_python_page_runs():
     names, (first, *_) = {}, blocks("docs/python.md")
     exec(first, names)

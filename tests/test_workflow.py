@@ -682,10 +682,10 @@ def test_an_interrupted_run_is_resumed(tmp_path):
     assert json.loads((folder / "run.json").read_text())["attempts"] == 2
 
 
-def test_the_distribution_in_the_readme_is_added_to_tables_and_figures(smoke, tmp_path):
+def test_the_distribution_in_the_docs_is_added_to_tables_and_figures(smoke, tmp_path):
     code = re.search(
         r"```python\n(@DISTRIBUTIONS.*?)```",
-        Path("README.md").read_text(encoding="utf-8"),
+        Path("docs/development.md").read_text(encoding="utf-8"),
         re.S,
     )[1]
     grown = tmp_path / "grown"

@@ -18,7 +18,8 @@ SLURM_TIME = re.compile(r"(\d+-)?(\d+)(:\d+)?(:\d+)?")
 MEGABYTES = {"K": 1e-3, "M": 1, "G": 1e3, "T": 1e6}
 SIZE = re.compile(r"(\d+(?:\.\d+)?) *([KMGT])i?B?", re.IGNORECASE)
 # Snakemake evaluates resources of a profile as Python, with these names.
-PYTHON_NAMES = {"attempt", "input", "shutil", "threads", "wildcards", *dir(builtins)}
+VARIABLES = {"attempt", "input", "shutil", "threads", "wildcards"}
+BUILTINS = set(dir(builtins)) - {"None"}
 
 
 def minutes(value: int | str) -> int:
@@ -90,7 +91,8 @@ def check_resources(place: str, resources: Mapping[str, object]) -> None:
     `resources` are those of a profile or of the command line, by name.
     """
     for name, value in resources.items():
-        text = str(getattr(value, "raw", value))
+        written = str(getattr(value, "raw", value))
+        text = written.strip("'\" ")
         here = f"{place}: {name}"
         if name == "runtime" and _slurm_minutes(text):
             try:
@@ -103,7 +105,10 @@ def check_resources(place: str, resources: Mapping[str, object]) -> None:
                 f"{here}: {text!r} is not a whole number of megabytes; write "
                 f"{name}: {size}, or {unsuffixed}: {text}"
             )
-        if text in PYTHON_NAMES - {"None"}:
+        is_builtin = (
+            re.fullmatch(r"[\w.]+", written) and written.split(".")[0] in BUILTINS
+        )
+        if is_builtin or written in VARIABLES:
             raise InputError(
                 f"{here}: Snakemake reads {text} as a name of Python; write it under "
                 "`cluster` in config/config.yaml, or in two pairs of quotes: "

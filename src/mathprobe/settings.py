@@ -6,11 +6,12 @@ others are declared here.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, field, inspect
+from msgspec import Meta, field, inspect, structs
 
 from mathprobe.cluster import minutes
 from mathprobe.spec import (
@@ -44,7 +45,7 @@ Tolerances = Annotated[list[Fraction], Meta(min_length=1)]
 Gpus = Annotated[int, Meta(ge=0, le=1), doc("GPUs per job")]
 Threads = Annotated[PositiveInt, doc("CPU threads per job")]
 Memory = Annotated[PositiveInt, doc("memory per job, in MB")]
-SlurmName = Annotated[str, Meta(pattern=r"^[^\s'\"`$;\\]+$")]
+SLURM_NAME = re.compile(r"[^-,\s'\"`$;\\{}][^\s'\"`$;\\{}]*")
 
 
 class RecordSettings(Spec, frozen=True):
@@ -192,7 +193,7 @@ class ArithSettings(Spec, frozen=True):
 class DecoderRow(Spec, frozen=True, kw_only=True):
     """A model of the second study: one row of the table of models."""
 
-    operation: Annotated[str, Meta(pattern="^[a-z]+$"), doc("`add`, `sub`, `mix`")]
+    operation: Annotated[str, doc("`add`, `sub`, `mix`")]
     digits: Annotated[PositiveInt, doc("digits per operand")]
     layers: Annotated[PositiveInt, doc("layers of the decoder")]
     heads: Annotated[PositiveInt, doc("attention heads per layer")]
@@ -269,13 +270,20 @@ class Compute(Spec, frozen=True):
 class JobsSettings(Spec, frozen=True, kw_only=True):
     """Options of Slurm for a kind of jobs."""
 
-    partition: Annotated[SlurmName, doc("partition, or several: `a,b`")]
-    account: Annotated[SlurmName | None, doc("account; default: the user's own")] = None
-    qos: Annotated[SlurmName | None, doc("quality of service")] = None
-    constraint: Annotated[SlurmName | None, doc("features of the nodes")] = None
-    exclude: Annotated[
-        SlurmName | None, doc("nodes that are not used: `n[1-3],n7`")
-    ] = None
+    partition: Annotated[str, doc("partition, or several: `a,b`")]
+    account: Annotated[str | None, doc("account; default: the user's own")] = None
+    qos: Annotated[str | None, doc("quality of service")] = None
+    constraint: Annotated[str | None, doc("features of the nodes")] = None
+    exclude: Annotated[str | None, doc("nodes that are not used: `n[1-3],n7`")] = None
+
+    def __post_init__(self) -> None:
+        """Check that neither Snakemake nor a shell changes a name."""
+        for key, value in structs.asdict(self).items():
+            if value is not None and not SLURM_NAME.fullmatch(value):
+                raise ValueError(
+                    f"{key}: {value!r} is not a name; write one like gpu-a100, or "
+                    "several without blanks, like a,b"
+                )
 
     def resources(self) -> dict[str, str]:
         """Return the resources of Snakemake that the executor passes to Slurm."""
@@ -292,7 +300,7 @@ class JobsSettings(Spec, frozen=True, kw_only=True):
 class GpuJobsSettings(JobsSettings, frozen=True, kw_only=True):
     """Options of Slurm for jobs on GPUs."""
 
-    gpu_model: Annotated[SlurmName | None, doc("type of the GPUs")] = None
+    gpu_model: Annotated[str | None, doc("type of the GPUs")] = None
 
     def resources(self) -> dict[str, str]:
         """Return the resources of Snakemake that the executor passes to Slurm."""

@@ -8,6 +8,7 @@ value.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ CORE_SCHEMA = {
     r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
     "str": r"[\s\S]*",
 }
+COLLECTIONS = (f"{TAG}seq", f"{TAG}map")
 CORE = {f"{TAG}{name}": re.compile(text) for name, text in CORE_SCHEMA.items()}
 AMBIGUOUS = "!ambiguous"  # the tag of a scalar with two meanings
 # The fast parser is missing if PyYAML was built without libyaml.
@@ -51,7 +53,8 @@ def read(path: Path | str) -> Any:
     """Read a YAML file, or a JSON file if its name ends in `.json`.
 
     Raises InputError, with the line, if the file is invalid, has a key twice in the
-    same mapping, or has a value whose meaning depends on the version of YAML.
+    same mapping, has a value whose meaning depends on the version of YAML, or has one
+    that JSON cannot express.
     """
     path = Path(path)
     if path.suffix == ".json":
@@ -60,12 +63,17 @@ def read(path: Path | str) -> Any:
         loader = _Loader(path.read_text("utf-8"))
         root = loader.get_single_node()
         for node in _nodes(root, set()):
-            _check(node, path)
-        return None if root is None else loader.construct_document(root)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: invalid YAML: {error}") from error
+            _check_tag(node, path)
+        for node in _nodes(root, set()):
+            if isinstance(node, yaml.MappingNode):
+                _check_keys(node, loader, path)
+        value = None if root is None else loader.construct_document(root)
+        json.dumps(value)  # fails if an alias contains itself
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: save this file as UTF-8 ({error})") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: invalid YAML: {error}") from error
+    return value
 
 
 def _nodes(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:
@@ -80,21 +88,29 @@ def _nodes(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:
                 yield from _nodes(one, seen)
 
 
-def _check(node: yaml.Node, path: Path) -> None:
-    """Raise InputError for an ambiguous scalar, or a mapping with a key twice."""
+def _check_tag(node: yaml.Node, path: Path) -> None:
+    """Raise InputError for an ambiguous scalar, or a tag of another type of value."""
     if node.tag == AMBIGUOUS:
         raise InputError(
             f"{_place(node, path)}: {node.value} is ambiguous: YAML 1.1 reads "
             f'{_old_meaning(node.value)}; if it is text, write "{node.value}"; else '
             "write a number like 10 or 1.0e-4, or true or false"
         )
-    if not isinstance(node, yaml.MappingNode):
-        return
-    first: dict[tuple[str, Any], yaml.Node] = {}
+    if node.tag not in (*CORE, *COLLECTIONS, MERGE):
+        raise InputError(
+            f"{_place(node, path)}: the tag {node.tag} is not allowed; write text, a "
+            "number, true, false, null, a list or a mapping"
+        )
+
+
+def _check_keys(node: yaml.MappingNode, loader: Any, path: Path) -> None:
+    """Raise InputError for a key that occurs twice, maybe written in two ways."""
+    first: dict[Any, yaml.Node] = {}
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             continue
-        earlier = first.setdefault((key.tag, key.value), key)
+        name = key.value if key.tag == MERGE else loader.construct_object(key)
+        earlier = first.setdefault(name, key)
         if earlier is not key:
             raise InputError(
                 f"{_place(key, path)}: the key {key.value!r} is already in line "

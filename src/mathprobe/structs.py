@@ -30,6 +30,7 @@ TYPES = {  # names of JSON types in messages
     "array": "a list",
     "object": "a mapping",
 }
+LIMIT = 2**63  # of integers in torch and numpy
 EXPONENT = re.compile(r"\d+e[+-]?\d+", re.IGNORECASE)
 HINT = " (YAML reads 1e-4 as text: write 1.0e-4)"
 
@@ -44,7 +45,9 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The message names the invalid value by its path, which begins with `place`
         (default: the name of the class).
         """
-        return convert(values, cls, place or cls.__name__)
+        found = convert(values, cls, place or cls.__name__)
+        _check_numbers(values, place or cls.__name__)
+        return found
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -96,6 +99,16 @@ def convert(values: Any, kind: Any, place: str, strict: bool = True) -> Any:
     for key, inner in _children(values, kind):
         convert(values[key], inner, f"{place}.{key}", strict)
     raise InputError(f"{place}: {_describe_error(message, values, _bare(kind))}")
+
+
+def _check_numbers(values: Any, place: str) -> None:
+    """Raise InputError for a number that is infinite, NaN, or too large for 64 bits."""
+    if isinstance(values, dict | list):
+        pairs = values.items() if isinstance(values, dict) else enumerate(values)
+        for key, value in pairs:
+            _check_numbers(value, f"{place}.{key}")
+    elif isinstance(values, int | float) and not abs(values) < LIMIT:
+        raise InputError(f"{place}: {values} is too large; write a number below 2^63")
 
 
 def _bare(kind: Any) -> Any:

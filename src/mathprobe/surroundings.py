@@ -14,6 +14,7 @@ CACHES = {  # of the tools that commands call; HOME may be missing or not writab
 SETTINGS = {  # that affect results
     "MATPLOTLIBRC": os.devnull,  # matplotlib's own defaults
     "NVIDIA_TF32_OVERRIDE": "0",  # float32 is float32
+    "PYTHONSAFEPATH": "1",  # a random.py in the working directory is not imported
 }
 # By default, glibc returns freed blocks of the size of our tensors to the system, which
 # must clear the pages of the next ones.  `benchmarks/trainings.py` measures this.

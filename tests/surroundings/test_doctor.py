@@ -95,6 +95,27 @@ def test_the_command_prints_all_findings_and_fails_after_an_error(capsys, monkey
     assert "packages: error: no-such-package" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("doctor dem", "unknown scale 'dem'; did you mean 'demo'"),
+        (
+            "status demo",
+            "demo: no such folder; results of a scale are in results/SCALE",
+        ),
+        ("stale result", "result: no such folder"),
+        *[
+            (f"plan results/demo/paper.pdf --flops-per-second {rate}", "is not a rate")
+            for rate in ("0", "-1", "nan", "inf")
+        ],
+    ],
+)
+def test_a_wrong_argument_is_not_taken_for_a_default(command, message):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(command.split())
+    assert message in str(caught.value)
+
+
 def test_snakemake_stops_before_any_job(tmp_path):
     clone = Workflow(tmp_path / "clone")
     (tmp_path / "clone/results").symlink_to("/proc/nowhere")

@@ -75,28 +75,75 @@ def test_a_scale_or_recipe_with_an_invalid_name_is_refused(section, name):
         Catalog(config)
 
 
+@pytest.fixture
+def table(tmp_path):
+    """The table of decoders of the smoke scale, in a copy of the configuration."""
+    shutil.copytree("config", tmp_path / "config")
+    return tmp_path / "config/arith_models_smoke.tsv"
+
+
+def load(table):
+    return Catalog.load(table.with_name("config.yaml")).arith("smoke").rows
+
+
+def with_cell(text, column, cell):
+    """Return a table with another cell in its first row."""
+    header, first, *rest = text.splitlines()
+    cells = dict(zip(header.split("\t"), first.split("\t"), strict=True))
+    return "\n".join([header, "\t".join((cells | {column: cell}).values()), *rest])
+
+
 @pytest.mark.parametrize(
-    ("column", "text"), [("steps", "1000000000"), ("seed", "1" * 120)]
+    ("column", "text", "message"),
+    [
+        ("steps", "1000000000", "whole number|valid name"),
+        ("seed", "1" * 120, "whole number|valid name"),
+        *[
+            ("operation", text, "unknown operation .*; did you mean 'add'")
+            for text in ("Add", " add", "add\xa0", "\x0cadd")
+        ],
+    ],
 )
-def test_a_decoder_with_an_invalid_name_is_refused(tmp_path, column, text):
-    shutil.copytree("config", tmp_path / "config")
-    path = tmp_path / "config/arith_models.tsv"
-    header, first, *rest = path.read_text("utf-8").splitlines()
-    cells = dict(zip(header.split("\t"), first.split("\t"), strict=True)) | {
-        column: text
-    }
-    lines = [header, "\t".join(cells.values()), *rest]
-    path.write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(
-        InputError, match=r"arith_models.tsv:2.*(valid name|whole number)"
-    ):
-        Catalog.load(tmp_path / "config/config.yaml")
+def test_a_decoder_with_an_invalid_name_is_refused(table, column, text, message):
+    changed = with_cell(table.read_text("utf-8"), column, text)
+    table.write_text(changed, encoding="utf-8")
+    with pytest.raises(InputError, match=rf"arith_models_smoke.tsv:2.*({message})"):
+        load(table)
 
 
-def test_a_column_that_occurs_twice_is_refused(tmp_path):
-    shutil.copytree("config", tmp_path / "config")
-    path = tmp_path / "config/arith_models.tsv"
-    text = path.read_text("utf-8")
-    path.write_text(text.replace("\tseed\t", "\tsteps\t", 1), encoding="utf-8")
-    with pytest.raises(InputError, match=r"arith_models.tsv:1: a column occurs twice"):
-        Catalog.load(tmp_path / "config/config.yaml")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("\n", "\r\n"), ("\n", "\n\n"), ("\n", "\t\n"), ("operation", "\ufeffoperation")],
+)
+def test_a_table_as_programs_save_it_is_read(table, old, new):
+    rows, text = load(table), table.read_text("utf-8")
+    table.write_bytes(text.replace(old, new).encode())
+    assert load(table) == rows
+
+
+HEADER = "operation\tdigits\tlayers\theads\tsteps\tseed\tgrokfast\tmembership\n"
+ROW = "add\t2\t1\t2\t20\t1\tno\tours"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", ": the table has no model"),
+        (HEADER.encode(), ": the table has no model"),
+        (HEADER.encode("utf-16"), ": save this file as UTF-8 text"),
+        ((HEADER + "\xe9").encode("latin-1"), ": save this file as UTF-8 text"),
+        ((HEADER + ROW + "\t").encode(), ":2: more cells than columns; remove tabs"),
+        (f"{HEADER}\n\n{ROW}\n{ROW}\n".encode(), ":5: duplicate model"),
+        ((HEADER.replace("seed", "steps") + ROW).encode(), ":1: a column occurs twice"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused_with_its_line(table, content, message):
+    table.write_bytes(content)
+    with pytest.raises(InputError, match=f"arith_models_smoke.tsv{message}"):
+        load(table)
+
+
+def test_a_missing_table_is_refused_by_its_setting(table):
+    table.unlink()
+    with pytest.raises(InputError, match=r"arith.models: .*smoke.tsv: No such file"):
+        load(table)

@@ -137,8 +137,11 @@ def test_memory_with_a_unit_is_refused_with_its_megabytes(value, size):
             {"partition": 1080},
             'partition: 1080 is not text (write it in quotes: "1080")',
         ),
-        ({"partition": "a b"}, "cluster.cpu.partition: 'a b' is not text"),
-        ({"partition": "'all'"}, "cluster.cpu.partition: \"'all'\" is not text"),
+        *[
+            ({"partition": "a", **value}, "is not a name; write one like gpu-a100")
+            for name in ("a b", "a, b", "'all'", "", "a\n", "-p x", "$PART", "{a}")
+            for value in ({"partition": name}, {"qos": name})
+        ],
         ({"partition": "a", "acount": "b"}, "did you mean 'account'?"),
         ({}, "config.cluster.cpu: partition is missing"),
     ],
@@ -153,7 +156,10 @@ def test_names_that_slurm_cannot_have_are_refused(values, message):
     ("name", "text", "message"),
     [
         ("runtime", "24:00:00", "or here 1440"),
+        ("runtime", "'24:00:00'", "or here 1440"),
         ("mem_mb", "16G", "write mem_mb: 16000, or mem: 16G"),
+        ("mem_mb", "'16 GB'", "write mem_mb: 16000, or mem: 16 GB"),
+        ("slurm_partition", "all.q", "Snakemake reads all.q as a name of Python"),
         ("slurm_partition", "all", "Snakemake reads all as a name of Python"),
         ("qos", "input", "Snakemake reads input as a name of Python"),
     ],
@@ -167,7 +173,7 @@ def test_values_in_a_profile_that_snakemake_misreads_are_refused(name, text, mes
 
 def test_other_values_in_a_profile_are_left_to_snakemake():
     values = {"runtime": "24h", "mem": "16G", "mem_mb": "2 * input.size_mb"}
-    names = {"slurm_partition": "'all'", "constraint": "a,b", "gpu_model": None}
+    names = {"slurm_partition": "'all.q'", "constraint": "a,b", "gpu_model": None}
     check_resources("default-resources", values | names)
 
 

@@ -25,14 +25,17 @@ def copy(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def done(copy, tmp_path_factory):
-    """A run as by `make`; the first `python` on PATH fails."""
+    """A run as by `make`; the first `python` on PATH fails, as does a `torch.py` here."""
     folder = tmp_path_factory.mktemp("bin")
     (folder / "python").write_text("#!/bin/sh\nexit 7\n")
     (folder / "python").chmod(0o755)
-    return copy.snakemake("--cores", 1, TESTSET, *QUIET, path=f"{folder}:/usr/bin:/bin")
+    own = copy.folder / "torch.py"  # of the user
+    own.write_text("raise SystemExit(7)\n", encoding="utf-8")
+    yield copy.snakemake("--cores", 1, TESTSET, *QUIET, path=f"{folder}:/usr/bin:/bin")
+    own.unlink()
 
 
-def test_jobs_run_on_the_interpreter_of_snakemake_without_activation(done):
+def test_jobs_run_on_the_interpreter_and_modules_of_snakemake(done):
     assert done.returncode == 0, done.stdout
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from mathprobe import files, strict_yaml
+from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
 
 PROJECT = Path(__file__).parents[2]
@@ -73,6 +74,9 @@ def test_other_values_are_read_as_by_snakemake(tmp_path, text):
         ("x:\n- a: 1\n  b:\n    c: 1\n    c: 1\n", "c", (4, 5)),
         ("5: 1\n5: 2\n", "5", (1, 2)),
         ("a: &b {c: 1}\nd: {<<: *b, e: 1, e: 2}\n", "e", (2, 2)),
+        ("true: 1\nTrue: 2\n", "True", (1, 2)),
+        ("1: 1\n1.0: 2\n", "1.0", (1, 2)),
+        ("null: 1\n~: 2\n", "~", (1, 2)),
     ],
 )
 def test_a_key_that_occurs_twice_is_refused_with_both_places(
@@ -92,6 +96,38 @@ def test_a_key_that_occurs_twice_is_refused_with_both_places(
 )
 def test_aliases_and_merged_keys_are_no_duplicates(tmp_path, text):
     assert read(tmp_path, text) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: !!timestamp 2026-01-31\n", ":1: the tag tag:yaml.org,2002:timestamp is"),
+        ("a: 1\nb: !env HOME\n", ":2: the tag !env is not allowed; write text, a num"),
+        ("a: !!int '08'\n", ": invalid YAML: invalid literal for int"),
+        ("a: &b {c: *b}\n", ": invalid YAML: Circular reference"),
+        ("a: " + "[" * 3000 + "]" * 3000, ": invalid YAML: maximum recursion depth"),
+    ],
+)
+def test_a_value_that_json_cannot_express_is_refused(tmp_path, text, message):
+    with pytest.raises(InputError) as error:
+        read(tmp_path, text)
+    assert str(error.value).startswith(f"{tmp_path}/a.yaml{message}")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "- a\n", "demo\n"])
+def test_a_file_without_settings_is_refused_by_its_name(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.yaml: no settings; write some"):
+        Catalog.load(PROJECT / "config/config.yaml", tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("number", [".inf", "1.0e+400", "9223372036854775808"])
+def test_a_number_that_no_tensor_can_hold_is_refused(tmp_path, number):
+    text = f"linalg: {{distributions: {{laplace: {{bound: {number}}}}}}}\n"
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    message = r"config\.linalg\.distributions\.laplace\.bound: .* is too large; write a"
+    with pytest.raises(InputError, match=message):
+        Catalog.load(PROJECT / "config/config.yaml", tmp_path / "mine.yaml")
 
 
 def test_json_is_read_as_by_snakemake_but_without_duplicate_keys(tmp_path):

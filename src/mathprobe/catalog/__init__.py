@@ -119,7 +119,7 @@ class Catalog:
 
         Further files override it in their order, as files of `snakemake --configfile`.
         """
-        values = map(strict_yaml.read, (path, *overrides))
+        values = map(_read, (path, *overrides))
         return cls(reduce(merge, values), Path(path).absolute().parents[1])
 
     def linalg(self, scale: str) -> LinalgCatalog:
@@ -251,6 +251,14 @@ class Catalog:
         epoch = study.recipe("eigenvalues", BASE).schedule.curve_every
         inverse = self._encoded("inverse", "uniform_coefficients", 5, BASE)  # section 3
         return Evidence(study.condition_numbers(), inverse, epoch)
+
+
+def _read(path: Path | str) -> dict[str, Any]:
+    """Read a file of settings; raise InputError if it has none."""
+    values = strict_yaml.read(path)
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: no settings; write some, as in config/config.yaml")
+    return values
 
 
 def alternation(names: Iterable[str]) -> str:

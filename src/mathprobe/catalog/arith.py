@@ -58,6 +58,12 @@ class ArithCatalog:
         self.file = root / self.path
         self.rows: dict[str, DecoderRow] = {}
         for here, row in _read(self.file, self.path):
+            operations = self.settings.operations
+            check_choice(row.operation, operations, here, "operation")
+            if not NAME.fullmatch(row.name):
+                raise InputError(
+                    f"{here}: {row.name!r} is not a valid name; use smaller numbers"
+                )
             if row.name in self.rows:
                 raise InputError(f"{here}: duplicate model {row.name}")
             self.rows[row.name] = row
@@ -179,20 +185,26 @@ class ArithCatalog:
 
 def _read(path: Path, name: Path) -> list[tuple[str, DecoderRow]]:
     """Return the location `name:line` and the content of each row of a table."""
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file, delimiter="\t", restkey="extra cells")
-        lines = list(reader)
-    columns = reader.fieldnames or []
+    try:  # tables that a spreadsheet program has saved may begin with a byte order mark
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, delimiter="\t")
+            columns = reader.fieldnames or []
+            lines = [(f"{name}:{reader.line_num}", line) for line in reader]
+    except OSError as error:
+        raise InputError(f"arith.models: {name}: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{name}: save this file as UTF-8 text ({error})") from error
+    if not lines:
+        raise InputError(f"{name}: the table has no model")
     if len(set(columns)) < len(columns):
         raise InputError(f"{name}:1: a column occurs twice in {', '.join(columns)}")
-    places = [f"{name}:{number}" for number in range(2, 2 + len(lines))]
-    return [
-        (place, _row(line, place)) for place, line in zip(places, lines, strict=True)
-    ]
+    return [(place, _row(line, place)) for place, line in lines]
 
 
 def _row(line: dict[str, str], place: str) -> DecoderRow:
     """Convert a line to a row; an empty cell is a missing value."""
+    if None in line:
+        raise InputError(f"{place}: more cells than columns; remove tabs")
     values: dict[str, Any] = {key: text for key, text in line.items() if text}
     if text := values.get("grokfast"):
         if text not in ("yes", "no"):
@@ -201,10 +213,6 @@ def _row(line: dict[str, str], place: str) -> DecoderRow:
     row = convert(values, DecoderRow, place, strict=False)
     if (row.parent is None) != (row.insert is None):
         raise InputError(f"{place}: set both parent and insert, or neither")
-    if not NAME.fullmatch(row.name):
-        raise InputError(
-            f"{place}: {row.name!r} is not a valid name; use smaller numbers"
-        )
     return row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 PUBLISHED = Path("paper/published")
 RECORD = Path("paper/record")
+RESULTS = Path("results")
 WATCH_SECONDS = 2.0  # between two readings of the files
 SHOWN_CELLS = 5
 
@@ -45,6 +47,8 @@ def status(results: Results, /, *, watch: bool = False, config: Config = ()) -> 
     from mathprobe.catalog import Catalog
 
     catalog = Catalog.load(CONFIG, *config)
+    if results == Path(results.name):  # not results/SCALE, which may be empty
+        _check_folder(results)
     if watch:
         _watch(lambda: status.read_all(catalog, results))
     else:
@@ -67,6 +71,14 @@ def _watch(read: Callable[[], list[TrainingStatus]]) -> None:
             if all(one.state == "done" for one in trainings):
                 return
             time.sleep(WATCH_SECONDS)
+
+
+def _check_folder(results: Path) -> None:
+    """Raise InputError if a folder of results does not exist."""
+    if not results.is_dir():
+        raise InputError(
+            f"{results}: no such folder; results of a scale are in {RESULTS}/SCALE"
+        )
 
 
 @command(USER)
@@ -99,8 +111,11 @@ def plan(
     catalog, numbers = Catalog.load(CONFIG, *config), read_folder(published)
     rate: Rate
     if flops_per_second is not None:
-        if flops_per_second <= 0.0:
-            raise InputError(f"--flops-per-second: {flops_per_second} is not positive")
+        if not 0 < flops_per_second < math.inf:
+            raise InputError(
+                f"--flops-per-second: {flops_per_second} is not a rate; write a "
+                "positive number, such as 2.0e+13"
+            )
         rate, origin = lambda _: flops_per_second, f"{flops_per_second:.2e} FLOP/s"
     else:
         from mathprobe.studies.timing import measured_rates
@@ -179,6 +194,7 @@ def doctor(scale: str | None = None, /, *, config: Config = ()) -> None:
 
     catalog = Catalog.load(CONFIG, *config)
     chosen = scale or catalog.default_scale
+    check_choice(chosen, catalog.all_scales, "doctor", "scale")
     findings = doctor.examine(catalog, chosen, Path.cwd(), tex.find())
     for finding in findings:
         print(finding)
@@ -187,7 +203,7 @@ def doctor(scale: str | None = None, /, *, config: Config = ()) -> None:
 
 
 @command(USER)
-def stale(results: Path = Path("results"), /) -> None:
+def stale(results: Path = RESULTS, /) -> None:
     """List models and test sets of another version of the code, or of the parent.
 
     Nothing is retrained automatically.  To retrain a model, remove its folder.
@@ -199,6 +215,7 @@ def stale(results: Path = Path("results"), /) -> None:
     """
     from mathprobe import provenance
 
+    _check_folder(results)
     runs = sorted(results.rglob("run.json"))
     tests = sorted(results.glob("**/testsets/**/*.npz"))
     models = [
