@@ -25,7 +25,7 @@ def copy(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def done(copy, tmp_path_factory):
-    """A run as by `make`; the first `python` on PATH fails, as does a `torch.py` here."""
+    """A run as by `make`; the first `python` on PATH and a `torch.py` here fail."""
     folder = tmp_path_factory.mktemp("bin")
     (folder / "python").write_text("#!/bin/sh\nexit 7\n")
     (folder / "python").chmod(0o755)
