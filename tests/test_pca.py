@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -40,14 +42,18 @@ def test_groups_unrelated_to_the_cases_fail_the_thresholds():
     assert not found.passes_thresholds
 
 
-def test_noise_fails_the_thresholds():
+def test_noise_fails_the_thresholds_without_clusters():
     values = torch.randn(len(CASE), 20, generator=rng())
-    assert not analyse(values, CASE, rng()).passes_thresholds
+    found = analyse(values, CASE, rng())
+    assert 0.0 < found.explained < 0.3
+    assert math.isnan(found.silhouette)
+    assert not found.passes_thresholds
 
 
 def test_constant_values_fail_the_thresholds():
     found = analyse(torch.full((len(CASE), 20), 0.1), CASE, rng())
-    assert found.metrics == dict.fromkeys(found.metrics, 0.0)
+    assert found.explained == 0.0
+    assert not found.scores.any()
     assert not found.passes_thresholds
 
 

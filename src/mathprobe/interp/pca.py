@@ -9,6 +9,7 @@ uses the better value of each metric.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +68,9 @@ def _one_thread() -> Iterator[None]:
 def analyse(values: Tensor, case: Tensor, rng: Generator) -> PCAResult:
     """Compute the principal components of vectors and metrics of their clusters.
 
+    If the first component explains too little, the clusters cannot change that the
+    result fails; they are not computed, and their metrics are NaN.
+
     Parameters
     ----------
     values
@@ -80,16 +84,15 @@ def analyse(values: Tensor, case: Tensor, rng: Generator) -> PCAResult:
     left, size = _components(values, rng)
     total = len(values) * values.var(0, correction=0).sum()
     variance = size**2 / total.clamp(min=torch.finfo(total.dtype).tiny)
-    used = variance > MIN_VARIANCE
+    explained, used = float(variance[0]), variance > MIN_VARIANCE
     scores = left * size
-    if not used.any():
-        return PCAResult(torch.zeros(len(values), 2), 0.0, 0.0, 0.0, 0.0)
+    shown = torch.nn.functional.pad(scores, (0, 2))[:, :2]
+    if explained <= THRESHOLDS["explained"]:
+        return PCAResult(shown, explained, math.nan, math.nan, math.nan)
     points = scores[:, used] / scores[:, used].std(0, correction=0)
     found = [_metrics(points, _k_means(points, k, rng), case) for k in CLUSTERS]
     best = (max(values) for values in zip(*found, strict=True))
-    return PCAResult(
-        torch.nn.functional.pad(scores, (0, 2))[:, :2], float(variance[0]), *best
-    )
+    return PCAResult(shown, explained, *best)
 
 
 def _components(values: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
