@@ -13,7 +13,14 @@ from dataclasses import replace
 
 import tables
 import torch
-from measurements import CONFIG, DEVICE, SCALE, Measurements, argument_parser
+from measurements import (
+    CONFIG,
+    DEVICE,
+    SCALE,
+    Measurements,
+    argument_parser,
+    process_memory,
+)
 from torch import Tensor
 
 from mathprobe.catalog import Catalog
@@ -68,6 +75,7 @@ def main() -> None:
         "questions": len(circuit.varied_questions[0].ids),
         "interventions": sum(len(rates) for _, rates in circuit.search_results),
         "nodes": len(circuit.ablation_facts.nodes),
+        "memory": process_memory(),
     }
     measured = Measurements.of_device(args.folder)
     measured.add(tables.CIRCUITS, args.model, {"seconds": seconds, **counts})

@@ -40,6 +40,15 @@ def device_name(device: str = DEVICE) -> str:
     return f"{provenance.cpu_name()}, {torch.get_num_threads()} threads"
 
 
+def process_memory() -> float:
+    """Return the peak memory of this process in MB: allocated on CUDA, else resident."""
+    if DEVICE == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    # Not getrusage: its maximum is inherited from the parent process.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1.024e-3 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+
+
 def slug(name: str) -> str:
     """Return a name in lower case, with hyphens instead of other characters."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

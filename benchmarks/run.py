@@ -18,7 +18,14 @@ from typing import Any
 import baseline
 import tables
 import torch
-from measurements import CONFIG, DEVICE, SCALE, Measurements, argument_parser
+from measurements import (
+    CONFIG,
+    DEVICE,
+    SCALE,
+    Measurements,
+    argument_parser,
+    process_memory,
+)
 from msgspec.structs import replace
 
 from mathprobe import flops
@@ -200,11 +207,7 @@ def _peak_memory(prepare: Callable[[Model], Callable[[], None]], model: Model) -
     step = prepare(model)
     for _ in range(2):
         step()
-    if DEVICE == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e6
-    # Not getrusage: its maximum is inherited from the parent process.
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return 1.024e-3 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+    return process_memory()
 
 
 def decoding(model: Model, effort: Effort) -> dict[str, Any]:

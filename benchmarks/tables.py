@@ -55,10 +55,12 @@ def _circuits(rows: Rows) -> str:
             f"{sum(row['seconds'].values()):.0f}",
             *(f"{row['seconds'].get(stage, 0.0):.1f}" for stage in stages),
             f"{row['interventions']:,}",
+            f"{row['memory']:,.0f}",
         ]
         for name, row in rows.items()
     ]
-    return markdown(("seconds", "total", *stages, "interventions"), cells)
+    header = ("seconds", "total", *stages, "interventions", "memory, MB")
+    return markdown(header, cells)
 
 
 def _trainings(rows: Rows) -> str:
