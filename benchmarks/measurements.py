@@ -41,7 +41,7 @@ def device_name(device: str = DEVICE) -> str:
 
 
 def process_memory() -> float:
-    """Return the peak memory of this process in MB: allocated on CUDA, else resident."""
+    """Return the peak memory of this process in MB, on CUDA that of the device."""
     if DEVICE == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
     # Not getrusage: its maximum is inherited from the parent process.
