@@ -23,7 +23,7 @@ EXCLUDED = (
     "state/progress.json",
 )
 EXCLUDED += ("state/done/run", "state/done/sums.json")
-INCLUDED = ("curve.csv", "home.npz", "run.json", "scores.csv")
+INCLUDED = ("curve.csv", "in_distribution.npz", "run.json", "scores.csv")
 CONFIG = {
     "default_scale": "demo",
     "scales": {"paper": {"arith": {"models": "here.tsv", "steps": 1}}, "as_coded": {}},
@@ -79,7 +79,9 @@ def test_a_record_has_metrics_but_no_weights(results, tmp_path, capsys):
         *(f"{MODEL}/{n}" for n in INCLUDED),
         "manifest.json",
     ]
-    assert capsys.readouterr().out == f"{tmp_path / 'record' / MODEL}\n"
+    recorded, advice = capsys.readouterr().out.splitlines()
+    assert recorded == str(tmp_path / "record" / MODEL)
+    assert advice == "mathprobe readme updates the findings in README.md"
 
 
 def test_models_are_added_to_a_record_and_its_manifest(results, tmp_path):

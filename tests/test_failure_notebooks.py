@@ -45,7 +45,7 @@ def written(folder, task, answers):
     measured = scoring.measure(spec, {distribution: test}, made)
     statistics = failures.tables(spec, measured, [0.05, 0.01])
     arrays = failures.in_distribution_arrays(spec, measured, {distribution: test}, made)
-    parameters = {"predictions": folder / task / "base" / "home.npz"}
+    parameters = {"predictions": folder / task / "base" / "in_distribution.npz"}
     files.save_arrays(
         parameters["predictions"], {**arrays, "spec": np.array(spec.to_json())}
     )

@@ -26,7 +26,9 @@
 
 # %% tags=["parameters"]
 failures = ["results/demo/tables/failures_eigenvectors_n2.csv"]
-predictions = ["results/demo/linalg/eigenvectors/uniform_wigner/n2/base/home.npz"]
+predictions = [
+    "results/demo/linalg/eigenvectors/uniform_wigner/n2/base/in_distribution.npz"
+]
 ablations = ["results/demo/linalg/eigenvalues/semicircle/n2/base/ablations.csv"]
 attention = ["results/demo/linalg/eigenvalues/semicircle/n2/base/attention.csv"]
 published = ["paper/published/failures.csv", "paper/published/labels.csv"]

@@ -27,7 +27,9 @@
 # %% tags=["parameters"]
 verifiers = ["results/demo/tables/verifiers_inverse_n2.csv"]
 roc = ["results/demo/tables/roc_inverse_n2.csv"]
-predictions = ["results/demo/linalg/inverse/uniform_coefficients/n2/base/home.npz"]
+predictions = [
+    "results/demo/linalg/inverse/uniform_coefficients/n2/base/in_distribution.npz"
+]
 figures = "results/demo/figures/verifiers"
 
 # %%

@@ -27,7 +27,8 @@ CONFIG = "config.json"  # of an unpacked archive; see `_record_config`
 TABLES = "arith_models"  # folder with the table of decoders of each scale
 FORMAT = 2
 REQUIRED_KEYS = ("scales", "config", "files")  # of a manifest
-SUFFIXES = (".json", ".csv", "home.npz", "panels.npz")  # of files in a record
+# Ends of the names of files in a record.
+SUFFIXES = (".json", ".csv", "in_distribution.npz", "panels.npz")
 WEIGHTS = "model.safetensors"
 TEST_RESULTS = ("scores.csv", "accuracy.csv")  # a tested model has one of them
 STATE = "state"  # folder of checkpoints and saved outputs

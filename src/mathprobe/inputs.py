@@ -234,8 +234,8 @@ class Inputs:
         tables = partial(self.tables, scale)
         entries = self.catalog.linalg(scale).entries
         names = [name for entry in entries["failures"] for name in entry_models(entry)]
-        shown = self.model_folders(scale, names, files=["home.npz"])
-        predictions = [f"{folder}/home.npz" for folder in shown]
+        shown = self.model_folders(scale, names, files=["in_distribution.npz"])
+        predictions = [f"{folder}/in_distribution.npz" for folder in shown]
         main = entry_models(entries["out_of_distribution"][0])[:1]
         heads = ("ablations.csv", "attention.csv")
         folders = self.model_folders(scale, main, files=heads)

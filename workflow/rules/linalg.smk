@@ -90,7 +90,7 @@ rule linalg_failures:
         predictions=f"{MODEL}/predictions.npz",
         tests=INPUTS.in_distribution_testsets,
     output:
-        in_distribution=f"{MODEL}/home.npz",
+        in_distribution=f"{MODEL}/in_distribution.npz",
         properties=f"{MODEL}/properties.csv",
         verifiers=f"{MODEL}/verifiers.csv",
         roc=f"{MODEL}/roc.csv",
