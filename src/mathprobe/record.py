@@ -100,7 +100,13 @@ def markdown(findings: Frame) -> str:
         lines = ["Nothing is recorded yet.", "", "| claim | published |", "|---|---|"]
         lines += [f"| {row['statement']} | {row['published']} |" for row in rows]
         return "\n".join([*lines, ""])
-    lines = ["| claim | published | recorded | reproduced? |", "|---|---|---|---|"]
+    smaller = {row["scale"] for row in rows if row["ours"]} - {"paper"}
+    lines = [
+        f"Models of scale `{scale}` are smaller than the published ones and were "
+        "trained on fewer examples ([pilots](docs/pilots.md)).\n"
+        for scale in sorted(smaller)
+    ]
+    lines += ["| claim | published | recorded | reproduced? |", "|---|---|---|---|"]
     for row in rows:
         ours, answer = "not recorded yet", ""
         if row["ours"]:
