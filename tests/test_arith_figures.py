@@ -89,7 +89,8 @@ def test_figures_are_bitwise_reproducible(scale, tmp_path):
 def test_the_notebook_runs_on_complete_and_empty_tables(there, tmp_path):
     rows = {"accuracy": decoders("demo"), "curves": curves("demo")}
     rows["circuits"] = circuits("demo")["arith_circuits"]
-    given = {"figures": str(tmp_path)}
+    given = {"figures": str(tmp_path), "facts": str(tmp_path / "facts.json")}
+    files.write_json(given["facts"], CATALOG.facts("demo"))
     for kind, own in rows.items():
         given[kind] = str(tmp_path / f"arith_{kind}.csv")
         files.write_csv(given[kind], own if there else [], arith_tables.COLUMNS[kind])

@@ -488,9 +488,9 @@ def test_commands_of_arithmetic_run_on_the_device(catalog, tmp_path, monkeypatch
 
 
 def test_the_command_that_maps_a_decoder_runs_on_the_device(tmp_path, monkeypatch):
-    def load(path):
+    def load(path, device):
         known = circuit("addition", 2)
-        return record(known), known.model
+        return record(known), known.model.to(device)
 
     monkeypatch.setattr(models, "load", load)
 

@@ -119,7 +119,7 @@ ANALYSES = {"predict", "heads", "arith_accuracy", "arith_map", "map"}
 @pytest.mark.parametrize(
     ("module", "commands"),
     [
-        ("linalg.verifiers", {"score", "failures", "evidence", "arith_evidence"}),
+        ("linalg.verifiers", {"score", "failures", "evidence"}),
         ("studies.linalg.scoring", {"score", "failures"}),
         ("nets.seq2seq", {*TRAININGS, *ANALYSES}),
         ("train_state", TRAININGS),

@@ -20,7 +20,7 @@ ON_GPUS = (
     *("arith_train", "arith_accuracy", "arith_map"),
 )
 TASK = "results/smoke/linalg/inverse"
-EXAMPLES, BATCH = 64 * 240, 64  # takes seconds; long enough for two interruptions
+EXAMPLES, BATCH = 64 * 400, 64  # takes seconds; long enough for two interruptions
 SECONDS = 900.0  # timeout, on a machine with other load
 
 
@@ -108,14 +108,12 @@ class Training:
     """A training of a site; its name is distribution, size and recipe."""
 
     def __init__(self, site: Site, name: str) -> None:
-        self.site, self.folder = site, site.folder / TASK / name
-        self.target, self.scores = (
-            f"{TASK}/{name}/{file}" for file in ("run.json", "scores.csv")
-        )
+        self.site, self.target = site, f"{TASK}/{name}/scores.csv"
+        self.folder = (site.folder / self.target).parent
 
     def outputs(self) -> dict[str, bytes]:
         """Return the files that must not depend on interruptions."""
-        names = ("model.safetensors", "curve.csv")
+        names = ("model.safetensors", "curve.csv", "scores.csv")
         return {name: (self.folder / name).read_bytes() for name in names}
 
     def history(self) -> list[dict]:
