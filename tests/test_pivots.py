@@ -16,7 +16,11 @@ from mathprobe.paper.tables import KINDS
 
 FUNCTIONS = latex.pivot_functions()
 # Findings have no pivots: they have a row per claim, also without results.
-LISTS = [*(kind for kind in KINDS if kind != "findings"), "summaries", "oracle_comparisons"]
+LISTS = [
+    *(kind for kind in KINDS if kind != "findings"),
+    "summaries",
+    "oracle_comparisons",
+]
 
 
 @pytest.fixture(scope="module")
