@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from types import SimpleNamespace
 from typing import ClassVar
@@ -49,6 +50,14 @@ def test_a_line_reports_the_progress(reporter):
         r"(100|99) examples/s, 00:20 left",
         line,
     )
+
+
+def test_an_unknown_loss_or_accuracy_is_not_reported(reporter, tmp_path):
+    assert "accuracy" not in reporter.format_line(Progress(2000, 0.5, math.nan))
+    reporter(Progress(2000, math.nan, 0.25))
+    assert "loss" not in reporter.format_line(Progress(2000, math.nan, 0.25))
+    assert read_progress(tmp_path)["accuracy"] == 0.25
+    assert "loss" not in read_progress(tmp_path)
 
 
 def test_the_last_line_reports_the_end(reporter):

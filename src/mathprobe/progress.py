@@ -57,14 +57,14 @@ class ProgressReporter:
         """Update the progress bar, or print a line every minute; write the file."""
         now = time.monotonic()
         if not self.bar.disable:
-            self.bar.set_postfix(loss=progress.loss, accuracy=progress.accuracy)
+            self.bar.set_postfix(progress.known)
             self.bar.update(progress.examples - self.bar.n)
         elif now - self.printed >= SECONDS_BETWEEN_LINES:
             self.printed = now
             print(self.format_line(progress), file=sys.stderr, flush=True)
         if now - self.written >= SECONDS_BETWEEN_WRITES:
             self.written = now
-            self.write(loss=progress.loss, accuracy=progress.accuracy)
+            self.write(**progress.known)
 
     @property
     def speed(self) -> float:
@@ -75,11 +75,13 @@ class ProgressReporter:
     def format_line(self, progress: Progress) -> str:
         """Return a line for a log."""
         left = (self.total - progress.examples) / max(self.speed, 1e-9)
-        return (
-            f"{self.label}: {progress.examples:,} of {self.total:,} examples, "
-            f"loss {progress.loss:.3f}, accuracy {progress.accuracy:.3f}, "
-            f"{self.speed:,.0f} examples/s, {tqdm.format_interval(left)} left"
+        parts = (
+            f"{self.label}: {progress.examples:,} of {self.total:,} examples",
+            *(f"{name} {x:.3f}" for name, x in progress.known.items()),
+            f"{self.speed:,.0f} examples/s",
+            f"{tqdm.format_interval(left)} left",
         )
+        return ", ".join(parts)
 
     def format_end(self) -> str:
         """Return the last line of the log of a finished training."""

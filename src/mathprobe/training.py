@@ -43,6 +43,12 @@ class Progress:
     loss: float  # mean since the last evaluation; NaN directly after it
     accuracy: float  # mean over the tests of the last evaluation; NaN before the first
 
+    @property
+    def known(self) -> dict[str, float]:
+        """Return the loss and the accuracy, without NaN."""
+        values = {"loss": self.loss, "accuracy": self.accuracy}
+        return {name: value for name, value in values.items() if not math.isnan(value)}
+
 
 class Trainer(Generic[Network]):
     """Training of all seeds of a model; `run` trains to the end."""
