@@ -160,6 +160,13 @@ def test_a_model_of_this_package_knows_its_questions(catalog, tmp_path):
     checkpoint.save_model(
         path, {spec.seed: models.build(spec)}, {"spec": spec.to_dict()}
     )
-    run("map", path, "--out", tmp_path / "map", "--scale", "smoke")
+    run("map", tmp_path, "--out", tmp_path / "map", "--scale", "smoke")
     assert Facts.load(tmp_path / "map/facts/nodes.csv").nodes == []
     assert (tmp_path / "map/circuit.html").exists()
+
+
+def test_a_missing_model_or_one_of_the_first_study_is_refused(tmp_path):
+    missing = tmp_path / "model.safetensors"
+    assert f"{missing} is missing: train it" in refused("map", tmp_path)
+    checkpoint.save_model(missing, {}, {"spec": {"data": {}}})
+    assert "an encoder-decoder, not a decoder that adds" in refused("map", tmp_path)

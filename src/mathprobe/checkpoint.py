@@ -21,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mathprobe import files
+from mathprobe.errors import InputError
 
 STORED_CHECKPOINTS = 2
 HEADER = "mathprobe"
@@ -99,6 +100,19 @@ def strip_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors whose names start with a prefix, by the rest of the name."""
     names = (name for name in tensors if name.startswith(prefix))
     return {name.removeprefix(prefix): tensors[name] for name in names}
+
+
+def find_weights(path: Path) -> Path:
+    """Return the file of a model's weights, for this file or the model's folder.
+
+    Raises InputError if it is missing.
+    """
+    weights = path if path.is_file() else path / "model.safetensors"
+    if not weights.exists():
+        raise InputError(
+            f"{weights} is missing: train it with `snakemake -c2 {weights}`"
+        )
+    return weights
 
 
 def model_metadata(path: Path) -> dict[str, Any]:

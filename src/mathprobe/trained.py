@@ -173,11 +173,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def load(path: Path, device: str) -> TrainedSeq2Seq | TrainedDecoder:
     """Load a trained model from its folder or weights; see `mathprobe.load`."""
-    weights = path if path.is_file() else path / "model.safetensors"
-    if not weights.exists():
-        raise InputError(
-            f"{weights} is missing: train it with `snakemake -c2 {weights}`"
-        )
+    weights = checkpoint.find_weights(path)
     if "questions" in checkpoint.model_metadata(weights)["spec"]:
         return TrainedDecoder(weights.parent, *load_decoder(weights, device))
     return TrainedSeq2Seq(weights.parent, *models.load(weights, device))

@@ -36,7 +36,8 @@ def map(
     Parameters
     ----------
     model
-        Weights: of this package, or a state dict with the names of TransformerLens.
+        Weights, or the folder of a model of this package; or a state dict with the
+        names of TransformerLens.
     digits
         Digits per operand.  Default: those of the training, if this package trained it.
     operations
@@ -71,6 +72,7 @@ def _analysis(
     """Return the name and the seed of a model, and its analysis; see `map`."""
     from msgspec import structs
 
+    from mathprobe import checkpoint
     from mathprobe.catalog import Catalog
     from mathprobe.nets.lens import from_state_dict
     from mathprobe.spec import Questions
@@ -80,7 +82,7 @@ def _analysis(
     arith = Catalog.load(CONFIG).arith(scale)
     shares = arith.equal_shares(operations)
     if config is None:
-        trained, network = models.load(model, device)
+        trained, network = models.load(checkpoint.find_weights(model), device)
         name, seed, known = trained.name, trained.seed, trained.questions
         asked = {"digits": digits or known.digits, "shares": shares or known.shares}
         questions = structs.replace(known, **asked)

@@ -39,8 +39,14 @@ def _initialise(seed: int, *arguments: Any) -> Decoder:
 
 
 def load(path: Path, device: str = "cpu") -> tuple[ArithModel, Decoder]:
-    """Load a trained model; return its specification and the network on a device."""
-    spec = ArithModel.from_dict(checkpoint.model_metadata(path)["spec"])
+    """Load a trained model; return its specification and the network on a device.
+
+    Raises InputError for a model of the first study.
+    """
+    stored = checkpoint.model_metadata(path)["spec"]
+    if "questions" not in stored:
+        raise InputError(f"{path}: an encoder-decoder, not a decoder that adds")
+    spec = ArithModel.from_dict(stored)
     network = build(spec)
     checkpoint.load_model(path, {spec.seed: network})
     return spec, network.to(device)
