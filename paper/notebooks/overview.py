@@ -93,7 +93,7 @@ if len(held):
     add_finding(what, shares, "held", there=None)
 
 table = pd.DataFrame(findings)
-files.write_text(Path(figures) / "findings.csv", table.to_csv(index=False))
+files.write_text(Path(figures) / "overview.csv", table.to_csv(index=False))
 wrapped = {"white-space": "normal"}
 table.style.hide(axis="index").set_properties(subset=["finding"], **wrapped)
 

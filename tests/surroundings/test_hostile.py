@@ -95,6 +95,7 @@ def results(workflow: Workflow) -> dict[str, bytes]:
 )
 def test_hostile_surroundings_do_not_change_results(smoke, tmp_path, targets):
     odd = Workflow(tmp_path / "it's a copy" / "of mathprobe")
+    odd.link_tex()
     (tmp_path / "scratch").mkdir()
     (odd.folder / "results").symlink_to(tmp_path / "scratch")
     run(odd, targets, hostile(tmp_path / "hostile"))
