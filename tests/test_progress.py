@@ -1,6 +1,5 @@
 import json
 import math
-import re
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -41,14 +40,13 @@ def read_progress(folder):
     return json.loads((folder / paths.PROGRESS).read_text())
 
 
-def test_a_line_reports_the_progress(reporter):
-    reporter.started -= 10.0
+def test_a_line_reports_the_progress(reporter, monkeypatch):
+    reporter.started = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: 10.0)
     reporter.trainer.examples = 2000
-    line = reporter.format_line(Progress(2000, 0.5, 0.25))
-    assert re.fullmatch(
-        r"laplace: 2,000 of 4,000 examples, loss 0.500, accuracy 0.250, "
-        r"(100|99) examples/s, 00:20 left",
-        line,
+    assert reporter.format_line(Progress(2000, 0.5, 0.25)) == (
+        "laplace: 2,000 of 4,000 examples, loss 0.500, accuracy 0.250, "
+        "100 examples/s, 00:20 left"
     )
 
 
