@@ -105,11 +105,15 @@ class InterchangeIntervention:
         return failed | (known | ~self.mask).all(-1)
 
     def _excludes_success(self, answers: Tensor) -> Tensor:
-        """Return the tokens [S, Q, A] that differ from what is predicted."""
+        """Return the tokens [S, Q, A] that rule out a success.
+
+        Unless all must match, an unchanged token does not.
+        """
         wrong = (answers != self.predicted) & self.mask
         return wrong if self.match_all else wrong & self._changed(answers)
 
     def _changed(self, answers: Tensor) -> Tensor:
+        """Return the tokens [S, Q, A] that differ from the unpatched answers."""
         return answers != self.base.unpatched_answers
 
 

@@ -303,19 +303,18 @@ def _asymmetric(tables: Tables, context: Row) -> Finding:
         return Finding(
             _range(pivots.blocks(main.published)["positive_on_symmetric"], 0),
             f"{ours}, reverse from {percent(worst.get('accuracy'))} %",
-            [
-                True
-                if row["high"] < worst["low"]
-                else False
-                if row["low"] > worst["high"]
-                else None
-                for row in positive
-                if worst
-            ],
+            [_is_below(row, worst) for row in positive if worst],
             "",
         )
 
     return _first_measured("ood", tables, context, find, MAIN_TASK)
+
+
+def _is_below(one: Row, other: Row) -> bool | None:
+    """Return whether an interval is below another one; None if they overlap."""
+    if one["high"] < other["low"]:
+        return True
+    return False if one["low"] > other["high"] else None
 
 
 def _share_of_failures(quantity: str, within: float, model: Pivot) -> Finding:

@@ -45,7 +45,10 @@ def load(path: Path, device: str = "cpu") -> tuple[ArithModel, Decoder]:
     """
     stored = checkpoint.model_metadata(path)["spec"]
     if "questions" not in stored:
-        raise InputError(f"{path}: an encoder-decoder, not a decoder that adds")
+        raise InputError(
+            f"{path}: an encoder-decoder, not a decoder that adds; use a model below "
+            "results/SCALE/arith"
+        )
     spec = ArithModel.from_dict(stored)
     network = build(spec)
     checkpoint.load_model(path, {spec.seed: network})
