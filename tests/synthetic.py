@@ -129,7 +129,12 @@ def curves(models: list[dict]) -> list[dict]:
 def condition_numbers() -> list[dict]:
     return [
         {
-            **{"task": row.task, "law": row.law, "n": 5, "matrices": 10000},
+            **{
+                "task": row.task,
+                "distribution": row.distribution,
+                "n": 5,
+                "matrices": 10000,
+            },
             **{"rejected": 0, "quantile": row.quantile, "value": row.value},
             **{"low": 0.9 * row.value, "high": 1.1 * row.value},
             "published": row.value,
@@ -269,7 +274,7 @@ def runs(models: list[dict]) -> list[dict]:
         {
             "model": "{task}/{distribution}/n{n}/{recipe}".format_map(name),
             **name,
-            "law": name["distribution"],
+            "train": name["distribution"],
             **same,
         }
         for name in models
@@ -376,7 +381,7 @@ def _make_tables(scale: str, *others: tuple) -> dict[str, pd.DataFrame]:
         ],
         "curves": curves(models(entries["learning_speed"])),
         "condition_numbers": condition_numbers(),
-        "ceilings": oracle_accuracies(),
+        "oracle_accuracy": oracle_accuracies(),
         "arith_accuracy": decoders(scale),
         **circuits(scale),
         "evidence": evidence(),

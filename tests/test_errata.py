@@ -39,7 +39,7 @@ def test_every_published_table_is_complete(number):
     rows = PUBLISHED[kind][PUBLISHED[kind]["table"] == number]
     assert list(rows["n"].unique()) == sizes
     assert set(rows["task"]) == {task}
-    down, across = ("law", "quantile") if number == 4 else ("train", "test")
+    down, across = ("distribution", "quantile") if number == 4 else ("train", "test")
     assert set(rows[down]) <= set(DISTRIBUTIONS)
     first = rows[rows["n"] == sizes[0]]
     assert not first.duplicated([down, across]).any()
@@ -67,7 +67,7 @@ def test_exactly_the_published_tables_are_reproduced(kind, printed):
 
 def test_every_published_accuracy_is_compared_with_the_oracle():
     tables = synthetic_tables("smoke")
-    template = Path("paper/templates/ceilings.tex.j2")
+    template = Path("paper/templates/oracle_accuracy.tex.j2")
     text = latex.render(template, tables, facts("smoke"))
     for (task, n), square in PUBLISHED["accuracy"].groupby(["task", "n"]):
         block = text.split(f"{task.replace('_', ' ')}, $n={n}$")[1]

@@ -26,7 +26,7 @@ PER_TABLE = {  # templates with a table for every task and size, by configuratio
     "tolerances.tex.j2": "out_of_distribution",
     "learning_speed.tex.j2": "learning_speed",
 }
-OF_TWO_TABLES = ("ceilings.tex.j2", "arith_accuracy.tex.j2")
+OF_TWO_TABLES = ("oracle_accuracy.tex.j2", "arith_accuracy.tex.j2")
 WITHOUT_TABLE = "setting_differences.tex.j2"
 TEMPLATES = sorted(path.name for path in (PAPER / "templates").glob("*.tex.j2"))
 FIGURES = set(
@@ -39,7 +39,7 @@ OF_TWO_TASKS = ("failures.tex.j2",)  # a table for each
 OF_CELLS = (formats.uncertainty, formats.half_width, formats.at_most)
 WITHOUT_MODELS = [
     f"{name}.tex.j2"
-    for name in ("condition_numbers", "ceilings", "errata", "arith_errata")
+    for name in ("condition_numbers", "oracle_accuracy", "errata", "arith_errata")
 ]
 FILTERS = [write for write in formats.FILTERS.values() if write not in OF_CELLS]
 

@@ -8,7 +8,11 @@ from mathprobe.paper.tables import KINDS
 @pytest.fixture(scope="module")
 def known(catalog):
     by_size = [name for name, kind in KINDS.items() if kind.config_table]
-    return {**catalog.names, "kind": by_size, "table": ["ceilings.csv", "numbers.tex"]}
+    return {
+        **catalog.names,
+        "kind": by_size,
+        "table": ["oracle_accuracy.csv", "numbers.tex"],
+    }
 
 
 def wildcards(name, **more):
@@ -51,7 +55,7 @@ def test_paths_of_tables_round_trip(catalog, known):
 def test_paths_may_have_mixtures_and_rectangular_sizes(known):
     model = "results/demo/linalg/transpose/laplace+gaussian/n5x3/base/run.json"
     assert paths.parse(model, known)[1]["distribution"] == "laplace+gaussian"
-    for path in ("tables/ceilings.csv", "paper.pdf", "figures/any.pdf"):
+    for path in ("tables/oracle_accuracy.csv", "paper.pdf", "figures/any.pdf"):
         assert paths.parse(f"results/record/{path}", known)
 
 
@@ -101,8 +105,8 @@ LINALG = "results/demo/linalg/eigenvalues"
             "unknown name 'ood_eigenvalue_n3.csv'; did you mean 'ood_eigenvalues_n3",
         ),
         (
-            "results/demo/tables/ceiling.csv",
-            "unknown name 'ceiling.csv'; did you mean 'ceilings.csv'?",
+            "results/demo/tables/oracle_acuracy.csv",
+            "unknown name 'oracle_acuracy.csv'; did you mean 'oracle_accuracy.csv'?",
         ),
         ("elsewhere", "unknown name 'elsewhere'; known names are results"),
     ],

@@ -263,7 +263,7 @@ def test_a_new_task_distribution_and_encoding_are_trained_and_scored(
 @pytest.fixture(scope="module")
 def measured():
     rows = conditions.condition_numbers(ConditionNumbers(5, 10_000, {}))
-    return {(row["law"], row["quantile"]): row for row in rows}
+    return {(row["distribution"], row["quantile"]): row for row in rows}
 
 
 PRINTED = {  # Charton 2022, table 4
@@ -290,7 +290,7 @@ def test_uniform_coefficients_disagree_with_table_4():
     settings = {"semicircle": {"coefficients": "uniform"}}
     rows = conditions.condition_numbers(ConditionNumbers(5, 10_000, settings))
     median = rows[0]
-    assert (median["law"], median["quantile"]) == ("semicircle", 0.5)
+    assert (median["distribution"], median["quantile"]) == ("semicircle", 0.5)
     assert median["high"] < 9.2 < PRINTED["semicircle"][0]
 
 

@@ -149,7 +149,7 @@ def test_a_curve_that_falls_again_counts_its_first_crossing():
 
 
 def test_quantiles_have_their_published_values():
-    row = {"law": "marchenko_pastur", "n": 5, "quantile": 0.9}
+    row = {"distribution": "marchenko_pastur", "n": 5, "quantile": 0.9}
     same, other = (
         tables.condition_numbers([{**row, "n": n}], PUBLISHED)["published"]
         for n in (5, 4)
@@ -169,9 +169,11 @@ def test_runs_have_the_path_of_the_model():
 
 def test_cells_are_typed_and_empty_cells_are_none(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("law,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n")
+    path.write_text(
+        "distribution,n,share,clean,revision,seeds,seed\nNA,5,,True,7e10,,oracle\n"
+    )
     assert records(tables.read(path)) == [
-        {"law": "NA", "n": 5, "share": None, "clean": True, "revision": "7e10"}
+        {"distribution": "NA", "n": 5, "share": None, "clean": True, "revision": "7e10"}
         | {"seeds": None, "seed": "oracle"}
     ]
 

@@ -262,7 +262,7 @@ P1000 = MatrixCodec(ENCODINGS["p1000"](digits=3))
 def rounded_accuracies(task, distribution):
     """Return accuracies of rounded exact answers in percent, one per tolerance."""
     matrix, answer, _ = draw(
-        task, distribution, {}, rng_for("ceiling", distribution), 10_000, 5, 5
+        task, distribution, {}, rng_for("oracle", distribution), 10_000, 5, 5
     )
     matrix, answer = P1000.round_trip(matrix), P1000.round_trip(answer)
     error = scores.relative_error(task, matrix, answer, answer)

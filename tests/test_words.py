@@ -18,12 +18,7 @@ ALLOWED = [
     r"semicircle law",
     r"Marchenko-{1,2}Pastur law",
     r"What is my math transformer doing",
-    r"home\.npz",
     r"\$HOME|HOME=|home director|/home/",
-    # a column, for instance of `runs.csv`
-    r"[\"`]law[\"`]|^law,|,law,|\.law\b|\b(task|model) law\b|\blaw,n\b|\blaw=",
-    r"\bceilings?\.csv|ceilings\.(log|tex)|[\"/]ceilings|\bceilings\(\)",  # a table
-    r'rng_for\("ceiling"',  # the name of a random generator
 ]
 
 RETIRED = {

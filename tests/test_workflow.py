@@ -379,7 +379,7 @@ def test_the_report_opens_with_the_findings(report):
     front = variable(report, "workflow_desc")
     assert "scale <strong>smoke</strong>" in front
     assert "smaller than the published setting" in front
-    assert "from positive to symmetric distributions" in front
+    assert "Models of positive spectra fail on symmetric ones" in front
     assert "System Message" not in front  # of docutils, about an error
 
 

@@ -20,12 +20,9 @@
 
 # %% tags=["parameters"]
 facts = "results/demo/tables/facts.json"
-ood = ["results/demo/tables/ood_eigenvalues_n2.csv"]
-verifiers = ["results/demo/tables/verifiers_inverse_n2.csv"]
-accuracy = "results/demo/tables/arith_accuracy.csv"
-claims = "results/demo/tables/arith_claims.csv"
+findings = "results/demo/tables/findings.csv"
 conditions = "results/demo/tables/condition_numbers.csv"
-oracle = "results/demo/tables/ceilings.csv"
+oracle = "results/demo/tables/oracle_accuracy.csv"
 errata = ["paper/published/errata.yaml", "paper/published/arith_errata.yaml"]
 evidence = ["results/demo/tables/evidence.csv", "results/demo/tables/arith_evidence.csv"]
 runs = "results/demo/tables/runs.csv"
@@ -38,9 +35,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from mathprobe import files, strict_yaml
-from mathprobe.paper import pivots, tables
-from mathprobe.paper.naming import group
-from mathprobe.studies.comparisons import count_clauses
+from mathprobe.paper import tables
 
 facts = files.read_json(facts)
 setting = "the published setting" if facts["full"] else "smaller than the published setting"
@@ -49,53 +44,28 @@ print(f"scale {facts['scale']}: {setting}")
 # %% [markdown]
 # ## Findings
 #
-# Each row is a mean over cells of a table or over models, for this run and for the
-# published values of the same cells or models. A dash means that nothing is published for
-# this task, size and model.
+# The table has the claims of both papers (Table 1 of the paper of this run), with the
+# published results, those of recorded models, which are named by their scale, and those of
+# this run. *Reproduced*: whether the claim holds with its 95 % interval in most tests and
+# fails in none (yes), the reverse (no), both occur (partly), or the intervals allow both
+# (undecided).
 
 # %%
-findings = []
-
-
-def add_finding(what, rows, here, there="published", number_format="{:.1%}"):
-    """Append the mean of a column of this run and of the published column."""
-    means = [rows[column].mean() if column else None for column in (here, there)]
-    texts = ["–" if pd.isna(mean) else number_format.format(mean) for mean in means]
-    findings.append(dict(zip(("finding", "here", "published"), (what, *texts))))
-
-
-matrices = pivots.make_pivots("ood", tables.read_concat(ood), {})
-matrix = next((one for one in matrices if one.measured), matrices[0])
-scores = matrix.rows
-train_group, test_group = (scores[column].map(group) for column in ("train", "test"))
-in_distribution = scores["train"] == scores["test"]
-of = f"Accuracy, {matrix.title}"
-add_finding(f"{of}: in distribution", scores[in_distribution], "accuracy")
-for train, test in (("symmetric", "positive"), ("positive", "symmetric")):
-    block = scores[(train_group == train) & (test_group == test)]
-    add_finding(f"{of}: from {train} to {test} distributions", block, "accuracy")
-add_finding(f"{of}: oracle", scores, "oracle", there=None)
-rules = tables.read_concat(verifiers)
-rules = rules[rules["chosen_by"] == "paper"]
-names = {"successes_below": "right answers accepted", "failures_above": "wrong answers rejected"}
-for (task, n, name), rows in rules.groupby(["task", "n", "statistic"], sort=False):
-    if name in names:
-        what = f"Published verifier, {task.replace('_', ' ')}, n = {n}: {names[name]}"
-        add_finding(what, rows, "value")
-counted = tables.read(accuracy)
-for operation, rows in counted[counted["class"] == "all"].groupby("operation"):
-    what = f"Wrong answers of the decoders per million {operation}s"
-    add_finding(what, rows, "per_million", number_format="{:,.0f}")
-held = count_clauses(tables.read(claims), "algorithm")
-if len(held):
-    shares = held.assign(held=held["hold"] / held["clauses"])
-    what = "Clauses of the published algorithms that hold in the decoders"
-    add_finding(what, shares, "held", there=None)
-
-table = pd.DataFrame(findings)
-files.write_text(Path(figures) / "overview.csv", table.to_csv(index=False))
-wrapped = {"white-space": "normal"}
-table.style.hide(axis="index").set_properties(subset=["finding"], **wrapped)
+found = tables.read(findings)
+measured = found["ours"].notna()
+models = found["scale"].where(found["recorded"], "this run") + ", " + found["size"]
+shown = pd.DataFrame(
+    {
+        "claim": found["statement"],
+        "published": found["published"],
+        "models": models.where(measured),
+        "here": found["ours"],
+        "reproduced": found["verdict"],
+    }
+)
+files.write_text(Path(figures) / "overview.csv", shown.to_csv(index=False, na_rep="–"))
+wrapped = {"white-space": "normal", "text-align": "left"}
+shown.style.hide(axis="index").format(na_rep="–").set_properties(**wrapped)
 
 # %% [markdown]
 # ## Settings
@@ -147,7 +117,7 @@ values = ["published", "here"]
 quantiles = tables.read(conditions)
 ends = zip(quantiles["value"], quantiles["low"], quantiles["high"])
 quantiles["here"] = ["{:,.1f} ({:,.1f}–{:,.1f})".format(*row) for row in ends]
-quantiles = quantiles.set_index(["law", "n", "matrices", "rejected", "quantile"])[values]
+quantiles = quantiles.set_index(["distribution", "n", "matrices", "rejected", "quantile"])[values]
 quantiles = quantiles.unstack(sort=False)
 quantiles = quantiles.swaplevel(axis="columns").sort_index(axis="columns", level=0, sort_remaining=False)
 quantiles.style.format({(q, "published"): "{:,.1f}" for q, _ in quantiles}, na_rep="–").format_index("{:g}", level=0, axis="columns")
@@ -209,7 +179,7 @@ hours = trained["seconds"].sum() / 3600
 print(f"{len(trained)} models, {hours:.2f} hours, {trained['examples'].sum():,.0f} examples")
 trained["revision"] = trained["revision"].str[:8]
 trained["finished"] = trained["finished"].str[:10]
-trained = trained.drop(columns=["law", "n", "recipe"]).dropna(axis="columns", how="all")
+trained = trained.drop(columns=["train", "n", "recipe"]).dropna(axis="columns", how="all")
 common = [name for name in trained if name != "model" and trained[name].nunique() == 1]
 for name in common:
     print(f"  {name.replace('_', ' ')}: {trained[name].iloc[0]}")

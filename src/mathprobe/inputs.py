@@ -218,14 +218,11 @@ class Inputs:
         table = partial(self._table, scale)
         return {
             "facts": f"{paths.TABLES.format(scale=scale)}/facts.json",
-            "ood": self.tables(scale, "ood"),
-            "verifiers": self.tables(scale, "verifiers"),
+            "findings": table("findings"),
             "errata": ERRATA,
             "evidence": [table("evidence"), table("arith_evidence")],
             "conditions": table("condition_numbers"),
-            "oracle": table("ceilings"),
-            "accuracy": table("arith_accuracy"),
-            "claims": table("arith_claims"),
+            "oracle": table("oracle_accuracy"),
             "runs": table("runs"),
         }
 

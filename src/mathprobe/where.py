@@ -142,6 +142,6 @@ def _model(cell: Cell) -> tuple[str, tuple[str, ...]] | None:
         return f"arith/{row['model']}", files
     if "recipe" not in row:
         return None
-    name = {"distribution": row["law" if kind == "runs" else "train"], **row}
+    name = {"distribution": row["train"], **row}
     folder = f"linalg/{paths.LINALG_NAME.format(**name)}"
     return folder, (KINDS[kind].model_file or "run.json",)

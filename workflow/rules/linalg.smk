@@ -154,9 +154,9 @@ rule linalg_condition_numbers:
 
 rule linalg_oracle:
     output:
-        report_table(f"{TABLES}/ceilings.csv"),
+        report_table(f"{TABLES}/oracle_accuracy.csv"),
     log:
-        f"logs/{TABLES}/ceilings.log",
+        f"logs/{TABLES}/oracle_accuracy.log",
     params:
         spec=spec(lambda w: CATALOG.oracle_tests()),
     message:

@@ -317,52 +317,41 @@ def _is_below(one: Row, other: Row) -> bool | None:
     return False if one["low"] > other["high"] else None
 
 
-def _share_of_failures(quantity: str, within: float, model: Pivot) -> Finding:
-    """Test whether most of the wrong answers have a property; see MOST."""
+def _failures(
+    name: str, quantity: str, within: float, most: bool
+) -> Callable[[Tables, Row], Finding]:
+    """Return the test whether most wrong answers, or fewer, have a property."""
     key = quantity, "failure", TOLERANCE, "below", within
-    cell = model.cells[key]
-    known = cell["value"] is not None
-    outcomes = [exceeds(cell["low"], cell["high"], MOST)] if known else []
-    return Finding(_printed(model, key), _share(cell), outcomes, "")
+
+    def find(model: Pivot) -> Finding:
+        cell = model.cells[key]
+        if cell["value"] is None:
+            return Finding(_printed(model, key), "", [], "")
+        above = exceeds(cell["low"], cell["high"], MOST)
+        outcome = above if above is None else above == most
+        ours = f"{_share(cell)}; oracle {percent(cell['oracle'])} %"
+        return Finding(_printed(model, key), ours, [outcome], "")
+
+    def test(tables: Tables, context: Row) -> Finding:
+        return _first_measured(
+            "failures", tables, context, find, *pivots.TASKS_OF[name]
+        )
+
+    return test
 
 
-@claim(
+claim(
     "angles",
     CHARTON,
     "failures",
     "Most wrong eigenvectors are not orthogonal (share within 0.03)",
-)
-def _angles(tables: Tables, context: Row) -> Finding:
-    """Test whether less than half of the wrong eigenvectors have right angles."""
-
-    def find(model: Pivot) -> Finding:
-        found = _share_of_failures("angle", 0.03, model)
-        return found._replace(
-            outcomes=[None if one is None else not one for one in found.outcomes]
-        )
-
-    return _first_measured(
-        "failures", tables, context, find, *pivots.TASKS_OF["vectors"]
-    )
-
-
-@claim(
+)(_failures("vectors", "angle", 0.03, most=False))
+claim(
     "inverses",
     CHARTON,
     "failures",
     "Most wrong inverses are within 5 % of the inverse",
-)
-def _inverses(tables: Tables, context: Row) -> Finding:
-    """Test whether more than half of the wrong inverses are close to the inverse."""
-
-    def find(model: Pivot) -> Finding:
-        found = _share_of_failures("inverse_error", 0.05, model)
-        cell = model.cells["inverse_error", "failure", TOLERANCE, "below", 0.05]
-        return found._replace(ours=f"{found.ours}; oracle {percent(cell['oracle'])} %")
-
-    return _first_measured(
-        "failures", tables, context, find, *pivots.TASKS_OF["inverses"]
-    )
+)(_failures("inverses", "inverse_error", 0.05, most=True))
 
 
 def _verifier(name: str) -> Callable[[Tables, Row], Finding]:

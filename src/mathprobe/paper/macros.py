@@ -259,7 +259,7 @@ def _speed(main: Pivot) -> Macros:
 def _conditions(rows: Frame) -> Macros:
     """Return how many published quantiles lie in the measured intervals."""
     matched = pivots.matching_quantiles(rows)
-    rejected = rows.groupby("law")["rejected"].first()
+    rejected = rows.groupby("distribution")["rejected"].first()
     return {
         "n": str(rows["n"].iloc[0]),
         "matrices": thousands(rows["matrices"].iloc[0]),

@@ -357,16 +357,18 @@ def matching_quantiles(rows: Frame) -> list[bool]:
 
 def oracle_accuracies(tables: Tables, context: Row) -> list[Pivot]:
     """Return oracle accuracies; the tests of an accuracy matrix share a pivot."""
-    rows = tables["ceilings"]
+    rows = tables["oracle_accuracy"]
     column = rows["test"].mask(rows["test"].isin(context["distributions"]), "")
-    return make_pivots("ceilings", rows.assign(law=column), context["published"])
+    return make_pivots(
+        "oracle_accuracy", rows.assign(distribution=column), context["published"]
+    )
 
 
 def oracle_comparisons(tables: Tables, context: Row) -> list[Row]:
     """Return the oracle accuracies of published tables, with a verdict per cell."""
     found = []
     for pivot in oracle_accuracies(tables, context):
-        if pivot.first("law") or not pivot.same_size:
+        if pivot.first("distribution") or not pivot.same_size:
             continue
         published = column_by_keys(pivot.printed, ["train", "test"], "published")
         verdicts = {
@@ -389,13 +391,13 @@ def device(row: Row) -> str:
 def runs(tables: Tables, context: Row) -> list[Row]:
     """Return the trained models, grouped by machine, software and revision."""
     rows = records(tables["runs"])
-    order = sort_distributions(row["law"] for row in rows)
+    order = sort_distributions(row["train"] for row in rows)
 
     def environment(row: Row) -> list[str]:
         return [str(row[key]) for key in HOST]
 
     def key(row: Row) -> Key:
-        n, place = parse_size(row["n"]), order.index(row["law"])
+        n, place = parse_size(row["n"]), order.index(row["train"])
         return environment(row), row["task"], n, row["recipe"], place
 
     rows.sort(key=key)

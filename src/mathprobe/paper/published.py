@@ -54,7 +54,7 @@ FILES = (*UNITS, "in_text", "labels")
 
 def labels(published: Tables) -> Labels:
     """Return the paper's labels of distributions."""
-    return Labels(published["labels"].set_index("law")["label"])
+    return Labels(published["labels"].set_index("distribution")["label"])
 
 
 def nearest_size(printed: Frame, task: str, n: int | str) -> Frame:

@@ -37,8 +37,8 @@ def names(text: str) -> tuple[str, ...]:
 
 
 STRINGS = names(  # revision 7e10 is not a number; a seed may be "oracle"
-    "model task law train test recipe seed machine cpu device python torch revision "
-    "finished precision kind quantity group statistic verifier chosen_by"
+    "model task distribution train test recipe seed machine cpu device python torch "
+    "revision finished precision kind quantity group statistic verifier chosen_by"
 )
 COUNTS = names(  # integers, which may be missing
     "seeds reached examples resolution budget parameters attempts threads matrices "
@@ -429,7 +429,7 @@ def _mean_in_distribution(rows: Frame, keys: Sequence[str], *averaged: str) -> F
 
 @table_kind(
     "runs",
-    "model task law n recipe machine cpu device threads precision seeds parameters "
+    "model task train n recipe machine cpu device threads precision seeds parameters "
     "examples seconds examples_per_second attempts finished python torch revision "
     "clean joules",
     templates=("runs",),
@@ -439,7 +439,6 @@ def runs(trained: Frame) -> Frame:
     path = "{task}/{train}/n{n}/{recipe}"
     return trained.assign(
         model=[path.format(**row) for row in records(trained)],
-        law=trained["train"],
         torch=trained["versions.torch"],
         seeds=trained["spec.seeds"],
         precision=trained["spec.precision"],
@@ -496,20 +495,22 @@ table_kind(
 
 for _name, _kind in {  # tables that are not built from files of models
     "condition_numbers": TableKind(
-        names("task law n matrices rejected quantile value low high published"),
+        names(
+            "task distribution n matrices rejected quantile value low high published"
+        ),
         published="condition_numbers",
-        keys=("task", "n", "law", "quantile"),
+        keys=("task", "n", "distribution", "quantile"),
         templates=("condition_numbers",),
     ),
     "costs": TableKind(
         names("model kind device examples total hours joules finished"),
         templates=("costs",),
     ),
-    "ceilings": TableKind(
+    "oracle_accuracy": TableKind(
         published="accuracy",
-        keys=("task", "n", "input", "output", "law", "test", "tolerance"),
-        pivot_keys=("task", "n", "input", "output", "law"),
-        templates=("ceilings",),
+        keys=("task", "n", "input", "output", "distribution", "test", "tolerance"),
+        pivot_keys=("task", "n", "input", "output", "distribution"),
+        templates=("oracle_accuracy",),
     ),
     "evidence": TableKind(templates=("errata",)),
     "arith_accuracy": TableKind(templates=("arith_accuracy",)),

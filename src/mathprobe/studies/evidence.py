@@ -122,7 +122,9 @@ def _quantiles(
 ) -> Iterator[Row]:
     """Compare the printed quantiles of a distribution with quantiles of a sample."""
     count, name = spec.condition_numbers.matrices, _labels(published)[distribution]
-    for printed in iter_rows(select(published["condition_numbers"], law=distribution)):
+    for printed in iter_rows(
+        select(published["condition_numbers"], distribution=distribution)
+    ):
         ends = (rank / count for rank in quantile_ranks(printed.quantile, count))
         low, high = (float(sample.quantile(end)) for end in ends)
         value = float(sample.quantile(printed.quantile))

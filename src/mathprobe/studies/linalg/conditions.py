@@ -26,7 +26,7 @@ def condition_numbers(spec: ConditionNumbers) -> list[dict[str, Any]]:
     rows = []
     for distribution in examples.distributions_for("symmetric_inverse"):
         values, rejected = sample_condition_numbers(spec, distribution)
-        sample = {"law": distribution, "n": spec.n, "matrices": spec.matrices}
+        sample = {"distribution": distribution, "n": spec.n, "matrices": spec.matrices}
         sample |= {"rejected": rejected}
         for quantile in QUANTILES:
             low, high = quantile_ranks(quantile, spec.matrices)
