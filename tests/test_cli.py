@@ -1,8 +1,11 @@
 import csv
 import itertools
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from importlib import metadata
 
 import pytest
@@ -287,3 +290,12 @@ def test_the_help_has_groups_and_the_version_is_printed(capsys):
     assert re.search(r"\bpredict  ", workflow)
     run("--version")
     assert capsys.readouterr().out.strip() == metadata.version("mathprobe")
+
+
+def test_output_that_nobody_reads_is_not_an_error_with_a_message():
+    read, write = os.pipe()
+    os.close(read)
+    command = sys.executable, "-m", "mathprobe", "--help"
+    with os.fdopen(write, "wb") as out:
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "")

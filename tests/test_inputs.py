@@ -4,6 +4,7 @@ import pytest
 
 from mathprobe import files, paths, strict_yaml
 from mathprobe.catalog import Catalog
+from mathprobe.errors import InputError
 from mathprobe.inputs import Inputs
 from mathprobe.settings import merge
 
@@ -33,6 +34,26 @@ def inputs(tmp_path):
 def of_table(kind):
     same = {"scale": "record", "task": "eigenvalues", "n": "5"}
     return Wildcards(same, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "results/demo/linalg/eigenvalues/laplace+laplace/n2/base/scores.csv",
+            "mixture 'laplace+laplace': 'laplace' is repeated",
+        ),
+        (
+            "results/demo/linalg/eigenvalues/laplace/n2x3/base/scores.csv",
+            "task 'eigenvalues': 2 x 3: matrices must be square",
+        ),
+        ("/results/demo/paper.pdf", "targets are relative to the folder"),
+    ],
+)
+def test_a_target_that_cannot_be_made_is_refused(inputs, target, message):
+    with pytest.raises(InputError) as caught:
+        inputs.check([target])
+    assert str(caught.value).startswith(f"{target}: {message}")
 
 
 def test_an_unfinished_model_is_missing_from_tables_of_finished_ones(inputs, tmp_path):

@@ -138,7 +138,7 @@ def test_every_template_gives_complete_tables(kind, scale):
         wanted = {"paper": 2}.get(scale, 1)
     if kind == "arith_subtasks.tex.j2":
         wanted = 3  # two of sub-tasks, one of inserted nodes
-    if kind in ("squares.tex.j2", "trend.tex.j2") and scale != "paper":
+    if kind in ("accuracy_matrices.tex.j2", "trend.tex.j2") and scale != "paper":
         wanted = 0  # one accuracy matrix needs no summary
     if kind == WITHOUT_TABLE:
         wanted = 0

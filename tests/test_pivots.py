@@ -199,12 +199,12 @@ def test_a_verdict_allows_for_rounding(printed, where):
 
 def test_published_tables_are_compared_with_the_oracle(demo):
     found = pivots.oracle_comparisons(*demo)
-    squares = {(s["oracle"].task, s["oracle"].n): s for s in found}
-    assert list(squares) == [
+    matrices = {(s["oracle"].task, s["oracle"].n): s for s in found}
+    assert list(matrices) == [
         *(("eigenvalues", n) for n in (5, 8, 10)),
         *(("eigenvectors", 5), ("symmetric_inverse", 5)),
     ]
-    easy, hard = squares["eigenvalues", 5], squares["symmetric_inverse", 5]
+    easy, hard = matrices["eigenvalues", 5], matrices["symmetric_inverse", 5]
     assert easy["verdicts"]["laplace", "laplace"] == "at"
     assert hard["verdicts"]["abs_laplace", "abs_semicircle"] == "below"
     assert hard["oracle"].cells["laplace", 0.05]["oracle"] == 0.9

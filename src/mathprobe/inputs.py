@@ -16,6 +16,7 @@ from mathprobe.archive import MANIFEST
 from mathprobe.catalog import RECORD, Catalog
 from mathprobe.catalog.arith import MAP_FILES, TABLE_SOURCES
 from mathprobe.catalog.linalg import entry_models
+from mathprobe.errors import InputError
 from mathprobe.linalg.distributions import components
 from mathprobe.paper import findings, published
 from mathprobe.paper.tables import KINDS
@@ -42,14 +43,31 @@ class Inputs:
         self.arith_published = [*_published(*arith), f"{PUBLISHED}/quirke2024.yaml"]
 
     def check(self, targets: Iterable[str]) -> None:
-        """Raise InputError, with similar names, for a target that no rule makes."""
+        """Raise InputError for a target that no rule makes, or of an invalid model."""
         scale = self.catalog.default_scale
         tables = {Path(path).name for path in self.all_tables(scale)}
         tables |= {f"{template}.tex" for template in self.templates}
         tables |= {"facts.json", "numbers.tex"}
         known = {"kind": self.by_size, "table": sorted(tables)}
         for target in targets:
-            paths.parse(target.rstrip("/"), {**self.catalog.names, **known})
+            if Path(target).is_absolute():
+                raise InputError(
+                    f"{target}: targets are relative to the folder of the Snakefile; "
+                    f"use {paths.RESULTS.format(scale=scale)}/..."
+                )
+            pattern, w = paths.parse(
+                target.rstrip("/"), {**self.catalog.names, **known}
+            )
+            if pattern.startswith(paths.MODEL) and w["scale"] != RECORD:
+                self._check_model(target, w)
+
+    def _check_model(self, target: str, w: dict[str, str]) -> None:
+        try:
+            self.catalog.linalg(w["scale"]).model(
+                w["task"], w["distribution"], w["n"], w["recipe"]
+            )
+        except InputError as error:
+            raise InputError(f"{target}: {error}") from None
 
     def testsets(self, w: Wildcards) -> list[str]:
         """Return all test sets of a model."""

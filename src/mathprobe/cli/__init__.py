@@ -28,6 +28,10 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ |= surroundings.variables(Path.cwd())
     try:
         app(tokens)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the output has ended, for instance `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (InputError, OSError) as error:
         sys.exit(f"mathprobe {name}: {error}")
     except KeyboardInterrupt:

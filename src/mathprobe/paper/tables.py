@@ -311,7 +311,7 @@ def _over_seeds(scores: Frame, keys: Sequence[str]) -> Frame:
     config_table="out_of_distribution",
     published="accuracy",
     expected=_on_all_tests,
-    templates=("out_of_distribution", "squares", "trend"),
+    templates=("out_of_distribution", "accuracy_matrices", "trend"),
 )
 def ood(scores: Frame) -> Frame:
     """Average the accuracy of every model on every test (Tables 1, 2, 3 and 5)."""
