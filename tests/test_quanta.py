@@ -79,6 +79,18 @@ def test_three_consecutive_digits_are_a_range(digits, text):
     assert format_digits(digits) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "lines", "size"),
+    [
+        ("A1.SA A1.SR", "A1.SA\nA1.SR", 6.5),
+        ("A0.SC A0.SU A0.MB A0.MU", "A0.SC A0.SU\nA0.MB A0.MU", 6.5),
+        ("A0.SC", "A0.SC", 6.5),
+    ],
+)
+def test_words_share_a_line_if_this_makes_them_larger(text, lines, size):
+    assert quanta.fit(text, 45.0, 17.0) == (lines, size)
+
+
 def texts(figure):
     return [text.get_text() for text in figure.axes[0].texts]
 

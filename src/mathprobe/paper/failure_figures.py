@@ -140,8 +140,7 @@ def properties(models: Sequence[Measurements], published: Frame) -> Figure:
         for name, (_, _, least) in PROPERTIES.items()
         if name in model.quantities and model.n >= least
     ]
-    across = 2 if len(panels) == 4 else 3
-    return _draw_panels(panels, across, draw, LINES.values(), "share below (%)")
+    return _draw_panels(panels, draw, LINES.values(), "share below (%)")
 
 
 def _printed(published: Frame, name: str, group: str) -> pd.Series:
@@ -181,7 +180,7 @@ def condition_numbers(models: Sequence[Measurements], rules: Frame) -> Figure:
     dot = {"marker": "o", "linestyle": "none"}
     handles = [LINES["success"] | dot, LINES["failure"] | dot]
     handles += [line | props for props in THRESHOLDS.values()]
-    return _draw_panels(models, 2, draw, handles, "relative error")
+    return _draw_panels(models, draw, handles, "relative error")
 
 
 def roc(models: Sequence[Measurements], curves: Frame, rules: Frame) -> Figure:
@@ -206,7 +205,7 @@ def roc(models: Sequence[Measurements], curves: Frame, rules: Frame) -> Figure:
     point = {"linestyle": "none"}
     handles = [{"color": COLOURS[0], "label": "ours"}, LINES[ORACLE]]
     handles += [point | props for props in VERDICTS.values()]
-    return _draw_panels(models, 2, draw, handles, "right answers accepted (%)")
+    return _draw_panels(models, draw, handles, "right answers accepted (%)")
 
 
 def _verdict(rules: Frame, name: str) -> tuple[pd.Series, pd.Series]:
@@ -221,12 +220,12 @@ def _verdict(rules: Frame, name: str) -> tuple[pd.Series, pd.Series]:
 @rc_context(STYLE)
 def _draw_panels(
     items: Sequence[Any],
-    columns: int,
     draw: Callable[[Axes, Any], None],
     handles: Iterable[ArtistProps],
     ylabel: str,
 ) -> Figure:
     """Draw a panel per item, row by row, with a legend below."""
+    columns = 2 if len(items) in (1, 2, 4) else 3
     height = 0.4, WIDTH * 0.92 / columns
     figure, _ = figures.draw_panels(items, columns, height, draw, ylabel)
     if not items:

@@ -167,8 +167,10 @@ def draw(name: str, facts: Facts, digits: int) -> Figure:
     figure = Figure(figsize=(WIDTH, ROW * (len(rows) + 3)))
     axes = figure.add_subplot()
     axes.set_title(MAPS[name].title, pad=16)
+    width = 72 * 0.85 * WIDTH / max(1, len(columns))  # of a cell, in points
     for x, position in enumerate(columns):
-        _column(axes, x, [placed.get((position, row)) for row in rows], MAPS[name])
+        own = [placed.get((position, row)) for row in rows]
+        _column(axes, x, own, MAPS[name], width)
     axes.set(xlim=(0, max(1, len(columns))), ylim=(max(1, len(rows)), 0))
     axes.set_yticks([y + 0.5 for y in range(len(rows))], rows)
     centres = [x + 0.5 for x in range(len(columns))]
@@ -178,15 +180,12 @@ def draw(name: str, facts: Facts, digits: int) -> Figure:
     for axis in (axes, above):
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-    width = 72 * 0.85 * WIDTH / max(1, len(columns))  # of a cell, in points
-    for text in axes.texts:
-        lines = text.get_text().split("\n")
-        longest = max(len(line) for line in lines)
-        text.set_fontsize(min(LARGEST, width / (0.6 * longest), 72 * ROW / len(lines)))
     return figure
 
 
-def _column(axes: Axes, x: int, cells: Sequence[Cell | None], kind: MapKind) -> None:
+def _column(
+    axes: Axes, x: int, cells: Sequence[Cell | None], kind: MapKind, width: float
+) -> None:
     """Draw the cells of a position; None is a node that no question needs."""
     keys = [
         y if cell and not kind.merged else cell and cell.text
@@ -203,9 +202,33 @@ def _column(axes: Axes, x: int, cells: Sequence[Cell | None], kind: MapKind) -> 
         axes.add_patch(Rectangle((x, y), 1, height, linewidth=1.0, **style))
         if cell and cell.text:
             centre = x + 0.5, y + height / 2
-            axes.text(*centre, cell.text.replace(" ", "\n"), ha="center", va="center")
+            text, size = fit(cell.text, width, 72 * ROW * height)
+            style = {"ha": "center", "va": "center", "linespacing": 1.0}
+            axes.text(*centre, text, size=size, **style)
             if cell.marked:
                 axes.plot(*centre, "o", mfc="none", mec="white", ms=11, zorder=1.5)
+
+
+def fit(text: str, width: float, height: float) -> tuple[str, float]:
+    """Return a text in lines and the size with which it fits, both in points.
+
+    Of all numbers of words in a line, the one with the largest size is chosen.
+    """
+    words = text.split()
+
+    def size(lines: Sequence[str]) -> float:
+        longest = max(map(len, lines))
+        return min(LARGEST, width / (0.6 * longest), height / len(lines))
+
+    options = (
+        [
+            " ".join(words[start : start + count])
+            for start in range(0, len(words), count)
+        ]
+        for count in range(1, len(words) + 1)
+    )
+    lines = max(options, key=size)
+    return "\n".join(lines), size(lines)
 
 
 def _percent(share: Any) -> str:
