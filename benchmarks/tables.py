@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,7 +29,20 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _rates(rows: Rows) -> str:
     header = ("examples/s (best of several)", "ours", "baseline", "ratio")
     header += ("of matmul rate", "waiting for data", "memory, MB", "baseline")
-    return markdown(header, [_rate_cells(name, row) for name, row in rows.items()])
+    return markdown(header, [_rate_cells(name, rows[name]) for name in _sorted(rows)])
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    """Sort names with their numbers by value, so that n=10 follows n=8."""
+
+    def key(name: str) -> list[tuple[int, str]]:
+        parts = re.split(r"([0-9]+)", name)
+        return [
+            (int(part or 0), "") if place % 2 else (0, part)
+            for place, part in enumerate(parts)
+        ]
+
+    return sorted(names, key=key)
 
 
 def _rate_cells(name: str, row: Row) -> list[str]:
