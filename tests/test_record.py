@@ -77,8 +77,8 @@ def test_findings_in_the_readme_are_those_of_the_record():
 def test_a_recorded_result_is_in_the_table_of_the_readme():
     same = {"claim": "robust", "statement": "Laplace is better", "published": "9"}
     known = {"scale": "workstation", "size": "3 × 3", "ours": "8", "verdict": "yes"}
-    assert "| Laplace is better | 9 | 8 (workstation, 3 × 3) | **yes** |" in (
-        record.markdown(pd.DataFrame([same | known]))
-    )
-    nothing = record.markdown(pd.DataFrame([same | dict.fromkeys(known)]))
-    assert nothing.startswith("Nothing is recorded yet.")
+    text = record.markdown(pd.DataFrame([same | known]), ["workstation"])
+    assert "| Laplace is better | 9 | 8 (workstation, 3 × 3) | **yes** |" in text
+    assert text.startswith("Models of scale `workstation` are smaller")
+    nothing = record.markdown(pd.DataFrame([same | dict.fromkeys(known)]), [])
+    assert "| Laplace is better | 9 | not recorded yet |  |" in nothing

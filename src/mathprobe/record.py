@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,26 +85,25 @@ def readme(text: str, catalog: Catalog, folder: Path) -> str:
     """
     if not (block := re.search(f"{BEGIN}\n.*?{END}", text, re.DOTALL)):
         raise InputError(f"README.md: the marks {BEGIN} and {END} are missing")
-    findings = build(sources(catalog, read_published(folder)))
-    return text.replace(block[0], f"{BEGIN}\n{markdown(findings)}{END}")
+    found = list(sources(catalog, read_published(folder)))
+    smaller = [source.scale for source in found if not source.context["full"]]
+    return text.replace(block[0], f"{BEGIN}\n{markdown(build(found), smaller)}{END}")
 
 
-def markdown(findings: Frame) -> str:
+def markdown(findings: Frame, smaller: Container[str]) -> str:
     """Return findings of recorded models as a Markdown table: a row per claim.
 
-    Of several recorded scales, the first one that has measured a claim is shown.
+    Of several recorded scales, the first one that has measured a claim is shown.  A
+    sentence above the table names the `smaller` scales in it.
     """
     first = findings.drop_duplicates("claim")
     rows = records(first[[not CLAIMS[name].sampled for name in first["claim"]]])
-    if not any(row["ours"] for row in rows):
-        lines = ["Nothing is recorded yet.", "", "| claim | published |", "|---|---|"]
-        lines += [f"| {row['statement']} | {row['published']} |" for row in rows]
-        return "\n".join([*lines, ""])
-    smaller = {row["scale"] for row in rows if row["ours"]} - {"paper"}
+    shown = dict.fromkeys(row["scale"] for row in rows if row["ours"])
     lines = [
         f"Models of scale `{scale}` are smaller than the published ones and were "
         "trained on fewer examples ([pilots](docs/pilots.md)).\n"
-        for scale in sorted(smaller)
+        for scale in shown
+        if scale in smaller
     ]
     lines += ["| claim | published | recorded | reproduced? |", "|---|---|---|---|"]
     for row in rows:
