@@ -61,8 +61,8 @@ def percent(wide):
 
 
 for matrix in matrices:
-    print(f"{matrix.title}: {matrix.largest('seeds')} seeds per model,")
-    print(f"  {matrix.rows['examples'].min():,} test examples per distribution")
+    print(f"{matrix.title}: seeds per model: {matrix.largest('seeds')};")
+    print(f"  test examples per distribution: {matrix.rows['examples'].min():,}")
 
 # %% [markdown]
 # ## Accuracy by training and test distribution

@@ -48,7 +48,7 @@ curves = pivots.make_pivots("curves", tables.read_concat(curves), {})
 
 for speed in speeds:
     step, budget = speed.largest("resolution"), speed.largest("budget")
-    print(f"{speed.title}: {speed.largest('seeds')} seeds per model,")
+    print(f"{speed.title}: seeds per model: {speed.largest('seeds')};")
     print(f"  {budget:,} training examples, accuracy measured every {step:,}")
 
 # %% [markdown]

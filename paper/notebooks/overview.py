@@ -52,20 +52,20 @@ print(f"scale {facts['scale']}: {setting}")
 
 # %%
 found = tables.read(findings)
-measured = found["ours"].notna()
-models = found["scale"].where(found["recorded"], "this run") + ", " + found["size"]
+sizes = found["size"].str.replace(" ", "\N{NO-BREAK SPACE}")
+models = found["scale"].where(found["recorded"], "this run") + ", " + sizes
 shown = pd.DataFrame(
     {
         "claim": found["statement"],
         "published": found["published"],
-        "models": models.where(measured),
-        "here": found["ours"],
+        "models": models.where(found["ours"].notna()),
+        "measured": found["ours"],
         "reproduced": found["verdict"],
     }
 )
 files.write_text(Path(figures) / "overview.csv", shown.to_csv(index=False, na_rep="–"))
-wrapped = {"white-space": "normal", "text-align": "left"}
-shown.style.hide(axis="index").format(na_rep="–").set_properties(**wrapped)
+left = {"selector": "th, td", "props": "text-align: left; white-space: normal"}
+shown.style.hide(axis="index").format(na_rep="–").set_table_styles([left])
 
 # %% [markdown]
 # ## Settings
