@@ -70,7 +70,7 @@ def verdicts(tables, scale="demo"):
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_claim_has_a_verdict(scale):
     found = verdicts(synthetic_tables(scale), scale)
-    assert set(found.values()) <= {"yes", "no", "partly", "undecided", "---"}
+    assert set(found.values()) <= {"yes", "no", "partly", "undecided", "–"}
     assert found["in_distribution"] == "no"  # most are far below the oracle's 96 %
     assert found["conditions"] == "yes"  # all quantiles are the published ones
 
@@ -129,7 +129,7 @@ def test_recorded_and_own_results_have_their_own_rows():
 def test_a_claim_that_is_not_measured_has_its_published_value_and_a_dash():
     found = build([source(EMPTY_TABLES)]).set_index("claim")
     decoders = found.loc["decoders"]
-    assert (decoders["ours"], decoders["verdict"]) == ("", "---")
+    assert (decoders["ours"], decoders["verdict"]) == ("", "–")
     assert decoders["published"] == "29 of 49 models"
     assert found.loc["reuse", "published"] == "42 of 48 for addition"
 

@@ -95,10 +95,13 @@ def build(sources: Iterable[Source]) -> Frame:
         known = [(source, finding) for source, finding in found if finding.outcomes]
         empty = Source("", False, {}, {}), found[0][1]._replace(ours="", size="")
         for source, finding in known or [empty]:
-            values = {"scale": source.scale, "recorded": source.recorded}
-            values |= {"published": finding.published, "ours": finding.ours}
-            values |= {"size": finding.size, "verdict": verdict(finding.outcomes)}
-            rows.append({**same, **values, "label": one.label})
+            texts = {"published": finding.published, "ours": finding.ours}
+            texts |= {"size": finding.size, "verdict": verdict(finding.outcomes)}
+            texts = {
+                key: text.replace(formats.DASH, "–") for key, text in texts.items()
+            }
+            where = {"scale": source.scale, "recorded": source.recorded}
+            rows.append({**same, **where, **texts, "label": one.label})
     return Frame(rows, columns=[*KINDS["findings"].columns])
 
 
@@ -109,7 +112,7 @@ def verdict(outcomes: Iterable[Outcome]) -> str:
     """
     known = list(outcomes)
     if not known:
-        return "---"
+        return formats.DASH
     if True in known and False in known:
         return "partly"
     for outcome, text in ((True, "yes"), (False, "no")):
@@ -137,11 +140,11 @@ def _first_measured(
     The configuration lists the size of the paper, or the largest one, first.
     """
     if kind not in tables:
-        return Finding("---", "", [], "")
+        return Finding(formats.DASH, "", [], "")
     own = [one for one in pivots.pivots(kind, tables, context) if one.task in tasks]
     found = [find(pivot)._replace(size=size_text(pivot.n)) for pivot in own]
     measured = (finding for finding in found if finding.outcomes)
-    return next(measured, found[0] if found else Finding("---", "", [], ""))
+    return next(measured, found[0] if found else Finding(formats.DASH, "", [], ""))
 
 
 def _range(shares: Iterable[float], digits: int = 1) -> str:
@@ -168,7 +171,9 @@ def _printed(pivot: Pivot, key: tuple[Any, ...]) -> str:
 
 def _compared(values: Mapping[str, str]) -> str:
     """Return values of COMPARED: Laplace and Gaussian, then the semicircle."""
-    semicircle, gaussian, laplace = (values.get(name, "---") for name in COMPARED)
+    semicircle, gaussian, laplace = (
+        values.get(name, formats.DASH) for name in COMPARED
+    )
     return f"{laplace}, {gaussian}; {semicircle}"
 
 
