@@ -14,7 +14,7 @@ SOURCES = [
     for folder in ("src", "paper/notebooks", "benchmarks")
     for path in sorted((PROJECT / folder).rglob("*.py"))
 ]
-OTHERS = ("files", "tarfile", "zstandard")  # with methods of these names
+OTHERS = ("files", "os", "tarfile", "zstandard")  # with other functions of these names
 METHODS = {"read_text": 1, "write_text": 2, "open": 1}  # arguments with an encoding
 LATIN_1 = "en_US"
 
