@@ -63,9 +63,8 @@ class Inputs:
 
     def _check_model(self, target: str, w: dict[str, str]) -> None:
         try:
-            self.catalog.linalg(w["scale"]).model(
-                w["task"], w["distribution"], w["n"], w["recipe"]
-            )
+            keys = ("scale", "task", "distribution", "n", "recipe")
+            self.catalog.model(**{key: w[key] for key in keys})
         except InputError as error:
             raise InputError(f"{target}: {error}") from None
 

@@ -51,8 +51,8 @@ try:
     cluster.check_settings(workflow.resource_settings)
     CATALOG = catalog.Catalog(config, ROOT)
     INPUTS = inputs.Inputs(CATALOG, ROOT)
-    found = f"{Path.cwd()}/results/", "results/"
-    TARGETS = [path for path in sys.argv[1:] if path.startswith(found)]
+    prefixes = f"{Path.cwd()}/results/", "results/"
+    TARGETS = [path for path in sys.argv[1:] if path.startswith(prefixes)]
     INPUTS.check(TARGETS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
