@@ -42,6 +42,11 @@ localrules:
 complete_rules()
 
 
+onstart:
+    if workflow.is_main_process:
+        check_disk()
+
+
 onsuccess:
     print(made(), file=sys.stderr)
 

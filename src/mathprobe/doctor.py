@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -16,6 +16,7 @@ from mathprobe import estimates, files, git, plan
 from mathprobe.catalog import Catalog
 from mathprobe.errors import InputError
 from mathprobe.paper import published, tex
+from mathprobe.paths import ARITH, MODEL, RUN
 from mathprobe.spec import ArithModel, Model
 
 PACKAGES = ("snakemake", "torch", "numpy", "pandas", "papermill", "ipykernel")
@@ -37,17 +38,17 @@ class Finding:
 
 
 def examine(
-    catalog: Catalog, scale: str, root: Path, engine: tex.Engine
+    root: Path, engine: tex.Engine, models: Sequence[Model | ArithModel] = ()
 ) -> list[Finding]:
-    """Return the findings for a scale in a clone of the project; takes milliseconds.
+    """Return the findings in a clone of the project; takes milliseconds.
 
-    `engine` is the result of `tex.find`.
+    `engine` is the result of `tex.find`.  `models` will be trained, so there must be
+    disk space for them.
     """
-    needed = needed_bytes(catalog, scale)
     return [
         _check("packages", packages),
         _revision(root),
-        _check("results", partial(results_folder, root / "results", needed)),
+        _check("results", partial(results_folder, root / "results", models)),
         _check("published numbers", partial(published_numbers, root)),
         _tex(engine),
     ]
@@ -81,27 +82,33 @@ def _revision(root: Path) -> Finding:
     return Finding("revision", f"{found.commit[:10]}{changes}")
 
 
-def needed_bytes(catalog: Catalog, scale: str) -> int:
-    """Return the disk space of the weights of a scale, and of the largest checkpoints.
-
-    It is 0 for the scale `record`, which trains nothing.
-    """
-    if scale not in catalog.scales:
-        return 0
-    specs: list[Model | ArithModel] = [
-        catalog.model(scale, **name) for name in catalog.all_models(scale)
+def untrained(catalog: Catalog, scale: str, root: Path) -> list[Model | ArithModel]:
+    """Return the models of a scale that are not trained yet."""
+    if scale not in catalog.scales:  # `record` trains nothing
+        return []
+    specs: dict[str, Model | ArithModel] = {
+        MODEL.format(scale=scale, **name): catalog.model(scale, **name)
+        for name in catalog.all_models(scale)
+    }
+    for name in catalog.arith(scale).rows:
+        specs[ARITH.format(scale=scale, model=name)] = catalog.arith_model(scale, name)
+    return [
+        spec for folder, spec in specs.items() if not (root / folder / RUN).exists()
     ]
-    specs += [catalog.arith_model(scale, name) for name in catalog.arith(scale).rows]
-    sizes = [spec.seeds * estimates.parameter_count(spec) for spec in specs]
+
+
+def needed_bytes(models: Sequence[Model | ArithModel]) -> int:
+    """Return the disk space of weights of models and of the largest checkpoints."""
+    sizes = [estimates.parameter_count(model) for model in models]
     checkpoints = 2 * plan.CHECKPOINT_BYTES * max(sizes, default=0)
     return plan.WEIGHT_BYTES * sum(sizes) + checkpoints
 
 
-def results_folder(folder: Path, needed: int) -> str:
+def results_folder(folder: Path, models: Sequence[Model | ArithModel] = ()) -> str:
     """Return the free disk space of the folder of results.
 
-    Raises InputError if the folder cannot be written, has no locks, or has less free
-    space than `needed` bytes.
+    Raises InputError if the folder cannot be written, has no locks, or has too little
+    space for the training of `models`.
     """
     place = folder.resolve()
     while not place.exists():
@@ -114,12 +121,13 @@ def results_folder(folder: Path, needed: int) -> str:
             f"{place} cannot be written ({error.strerror}): make `results` a link to a "
             "folder that can"
         ) from error
-    free = shutil.disk_usage(place).free
+    free, needed = shutil.disk_usage(place).free, needed_bytes(models)
     text = f"{place}: {free / GIGABYTE:,.1f} GB free"
     if free < needed:
         raise InputError(
-            f"{text}, but models and checkpoints need "
-            f"{needed / GIGABYTE:,.1f} GB: make `results` a link to a larger disk"
+            f"{text}, but weights and checkpoints of the models to train "
+            f"({len(models):,}) need {needed / GIGABYTE:,.1f} GB: make `results` a "
+            "link to a larger disk"
         )
     return text
 

@@ -2,22 +2,24 @@
 
 import errno
 import fcntl
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from mathprobe import cli, doctor
+from mathprobe import cli, doctor, files
 from mathprobe.errors import InputError
 from mathprobe.paper import published, tex
+from mathprobe.studies.linalg.models import build
 from workflow import Workflow
 
 ROOT = Path(__file__).parents[2]
 ENGINE = tex.Engine("pdflatex", "/usr/bin/pdflatex")
 
 
-def examine(catalog, root=ROOT, engine=ENGINE):
-    findings = doctor.examine(catalog, "demo", root, engine)
+def examine(root=ROOT, engine=ENGINE):
+    findings = doctor.examine(root, engine)
     return {finding.subject: finding for finding in findings}
 
 
@@ -26,14 +28,14 @@ def levels(findings):
 
 
 def test_a_clone_is_fine(catalog):
-    found = levels(examine(catalog))
+    found = levels(examine())
     assert found.pop("revision") in ("fine", "warning")  # a copy has no repository
     assert set(found.values()) == {"fine"}
 
 
 def test_a_project_without_git_and_tex_has_warnings(catalog, tmp_path):
     shutil.copytree(ROOT / "paper/published", tmp_path / "paper/published")
-    found = levels(examine(catalog, tmp_path, tex.Engine("none")))
+    found = levels(examine(tmp_path, tex.Engine("none")))
     assert found.pop("revision") == found.pop("TeX") == "warning"
     assert set(found.values()) == {"fine"}
 
@@ -47,12 +49,12 @@ def test_a_missing_package_is_an_error(monkeypatch):
 def test_a_folder_of_results_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "results").touch()  # a file
     with pytest.raises(InputError, match=r"written \(Not a directory\): make"):
-        doctor.results_folder(tmp_path / "results" / "demo", 0)
+        doctor.results_folder(tmp_path / "results" / "demo")
 
 
 def test_a_link_to_a_missing_folder_is_checked_at_its_target(tmp_path):
     (tmp_path / "results").symlink_to(tmp_path / "scratch")
-    assert doctor.results_folder(tmp_path / "results", 0).startswith(f"{tmp_path}: ")
+    assert doctor.results_folder(tmp_path / "results").startswith(f"{tmp_path}: ")
 
 
 def test_a_file_system_without_locks_is_an_error(tmp_path, monkeypatch):
@@ -61,18 +63,53 @@ def test_a_file_system_without_locks_is_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(InputError, match="has no locks"):
-        doctor.results_folder(tmp_path, 0)
+        doctor.results_folder(tmp_path)
 
 
-def test_too_little_disk_space_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"models and checkpoints need 1,000,000,000"):
-        doctor.results_folder(tmp_path, int(1e18))
+def test_the_needed_space_is_that_of_all_weights_and_the_largest_checkpoints(catalog):
+    one, several = (
+        catalog.model(scale, "eigenvalues", "laplace", n, "base")
+        for scale, n in (("smoke", 2), ("paper", 5))
+    )
+    assert several.seeds > 1
+    parameters = [
+        model.seeds * sum(weight.numel() for weight in build(model, 1).parameters())
+        for model in (one, several)
+    ]
+    needed = 4 * sum(parameters) + 2 * 3 * 4 * parameters[1]
+    assert doctor.needed_bytes([one, several]) == needed
+    assert doctor.needed_bytes([]) == 0
 
 
-def test_the_needed_space_is_that_of_weights_and_checkpoints(catalog):
-    assert doctor.needed_bytes(catalog, "record") == 0
-    demo, paper = (doctor.needed_bytes(catalog, scale) for scale in ("demo", "paper"))
-    assert 1e6 < demo < 1e9 < paper < 1e12
+def test_only_models_that_are_not_trained_need_space(catalog, tmp_path):
+    assert doctor.untrained(catalog, "record", tmp_path) == []
+    models = doctor.untrained(catalog, "smoke", tmp_path)
+    run = tmp_path / "results/smoke/linalg/eigenvalues/laplace/n2/base/run.json"
+    files.write_json(run, {})
+    trained = catalog.model("smoke", "eigenvalues", "laplace", 2, "base")
+    assert len(models) - len(doctor.untrained(catalog, "smoke", tmp_path)) == 1
+    assert trained in models
+    assert trained not in doctor.untrained(catalog, "smoke", tmp_path)
+
+
+def test_trainings_start_only_with_enough_disk_space(tmp_path):
+    copy = Workflow(tmp_path / "copy")
+    settings = copy.folder / "config/config.yaml"
+    text, smoke = settings.read_text("utf-8"), "\n  smoke: # runs"
+    before, after = text.split(smoke, maxsplit=1)
+    after = re.sub(r"seeds: \d+", "seeds: 1000000000000", after, count=1)
+    settings.write_text(before + smoke + after, "utf-8")
+    model = "results/smoke/linalg/eigenvalues/laplace/n2/base/model.safetensors"
+    assert copy.snakemake("-n", model).returncode == 0  # a plan needs no space
+    refused = copy.snakemake("-c1", model)
+    assert refused.returncode != 0
+    assert re.search(
+        r"GB free, but weights and checkpoints of the models to train \(1\) need "
+        r"[\d,.]+ GB: make `results` a link to a larger disk",
+        refused.stdout,
+    )
+    assert "Traceback" not in refused.stdout
+    assert not (copy.folder / model).parent.exists()
 
 
 def test_a_published_table_without_a_column_is_an_error(tmp_path):

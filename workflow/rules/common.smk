@@ -73,7 +73,7 @@ TEXT = {"facts": f"{TABLES}/facts.json", "published": PUBLISHED, "errata": ERRAT
 ENGINE = tex.find(ROOT / tex.CACHE)
 
 if workflow.is_main_process:
-    for finding in doctor.examine(CATALOG, CATALOG.default_scale, ROOT, ENGINE):
+    for finding in doctor.examine(ROOT, ENGINE):
         if finding.level == "error":
             raise WorkflowError(str(finding))
         (logger.warning if finding.level == "warning" else logger.info)(str(finding))
@@ -89,6 +89,17 @@ wildcard_constraints:
     kind=catalog.alternation(INPUTS.by_size),
     template=catalog.alternation(TEMPLATES),
     notebook=catalog.alternation(NOTEBOOKS),
+
+
+def check_disk():
+    """Raise WorkflowError if there is too little disk space for the jobs that train."""
+    trained = {f"{study}_train" for study in provenance.TRAINING_COMMANDS}
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in trained]
+    try:
+        models = [model_spec(job.wildcards) for job in jobs]
+        doctor.results_folder(ROOT / "results", models)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def digest(value):

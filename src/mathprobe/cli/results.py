@@ -195,7 +195,8 @@ def doctor(scale: str | None = None, /, *, config: Config = ()) -> None:
     catalog = Catalog.load(CONFIG, *config)
     chosen = scale or catalog.default_scale
     check_choice(chosen, catalog.all_scales, "doctor", "scale")
-    findings = doctor.examine(catalog, chosen, Path.cwd(), tex.find())
+    models = doctor.untrained(catalog, chosen, Path.cwd())
+    findings = doctor.examine(Path.cwd(), tex.find(), models)
     for finding in findings:
         print(finding)
     if any(finding.level == "error" for finding in findings):
