@@ -71,8 +71,8 @@ page.figure("attention")
 #
 # For each sub-task we draw pairs of questions that differ in its result, for instance
 # in whether column 1 carries. The node's activation on one question is patched into the
-# other. If the answer changes exactly as predicted from the sub-task, in nearly all of
-# many pairs, the node performs this sub-task. A blank cell is a useful node without a
+# other. If the answer changes exactly as predicted from the sub-task, in more than three
+# quarters of the pairs, the node performs this sub-task. A blank cell is a useful node without a
 # known sub-task.
 
 # %%

@@ -289,7 +289,7 @@ show(heat_maps.node_values(attributions, tokens, "logit difference"), "attributi
 #
 # The search is that of the page `addition_circuit`. A node is useful if an answer becomes wrong
 # when it is ablated. It performs a sub-task if patching it changes the answer as the sub-task
-# predicts, in nearly all of many pairs of questions. A blank cell is a useful node without
+# predicts, in more than three quarters of the pairs of questions. A blank cell is a useful node without
 # a known sub-task.
 
 # %%

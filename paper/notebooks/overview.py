@@ -44,7 +44,7 @@ print(f"scale {facts['scale']}: {setting}")
 # %% [markdown]
 # ## Findings
 #
-# The table has the claims of both papers (Table 1 of the paper of this run), with the
+# The table has claims of both papers and a question of ours (Table 1 of the paper), with the
 # published results, those of recorded models, which are named by their scale, and those of
 # this run. *Reproduced*: whether the claim holds with its 95 % interval in most tests and
 # fails in none (yes), the reverse (no), both occur (partly), or the intervals allow both

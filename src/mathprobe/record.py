@@ -18,6 +18,13 @@ from mathprobe.settings import merge
 from mathprobe.where import ARITH
 
 BEGIN, END = "<!-- findings of the record: begin -->", "<!-- end -->"
+EXPLANATION = (
+    "Published numbers are for 5 × 5 matrices and numbers of 5 to 15 digits, recorded "
+    "ones for the size in brackets. Intervals and ± cover the test examples, not the "
+    "variation between training runs. *yes*: the claim holds in most tests, and fails "
+    "in none; *no*: the reverse; *partly*: it holds in some and fails in others; –: no "
+    "such model is recorded."
+)
 
 
 class Wildcards(dict[str, Any]):
@@ -93,8 +100,8 @@ def readme(text: str, catalog: Catalog, folder: Path) -> str:
 def markdown(findings: Frame, smaller: Container[str]) -> str:
     """Return findings of recorded models as a Markdown table: a row per claim.
 
-    Of several recorded scales, the first one that has measured a claim is shown.  A
-    sentence above the table names the `smaller` scales in it.
+    Of several recorded scales, the first one that has measured a claim is shown.
+    Sentences above the table name the `smaller` scales in it and explain the columns.
     """
     first = findings.drop_duplicates("claim")
     rows = records(first[[not CLAIMS[name].sampled for name in first["claim"]]])
@@ -105,6 +112,7 @@ def markdown(findings: Frame, smaller: Container[str]) -> str:
         for scale in shown
         if scale in smaller
     ]
+    lines += [f"{EXPLANATION}\n"]
     lines += ["| claim | published | recorded | reproduced? |", "|---|---|---|---|"]
     for row in rows:
         ours, answer = "not recorded yet", ""

@@ -67,7 +67,6 @@ def all_macros(tables: Tables, context: Row) -> Macros:
         "scale": escape_latex(context["scale"]),
         "scale/full": yes_or_no(context["full"]),
         "scale/recorded": yes_or_no(context["recorded"]),
-        "scale/recorded_scales": escape_latex(", ".join(context["recorded_scales"])),
         "scale/models": str(context["models"]),
         **under("here", _settings(context["study"], main["pivot"])),
         **under("paper", _settings(context["reference"])),
