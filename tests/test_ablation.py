@@ -6,6 +6,7 @@ from wired import wired
 from mathprobe.arith import complexity
 from mathprobe.arith.questions import encode_questions
 from mathprobe.decoding import greedy_answers
+from mathprobe.errors import InputError
 from mathprobe.interp import ablation
 from mathprobe.interp.ablation import ABLATIONS, ablation_values
 from mathprobe.interp.nodes import Node
@@ -121,3 +122,5 @@ def test_resampled_values_come_from_another_question():
     source = (value[:, None] == rows[None]).flatten(2).all(2)
     assert (source.sum(1) == 1).all()
     assert not source.diagonal().any()
+    with pytest.raises(InputError, match="at least two questions"):
+        ablation_values(run.select(torch.arange(len(run.ids)) == 0), "resample", rng())

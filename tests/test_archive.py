@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -126,6 +127,27 @@ def test_a_finished_model_replaces_the_unfinished_one(results, tmp_path):
     archive.add_to_record(results(), record, RECORDED, unfinished=True)
     assert names(record / MODEL) == sorted(INCLUDED)
     archive.verify(record)
+
+
+def test_a_model_that_is_trained_again_leaves_no_file_of_the_earlier_one(
+    results, tmp_path
+):
+    record = tmp_path / "record"
+    archive.add_to_record(results(), record, RECORDED)
+    (tmp_path / "paper" / MODEL / "in_distribution.npz").unlink()
+    archive.add_to_record(tmp_path / "paper", record, RECORDED)
+    assert names(record / MODEL) == sorted({*INCLUDED} - {"in_distribution.npz"})
+    archive.verify(record)
+
+
+def test_an_unfinished_model_does_not_replace_a_finished_one(results, tmp_path):
+    record = tmp_path / "record"
+    archive.add_to_record(results(), record, RECORDED)
+    shutil.rmtree(tmp_path / "paper")
+    folder = begin(results, MODEL)
+    with pytest.raises(InputError, match=r"not finished, but .* is a finished model"):
+        archive.add_to_record(folder, record, RECORDED, unfinished=True)
+    assert names(record / MODEL) == sorted(INCLUDED)
 
 
 def test_an_unfinished_model_of_uncommitted_code_is_rejected(results, tmp_path):

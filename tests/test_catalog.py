@@ -221,6 +221,12 @@ def test_every_entry_of_learning_speed_has_its_own_target_accuracy(config):
     ]
 
 
+def test_a_model_has_one_row_in_a_table(config):
+    twice = [*entries(["base"]), *entries(["base"], distributions=["laplace"])]
+    with pytest.raises(InputError, match="laplace/n5/base is in two entries; remove"):
+        Catalog(put(config, "linalg.tables.out_of_distribution", twice))
+
+
 @pytest.mark.parametrize(
     ("scale", "full"),
     [
@@ -388,8 +394,8 @@ INVALID = {
         "gaussian.bound: 'ten' is not a number",
     ),
     "linalg.tests.tolerances": (
-        [0.01],
-        "config.linalg.tests: [0.01] must include 0.05",
+        [0.01, 0.05],
+        "config.linalg.tests: [0.01, 0.05] must begin with 0.05",
     ),
     "linalg.tests.failure_tolerances": ([0.05, 0.05], "[0.05, 0.05] has duplicates"),
     "linalg.tables.out_of_distribution": (

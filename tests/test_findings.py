@@ -1,5 +1,6 @@
 """Verdicts on published claims, and the definition of a match."""
 
+import pandas as pd
 import pytest
 from synthetic import (
     CATALOG,
@@ -101,6 +102,23 @@ def test_differences_below_the_resolution_do_not_decide_who_learns_faster():
         others = rows["train"].isin(["laplace", "gaussian"])
         rows["examples"] = others.map({True: laplace, False: 160_000})
         assert verdicts(tables)["speed"] == expected
+
+
+def test_of_several_targets_the_highest_decides_who_learns_faster():
+    tables = synthetic_tables("demo")
+    lower = tables["learning_speed"].assign(target=0.5, examples=1)
+    tables["learning_speed"] = pd.concat([lower, tables["learning_speed"]])
+    found = build([source(tables)]).set_index("claim").loc["speed"]
+    assert found["verdict"] == verdicts(synthetic_tables("demo"))["speed"]
+    assert found["published"].endswith("(99 %) (5 × 5)")
+    assert found["ours"].endswith("(80 %)")
+
+
+def test_the_interval_of_a_mean_is_that_of_independent_tests():
+    tables = change("ood", accuracy=0.9, low=0.88, high=0.92)
+    found = build([source(tables)]).set_index("claim").loc["robust"]
+    assert found["ours"] == "90.0, 90.0; 90.0 % (± 0.8)"  # 2 / sqrt(7)
+    assert found["verdict"] == "undecided"
 
 
 def test_every_decoder_has_its_own_label():

@@ -47,6 +47,10 @@ def of_table(kind):
             "results/demo/linalg/eigenvalues/laplace/n2x3/base/scores.csv",
             "task 'eigenvalues': 2 x 3: matrices must be square",
         ),
+        (
+            "results/demo/arith/add_d6_l2_h3_t15K_s372001/run.json",
+            "config/arith_models_demo.tsv: unknown model",
+        ),
         ("/results/demo/paper.pdf", "targets are relative to the folder"),
     ],
 )

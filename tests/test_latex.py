@@ -189,6 +189,11 @@ def test_settings_that_differ_from_the_published_ones_are_listed():
     assert page(WITHOUT_TABLE, "paper") == ""
 
 
+def test_settings_that_specifications_omit_are_compared_as_well():
+    text = " ".join(page(WITHOUT_TABLE, "as_coded").split())
+    assert r"\texttt{eigenvalue\_order} ascending (descending)" in text
+
+
 def test_a_caption_names_both_sizes_if_they_differ():
     text = page("out_of_distribution.tex.j2", "demo")
     joined = " ".join(text.split())

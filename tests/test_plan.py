@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from synthetic import PUBLISHED
 
 from mathprobe import cli, estimates, files, plan
@@ -140,8 +141,32 @@ def test_one_model_of_each_kind_is_timed(capsys, target, monkeypatch):
         timing, "training_rate", lambda model, device: timed.append(model) or 1e9
     )
     run_plan(capsys, target, "--device", "cpu")
-    shapes = {(estimates.flops_per_example(one), one.seeds) for one in timed}
+    shapes = {
+        (estimates.flops_per_example(one), getattr(one.schedule, "grokfast", None))
+        for one in timed
+    }
     assert len(shapes) == len(timed) < 10
+
+
+def test_models_that_differ_only_in_batch_or_precision_are_timed_apart(
+    catalog, monkeypatch
+):
+    timed = []
+    monkeypatch.setattr(
+        timing, "training_rate", lambda model, device: timed.append(model) or 1e9
+    )
+    base = catalog.model("paper", **NAME)
+    schedule = structs.replace(base.schedule, batch=2 * base.schedule.batch)
+    longer = structs.replace(base.schedule, examples=2 * base.schedule.examples)
+    others = (
+        structs.replace(base, precision="float32"),
+        structs.replace(base, schedule=schedule),
+        structs.replace(base, schedule=longer),
+    )
+    rate = timing.measured_rates("cpu")
+    for model in (base, *others):
+        rate(model)
+    assert timed == [base, *others[:2]]
 
 
 def test_a_rate_must_be_positive(capsys, target):

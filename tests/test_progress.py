@@ -20,6 +20,7 @@ class Halfway:
     columns = CURVE_COLUMNS
     examples = 1000
     seconds = 75.0
+    train_states: ClassVar = {1: None}
     accuracy = 0.25
 
     def summary(self):
@@ -48,6 +49,18 @@ def test_a_line_reports_the_progress(reporter, monkeypatch):
         "laplace: 2,000 of 4,000 examples, loss 0.500, accuracy 0.250, "
         "100 examples/s, 00:20 left"
     )
+
+
+def test_the_rate_is_that_of_all_seeds_together(reporter, tmp_path, monkeypatch):
+    reporter.started = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: 10.0)
+    reporter.trainer.examples = 2000
+    reporter.trainer.train_states = {1: None, 2: None, 3: None}
+    line = reporter.format_line(Progress(2000, 0.5, 0.25))
+    assert "300 examples/s, 00:20 left" in line
+    reporter.write()
+    written = read_progress(tmp_path)
+    assert (written["examples_per_second"], written["seconds_left"]) == (300, 20)
 
 
 def test_an_unknown_loss_or_accuracy_is_not_reported(reporter, tmp_path):

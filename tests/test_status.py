@@ -26,7 +26,10 @@ def laplace(catalog, results):
 
 def write_progress(folder, age=0.0, **facts):
     path = folder / status.PROGRESS_FILE
-    files.write_json(path, {"examples": 160, "examples_per_second": 40.0, **facts})
+    files.write_json(
+        path,
+        {"examples": 160, "examples_per_second": 80.0, "seconds_left": 12.0, **facts},
+    )
     now = path.stat().st_mtime
     os.utime(path, (now - age, now - age))
 
@@ -40,7 +43,7 @@ def test_a_training_with_recent_progress_is_running(catalog, results, folder):
     write_progress(folder, accuracy=0.5)
     one = laplace(catalog, results)
     assert (one.state, one.fraction_done, one.accuracy) == ("running", 0.25, 0.5)
-    assert one.seconds_left == 480 / 40
+    assert (one.seconds_left, one.examples_per_second) == (12.0, 80.0)
 
 
 def test_a_training_without_recent_progress_is_stalled(catalog, results, folder):
@@ -119,7 +122,7 @@ def test_an_unknown_scale_lists_the_known_ones(tmp_path):
     ("seconds", "text"), [(20, "0 min"), (600, "10 min"), (5400, "1 h 30 min")]
 )
 def test_times_are_printed_in_hours_and_minutes(seconds, text):
-    one = status.TrainingStatus("m", "running", 0, seconds, examples_per_second=1.0)
+    one = status.TrainingStatus("m", "running", 0, 100, seconds_left=seconds)
     assert text in status.format_table([one])
 
 

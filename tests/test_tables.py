@@ -361,6 +361,7 @@ def test_a_model_without_rows_makes_an_empty_table():
 def test_costs_are_hours_of_one_core_or_of_a_gpu():
     same = {"seconds": 1800.0, "examples": 300, "joules": None, "finished": None}
     matrices = run_of("eigenvalues", "laplace", 5) | same
+    matrices["spec"] = {**matrices["spec"], "seeds": 3}
     name = {"name": "add_d5", "questions": {"shares": {"addition": 1.0}}}
     decoder = {"spec": {**name, "schedule": {"updates": 10, "batch": 64}}, **same}
     runs = [
@@ -368,11 +369,12 @@ def test_costs_are_hours_of_one_core_or_of_a_gpu():
         ("add_d5", {**decoder, "device": "some GPU", "threads": 4}),
     ]
     first, second = records(tables.costs(runs))
+    assert (first["examples"], second["examples"]) == (900, 300)  # of all seeds
     assert (first["hours"], second["hours"]) == (2.0, 0.5)
     assert first["model"] == "eigenvalues/laplace/n5/base"
     assert first["kind"] == "eigenvalues, n = 5, base"
     assert (second["model"], second["kind"]) == ("add_d5", "addition")
-    assert (first["total"], second["total"]) == (400, 640)
+    assert (first["total"], second["total"]) == (1200, 640)
 
 
 def test_a_table_without_rows_does_not_change_the_types_of_others(tmp_path):

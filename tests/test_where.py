@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from mathprobe import cli, files
 from mathprobe.paper import tables
+from mathprobe.where import NUMBER, describe, find_cells, read_macros
 
 RUN = {"revision": "abc123", "finished": "2026-01-02", "device": "cpu"}
 LAPLACE = {"task": "eigenvalues", "train": "laplace", "n": 2, "recipe": "base"}
@@ -96,6 +99,34 @@ def test_a_macro_without_a_row_is_computed(capsys, results):
     found = where(capsys, results, "main/rank")
     assert found[0] == "macro main/rank = 0.77"
     assert found[1].startswith("no row has this value")
+
+
+def test_a_cell_without_a_run_does_not_hide_the_others(capsys, results):
+    (results / MODEL / "run.json").unlink()
+    found = where(capsys, results, "laplace")
+    assert f"  source: {results / MODEL} is not trained" in found
+    assert len([line for line in found if line.startswith(str(results / OOD))]) == 3
+
+
+def test_a_training_that_is_not_finished_is_named_as_such(capsys, results):
+    unfinished = {**RUN, "finished": None}
+    files.write_json(results / MODEL / "unfinished.json", unfinished)
+    found = where(capsys, results, "93.4")
+    assert "unfinished.json, revision abc123, finished not yet" in found[3]
+
+
+def test_no_command_makes_a_recorded_model_again(results):
+    cell = find_cells(results, ["93.4"])[0]
+    lines = [*describe(cell, results, Path("paper/published"), recorded=True)]
+    assert lines[-1] == f"  again: snakemake -c2 --force {results / OOD}"
+
+
+def test_numbers_of_macros_have_their_sign_and_their_exponent(results):
+    path = results / "tables/numbers.tex"
+    text = r"\defresult{a}{$-$5.3}" "\n" r"\defresult{b}{$1.28\cdot 10^{6}$}"
+    files.write_text(path, text)
+    found = read_macros(results)
+    assert [NUMBER.findall(value) for value in found.values()] == [["-5.3"], ["1.28e6"]]
 
 
 def test_an_unknown_text_is_refused(results):

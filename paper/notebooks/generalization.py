@@ -38,6 +38,7 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import SVG, Markdown, display
 
+from mathprobe.linalg.distributions import components
 from mathprobe.paper import figures as draw
 from mathprobe.paper import pivots, tables
 from mathprobe.paper import published as printed
@@ -121,7 +122,7 @@ def format_cells(pivot, format_row):
 
 for matrix in matrices:
     cells = named(format_cells(matrix, accuracy_text))
-    oracle = matrix.oracle.map("{:.1%}".format)
+    oracle = matrix.oracle.map("{:.1%}".format, na_action="ignore").fillna("–")
     cells.loc["oracle"] = oracle.set_axis(cells.columns)
     display(Markdown(f"**{matrix.title}**"), cells.style)
 
@@ -176,8 +177,10 @@ def worst_cases(matrix):
     """Return in-distribution, mean and lowest out-of-distribution accuracy of each model."""
     scores = matrix.rows
     model = ["train", "recipe"]
-    ood = scores[scores["train"] != scores["test"]].dropna(subset="accuracy")
-    in_distribution = scores[scores["train"] == scores["test"]].set_index(model)["accuracy"]
+    pairs = zip(scores["test"], scores["train"], strict=True)
+    own = pd.Series([test in components(train) for test, train in pairs], scores.index)
+    ood = scores[~own].dropna(subset="accuracy")
+    in_distribution = scores[own].groupby(model)["accuracy"].mean()
     worst = ood.loc[ood.groupby(model)["accuracy"].idxmin()].set_index(model)
     columns = {
         "in distribution": in_distribution,

@@ -176,7 +176,8 @@ for path in errata:
 # %%
 trained = tables.read(runs)
 hours = trained["seconds"].sum() / 3600
-print(f"{len(trained)} models, {hours:.2f} hours, {trained['examples'].sum():,.0f} examples")
+examples = (trained["seeds"] * trained["examples"]).sum()
+print(f"{len(trained)} models, {hours:.2f} hours, {examples:,.0f} examples")
 trained["revision"] = trained["revision"].str[:8]
 trained["finished"] = trained["finished"].str[:10]
 trained = trained.drop(columns=["train", "n", "recipe"]).dropna(axis="columns", how="all")

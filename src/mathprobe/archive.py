@@ -157,8 +157,10 @@ def add_to_record(
     """Copy the files of models to a record; return the new folders.
 
     A model that is not finished, if requested, has only `unfinished.json`, which is its
-    run.json so far, and its learning curve.  Raises InputError, and copies nothing, if
-    a model was trained with uncommitted code, because it is not reproducible.
+    run.json so far, and its learning curve.  The files of a model that was recorded
+    earlier are replaced.  Raises InputError, and copies nothing, if a model was trained
+    with uncommitted code, because it is not reproducible, or if an unfinished model
+    would replace a finished one.
     """
     running = running_models(results) if unfinished else []
     folders = [*finished_models(results), *(folder / STATE for folder in running)]
@@ -171,15 +173,23 @@ def add_to_record(
                 f"problem of git: {run.get('revision_problem') or 'none'}); "
                 "commit, remove the folder and train again"
             )
-    targets = []
-    for folder in folders:
-        is_running = folder.name == STATE
-        model = folder.parent if is_running else folder
-        targets.append(record / model.relative_to(results))
-        (targets[-1] / paths.UNFINISHED).unlink(missing_ok=True)  # recorded earlier
+    models = [one.parent if one.name == STATE else one for one in folders]
+    targets = [record / model.relative_to(results) for model in models]
+    for folder, target in zip(folders, targets, strict=True):
+        if folder.name == STATE and (target / paths.RUN).exists():
+            raise InputError(
+                f"{folder}: not finished, but {target} is a finished model; remove it "
+                "from the record first"
+            )
+    for folder, target in zip(folders, targets, strict=True):
         parts = [folder / name for name in (paths.UNFINISHED, "curve.csv")]
-        for path in parts if is_running else model_files(folder):
-            files.write_bytes(targets[-1] / path.relative_to(folder), path.read_bytes())
+        new = parts if folder.name == STATE else model_files(folder)
+        copies = {target / path.relative_to(folder): path for path in new}
+        for copy, path in copies.items():
+            files.write_bytes(copy, path.read_bytes())
+        for old in [path for path in target.rglob("*") if path.is_file()]:
+            if old not in copies:
+                old.unlink()
     if folders:
         scales = catalog.recorded_scales
         manifest = make_manifest(_files(record), scales, catalog.config)

@@ -20,10 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mathprobe import files
+from mathprobe import files, paths
 from mathprobe.errors import InputError
 
-STORED_CHECKPOINTS = 2
 HEADER = "mathprobe"
 FOREIGN = (
     "not a file of this package; for a model that was trained elsewhere, use "
@@ -128,7 +127,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     metadata = {**checkpoint.metadata, "updates": checkpoint.updates}
     path = folder / f"{checkpoint.updates:012d}.safetensors"
     _write(path, checkpoint.tensors, metadata)
-    for old in _checkpoints(folder)[:-STORED_CHECKPOINTS]:
+    for old in _checkpoints(folder)[: -paths.STORED_CHECKPOINTS]:
         old.unlink()
 
 

@@ -97,18 +97,23 @@ def untrained(catalog: Catalog, scale: str, root: Path) -> list[Model | ArithMod
     ]
 
 
-def needed_bytes(models: Sequence[Model | ArithModel]) -> int:
-    """Return the disk space of weights of models and of the largest checkpoints."""
-    sizes = [estimates.parameter_count(model) for model in models]
-    checkpoints = 2 * plan.CHECKPOINT_BYTES * max(sizes, default=0)
+def needed_bytes(models: Sequence[Model | ArithModel], parallel: int) -> int:
+    """Return the disk space of all weights, and of checkpoints while models train.
+
+    At most `parallel` models are trained at once; the largest ones count.
+    """
+    sizes = sorted(map(estimates.parameter_count, models), reverse=True)
+    checkpoints = plan.CHECKPOINTS * plan.CHECKPOINT_BYTES * sum(sizes[:parallel])
     return plan.WEIGHT_BYTES * sum(sizes) + checkpoints
 
 
-def results_folder(folder: Path, models: Sequence[Model | ArithModel] = ()) -> str:
+def results_folder(
+    folder: Path, models: Sequence[Model | ArithModel] = (), parallel: int = 1
+) -> str:
     """Return the free disk space of the folder of results.
 
     Raises InputError if the folder cannot be written, has no locks, or has too little
-    space for the training of `models`.
+    space for the training of `models`, at most `parallel` at once.
     """
     place = folder.resolve()
     while not place.exists():
@@ -121,7 +126,7 @@ def results_folder(folder: Path, models: Sequence[Model | ArithModel] = ()) -> s
             f"{place} cannot be written ({error.strerror}): make `results` a link to a "
             "folder that can"
         ) from error
-    free, needed = shutil.disk_usage(place).free, needed_bytes(models)
+    free, needed = shutil.disk_usage(place).free, needed_bytes(models, parallel)
     text = f"{place}: {free / GIGABYTE:,.1f} GB free"
     if free < needed:
         raise InputError(

@@ -58,13 +58,16 @@ class Inputs:
             pattern, w = paths.parse(
                 target.rstrip("/"), {**self.catalog.names, **known}
             )
-            if pattern.startswith(paths.MODEL) and w["scale"] != RECORD:
-                self._check_model(target, w)
+            if w.get("scale") != RECORD:
+                self._check_model(target, pattern, w)
 
-    def _check_model(self, target: str, w: dict[str, str]) -> None:
+    def _check_model(self, target: str, pattern: str, w: dict[str, str]) -> None:
         try:
-            keys = ("scale", "task", "distribution", "n", "recipe")
-            self.catalog.model(**{key: w[key] for key in keys})
+            if pattern.startswith(paths.MODEL):
+                keys = ("scale", "task", "distribution", "n", "recipe")
+                self.catalog.model(**{key: w[key] for key in keys})
+            elif pattern.startswith(paths.ARITH):
+                self.catalog.arith_model(w["scale"], w["model"])
         except InputError as error:
             raise InputError(f"{target}: {error}") from None
 
@@ -134,7 +137,8 @@ class Inputs:
         """Return the models of a table of the first study, as wildcards."""
         if not w.get("task"):
             return self.catalog.all_models(w.scale)
-        return [name for entry in self._entries(w) for name in entry_models(entry)]
+        names = [name for entry in self._entries(w) for name in entry_models(entry)]
+        return [name for i, name in enumerate(names) if name not in names[:i]]
 
     def _entries(self, w: Wildcards) -> list[TableEntry]:
         table = KINDS[w.kind].config_table

@@ -36,6 +36,7 @@ PATTERNS = (
 )
 RUN = "run.json"  # of a finished training
 PROGRESS = "progress.json"  # of a training, in `state/`
+STORED_CHECKPOINTS = 2  # in `state/`
 UNFINISHED = "unfinished.json"  # run.json so far, in `state/` or in a record
 SIZE = r"[1-9][0-9]*(?:x[1-9][0-9]*)?"
 MIXTURE = "+"  # between the distributions of a mixture

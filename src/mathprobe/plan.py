@@ -14,14 +14,15 @@ from mathprobe.errors import InputError
 from mathprobe.paper.naming import task_title
 from mathprobe.paper.published import table_number
 from mathprobe.paper.tables import KINDS, Frame, Row
-from mathprobe.paths import LINALG_NAME
+from mathprobe.paths import LINALG_NAME, STORED_CHECKPOINTS
 from mathprobe.spec import ArithModel, Model
 
 PDF = "paper.pdf"
 # Bytes per parameter.
 TRAINING_BYTES = 4 * 4  # weight, gradient and two moments of Adam
 WEIGHT_BYTES = 4
-CHECKPOINT_BYTES = 3 * 4  # weight and two moments; a training keeps two checkpoints
+CHECKPOINT_BYTES = 3 * 4  # weight and two moments
+CHECKPOINTS = STORED_CHECKPOINTS + 1  # while one is written
 COLUMNS = ["table", "model", "examples", "flops", "hours", "parameters", "done"]
 Rate = Callable[[Model | ArithModel], float]  # from a model to the FLOP/s of a device
 
@@ -116,8 +117,8 @@ def format_costs(costs: Frame, origin: str) -> str:
         "longest model.  Models that stop early cost less.",
         "Memory: weights, gradients and Adam moments of the largest model, without "
         "activations.",
-        "Disk: weights of the trained models.  During training, two checkpoints take "
-        f"{2 * CHECKPOINT_BYTES // WEIGHT_BYTES} times the size of the weights.",
+        "Disk: weights of the trained models.  During training, checkpoints take "
+        f"{CHECKPOINTS * CHECKPOINT_BYTES // WEIGHT_BYTES} times as much.",
     )
     return "\n".join([*lines, "", *notes])
 

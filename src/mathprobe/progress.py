@@ -68,18 +68,24 @@ class ProgressReporter:
 
     @property
     def speed(self) -> float:
-        """Return the examples per second since the start of this attempt."""
-        examples = self.trainer.examples - self.initial
+        """Return the examples of all seeds per second since this attempt started."""
+        examples = len(self.trainer.train_states) * (
+            self.trainer.examples - self.initial
+        )
         return examples / max(time.monotonic() - self.started, 1e-9)
+
+    def seconds_left(self, examples: int) -> float:
+        """Return the estimated time until the end, after some examples per seed."""
+        left = len(self.trainer.train_states) * (self.total - examples)
+        return left / max(self.speed, 1e-9)
 
     def format_line(self, progress: Progress) -> str:
         """Return a line for a log."""
-        left = (self.total - progress.examples) / max(self.speed, 1e-9)
         parts = (
             f"{self.label}: {progress.examples:,} of {self.total:,} examples",
             *(f"{name} {x:.3f}" for name, x in progress.known.items()),
             f"{self.speed:,.0f} examples/s",
-            f"{tqdm.format_interval(left)} left",
+            f"{tqdm.format_interval(self.seconds_left(progress.examples))} left",
         )
         return ", ".join(parts)
 
@@ -100,6 +106,7 @@ class ProgressReporter:
             "examples": self.trainer.examples,
             "total": self.total,
             "examples_per_second": self.speed,
+            "seconds_left": self.seconds_left(self.trainer.examples),
             **values,
         }
         files.write_json(self.folder / paths.PROGRESS, progress)

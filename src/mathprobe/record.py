@@ -19,11 +19,10 @@ from mathprobe.where import ARITH
 
 BEGIN, END = "<!-- findings of the record: begin -->", "<!-- end -->"
 EXPLANATION = (
-    "Published numbers are for 5 × 5 matrices and numbers of 5 to 15 digits, recorded "
-    "ones for the size in brackets. Intervals and ± cover the test examples, not the "
-    "variation between training runs. *yes*: the claim holds in most tests, and fails "
-    "in none; *no*: the reverse; *partly*: it holds in some and fails in others; –: no "
-    "such model is recorded."
+    "Matrices have the size in brackets. Intervals and ± cover the test examples, not "
+    "the variation between training runs. *yes*: the claim holds in most tests, and "
+    "fails in none; *no*: the reverse; *partly*: both occur; –: no such model is "
+    "recorded."
 )
 
 

@@ -86,12 +86,12 @@ class TestSettings(Spec, frozen=True):
     ]
 
     def __post_init__(self) -> None:
-        """Check that tolerances are unique and include the tolerance of the tables."""
+        """Check that tolerances are unique and begin with that of the tables."""
         for tolerances in (self.tolerances, self.failure_tolerances):
             check_unique(tolerances)
-            if TABLE_TOLERANCE not in tolerances:
+            if tolerances[0] != TABLE_TOLERANCE:
                 raise ValueError(
-                    f"{tolerances} must include {TABLE_TOLERANCE}, which tables use"
+                    f"{tolerances} must begin with {TABLE_TOLERANCE}, which tables use"
                 )
 
 

@@ -9,6 +9,7 @@ import csv
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -33,20 +34,14 @@ class TrainingStatus:
     examples: int  # trained so far
     total: int  # number of training examples
     accuracy: float | None = None
-    examples_per_second: float | None = None
+    examples_per_second: float | None = None  # of all seeds together
+    seconds_left: float | None = None  # of a running training
     error: str = ""
 
     @property
     def fraction_done(self) -> float:
         """Return the finished fraction of the training, between 0 and 1."""
         return min(1.0, self.examples / self.total)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Return the estimated remaining time of a running training, in seconds."""
-        if self.state != "running" or not self.examples_per_second:
-            return None
-        return (self.total - self.examples) / self.examples_per_second
 
 
 def read_training(folder: Path, model: str, total: int, now: float) -> TrainingStatus:
@@ -59,10 +54,11 @@ def read_training(folder: Path, model: str, total: int, now: float) -> TrainingS
         rate, accuracy = run["examples_per_second"], last_accuracy(folder / "curve.csv")
         return TrainingStatus(model, "done", total, total, accuracy, rate)
     path = folder / PROGRESS_FILE
-    if not path.exists():
+    try:
+        progress: dict[str, Any] = files.read_json(path)
+        is_stalled = now - path.stat().st_mtime > STALLED_AFTER
+    except FileNotFoundError:  # a training that ends removes its progress
         return TrainingStatus(model, "waiting", 0, total)
-    progress: dict[str, Any] = files.read_json(path)
-    is_stalled = now - path.stat().st_mtime > STALLED_AFTER
     state = "stalled" if is_stalled else "running"
     return TrainingStatus(
         model,
@@ -71,6 +67,7 @@ def read_training(folder: Path, model: str, total: int, now: float) -> TrainingS
         total,
         progress.get("accuracy"),
         progress["examples_per_second"],
+        progress.get("seconds_left") if state == "running" else None,
         progress.get("failed", ""),
     )
 
@@ -111,7 +108,7 @@ def read_all(catalog: Catalog, results: Path) -> list[TrainingStatus]:
 def _stored_total(folder: Path) -> int | None:
     """Return the number of examples of a training that has stored it, else None."""
     for file, key in ((paths.RUN, "examples"), (PROGRESS_FILE, "total")):
-        if (folder / file).exists():
+        with suppress(FileNotFoundError):
             return int(files.read_json(folder / file)[key])
     return None
 

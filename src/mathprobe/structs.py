@@ -65,6 +65,11 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return nested dictionaries of plain values."""
         return msgspec.to_builtins(self)
 
+    def with_defaults(self) -> dict[str, Any]:
+        """Return `to_dict` with the fields that a specification omits."""
+        values = structs.asdict(self)
+        return {**msgspec.to_builtins(values), **self.to_dict()}
+
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Return a message for each value that differs in `other`, a nested dict."""
         expected, found = flatten(self.to_dict()), flatten(other)

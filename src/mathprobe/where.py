@@ -16,6 +16,7 @@ from mathprobe.paper.tables import KINDS, Row
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 MACRO = re.compile(r"\\defresult\{([\w/]+)\}\{(.*)\}")
 IGNORED = re.compile(r"[\\,%\[\]]")  # in 5\,000 or 5,000, and around 24.2 %
+POWER = re.compile(r"\\cdot 10\^\{(-?\d+)\}")  # in 1.28\cdot 10^{6}
 PRINTED = ("published", "notebook", "printed")  # columns of numbers of the papers
 BOUNDS = ("low", "high")
 TRAINING_OUTPUTS = ("curve.csv", "run.json")
@@ -42,7 +43,13 @@ def read_macros(results: Path) -> dict[str, str]:
     """Return the values of the macros of a scale, by name; none if there is no file."""
     path = results / "tables/numbers.tex"
     text = path.read_text("utf-8") if path.exists() else ""
-    return {name: IGNORED.sub("", value) for name, value in MACRO.findall(text)}
+    return {name: _plain(value) for name, value in MACRO.findall(text)}
+
+
+def _plain(value: str) -> str:
+    """Return a value of a macro with numbers as Python writes them."""
+    value = POWER.sub(r"e\1", value.replace("$-$", "-"))
+    return IGNORED.sub("", value)
 
 
 def find_cells_of_macro(results: Path, name: str, value: str) -> list[Cell]:
@@ -99,10 +106,13 @@ def _rounds_to(value: object, number: str) -> bool:
     return any(abs(x - float(printed)) <= half for x in (value, 100 * value))
 
 
-def describe(cell: Cell, models: Path, published: Path) -> Iterator[str]:
+def describe(
+    cell: Cell, models: Path, published: Path, recorded: bool
+) -> Iterator[str]:
     """Yield lines about a cell: its row, files, run and the command that makes it.
 
     `models` is the folder of the studies, and `published` that of published numbers.
+    No command makes the files of `recorded` models again.
     """
     value = f", {cell.column} = {cell.row[cell.column]}" if cell.column else ""
     yield f"{cell.table}, line {cell.line}{value}"
@@ -119,13 +129,18 @@ def describe(cell: Cell, models: Path, published: Path) -> Iterator[str]:
     again = []
     if model := _model(cell):
         folder, names = models / model[0], model[1]
-        run = files.read_json(folder / "run.json")
+        file = paths.run_file(folder)
+        if not file.exists():
+            yield f"  source: {folder} is not {'recorded' if recorded else 'trained'}"
+            return
+        run = files.read_json(file)
         yield f"  source: {', '.join(str(folder / name) for name in names)}"
         yield (
-            f"  run: {folder / 'run.json'}, revision {run['revision']}, "
-            f"finished {run['finished']}, on {run['device']}"
+            f"  run: {file}, revision {run['revision']}, "
+            f"finished {run['finished'] or 'not yet'}, on {run['device']}"
         )
-        again = [folder / name for name in names if name not in TRAINING_OUTPUTS]
+        if not recorded:
+            again = [folder / name for name in names if name not in TRAINING_OUTPUTS]
     yield f"  again: snakemake -c2 --force {' '.join(map(str, [*again, cell.table]))}"
 
 

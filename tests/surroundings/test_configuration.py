@@ -92,7 +92,7 @@ def test_a_record_of_another_configuration_is_not_typeset(results, mine, tmp_pat
     whole = merge(strict_yaml.read(CONFIG), strict_yaml.read(mine))
     config.write_text(json.dumps(merge(whole, record)), "utf-8")
     cli.main(["facts", "record", str(out), "--config", str(config)])
-    assert files.read_json(out)["recorded_scales"] == ["smoke"]
+    assert files.read_json(out)["scale"] == "record"
 
 
 def test_a_record_without_models_is_not_typeset(tmp_path):

@@ -76,9 +76,11 @@ def test_the_needed_space_is_that_of_all_weights_and_the_largest_checkpoints(cat
         model.seeds * sum(weight.numel() for weight in build(model, 1).parameters())
         for model in (one, several)
     ]
-    needed = 4 * sum(parameters) + 2 * 3 * 4 * parameters[1]
-    assert doctor.needed_bytes([one, several]) == needed
-    assert doctor.needed_bytes([]) == 0
+    weights, checkpoints = 4 * sum(parameters), [3 * 3 * 4 * p for p in parameters]
+    models = [one, several]
+    assert doctor.needed_bytes(models, 1) == weights + checkpoints[1]
+    assert doctor.needed_bytes(models, 64) == weights + sum(checkpoints)
+    assert doctor.needed_bytes([], 64) == 0
 
 
 def test_only_models_that_are_not_trained_need_space(catalog, tmp_path):

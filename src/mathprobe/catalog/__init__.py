@@ -195,7 +195,6 @@ class Catalog:
         return {
             "scale": scale,
             "recorded": scale == RECORD,
-            "recorded_scales": self.recorded_scales,
             "models": len(self.linalg(scale).all_models()),
             "full": all(map(self._is_full, scales)),
             "distributions": self.distributions,

@@ -73,6 +73,7 @@ class LinalgCatalog:
         }
 
     def _check_table(self, table: str, entries: list[TableEntry], place: str) -> None:
+        known: list[dict[str, Any]] = []
         for entry in entries:
             check_choice(entry.task, TASKS, place, "task")
             check_choice(entry.recipe, self.settings.recipes, place, "recipe")
@@ -80,6 +81,13 @@ class LinalgCatalog:
                 check_choice(entry.task, PROPERTIES, place, PROPERTIES.kind)
             for key in entry_models(entry):
                 check(key["task"], key["distribution"], *parse_size(key["n"]))
+                row = {**key, "accuracy": getattr(entry, "accuracy", None)}
+                if row in known:
+                    raise InputError(
+                        f"{place}: {LINALG_NAME.format(**key)} is in two entries; "
+                        "remove it from one"
+                    )
+                known.append(row)
 
     def with_tables(self, other: LinalgCatalog) -> LinalgCatalog:
         """Return a copy whose tables also have the entries of another catalog."""
@@ -102,7 +110,7 @@ class LinalgCatalog:
         """Return all settings, with complete recipes for the task of a table."""
         task = self.settings.tables.out_of_distribution[0].task
         names = self.settings.recipes
-        recipes = {name: self.recipe(task, name).to_dict() for name in names}
+        recipes = {name: self.recipe(task, name).with_defaults() for name in names}
         return {**self.settings.to_dict(), "recipes": recipes}
 
     def facts(self) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def where(results: Results, /, *text: str, config: Config = ()) -> None:
     recorded = results.name == RECORD
     models = Catalog.load(CONFIG, *config).record if recorded else results
     for cell in cells[:SHOWN_CELLS]:
-        print(*where.describe(cell, models, PUBLISHED), sep="\n")
+        print(*where.describe(cell, models, PUBLISHED, recorded), sep="\n")
     if cells[SHOWN_CELLS:]:
         print(f"{len(cells) - SHOWN_CELLS} more; add words of the row to find fewer")
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Generator, Tensor
 
+from mathprobe.errors import InputError
 from mathprobe.interp.nodes import Node
 from mathprobe.interp.patches import node_patch
 from mathprobe.interp.protocol import PatchableRun
@@ -39,7 +40,12 @@ def zero(activation: Tensor, rng: Generator) -> Tensor:
 
 @ABLATIONS.add("resample")
 def resample(activation: Tensor, rng: Generator) -> Tensor:
-    """Return for each question the activation of another question [Q, T, ..]."""
+    """Return for each question the activation of another question [Q, T, ..].
+
+    Raises InputError for a single question.
+    """
+    if len(activation) < 2:
+        raise InputError("resample ablation needs at least two questions")
     shift = torch.randint(1, len(activation), (), generator=rng, device=rng.device)
     return activation.roll(int(shift), 0)
 

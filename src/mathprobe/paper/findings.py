@@ -4,6 +4,7 @@ Texts are plain: LaTeX and Markdown are made from them.  The outcome of a test i
 (the claim holds), False (it does not), or None (the intervals allow both).
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -32,6 +33,7 @@ TABLES = (  # kinds of tables from which findings follow
     "arith_reuse",
 )
 MAIN_TASK = "eigenvalues"
+SAME_ANSWERS = ("train", "test", "recipe")
 
 
 class Finding(NamedTuple):
@@ -142,9 +144,18 @@ def _first_measured(
     if kind not in tables:
         return Finding(formats.DASH, "", [], "")
     own = [one for one in pivots.pivots(kind, tables, context) if one.task in tasks]
-    found = [find(pivot)._replace(size=size_text(pivot.n)) for pivot in own]
+    found = [_with_sizes(find(pivot), pivot) for pivot in own]
     measured = (finding for finding in found if finding.outcomes)
     return next(measured, found[0] if found else Finding(formats.DASH, "", [], ""))
+
+
+def _with_sizes(finding: Finding, pivot: Pivot) -> Finding:
+    """Add the size of our matrices, and that of the published ones if it differs."""
+    found = finding._replace(size=size_text(pivot.n))
+    if pivot.same_size or pivot.published_n is None:
+        return found
+    published = f"{finding.published} ({size_text(pivot.published_n)})"
+    return found._replace(published=published)
 
 
 def _range(shares: Iterable[float], digits: int = 1) -> str:
@@ -222,22 +233,16 @@ def _robust(tables: Tables, context: Row) -> Finding:
             if (shares := [x for key, x in main.published.items() if key[0] == name])
         }
         rows = main.rows.dropna(subset="accuracy").groupby("train")
-        means = rows[["accuracy", "low", "high"]].mean().reindex(COMPARED).dropna()
-        ours = _compared(
-            {str(k): percent(mean) for k, mean in means["accuracy"].items()}
-        )
-        half = fixed(50 * (means["high"] - means["low"]).max(), 1)
-        outcomes: list[Outcome] = []
-        if COMPARED[0] in means.index:
-            worst = means.loc[COMPARED[0]]
-            outcomes = [
-                True
-                if other["low"] > worst["high"]
-                else False
-                if other["high"] < worst["low"]
-                else None
-                for _, other in means.drop(COMPARED[0]).iterrows()
-            ]
+        means = {
+            name: _mean(rows.get_group(name))
+            for name in COMPARED
+            if name in rows.groups
+        }
+        ours = _compared({name: percent(x["accuracy"]) for name, x in means.items()})
+        halves = [(one["high"] - one["low"]) / 2 for one in means.values()]
+        half = fixed(100 * max(halves, default=math.nan), 1)
+        worst = means.pop(COMPARED[0], None)
+        outcomes = [_is_below(worst, x) for x in means.values()] if worst else []
         return Finding(f"{_compared(printed)} %", f"{ours} % (± {half})", outcomes, "")
 
     return _first_measured("ood", tables, context, find, MAIN_TASK)
@@ -263,7 +268,9 @@ def _speed(tables: Tables, context: Row) -> Finding:
         }
         rows, step = speed.rows, speed.largest("resolution")
         rows = rows[(rows["recipe"] == speed.first("recipe")) & rows["best"].notna()]
-        rows = rows[rows["test"] == COMPARED[0]].set_index("train")
+        target = rows["target"].max()  # a model may have several
+        rows = rows[(rows["test"] == COMPARED[0]) & (rows["target"] == target)]
+        rows = rows.set_index("train")
         needed = rows["examples"].fillna(rows["budget"])
         ours = {
             name: f"over {_count(budget)}" if pd.isna(count) else _rounded(count, step)
@@ -276,7 +283,7 @@ def _speed(tables: Tables, context: Row) -> Finding:
             outcomes = [None if abs(one) <= step else bool(one > 0) for one in saved]
         return Finding(
             f"{_compared(printed)} ({plain(speed.printed['percent'].max())} %)",
-            f"{_compared(ours)} ({plain(100 * speed.largest('target'))} %)",
+            f"{_compared(ours)} ({plain(100 * target)} %)",
             outcomes,
             "",
         )
@@ -319,6 +326,13 @@ def _asymmetric(tables: Tables, context: Row) -> Finding:
         )
 
     return _first_measured("ood", tables, context, find, MAIN_TASK)
+
+
+def _mean(rows: Frame) -> Row:
+    """Return the mean accuracy of independent tests and its interval."""
+    half = math.hypot(*(rows["high"] - rows["low"])) / 2 / len(rows)
+    mean = rows["accuracy"].mean()
+    return {"accuracy": mean, "low": mean - half, "high": mean + half}
 
 
 def _is_below(one: Row, other: Row) -> bool | None:
@@ -375,8 +389,8 @@ def _verifier(name: str) -> Callable[[Tables, Row], Finding]:
             [answers] = [
                 one
                 for one in pivots.pivots("failures", tables, context)
-                if (one.name, one.first("train"), one.first("recipe"))
-                == (rates.name, rates.first("train"), rates.first("recipe"))
+                if one.name == rates.name
+                and all(one.first(key) == rates.first(key) for key in SAME_ANSWERS)
             ]
             key = rates.first("verifier"), "paper", "right"
             cell, baseline = rates.cells[key], answers.cells[accepted]["value"]

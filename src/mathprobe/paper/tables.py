@@ -329,9 +329,20 @@ def ood(scores: Frame) -> Frame:
     templates=("tolerances",),
 )
 def tolerances(scores: Frame) -> Frame:
-    """Average the accuracy of every model in distribution, by tolerance."""
-    own = scores[scores["test"] == scores["train"]]
-    return _over_seeds(own, (*MODEL_KEYS, "tolerance"))
+    """Average the accuracy of every model in distribution, by tolerance.
+
+    That of a mixture is the mean over its components.
+    """
+    in_mixture = zip(scores["test"], scores["train"], strict=True)
+    own = scores[[test in components(train) for test, train in in_mixture]]
+    keys = [*MODEL_KEYS, "tolerance"]
+    per_seed = own.groupby([*keys, "seed"], sort=False, as_index=False).agg(
+        examples=("examples", "sum"),
+        accuracy=("accuracy", "mean"),
+        oracle=("oracle", "mean"),
+        malformed=("malformed", "mean"),
+    )
+    return _over_seeds(per_seed, keys)
 
 
 @table_kind(
@@ -448,8 +459,8 @@ def runs(trained: Frame) -> Frame:
 def costs(runs: Iterable[tuple[str, Row]]) -> Frame:
     """Return the examples, hours and energy of each model of both studies so far.
 
-    `runs` are pairs of the name of the folder and the content of run.json.  `hours` are
-    hours of a GPU, or of a CPU core.
+    They are those of all seeds together.  `runs` are pairs of the name of the folder
+    and the content of run.json.  `hours` are hours of a GPU, or of a CPU core.
     """
     rows = []
     for folder, run in runs:
@@ -462,8 +473,10 @@ def costs(runs: Iterable[tuple[str, Row]]) -> Frame:
             model, kind = spec["name"], " and ".join(spec["questions"]["shares"])
             total = spec["schedule"]["updates"] * spec["schedule"]["batch"]
         hours = run["seconds"] * (run["threads"] if on_cpu else 1) / 3600
-        named = {"model": model, "kind": kind, "total": total, "hours": hours}
-        rows.append({**run, **named})
+        seeds = spec.get("seeds", 1)
+        named = {"model": model, "kind": kind, "hours": hours}
+        counts = {"examples": seeds * run["examples"], "total": seeds * total}
+        rows.append({**run, **named, **counts})
     return Frame(rows, columns=[*KINDS["costs"].columns])
 
 

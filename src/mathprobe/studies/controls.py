@@ -54,7 +54,7 @@ def nodes_with_purpose(circuit: Circuit) -> set[Node]:
 def sufficiency(circuit: Circuit) -> Iterator[dict[str, Any]]:
     """Count the questions still answered correctly when all other nodes are ablated."""
     run, _ = circuit.varied_questions
-    if not len(run.ids):
+    if len(run.ids) < 2:  # resampling needs another question
         return
     useful = circuit.ablation_facts.nodes
     rng = circuit.rng_for("random sets")

@@ -20,10 +20,15 @@ UPDATES, SECONDS = 3, 2.0  # a measurement has at least as many, and takes as lo
 
 def measured_rates(device: str) -> Callable[[Model | ArithModel], float]:
     """Return a function that times a few updates of each kind of model, once."""
-    known: dict[tuple[int, int], float] = {}
+    known: dict[tuple[Any, ...], float] = {}
 
     def rate(model: Model | ArithModel) -> float:
-        kind = estimates.flops_per_example(model), estimates.parameter_count(model)
+        kind = (
+            *(estimates.flops_per_example(model), estimates.parameter_count(model)),
+            *(model.seeds, model.schedule.batch),
+            *(getattr(model, name, None) for name in ("precision", "query")),
+            getattr(model.schedule, "grokfast", None),
+        )
         if kind not in known:
             known[kind] = training_rate(model, device)
         return known[kind]
