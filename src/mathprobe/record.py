@@ -105,13 +105,13 @@ def markdown(findings: Frame, smaller: Container[str]) -> str:
     first = findings.drop_duplicates("claim")
     rows = records(first[[not CLAIMS[name].sampled for name in first["claim"]]])
     shown = dict.fromkeys(row["scale"] for row in rows if row["ours"])
-    lines = [
+    notes = [
         f"Models of scale `{scale}` are smaller than the published ones and were "
-        "trained on fewer examples ([pilots](docs/pilots.md)).\n"
+        "trained on fewer examples ([pilots](docs/pilots.md))."
         for scale in shown
         if scale in smaller
     ]
-    lines += [f"{EXPLANATION}\n"]
+    lines = [" ".join([*notes, EXPLANATION]), ""]
     lines += ["| claim | published | recorded | reproduced? |", "|---|---|---|---|"]
     for row in rows:
         ours, answer = "not recorded yet", ""
