@@ -97,7 +97,7 @@ def check_disk():
     jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in trained]
     try:
         models = [model_spec(job.wildcards) for job in jobs]
-        parallel = workflow.nodes if workflow.remote_exec else workflow.cores
+        parallel = workflow.cores if workflow.local_exec else workflow.nodes
         doctor.results_folder(ROOT / "results", models, parallel)
     except InputError as error:
         raise WorkflowError(str(error)) from None
