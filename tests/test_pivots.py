@@ -117,7 +117,7 @@ def test_a_trend_has_all_sizes_of_a_task_in_order():
     found = FUNCTIONS["trends"](tables, facts("workstation"))["eigenvalues"]
     assert [row["pivot"].n for row in found] == [2, 3, 4, 5]
     assert [row["recipe"] for row in found] == [
-        *("narrow_1m", "layers6_1m", "layers6_4m", "small_12m")
+        *("narrow_1m", "narrow_2m", "layers6_4m", "small_12m")
     ]
     assert {row["pivot"].published_n for row in found} == {5}
     assert all(row["speed"]["laplace"]["target"] == 0.9 for row in found)
