@@ -110,8 +110,8 @@ def test_of_several_targets_the_highest_decides_who_learns_faster():
     tables["learning_speed"] = pd.concat([lower, tables["learning_speed"]])
     found = build([source(tables)]).set_index("claim").loc["speed"]
     assert found["verdict"] == verdicts(synthetic_tables("demo"))["speed"]
-    assert found["published"].endswith("(99 %) (5 × 5)")
-    assert found["ours"].endswith("(80 %)")
+    assert found["published"].endswith("(to 99 %) (5 × 5)")
+    assert found["ours"].endswith("(to 80 %)")
 
 
 def test_the_interval_of_a_mean_is_that_of_independent_tests():

@@ -55,7 +55,7 @@ def test_the_rate_is_that_of_all_seeds_together(reporter, tmp_path, monkeypatch)
     reporter.started = 0.0
     monkeypatch.setattr(progress.time, "monotonic", lambda: 10.0)
     reporter.trainer.examples = 2000
-    reporter.trainer.train_states = {1: None, 2: None, 3: None}
+    reporter.seeds = 3
     line = reporter.format_line(Progress(2000, 0.5, 0.25))
     assert "300 examples/s, 00:20 left" in line
     reporter.write()

@@ -184,17 +184,21 @@ def add_to_record(
     for folder, target in zip(folders, targets, strict=True):
         parts = [folder / name for name in (paths.UNFINISHED, "curve.csv")]
         new = parts if folder.name == STATE else model_files(folder)
-        copies = {target / path.relative_to(folder): path for path in new}
-        for copy, path in copies.items():
-            files.write_bytes(copy, path.read_bytes())
-        for old in [path for path in target.rglob("*") if path.is_file()]:
-            if old not in copies:
-                old.unlink()
+        _replace_files(target, {path.relative_to(folder): path for path in new})
     if folders:
         scales = catalog.recorded_scales
         manifest = make_manifest(_files(record), scales, catalog.config)
         files.write_json(record / MANIFEST, manifest)
     return targets
+
+
+def _replace_files(target: Path, sources: Mapping[Path, Path]) -> None:
+    """Copy files to a folder, by their paths in it, and remove all others."""
+    for name, source in sources.items():
+        files.write_bytes(target / name, source.read_bytes())
+    for path in [*target.rglob("*")]:
+        if path.is_file() and path.relative_to(target) not in sources:
+            path.unlink()
 
 
 def verify(record: Path) -> Manifest:

@@ -15,7 +15,7 @@ from mathprobe import paths
 from mathprobe.archive import MANIFEST
 from mathprobe.catalog import RECORD, Catalog
 from mathprobe.catalog.arith import MAP_FILES, TABLE_SOURCES
-from mathprobe.catalog.linalg import entry_models
+from mathprobe.catalog.linalg import unique_models
 from mathprobe.errors import InputError
 from mathprobe.linalg.distributions import components
 from mathprobe.paper import findings, published
@@ -137,8 +137,7 @@ class Inputs:
         """Return the models of a table of the first study, as wildcards."""
         if not w.get("task"):
             return self.catalog.all_models(w.scale)
-        names = [name for entry in self._entries(w) for name in entry_models(entry)]
-        return [name for i, name in enumerate(names) if name not in names[:i]]
+        return unique_models(self._entries(w))
 
     def _entries(self, w: Wildcards) -> list[TableEntry]:
         table = KINDS[w.kind].config_table
@@ -251,10 +250,10 @@ class Inputs:
         """Return the inputs of the notebooks of the first study."""
         tables = partial(self.tables, scale)
         entries = self.catalog.linalg(scale).entries
-        names = [name for entry in entries["failures"] for name in entry_models(entry)]
+        names = unique_models(entries["failures"])
         shown = self.model_folders(scale, names, files=["in_distribution.npz"])
         predictions = [f"{folder}/in_distribution.npz" for folder in shown]
-        main = entry_models(entries["out_of_distribution"][0])[:1]
+        main = unique_models(entries["out_of_distribution"])[:1]
         heads = ("ablations.csv", "attention.csv")
         folders = self.model_folders(scale, main, files=heads)
         return {

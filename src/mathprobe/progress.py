@@ -31,6 +31,7 @@ class ProgressReporter:
         self.label, self.trainer, self.folder = label, trainer, folder
         self.origin = origin
         self.total = trainer.schedule.examples
+        self.seeds = len(trainer.train_states)
         self.initial, self.written_rows = trainer.examples, 0
         self.started = self.printed = time.monotonic()
         self.written = -SECONDS_BETWEEN_WRITES
@@ -69,15 +70,12 @@ class ProgressReporter:
     @property
     def speed(self) -> float:
         """Return the examples of all seeds per second since this attempt started."""
-        examples = len(self.trainer.train_states) * (
-            self.trainer.examples - self.initial
-        )
-        return examples / max(time.monotonic() - self.started, 1e-9)
+        examples = self.trainer.examples - self.initial
+        return self.seeds * examples / max(time.monotonic() - self.started, 1e-9)
 
     def seconds_left(self, examples: int) -> float:
         """Return the estimated time until the end, after some examples per seed."""
-        left = len(self.trainer.train_states) * (self.total - examples)
-        return left / max(self.speed, 1e-9)
+        return self.seeds * (self.total - examples) / max(self.speed, 1e-9)
 
     def format_line(self, progress: Progress) -> str:
         """Return a line for a log."""

@@ -27,13 +27,13 @@ def levels(findings):
     return {subject: finding.level for subject, finding in findings.items()}
 
 
-def test_a_clone_is_fine(catalog):
+def test_a_clone_is_fine():
     found = levels(examine())
     assert found.pop("revision") in ("fine", "warning")  # a copy has no repository
     assert set(found.values()) == {"fine"}
 
 
-def test_a_project_without_git_and_tex_has_warnings(catalog, tmp_path):
+def test_a_project_without_git_and_tex_has_warnings(tmp_path):
     shutil.copytree(ROOT / "paper/published", tmp_path / "paper/published")
     found = levels(examine(tmp_path, tex.Engine("none")))
     assert found.pop("revision") == found.pop("TeX") == "warning"

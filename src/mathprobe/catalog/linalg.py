@@ -179,8 +179,7 @@ class LinalgCatalog:
     def all_models(self) -> list[dict[str, Any]]:
         """Return the models of all tables as wildcards, without duplicates."""
         tables = self.entries.values()
-        names = [name for table in tables for e in table for name in entry_models(e)]
-        return [name for i, name in enumerate(names) if name not in names[:i]]
+        return unique_models(entry for table in tables for entry in table)
 
     def table_entries(self, table: str, task: str, n: int | str) -> list[TableEntry]:
         """Return the entries of a table for a task and size.
@@ -202,6 +201,12 @@ class LinalgCatalog:
             for name in entry_models(entry)
         ]
         return list(dict.fromkeys(found))
+
+
+def unique_models(entries: Iterable[TableEntry]) -> list[dict[str, Any]]:
+    """Return the models of table entries as wildcards, each once."""
+    names = [name for entry in entries for name in entry_models(entry)]
+    return [name for i, name in enumerate(names) if name not in names[:i]]
 
 
 def entry_models(entry: TableEntry) -> list[dict[str, Any]]:

@@ -239,7 +239,7 @@ def _robust(tables: Tables, context: Row) -> Finding:
             if name in rows.groups
         }
         ours = _compared({name: percent(x["accuracy"]) for name, x in means.items()})
-        halves = [(one["high"] - one["low"]) / 2 for one in means.values()]
+        halves = [x["high"] - x["accuracy"] for x in means.values()]
         half = fixed(100 * max(halves, default=math.nan), 1)
         worst = means.pop(COMPARED[0], None)
         outcomes = [_is_below(worst, x) for x in means.values()] if worst else []
@@ -252,7 +252,7 @@ def _robust(tables: Tables, context: Row) -> Finding:
     "speed",
     CHARTON,
     "speed",
-    "They also need fewer training examples to learn the semicircle (accuracy)",
+    "They also need fewer training examples to learn the semicircle",
 )
 def _speed(tables: Tables, context: Row) -> Finding:
     """Test whether Laplace and Gaussian models need fewer examples than semicircle.
@@ -282,8 +282,8 @@ def _speed(tables: Tables, context: Row) -> Finding:
             saved = needed[COMPARED[0]] - others
             outcomes = [None if abs(one) <= step else bool(one > 0) for one in saved]
         return Finding(
-            f"{_compared(printed)} ({plain(speed.printed['percent'].max())} %)",
-            f"{_compared(ours)} ({plain(100 * target)} %)",
+            f"{_compared(printed)} (to {plain(speed.printed['percent'].max())} %)",
+            f"{_compared(ours)} (to {plain(100 * target)} %)",
             outcomes,
             "",
         )
@@ -295,8 +295,8 @@ def _speed(tables: Tables, context: Row) -> Finding:
     "asymmetric",
     CHARTON,
     "ood",
-    "Models of positive spectra fail on symmetric ones; Laplace and Gaussian models do "
-    "not fail on positive ones",
+    "Models of positive spectra are worse on symmetric ones than Laplace and Gaussian "
+    "models on positive ones",
 )
 def _asymmetric(tables: Tables, context: Row) -> Finding:
     """Test whether positive models are worse on symmetric tests than others.
@@ -320,7 +320,7 @@ def _asymmetric(tables: Tables, context: Row) -> Finding:
         ours = _range(100 * row["accuracy"] for row in positive)
         return Finding(
             _range(pivots.blocks(main.published)["positive_on_symmetric"], 0),
-            f"{ours}; on positive from {percent(worst.get('accuracy'))} %",
+            f"{ours}; from {percent(worst.get('accuracy'))} %",
             [_is_below(row, worst) for row in positive if worst],
             "",
         )
@@ -396,8 +396,9 @@ def _verifier(name: str) -> Callable[[Tables, Row], Finding]:
             cell, baseline = rates.cells[key], answers.cells[accepted]["value"]
             known = None not in (cell["value"], baseline)
             return Finding(
-                f"{_printed(rates, key)}, all {_printed(answers, accepted)}",
-                f"{_share(cell)}, all {percent(baseline)} %",
+                f"{_printed(rates, key)} right; "
+                f"accepting all {_printed(answers, accepted)}",
+                f"{_share(cell)} right; accepting all {percent(baseline)} %",
                 [exceeds(cell["low"], cell["high"], baseline)] if known else [],
                 "",
             )
@@ -410,8 +411,8 @@ def _verifier(name: str) -> Callable[[Tables, Row], Finding]:
 
 
 for _name, _statement in {
-    "vectors": "Accepting eigenvectors by condition number beats accepting all",
-    "inverses": "Accepting inverses by condition number beats accepting all",
+    "vectors": "The condition number predicts which eigenvectors are wrong",
+    "inverses": "The condition number predicts which inverses are wrong",
 }.items():
     claim(f"verifier_{_name}", CHARTON, "verifiers", _statement)(_verifier(_name))
 
