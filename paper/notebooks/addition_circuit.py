@@ -120,7 +120,7 @@ page.figure("panels", lambda model: circuit_figures.pca_scatter(model.panels, mo
 
 # %%
 for model in page.models:
-    clauses = model.claims.fillna("").style.hide(axis="index")
+    clauses = model.claims.style.hide(axis="index").format(na_rep="")
     model.show(comparisons.count_clauses(model.claims, "algorithm"), clauses)
 
 # %% [markdown]

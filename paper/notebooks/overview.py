@@ -157,8 +157,8 @@ for path in errata:
     for part, points in strict_yaml.read(path).items():
         rows = pd.DataFrame(points.values())
         columns = ["title", "location", "text", "code", "effect", "here", "setting"]
-        shown = rows.reindex(columns=columns).dropna(axis="columns", how="all").fillna("–")
-        styled = shown.style.hide(axis="index").set_properties(**prose)
+        shown = rows.reindex(columns=columns).dropna(axis="columns", how="all")
+        styled = shown.style.hide(axis="index").format(na_rep="–").set_properties(**prose)
         display(Markdown(f"**{part.replace('_', ' ')}**"), styled)
         if "evidence" in rows:
             pairs = rows[["title", "evidence"]].explode("evidence")

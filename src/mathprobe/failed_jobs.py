@@ -69,7 +69,12 @@ def _folder(outputs: list[str]) -> str:
 
 
 def _tail(path: Path) -> list[str]:
-    """Return the last lines of a log; of a progress bar, its last state."""
+    """Return the last lines of a log, none of a notebook.
+
+    Of a progress bar, it is the last state.
+    """
+    if path.suffix == ".ipynb":
+        return []  # its JSON ends with metadata
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:

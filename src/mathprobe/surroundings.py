@@ -12,9 +12,11 @@ CACHES = {  # of the tools that commands call; HOME may be missing or not writab
     "XDG_CACHE_HOME": "xdg",  # Snakemake, fontconfig, tectonic
 }
 SETTINGS = {  # that affect results
+    "BASH_ENV": "",  # bash runs this file before the command of a rule
     "MATPLOTLIBRC": os.devnull,  # matplotlib's own defaults
     "NVIDIA_TF32_OVERRIDE": "0",  # float32 is float32
     "PYTHONSAFEPATH": "1",  # a random.py in the working directory is not imported
+    "PYTHONWARNINGS": "",  # no warning is an error
 }
 # By default, glibc returns freed blocks of the size of our tensors to the system, which
 # must clear the pages of the next ones.  `benchmarks/trainings.py` measures this.

@@ -67,7 +67,10 @@ def hostile(folder: Path) -> dict[str, str]:
     package = folder / "packages/mathprobe/__init__.py"
     package.parent.mkdir(parents=True)
     package.write_text("raise RuntimeError('another mathprobe')\n")
+    startup = folder / "startup.sh"
+    startup.write_text("cd /\npython() { return 8; }\n")
     return {
+        "BASH_ENV": str(startup),
         "GIT_DIR": str(folder / "no repository"),
         "HOME": f"{os.devnull}/nowhere",
         "JUPYTER_PATH": str(folder / "jupyter"),
@@ -76,6 +79,7 @@ def hostile(folder: Path) -> dict[str, str]:
         "PATH": str(programs),
         "PIP_USER": "1",
         "PYTHONPATH": str(folder / "packages"),
+        "PYTHONWARNINGS": "error",
         "TZ": "Asia/Kathmandu",
         # Without HOME, Snakemake needs it before it reads the Snakefile.
         "XDG_CACHE_HOME": str(folder / "cache"),

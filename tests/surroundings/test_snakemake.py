@@ -137,6 +137,13 @@ def test_a_job_that_succeeds_at_a_later_attempt_is_not_shown(failed, tmp_path):
     assert "1 failed:\n\nresults/smoke/model2/a" in failed.report()
 
 
+def test_a_failed_notebook_is_named_but_not_printed(failed, tmp_path):
+    notebook = tmp_path / "page.ipynb"
+    notebook.write_text("{}", encoding="utf-8")
+    failed.filter(record("job_error", **job(1, notebook, "a")))
+    assert failed.report().endswith(f"  {notebook}:")
+
+
 def test_a_signal_stays_in_the_message(failed):
     command = "Command 'python -m mathprobe train '{\"n\": 5}' 2>&1' "
     error = record("error", msg=f"{command}died with <Signals.SIGKILL: 9>.")
