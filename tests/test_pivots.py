@@ -93,6 +93,23 @@ def of_recipes(**oracle):
     return rows.assign(oracle=rows["recipe"].map(oracle))
 
 
+def test_a_recipe_that_the_paper_does_not_use_is_compared_with_its_base():
+    rows = synthetic_tables("paper")["failures"]
+    renamed = rows.assign(recipe=rows["recipe"].replace({"base": "mine"}))
+    expected, found = (
+        {
+            (pivot.task, pivot.n, pivot.first("recipe")): pivot.published
+            for pivot in pivots.make_pivots("failures", own, PUBLISHED)
+        }
+        for own in (rows, renamed)
+    )
+    assert expected["inverse", 5, "base"]
+    assert found["inverse", 5, "mine"] == expected["inverse", 5, "base"]
+    half = found["eigenvectors", 5, "half"]
+    assert half == expected["eigenvectors", 5, "half"]
+    assert half != found["eigenvectors", 5, "mine"]
+
+
 def test_recipes_with_other_encodings_have_their_own_matrices():
     rows = of_recipes(base=0.9, small=0.8)
     first, second = pivots.make_pivots("ood", rows, PUBLISHED)

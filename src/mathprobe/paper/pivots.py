@@ -206,7 +206,8 @@ def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:
     """Split a table into pivots: one per task and size, or one per model.
 
     Recipes with other encodings have their own pivots, because an accuracy is compared
-    with that of the oracle.
+    with that of the oracle.  A recipe that the paper does not use is compared with its
+    recipe `base`.
     """
     kind, found = KINDS[name], []
     keys = tuple(key for key in kind.keys if key not in kind.pivot_keys)
@@ -214,7 +215,10 @@ def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:
         first = records(own.head(1))[0]
         printed = published.get(kind.published or "", Frame())
         for column in {"train", "recipe"} & {*kind.pivot_keys}:
-            printed = printed[printed[column] == first[column]]
+            value = first[column]
+            if column == "recipe" and value not in {*printed[column]}:
+                value = "base"
+            printed = printed[printed[column] == value]
         task, n = first["task"], first["n"]
         pivot = Pivot(task, n, own, nearest_size(printed, task, n), keys)
         is_split = "oracle" in own and "train" in keys
