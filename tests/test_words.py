@@ -11,7 +11,7 @@ import pytest
 
 # Files that quote others or that no person writes.
 QUOTED = {"envs/requirements.lock", "paper/references.bib", "tests/test_words.py"}
-BINARY = {".png", ".svg"}
+BINARY = {".npz", ".png", ".svg"}
 
 # Proper names, titles, and names in results that stay as they are.
 ALLOWED = [
