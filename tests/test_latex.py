@@ -183,7 +183,7 @@ def test_settings_that_differ_from_the_published_ones_are_listed():
     assert "{input.digits} 2 (3);" in joined
     assert "{precision} float32 (bfloat16);" in joined
     (examples,) = (text for text in joined if "schedule.examples" in text)
-    millions = ", ".join(rf"{count}\,000\,000" for count in (12, 4, 2, 1, 5))
+    millions = ", ".join(rf"{count}\,000\,000" for count in (12, 4, 2, 1))
     assert examples == rf"{{schedule.examples}} {millions} (36\,000\,000);"
     assert joined[-1].endswith(").")
     assert page(WITHOUT_TABLE, "paper") == ""
