@@ -16,7 +16,7 @@ SETTINGS = {  # that affect results
     "MATPLOTLIBRC": os.devnull,  # matplotlib's own defaults
     "NVIDIA_TF32_OVERRIDE": "0",  # float32 is float32
     "PYTHONSAFEPATH": "1",  # a random.py in the working directory is not imported
-    "PYTHONWARNINGS": "",  # no warning is an error
+    "PYTHONWARNINGS": "",  # of a user who turns warnings into errors
 }
 # By default, glibc returns freed blocks of the size of our tensors to the system, which
 # must clear the pages of the next ones.  `benchmarks/trainings.py` measures this.

@@ -214,11 +214,10 @@ def make_pivots(name: str, rows: Frame, published: Tables) -> list[Pivot]:
     for _, own in rows.groupby([*kind.pivot_keys], sort=False) if len(rows) else ():
         first = records(own.head(1))[0]
         printed = published.get(kind.published or "", Frame())
+        if "recipe" in kind.pivot_keys and first["recipe"] not in {*printed["recipe"]}:
+            first["recipe"] = "base"
         for column in {"train", "recipe"} & {*kind.pivot_keys}:
-            value = first[column]
-            if column == "recipe" and value not in {*printed[column]}:
-                value = "base"
-            printed = printed[printed[column] == value]
+            printed = printed[printed[column] == first[column]]
         task, n = first["task"], first["n"]
         pivot = Pivot(task, n, own, nearest_size(printed, task, n), keys)
         is_split = "oracle" in own and "train" in keys
