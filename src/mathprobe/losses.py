@@ -72,7 +72,8 @@ class AnswerTokenLoss:
         """Return the loss of each answer token [length], averaged over the batch."""
         (ids,) = batch
         answer = ids[:, -self.length :]
-        logits = network(ids[:, :-1])[:, -self.length :]
+        before = ids.shape[1] - self.length - 1  # predicts the first answer token
+        logits = network(ids[:, :-1], output_from=before)  # [B, length, V]
         losses = functional.cross_entropy(
             logits.double().flatten(0, 1), answer.flatten(), reduction="none"
         )
