@@ -1,11 +1,16 @@
 import pytest
 import torch
+from msgspec import structs
+from synthetic import CATALOG
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mathprobe import flops
+from mathprobe import estimates, flops
+from mathprobe.arith.tokens import Layout
+from mathprobe.losses import AnswerTokenLoss
 from mathprobe.nets.seq2seq import Seq2Seq, SequenceConfig
 from mathprobe.spec import LayerConfig
+from mathprobe.studies.arith.models import build
 
 BATCH = 3
 SOURCE = SequenceConfig(vocab_size=11, max_length=9, padding_id=1)
@@ -44,6 +49,17 @@ def test_the_formula_equals_the_flops_counted_by_torch(encoder, decoder, query):
     assert flops.seq2seq_training(encoder, decoder, *shape) == torch_flops(
         encoder, decoder, query
     )
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_flops_of_a_decoder_equal_those_counted_by_torch(layers):
+    model = CATALOG.arith_model("smoke", next(iter(CATALOG.arith("smoke").rows)))
+    network = structs.replace(model.network, layers=layers)
+    model, layout = structs.replace(model, network=network), Layout(2)
+    ids = torch.zeros(BATCH, layout.length, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        AnswerTokenLoss(layout.answer_length)(build(model), (ids,)).sum().backward()
+    assert estimates.flops_per_example(model) == counter.get_total_flops() / BATCH
 
 
 @pytest.mark.parametrize(

@@ -190,15 +190,6 @@ def test_a_plan_with_a_given_rate_does_not_import_torch():
     assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
 
 
-def test_flops_of_a_decoder_are_counted_for_its_weights_and_attention(catalog):
-    """Three passes of 2 FLOP for each weight and each pair of tokens."""
-    model = catalog.arith_model("paper", "ins1_mix_d6_l3_h4_t40K_s372001")
-    tokens, weights = 3 * 6 + 4 - 1, 3 * (4 * 510 * 680 + 2 * 510 * 2040) + 510 * 15
-    attention = 3 * 4 * 680 * tokens
-    one = 3 * tokens * (2 * weights + attention)
-    assert estimates.training_flops(model) == 40_000 * 64 * one
-
-
 def test_the_plan_includes_the_decoders(catalog, target):
     name = next(iter(catalog.arith("smoke").rows))
     folder = target.parent / "arith" / name

@@ -39,8 +39,10 @@ def flops_per_example(model: Model | ArithModel) -> int:
     """Return the FLOPs of training one seed on one example."""
     # The last token is predicted, but is not an input.
     if isinstance(model, ArithModel):
-        length = Layout(model.questions.digits).length - 1
-        forward = flops.decoder_forward(model.network, length, len(VOCABULARY))
+        layout = Layout(model.questions.digits)
+        forward = flops.decoder_forward(
+            model.network, layout.length - 1, layout.answer_length, len(VOCABULARY)
+        )
         return (1 + flops.BACKWARD) * forward
     source, target = _max_lengths(model)
     layers = model.encoder, model.decoder

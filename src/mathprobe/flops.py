@@ -65,12 +65,26 @@ def seq2seq_training(
     return (1 + BACKWARD) * forward
 
 
-def decoder_forward(config: DecoderConfig, length: int, vocab_size: int) -> int:
-    """Return the FLOPs of a decoder's forward pass on one sequence."""
+def decoder_forward(
+    config: DecoderConfig, length: int, outputs: int, vocab_size: int
+) -> int:
+    """Return the FLOPs of a decoder's forward pass on one sequence.
+
+    Of the highest layer, only the queries, keys and values are computed for all tokens;
+    the rest, for the last `outputs` ones.
+    """
+    return (
+        (config.layers - 1) * _decoder_layer(config, length, length)
+        + _decoder_layer(config, length, outputs)
+        + 2 * outputs * config.width * vocab_size
+    )
+
+
+def _decoder_layer(config: DecoderConfig, length: int, outputs: int) -> int:
     inner = config.heads * config.head_width
-    projections, scores = 4 * length * config.width * inner, 2 * length * length * inner
-    layer = 2 * (projections + scores) + feed_forward(length, config.width)
-    return config.layers * layer + 2 * length * config.width * vocab_size
+    projections = (3 * length + outputs) * config.width * inner
+    scores = 2 * outputs * length * inner
+    return 2 * (projections + scores) + feed_forward(outputs, config.width)
 
 
 def _linear(inputs: int, outputs: int) -> int:
