@@ -162,14 +162,27 @@ def test_decoders_that_were_not_tested_have_no_interval():
     assert r"\smallgray{}" in page("arith_accuracy.tex.j2", "demo", tables=tables)
 
 
+def inputs_of(template: str, scale: str = "demo") -> dict[str, pd.DataFrame]:
+    name = template.removesuffix(".tex.j2")
+    tables = synthetic_tables(scale)
+    return {kind: tables[kind] for kind in tables if name in KINDS[kind].templates}
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_needs_only_the_tables_that_are_its_input(name):
-    shown = {
-        kind: rows
-        for kind, rows in synthetic_tables("demo").items()
-        if name.removesuffix(".tex.j2") in KINDS[kind].templates
-    }
-    assert page(name, tables=shown)
+    assert page(name, tables=inputs_of(name))
+
+
+@pytest.mark.parametrize("kind", ["accuracy", "circuits", "subtasks"])
+def test_a_record_shows_only_the_decoders_with_results(kind):
+    template = f"arith_{kind}.tex.j2"
+    tables = inputs_of(template, "paper")
+    for name in (name for name in tables if name.startswith("arith_")):
+        tables[name] = tables[name].query("model == 'add_d5_l1_h3_t30K_s372001'")
+    context = {**facts("paper"), "recorded": True}
+    text = latex.render(PAPER / "templates" / template, tables, context)
+    assert "5 digits" in text
+    assert "6 digits" not in text
 
 
 def test_every_template_of_a_table_has_its_file():

@@ -71,9 +71,15 @@ def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
 
 
 def _tested(tables: Tables, arith: Row) -> Row:
-    """Return facts about decoders with those that are tested."""
-    rows = tables.get("arith_accuracy")
-    known = set() if rows is None else {*rows.dropna(subset="fails")["model"]}
+    """Return facts about decoders with those that have results in the tables.
+
+    A table of wrong answers has published numbers of other decoders, too.
+    """
+    known: set[str] = set()
+    for rows in tables.values():
+        if "model" in rows:
+            own = rows.dropna(subset="fails") if "fails" in rows else rows
+            known.update(own["model"])
     models = [one for one in arith["models"] if one["name"] in known]
     return {**arith, "models": models}
 
