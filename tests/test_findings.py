@@ -162,6 +162,12 @@ def test_recorded_and_own_results_have_their_own_rows():
     assert rows["size"].tolist() == ["3 digits"] * 2
 
 
+def test_a_model_of_two_recorded_scales_is_shown_once():
+    tables = synthetic_tables("demo")
+    found = build([source(tables, "demo", True), source(tables, "demo", True)])
+    assert found["claim"].is_unique
+
+
 def test_a_claim_that_is_not_measured_has_its_published_value_and_a_dash():
     found = build([source(EMPTY_TABLES)]).set_index("claim")
     decoders = found.loc["decoders"]

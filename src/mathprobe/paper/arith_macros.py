@@ -88,11 +88,12 @@ def circuits(tables: Tables, context: Row) -> Macros:
     reuse = tables["arith_reuse"].set_index(["model", "quantity"])
     controls = tables["arith_controls"]
     labels = pivots.decoder_names(tables, context)
-    mapped = models["heads"].notna().sum()
-    macros = {"models": str(len(models)), "mapped": str(mapped)}
+    is_mapped, examples = models["heads"].notna(), context["arith"]["example_models"]
+    macros = {"models": str(len(models)), "mapped": str(is_mapped.sum())}
+    macros["examples"] = str(is_mapped[list(examples.values())].sum())
     for key in ("hold", "clauses"):
         macros[f"all/{key}"] = plain(models[key].sum())
-    for role, name in context["arith"]["example_models"].items():
+    for role, name in examples.items():
         macros[f"{role}/model"] = escape_latex(labels[name])
         for key, (source, _) in pivots.MAPS.items():
             value = models.loc[name, key]

@@ -86,7 +86,8 @@ def claim(
 def build(sources: Iterable[Source]) -> Frame:
     """Return a row for each claim and each source that has measured it.
 
-    A claim that no source has measured has one row, without our value.
+    A finding that two recorded scales share has one row.  A claim that no source has
+    measured has one row, without our value.
     """
     sources, rows = list(sources), []
     for name, one in CLAIMS.items():
@@ -94,9 +95,13 @@ def build(sources: Iterable[Source]) -> Frame:
         found = [
             (source, one.find(source.tables, source.context)) for source in sources
         ]
-        known = [(source, finding) for source, finding in found if finding.outcomes]
+        known: dict[Any, tuple[Source, Finding]] = {}
+        for source, finding in found:
+            if finding.outcomes:
+                key = source.recorded, finding.ours, finding.size
+                known.setdefault(key, (source, finding))
         empty = Source("", False, {}, {}), found[0][1]._replace(ours="", size="")
-        for source, finding in known or [empty]:
+        for source, finding in known.values() or [empty]:
             texts = {"published": finding.published, "ours": finding.ours}
             texts |= {"size": finding.size, "verdict": verdict(finding.outcomes)}
             texts = {
