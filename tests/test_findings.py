@@ -92,21 +92,15 @@ def test_no_wrong_answer_in_few_questions_shows_no_low_rate():
     assert verdicts(bad)["decoders"] == "no"
 
 
-@pytest.mark.parametrize(
-    ("rate", "low", "high", "expected"),
-    [
-        (6670.0, 6511.4, 6831.5, "yes"),
-        (2.0, 0.2, 7.2, "no"),
-        (9.0, 4.1, 17.1, "undecided"),
-    ],
-)
-def test_a_decoder_with_many_published_errors_must_have_many(rate, low, high, expected):
+def test_a_decoder_with_many_published_errors_decides_nothing():
     tables = synthetic_tables("paper")
     rates = tables["arith_accuracy"].query("model == 'add_d5_l1_h3_t30K_s372001'")
-    tables["arith_accuracy"] = rates.assign(per_million=rate, low=low, high=high)
-    found = findings_of(tables, "paper").set_index("claim").loc["decoders"]
-    assert found["verdict"] == expected
-    assert found["published"] == "29 of 49 models; 0 of the 1 measured here"
+    for rate, low, high in ((6670.0, 6511.4, 6831.5), (2.0, 0.2, 7.2)):
+        values = {"per_million": rate, "low": low, "high": high}
+        tables["arith_accuracy"] = rates.assign(**values)
+        found = findings_of(tables, "paper").set_index("claim").loc["decoders"]
+        assert found["verdict"] == "undecided"
+        assert found["published"] == "29 of 49 models; 0 of the 1 measured here"
 
 
 def test_differences_below_the_resolution_do_not_decide_who_learns_faster():

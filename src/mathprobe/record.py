@@ -21,8 +21,9 @@ BEGIN, END = "<!-- findings of the record: begin -->", "<!-- end -->"
 EXPLANATION = (
     "Matrices have the size in brackets. Intervals and ± cover the test examples, not "
     "the variation between training runs. *yes*: the claim holds in most tests, and "
-    "fails in none; *no*: the reverse; *partly*: both occur; –: no such model is "
-    "recorded."
+    "fails in none; *no*: the reverse; *partly*: both occur; *undecided*: the "
+    "intervals allow both, or the paper does not claim it of these models; –: no such "
+    "model is recorded."
 )
 
 

@@ -1,7 +1,8 @@
 """Findings: what both papers claim, what is published and measured, and a verdict.
 
 Texts are plain: LaTeX and Markdown are made from them.  The outcome of a test is True
-(the claim holds), False (it does not), or None (the intervals allow both).
+(the claim holds), False (it does not), or None (undecided: the intervals allow both, or
+the paper does not claim it of this model).
 """
 
 import math
@@ -95,13 +96,9 @@ def build(sources: Iterable[Source]) -> Frame:
         found = [
             (source, one.find(source.tables, source.context)) for source in sources
         ]
-        known: dict[Any, tuple[Source, Finding]] = {}
-        for source, finding in found:
-            if finding.outcomes:
-                key = source.recorded, finding.ours, finding.size
-                known.setdefault(key, (source, finding))
+        known = [(source, finding) for source, finding in found if finding.outcomes]
         empty = Source("", False, {}, {}), found[0][1]._replace(ours="", size="")
-        for source, finding in known.values() or [empty]:
+        for source, finding in known or [empty]:
             texts = {"published": finding.published, "ours": finding.ours}
             texts |= {"size": finding.size, "verdict": verdict(finding.outcomes)}
             texts = {
@@ -109,7 +106,9 @@ def build(sources: Iterable[Source]) -> Frame:
             }
             where = {"scale": source.scale, "recorded": source.recorded}
             rows.append({**same, **where, **texts, "label": one.label})
-    return Frame(rows, columns=[*KINDS["findings"].columns])
+    table = Frame(rows, columns=[*KINDS["findings"].columns])
+    same_models = ["claim", "recorded", "ours", "size"]
+    return table.drop_duplicates(same_models, ignore_index=True)
 
 
 def verdict(outcomes: Iterable[Outcome]) -> str:
@@ -456,7 +455,7 @@ def _models(count: int) -> str:
 def _decoders(tables: Tables, context: Row) -> Finding:
     """Test whether each decoder has fewer wrong answers than the limit.
 
-    A decoder that has more in the paper must have more here, too.
+    A decoder that has more in the paper decides nothing.
     """
     rates, printed = (
         arith_pivots.rates(tables, context),
@@ -474,10 +473,10 @@ def _decoders(tables: Tables, context: Row) -> Finding:
     limit = WRONG_PER_MILLION_LIMIT * context["published"]["questions"] / 1e6
     few = printed.groupby("model")["fails"].max() < limit
     same = few[few.index.isin(worst.index)]
-    expected = few.reindex(worst.index, fill_value=True)
+    claimed = few.reindex(worst.index, fill_value=True)
     outcomes = [
-        None if one is None else one != published
-        for one, published in zip(above, expected, strict=True)
+        not one if is_claimed and one is not None else None
+        for one, is_claimed in zip(above, claimed, strict=True)
     ]
     published = f"{few.sum()} of {len(few)} models"
     if len(same):

@@ -70,7 +70,7 @@ def pivot_functions() -> dict[str, Callable[[Tables, Row], Any]]:
     return {**by_kind, **{function.__name__: function for function in PIVOTS}}
 
 
-def _tested(tables: Tables, arith: Row) -> Row:
+def _with_results(tables: Tables, arith: Row) -> Row:
     """Return facts about decoders with those that have results in the tables.
 
     A table of wrong answers has published numbers of other decoders, too.
@@ -91,7 +91,7 @@ def render(template: Path, tables: Tables, context: Row) -> str:
     """
     tables = {name: measured(frame) for name, frame in tables.items()}
     if context["recorded"]:
-        context = {**context, "arith": _tested(tables, context["arith"])}
+        context = {**context, "arith": _with_results(tables, context["arith"])}
     rows = {name: records(frame) for name, frame in tables.items()}
     functions: dict[str, Any] = {function.__name__: function for function in FUNCTIONS}
     for name, function in pivot_functions().items():
